@@ -1,0 +1,76 @@
+# `make` alone explains itself.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help venv demo test check format bench lock clean tools
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.linked
+PACKED := $(VENV)/.packed
+PACKAGES := circulation detectors streams dashboards deploy packs
+TESTS ?= tests
+
+help: ## Show this list
+	@echo "Watches the circulation of data on Kafka. What make can do here:"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+venv: $(STAMP) ## Make .venv with everything pinned in requirements.lock (other targets do it by themselves)
+
+$(PACKED): requirements.lock
+	@found=; \
+	for python in $${PYTHON:-} python3 python3.13 python3.12 python3.11; do \
+	  if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
+	done; \
+	[ -n "$$found" ] || { echo "Python 3.11 or newer is not here. Install it: apt-get install python3 python3-venv (or name one: make PYTHON=...)" >&2; exit 1; }; \
+	$$found -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv module is not here. Install it: apt-get install python3-venv" >&2; exit 1; }; \
+	echo "making $(VENV) with $$($$found --version) and the packages of requirements.lock (1 to 2 minutes) ..."; \
+	rm -rf $(VENV); \
+	$$found -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+# Only our own package: its command, its entry points, its metadata.
+$(STAMP): $(PACKED) pyproject.toml
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+tools:
+	@missing=; \
+	command -v java >/dev/null || missing="$$missing default-jre-headless"; \
+	command -v mvn >/dev/null || missing="$$missing maven"; \
+	[ -z "$$missing" ] || { echo "Kafka needs Java 17 or newer and Maven. Install what is missing: apt-get install$$missing" >&2; exit 1; }
+	@command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || \
+	  echo "PostgreSQL is not here: what needs it is skipped, SQLite serves. To have it: apt-get install postgresql" >&2
+
+demo: tools $(STAMP) ## Run the whole thing on this machine, with a story; KEEP=1 leaves it running
+	@$(BIN)/circulation demo $(if $(KEEP),--keep)
+
+test: tools $(STAMP) ## Run all tests, on a real Kafka (and PostgreSQL); TESTS=tests/unit for a part
+	@$(BIN)/python -m pytest $(TESTS)
+
+check: $(STAMP) ## Lint, format, types (mypy --strict) and the direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy --strict $(addprefix -p ,$(PACKAGES))
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/lint-imports
+
+format: $(STAMP) ## Put the code into the form that `make check` asks for
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+bench: tools $(STAMP) ## Measure speed and delay on this machine (minutes)
+	@$(BIN)/python -m benchmarks
+
+lock: ## Pin the newest packages anew, with hashes and without addresses (needs Python 3.11, the oldest one served)
+	@scratch=$$(mktemp -d); trap 'rm -rf "$$scratch"' EXIT; \
+	python3.11 -m venv "$$scratch/venv"; \
+	"$$scratch/venv/bin/python" -m pip install --quiet pip-tools; \
+	env -u PIP_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL "$$scratch/venv/bin/pip-compile" --quiet --extra dev \
+	  --generate-hashes --strip-extras --allow-unsafe --upgrade --no-header --no-emit-index-url --no-emit-find-links \
+	  --no-emit-trusted-host --no-annotate --output-file "$$scratch/requirements.lock" pyproject.toml; \
+	cp "$$scratch/requirements.lock" requirements.lock
+
+clean: ## Remove .venv and what tools left behind (no data of demo or broker)
+	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,274 @@
+"""What is known of an asset, a party, a contract, with its time: folded from what was stated about each.
+
+Facts are a function of the *set* of statements, never of the order in which they came (contract §2, "Facts have a
+time"). What registrations describe is taken as first stated where an act is earlier than the first of them;
+derivations, grants, gradings and terminations are not.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from circulation.calendar import days
+from circulation.events import Event
+from circulation.findings import Cause
+from circulation.licences import TERMS_TYPES, in_force, ranked
+from circulation.lineage import Ancestry, Edge, ancestry
+from circulation.rulepack import Pack, Packs, Subject
+from circulation.terms import Terms, allows_purpose
+
+
+class Act(msgspec.Struct, frozen=True, kw_only=True):
+    """A retained event that rules judge: the report that counts of several of one act."""
+
+    thing: str
+    type: str
+    subject: str
+    source: str
+    id: str
+    time: int
+    reporter: int
+    data: Any
+
+    @property
+    def cause(self) -> Cause:
+        """How findings name this act."""
+        return Cause(self.source, self.id)
+
+
+def order(one: Event | Act) -> tuple[int, str, str]:
+    """The order in which rules over several acts judge them."""
+    return (one.time, one.source, one.id)
+
+
+def _of(statements: Iterable[Event], *types: str) -> list[Event]:
+    return sorted((one for one in statements if one.type in types), key=order)
+
+
+def _latest(statements: Sequence[Event], instant: int) -> Event | None:
+    found = None
+    for one in statements:
+        if one.time > instant:
+            break
+        found = one
+    return found
+
+
+class AssetFacts:
+    """One asset. `subject(t, industry)` is how negative lists see it at an instant."""
+
+    def __init__(self, asset: str, statements: Collection[Event]) -> None:
+        self.id = asset
+        self._registered = _of(statements, "circulation.asset.registered")
+        self._levels = _of(statements, "circulation.asset.registered", "circulation.asset.graded")
+
+    def registration(self, instant: int) -> Any | None:
+        """What the registration in force says, or the first one; None where there is none."""
+        found = in_force(self._registered, instant)
+        return None if found is None else found.data
+
+    def owners(self) -> set[str]:
+        """All owners that were ever stated."""
+        return {one.data.owner for one in self._registered if one.data.owner is not None}
+
+    def subject(self, instant: int, industry_of_owner: str | None) -> Subject:
+        """Contract §2, "Unknown are": everything about an asset that is not registered."""
+        data = self.registration(instant)
+        if data is None:
+            return Subject(id=self.id, registered=False)
+        grade = _latest(self._levels, instant)
+        graded = data if grade is None else grade.data
+        return Subject(
+            id=self.id,
+            registered=True,
+            owner=data.owner,
+            category=data.category,
+            industry=data.industry or industry_of_owner,
+            level=graded.level,
+            personal=graded.personal,
+            fields=data.fields,
+            tags=data.tags or (),
+            public=bool(data.public),
+            persons=data.persons,
+        )
+
+
+class PartyFacts:
+    """One party: what it is, and what it was granted."""
+
+    def __init__(self, party: str, statements: Collection[Event]) -> None:
+        self.id = party
+        self._registered = _of(statements, "circulation.party.registered")
+        self._grants = _of(statements, "circulation.grant.issued")
+        self._revoked: dict[str, int] = {}
+        for one in _of(statements, "circulation.grant.revoked"):
+            self._revoked.setdefault(one.data.grant, one.time)
+
+    def at(self, instant: int) -> Any | None:
+        """The registration in force, or the first one; None where there is none."""
+        found = in_force(self._registered, instant)
+        return None if found is None else found.data
+
+    def grants(self, instant: int) -> list[Any]:
+        """Grants that are valid at the instant: issued no later, in their validity, not revoked by then."""
+        newest: dict[str, Any] = {}
+        for one in self._grants:
+            if one.time <= instant:
+                newest[one.data.grant] = one.data
+        return [
+            grant
+            for grant in newest.values()
+            if grant.valid_from <= instant
+            and (grant.valid_to is None or instant < grant.valid_to)
+            and not self._revoked.get(grant.grant, instant + 1) <= instant
+        ]
+
+    def covered(
+        self,
+        instant: int,
+        kinds: Collection[str],
+        *,
+        asset: str | None = None,
+        purposes: Collection[str] = (),
+        countries: Collection[str] = (),
+        recipients: Collection[str] = (),
+    ) -> bool:
+        """Whether a valid grant of one of these kinds covers what an act names (contract §2, "A grant covers")."""
+        return any(
+            grant.kind in kinds
+            and _contains(grant.assets, () if asset is None else (asset,))
+            and _allows(grant.purposes, purposes)
+            and _contains(grant.countries, countries)
+            and _contains(grant.recipients, recipients)
+            for grant in self.grants(instant)
+        )
+
+
+def _contains(restriction: Collection[str] | None, named: Collection[str]) -> bool:
+    # What restricts by something that the act does not name does not cover.
+    return restriction is None or (bool(named) and all(one in restriction for one in named))
+
+
+def _allows(purposes: Collection[str] | None, named: Collection[str]) -> bool:
+    return purposes is None or (bool(named) and all(allows_purpose(tuple(purposes), one) for one in named))
+
+
+class ContractFacts:
+    """One contract: its terms over time, its end, what was proved."""
+
+    def __init__(self, contract: str, statements: Collection[Event]) -> None:
+        self.id = contract
+        self._terms = sorted(ranked([one for one in statements if one.type in TERMS_TYPES]), key=order)
+        self._terminated = _of(statements, "circulation.contract.terminated")
+
+    def statement(self, instant: int) -> Any | None:
+        """The signing or amendment in force at the instant, or the earliest; None before any is known."""
+        found = in_force(self._terms, instant)
+        return None if found is None else found.data
+
+    def terms(self, instant: int) -> Terms | None:
+        """The terms in force at the instant."""
+        found = self.statement(instant)
+        return None if found is None else found.terms
+
+    def parties(self) -> set[str]:
+        """All sellers and buyers that were ever stated."""
+        return {one for statement in self._terms for one in (statement.data.seller, statement.data.buyer)}
+
+    def assets(self) -> set[str]:
+        """All assets that were ever stated to be its object."""
+        return {statement.data.asset for statement in self._terms}
+
+    @property
+    def end(self) -> tuple[int, Terms] | None:
+        """The end and the terms in force just before it: the earlier of the first termination and `valid_to`.
+
+        An amendment after the end does not undo it; one that puts `valid_to` before itself ends the contract there.
+        """
+        if not self._terms:
+            return None
+        terminated = self._terminated[0].time if self._terminated else None
+        for index, one in enumerate(self._terms):
+            terms: Terms = one.data.terms
+            since = one.time if index else None
+            until = self._terms[index + 1].time if index + 1 < len(self._terms) else None
+            ends = [] if terminated is None else [terminated]
+            if terms.valid_to is not None:
+                ends.append(terms.valid_to if since is None else max(terms.valid_to, since))
+            if ends and (until is None or min(ends) <= until):
+                return min(ends), terms
+        return None
+
+
+class Facts:
+    """All that the engine loaded for one judgement. Asking for what a rule did not declare is an error."""
+
+    def __init__(
+        self,
+        *,
+        packs: Packs,
+        assets: Mapping[str, AssetFacts] | None = None,
+        parties: Mapping[str, PartyFacts] | None = None,
+        contracts: Mapping[str, ContractFacts] | None = None,
+        edges: Mapping[str, Sequence[Edge]] | None = None,
+        settings: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None,
+        rule: str = "",
+    ) -> None:
+        self.packs = packs
+        self._assets = assets or {}
+        self._parties = parties or {}
+        self._contracts = contracts or {}
+        self._edges = edges or {}
+        self._settings = settings
+        self._rule = rule
+
+    def bound(self, rule: str, settings: Callable[[Mapping[str, Any]], dict[str, Any]]) -> "Facts":
+        """The same facts, for one rule: `parameters` are its own."""
+        return Facts(
+            packs=self.packs,
+            assets=self._assets,
+            parties=self._parties,
+            contracts=self._contracts,
+            edges=self._edges,
+            settings=settings,
+            rule=rule,
+        )
+
+    def pack(self, instant: int) -> Pack:
+        """The pack in force."""
+        return self.packs.in_force(instant)
+
+    def parameters(self, instant: int) -> dict[str, Any]:
+        """The rule's parameters in force at the instant."""
+        if self._settings is None:
+            raise LookupError("facts are not bound to a rule")
+        return self._settings(self.pack(instant).setting(self._rule).parameters)
+
+    def asset(self, asset: str) -> AssetFacts:
+        """Facts of an asset (also of one that is not registered)."""
+        return self._assets[asset]
+
+    def party(self, party: str) -> PartyFacts:
+        """Facts of a party (also of one that is not registered)."""
+        return self._parties[party]
+
+    def contract(self, contract: str) -> ContractFacts:
+        """Facts of a contract (also of one that is not signed)."""
+        return self._contracts[contract]
+
+    def subject(self, asset: str, instant: int) -> Subject:
+        """An asset as negative lists see it; its industry is its own, else its owner's."""
+        facts = self._assets[asset]
+        data = facts.registration(instant)
+        owner = None if data is None or data.owner is None else self._parties[data.owner].at(instant)
+        return facts.subject(instant, None if owner is None else owner.industry)
+
+    def ancestry(self, asset: str, instant: int, *, through_stops: bool) -> Ancestry:
+        """The asset and all that it is derived from, with distances, over derivations made by then."""
+        return ancestry(self._edges, asset, instant, through_stops)
+
+
+def past(instant: int, count_days: int) -> int:
+    """The deadline n days after an instant: within n days means `time` ≤ it."""
+    return instant + days(count_days)

@@ -1,0 +1,128 @@
+"""Which terms a use is held against: the statements of terms on one contract's key, in the order in which they came.
+
+Uses are counted and not kept, so they are judged once, by the terms that came before them on the key (contract §3).
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+from circulation.events import Event
+from circulation.terms import Terms
+
+LIMITS = ("uses", "bytes", "rows", "persons")
+TERMS_TYPES = ("circulation.contract.signed", "circulation.contract.amended")
+
+S = TypeVar("S", bound="Event | Licence")
+
+
+class Licence(msgspec.Struct, frozen=True, kw_only=True):
+    """One statement of terms as it stood when it came.
+
+    `index` counts the statements of the key from 0. `origins` names, for each limit of `LIMITS` and for `windows`,
+    the statement that first gave it its present value: bands that were raised stay raised while it is the same.
+    """
+
+    index: int
+    type: str
+    source: str
+    id: str
+    time: int
+    reporter: int
+    asset: str
+    seller: str
+    buyer: str
+    terms: Terms
+    origins: dict[str, str]
+
+
+def ranked(statements: Iterable[S]) -> list[S]:
+    """Those that count: of one type only what the best reporter says (exchange, else provider, else consumer)."""
+    best: dict[str, int] = {}
+    kept = list(statements)
+    for one in kept:
+        best[one.type] = min(best.get(one.type, one.reporter), one.reporter)
+    return [one for one in kept if one.reporter == best[one.type]]
+
+
+def in_force(statements: Sequence[S], instant: int) -> S | None:
+    """The latest that is not after the instant; where all are later, the earliest. By (time, source, id)."""
+    earlier = [one for one in statements if one.time <= instant]
+    if earlier:
+        return max(earlier, key=_order)
+    return min(statements, key=_order, default=None)
+
+
+def _order(one: Event | Licence) -> tuple[int, str, str]:
+    return (one.time, one.source, one.id)
+
+
+class _Limits(NamedTuple):
+    uses: object
+    bytes: object
+    rows: object
+    persons: object
+    windows: object
+
+
+def _limits(terms: Terms) -> _Limits:
+    # Windows are aligned to `valid_from`: moving it aligns them anew, which is a new limit.
+    windows = (terms.valid_from, terms.windows) if terms.windows else None
+    return _Limits(terms.uses_max, terms.bytes_max, terms.rows_max, terms.persons_max, windows)
+
+
+class Licences:
+    """The licences of one contract that are visible at this point of its key."""
+
+    __slots__ = ("_all", "_current", "_visible")
+
+    def __init__(self) -> None:
+        self._all: list[Licence] = []
+        self._visible: list[Licence] = []
+        self._current: list[Licence] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._visible)
+
+    def add(self, event: Event) -> Licence:
+        """Takes in a `contract.signed` or `.amended` at the point where it came."""
+        data = event.data
+        before = in_force(ranked(self._visible), event.time) if self._visible else None
+        own = str(len(self._all))
+        origins = dict.fromkeys(_Limits._fields, own)
+        if before is not None and before.time <= event.time:
+            pairs = zip(_Limits._fields, _limits(before.terms), _limits(data.terms), strict=True)
+            origins |= {name: before.origins[name] for name, old, new in pairs if old == new}
+        licence = Licence(
+            index=len(self._all),
+            type=event.type,
+            source=event.source,
+            id=event.id,
+            time=event.time,
+            reporter=event.reporter,
+            asset=data.asset,
+            seller=data.seller,
+            buyer=data.buyer,
+            terms=data.terms,
+            origins=origins,
+        )
+        self._all.append(licence)
+        self._visible.append(licence)
+        self._current = ranked(self._visible)
+        return licence
+
+    def end(self, type_: str, source: str, id_: str) -> None:
+        """Terms that were taken back end here on the key."""
+        self._visible = [one for one in self._visible if (one.type, one.source, one.id) != (type_, source, id_)]
+        self._current = ranked(self._visible)
+
+    def at(self, instant: int) -> Licence | None:
+        """The licence for a use at this instant; None before the first terms."""
+        if len(self._current) == 1:
+            return self._current[0]
+        return in_force(self._current, instant)
+
+    def past(self, index: int) -> Licence:
+        """The licence of this index, also one that was ended."""
+        return self._all[index]

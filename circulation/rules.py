@@ -1,0 +1,119 @@
+"""The shapes of a rule: check, sum, tally; each may answer with a deadline.
+
+A rule declares which acts or events it looks at and which other facts it needs, and the engine does the rest: it
+loads in bulk, judges again when a fact changes, and skips rules that do not care. No rule does I/O, reads a clock,
+or sees another rule.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from circulation.events import Event
+from circulation.facts import Act, Facts
+from circulation.findings import Kind, Said, Severity
+from circulation.licences import Licence
+
+Need = Literal["asset", "ancestors", "contract", "party"]
+Parameters = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A number of a rule that a pack may change, and what changing it does."""
+
+    default: Any
+    effect: str
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Judges one act by itself: `check(act, facts)`. No memory."""
+
+    acts: frozenset[str]
+    check: Callable[[Act, Facts], Iterable[Said]]
+    needs: frozenset[Need] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """Judges the acts of one scope together: `judge(scope, acts, facts)`, acts in the order of (time, source, id).
+
+    `scopes(act)` names the scopes that an act belongs to.
+    """
+
+    acts: frozenset[str]
+    scopes: Callable[[Act], Iterable[str]]
+    judge: Callable[[str, Sequence[Act], Facts], Iterable[Said]]
+    needs: frozenset[Need] = frozenset()
+
+
+class Counted(NamedTuple):
+    """What one event adds to the tallies of its contract (negative where something is given back)."""
+
+    event: Event
+    uses: int = 0
+    bytes: int = 0
+    rows: int = 0
+    persons: int = 0
+
+
+class Uses(msgspec.Struct, kw_only=True):
+    """A run of plain uses of one contract under one licence, summed up: what the fast path of a tally looks at.
+
+    `totals` are [uses, bytes, rows] by rank of the reporter; `places` are (country, region, environment, actor).
+    """
+
+    totals: dict[int, list[int]]
+    purposes: set[str]
+    places: set[tuple[str | None, str | None, str | None, str | None]]
+    first: int
+    last: int
+
+
+class Stepped(NamedTuple):
+    """What a step of a tally leaves: its memory, the parts of it that changed, and what is said."""
+
+    memory: Any
+    parts: dict[str, Any]
+    said: list[Said]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Counts the firehose of one contract, in the order of its key.
+
+    `step(memory, parts, counted, licence, parameters)` never changes what it is given. `quiet` is the fast path: for
+    a run of uses that says nothing it answers with what the steps would leave, else with None, and the engine steps
+    through the run. `part` is the type of a part of the memory that is loaded by itself, since there may be many of
+    them (windows); `names(instant, licence)` tells which parts an event touches.
+    """
+
+    events: frozenset[str]
+    memory: type[msgspec.Struct]
+    step: Callable[[Any, Mapping[str, Any], Counted, Licence, Parameters], Stepped]
+    quiet: Callable[[Any, Mapping[str, Any], Uses, Licence, Parameters], Stepped | None]
+    part: type[msgspec.Struct] | None = None
+    names: Callable[[int, Licence], Sequence[str]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One detector: what it is called, on what law it rests, and its shapes."""
+
+    id: str
+    title: str
+    about: Kind
+    severity: Severity
+    articles: tuple[str, ...]
+    version: str = "1"
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    check: Check | None = None
+    sum: Sum | None = None
+    tally: Tally | None = None
+
+    def settings(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The parameters in force: what a pack gives, and the defaults for the rest."""
+        return {name: given.get(name, parameter.default) for name, parameter in self.parameters.items()}

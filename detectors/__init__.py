@@ -1,0 +1,32 @@
+"""The rules, one in each file: the file of `usage-limit` is `usage_limit.py`.
+
+Whatever lies in this package is found, so a new rule is a new file and nothing else. A file holds a docstring (why it
+matters, what is falsely found, what to do), pure functions, `RULE` and `CASES`.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType, ModuleType
+
+from circulation.cases import Case
+from circulation.rules import Rule
+
+
+def _modules() -> dict[str, ModuleType]:
+    names = sorted(found.name for found in pkgutil.iter_modules(__path__) if not found.name.startswith("_"))
+    modules = {}
+    for name in names:
+        module = importlib.import_module(f"{__name__}.{name}")
+        expected = name.replace("_", "-")
+        if module.RULE.id != expected:
+            raise ImportError(f"detectors/{name}.py: the rule's id must be `{expected}`, got `{module.RULE.id}`")
+        modules[expected] = module
+    return dict(sorted(modules.items()))
+
+
+MODULES: Mapping[str, ModuleType] = MappingProxyType(_modules())
+RULES: Mapping[str, Rule] = MappingProxyType({id_: module.RULE for id_, module in MODULES.items()})
+CASES: Mapping[str, Sequence[Case]] = MappingProxyType(
+    {id_: getattr(module, "CASES", ()) for id_, module in MODULES.items()}
+)

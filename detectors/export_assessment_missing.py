@@ -1,0 +1,355 @@
+"""A party sent data about so many persons abroad in a year that its exports must have been assessed.
+
+Why it matters: from 1,000,000 persons, or 10,000 of whom sensitive data is sent, in a calendar year on, a security
+assessment has to come first (Provisions on Promoting and Regulating Cross-border Data Flows, article 7). The warnings
+before that leave the time which an assessment takes.
+
+False positives: one person in two exports counts twice, for only numbers are reported and nothing that tells persons
+apart. An exemption or an assessment that was not reported; the finding is cleared once it is, if it is of that time.
+
+What to do: at a warning ask whether an assessment is under way. At red have the exports stop until one covers asset,
+country and recipient.
+
+What is summed: all exports of the calendar year at +08:00 in the order of (`time`, `source`, `id`), covered or not, but
+not those under an exemption that holds (articles 3 to 6). For an operator of critical infrastructure
+`export-important-data` takes the place of this rule (article 7, 1).
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from circulation.calendar import year_of
+from circulation.cases import ABROAD, SELLER, THIRD, Case, Json, exported, granted, pack, party, retracted
+from circulation.facts import Act, Facts
+from circulation.findings import About, Said, Severity
+from circulation.rules import Parameter, Rule, Sum
+
+EXPORTED = "circulation.export.performed"
+MEASURES = ("persons", "sensitive_persons")
+FULL = 100
+
+
+class _Reached(NamedTuple):
+    """A band that a measure has reached, in percent of its limit."""
+
+    measure: str
+    band: int
+
+
+def exempt(act: Act, facts: Facts) -> bool:
+    """Whether the export is under an exemption that holds (contract §4), by the facts of the party at its time."""
+    data = act.data
+    if data.exemption in ("contract", "emergency", "foreign-origin"):
+        return True
+    if data.exemption == "no-personal":
+        return not data.persons and not data.sensitive_persons
+    registration = facts.party(act.subject).at(act.time)
+    if registration is None:
+        return False
+    if data.exemption == "hr":
+        # `persons` leaves out those of whom sensitive data is sent; both together are employees.
+        employees = registration.employees
+        return employees is not None and data.persons + data.sensitive_persons <= employees
+    return data.exemption == "ftz" and bool(registration.ftz) and not registration.ciio
+
+
+def _operates_infrastructure(act: Act, facts: Facts) -> bool:
+    registration = facts.party(act.subject).at(act.time)
+    return registration is not None and bool(registration.ciio)
+
+
+def _covered(act: Act, facts: Facts) -> bool:
+    return facts.party(act.subject).covered(
+        act.time,
+        ("security-assessment",),
+        asset=act.data.asset,
+        countries=(act.data.country,),
+        recipients=(act.data.recipient,),
+    )
+
+
+def scopes(act: Act) -> Iterable[str]:
+    """The exporter's calendar year."""
+    yield f"{act.subject}/{year_of(act.time)}"
+
+
+def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
+    """Goes over the exports of a year: a band is said once, at the first export without an assessment that reaches it.
+
+    Of the bands that one export reaches at once only the highest is said; at equal height that of `persons`. The full
+    band is one for both measures.
+    """
+    sums = dict.fromkeys(MEASURES, 0)
+    consumed: set[_Reached] = set()
+    full = False
+    found: list[Said] = []
+    for act in acts:
+        if exempt(act, facts):
+            continue
+        for measure in MEASURES:
+            sums[measure] += getattr(act.data, measure)
+        # While an assessment covers, nothing is said and nothing consumed: the next export without one says it.
+        if _operates_infrastructure(act, facts) or _covered(act, facts):
+            continue
+        parameters = facts.parameters(act.time)
+        bands = (parameters["warning_percent"], parameters["late_warning_percent"], FULL)
+        new = [
+            reached
+            for measure in MEASURES
+            for band in bands
+            if sums[measure] * 100 >= parameters[measure] * band
+            and (reached := _Reached(measure, band)) not in consumed
+        ]
+        consumed.update(new)
+        if not new:
+            continue
+        highest = max(new, key=lambda reached: reached.band)
+        if highest.band == FULL and full:
+            continue
+        full = full or highest.band == FULL
+        found.append(_said(act, highest, bands, sums, parameters))
+    return found
+
+
+def _said(
+    act: Act, reached: _Reached, bands: tuple[int, int, int], sums: dict[str, int], parameters: dict[str, Any]
+) -> Said:
+    measure, band = reached
+    full = band == FULL
+    severities: tuple[Severity, ...] = ("blue", "yellow", "red")
+    year, total, limit = year_of(act.time), sums[measure], parameters[measure]
+    what = "persons" if measure == "persons" else "persons with sensitive data"
+    reaches = f"reaches the limit of {limit:,}" if full else f"reaches {band} % of the limit of {limit:,}"
+    return Said(
+        severity=severities[bands.index(band)],
+        about=About("party", act.subject),
+        party=act.subject,
+        occurred=act.time,
+        summary=(
+            f"With {total:,} {what} in {year}, the exporter {reaches}, and no security assessment covers the export."
+        ),
+        evidence={"year": year, "measure": measure, "band": band, "sum": total, "limit": limit} | sums,
+        cause=act.cause,
+        # Severity does not tell two bands of one party apart, so a pack that moves a band makes another finding.
+        apart=(str(year), "both" if full else measure, str(band)),
+        asset=act.data.asset,
+    )
+
+
+RULE = Rule(
+    id="export-assessment-missing",
+    title="Exports without a security assessment",
+    about="party",
+    severity="red",
+    articles=("促进和规范数据跨境流动规定 7", "数据出境安全评估办法 4"),
+    parameters={
+        "persons": Parameter(1_000_000, "persons of one year from which on an assessment is needed; fewer finds more"),
+        "sensitive_persons": Parameter(10_000, "the same for persons of whom sensitive data is sent"),
+        "warning_percent": Parameter(80, "share of either number at which it is blue; lower warns earlier"),
+        "late_warning_percent": Parameter(95, "share of either number at which it is yellow; lower warns earlier"),
+    },
+    sum=Sum(acts=frozenset({EXPORTED}), scopes=scopes, judge=judge, needs=frozenset({"party"})),
+)
+
+
+def _band(severity: str, measure: str, band: int, total: int, cause: str | None = None, year: int = 2026) -> Json:
+    limit = 1_000_000 if measure == "persons" else 10_000
+    found: Json = {
+        "severity": severity,
+        "about": {"kind": "party", "id": SELLER},
+        "party": SELLER,
+        "evidence": {"year": year, "measure": measure, "band": band, "sum": total, "limit": limit},
+    }
+    return found if cause is None else found | {"cause": {"id": cause}}
+
+
+def _at_once(total: int, measure: str, limit: int) -> list[Json]:
+    for severity, band in (("red", 100), ("yellow", 95), ("blue", 80)):
+        if total * 100 >= limit * band:
+            return [_band(severity, measure, band, total)]
+    return []
+
+
+_EXEMPTIONS: dict[str, Json] = {
+    "contract": {},
+    "emergency": {},
+    "foreign-origin": {},
+    "hr": {"employees": 1_000_000},
+    "ftz": {"ftz": "beijing"},
+}
+
+_RED = _band("red", "persons", 100, 1_000_000)
+
+
+def _million(**export: Any) -> Json:
+    return exported(SELLER, "2026-03-01", persons=1_000_000, **export)
+
+
+CASES = (
+    *(
+        Case(
+            name=f"{measure} at the boundary: {total:,}",
+            events=[exported(SELLER, "2026-03-01", **{measure: total})],
+            fires=_at_once(total, measure, limit),
+        )
+        for measure, limit in (("persons", 1_000_000), ("sensitive_persons", 10_000))
+        for threshold in (limit * 80 // 100, limit * 95 // 100, limit)
+        for total in (threshold - 1, threshold, threshold + 1)
+    ),
+    Case(
+        name="each band once, at the export that first reaches it",
+        events=[
+            exported(SELLER, f"2026-03-{day:02}", persons=persons, id=f"e{day}")
+            for day, persons in enumerate((799_999, 1, 1, 149_999, 49_998, 1, 1, 500_000), start=1)
+        ],
+        fires=[
+            _band("blue", "persons", 80, 800_000, "e2"),
+            _band("yellow", "persons", 95, 950_000, "e4"),
+            _band("red", "persons", 100, 1_000_000, "e7"),
+        ],
+    ),
+    Case(
+        name="the order of arrival does not matter",
+        events=[
+            exported(SELLER, "2026-03-03", persons=1, id="last"),
+            exported(SELLER, "2026-03-01", persons=999_998, id="first"),
+            exported(SELLER, "2026-03-02", persons=1, id="middle"),
+        ],
+        fires=[_band("yellow", "persons", 95, 999_998, "first"), _band("red", "persons", 100, 1_000_000, "last")],
+    ),
+    Case(
+        name="of two measures at one height persons",
+        events=[exported(SELLER, "2026-03-01", persons=800_000, sensitive_persons=8_000)],
+        fires=[_band("blue", "persons", 80, 800_000)],
+    ),
+    Case(
+        name="of two measures the higher one",
+        events=[exported(SELLER, "2026-03-01", persons=800_000, sensitive_persons=9_500)],
+        fires=[_band("yellow", "sensitive_persons", 95, 9_500)],
+    ),
+    Case(
+        name="warnings of one measure after those of the other",
+        events=[
+            exported(SELLER, "2026-03-01", persons=800_000),
+            exported(SELLER, "2026-03-02", sensitive_persons=8_000),
+        ],
+        fires=[_band("blue", "persons", 80, 800_000), _band("blue", "sensitive_persons", 80, 8_000)],
+    ),
+    Case(
+        name="red is once for both measures",
+        events=[
+            exported(SELLER, "2026-03-01", persons=1_000_000),
+            exported(SELLER, "2026-03-02", sensitive_persons=10_000),
+        ],
+        fires=[_RED],
+    ),
+    Case(
+        name="the parties are summed apart",
+        events=[exported(SELLER, "2026-03-01", persons=500_000), exported(THIRD, "2026-03-01", persons=500_000)],
+    ),
+    Case(
+        name="a year begins at midnight in Beijing",
+        events=[
+            exported(SELLER, "2026-12-31T15:59:59.999999Z", persons=799_999),
+            exported(SELLER, "2026-12-31T16:00:00Z", persons=1),
+            exported(SELLER, "2027-01-01", persons=799_999, export="another"),
+        ],
+        fires=[_band("blue", "persons", 80, 800_000, year=2027)],
+    ),
+    Case(
+        name="an assessment that covers the export",
+        events=[granted(SELLER, "2026-02-01", "security-assessment"), _million()],
+    ),
+    Case(
+        name="an assessment for this country and recipient",
+        events=[
+            granted(SELLER, "2026-02-01", "security-assessment", countries=["DE"], recipients=[ABROAD]),
+            _million(),
+        ],
+    ),
+    Case(
+        name="an assessment that is reported late refutes the finding",
+        events=[_million(), granted(SELLER, "2026-02-01", "security-assessment")],
+    ),
+    *(
+        Case(
+            name=f"an assessment that does not cover: {name}",
+            events=[granted(SELLER, time, kind, **grant), _million()],
+            fires=[_RED],
+        )
+        for name, time, kind, grant in (
+            ("another country", "2026-02-01", "security-assessment", {"countries": ["FR"]}),
+            ("another recipient", "2026-02-01", "security-assessment", {"recipients": [THIRD]}),
+            ("an asset, of an export that names none", "2026-02-01", "security-assessment", {"assets": ["asset"]}),
+            ("a standard contract", "2026-02-01", "standard-contract", {}),
+            ("issued later", "2026-03-01T00:00:00.000001", "security-assessment", {"valid_from": "2026-01-01"}),
+            ("ended", "2026-02-01", "security-assessment", {"valid_to": "2026-03-01"}),
+        )
+    ),
+    Case(
+        name="exports under an assessment count, and the first without one says what they reached",
+        events=[
+            granted(SELLER, "2026-02-01", "security-assessment", valid_to="2026-03-02"),
+            exported(SELLER, "2026-03-01", persons=999_999),
+            exported(SELLER, "2026-03-02", persons=1, id="uncovered"),
+        ],
+        fires=[_band("red", "persons", 100, 1_000_000, "uncovered")],
+    ),
+    *(
+        Case(
+            name=f"an exemption that holds: {name}",
+            events=[party(SELLER, **facts), _million(exemption=name), exported(SELLER, "2026-03-02", persons=799_999)],
+        )
+        for name, facts in _EXEMPTIONS.items()
+    ),
+    *(
+        Case(
+            name=f"an exemption that does not hold: {what}",
+            events=[registered, _million(exemption=name)],
+            fires=[_RED],
+        )
+        for what, name, registered in (
+            ("more persons than employees", "hr", party(SELLER, employees=999_999)),
+            ("employees not known", "hr", party(SELLER)),
+            ("no zone", "ftz", party(SELLER)),
+            ("persons", "no-personal", party(SELLER)),
+        )
+    ),
+    Case(
+        name="employees are all persons, sensitive ones too",
+        events=[
+            party(SELLER, employees=20_000),
+            exported(SELLER, "2026-03-01", persons=10_001, sensitive_persons=10_000, exemption="hr"),
+        ],
+        fires=[_band("red", "sensitive_persons", 100, 10_000)],
+    ),
+    Case(
+        name="an operator of critical infrastructure is another rule's",
+        events=[party(SELLER, ciio=True), _million()],
+    ),
+    Case(
+        name="its exports count once it is none any more",
+        events=[
+            party(SELLER, ciio=True),
+            party(SELLER, "2026-03-02", ciio=False),
+            _million(),
+            exported(SELLER, "2026-03-02", persons=1),
+        ],
+        fires=[_band("red", "persons", 100, 1_000_001)],
+    ),
+    Case(
+        name="a retracted export does not count",
+        events=[
+            _million(id="e1"),
+            retracted(_million(id="e1"), "2026-03-02"),
+            exported(SELLER, "2026-03-03", persons=800_000, id="e2"),
+        ],
+        fires=[_band("blue", "persons", 80, 800_000, "e2")],
+    ),
+    Case(
+        name="another limit and another warning of the pack",
+        events=[exported(SELLER, "2026-03-01", persons=500)],
+        fires=[{"severity": "blue", "evidence": {"measure": "persons", "band": 50, "sum": 500, "limit": 1000}}],
+        rules=pack(detectors={"export-assessment-missing": {"persons": 1000, "warning_percent": 50}}),
+    ),
+)

@@ -1,0 +1,722 @@
+"""Something on the negative list, or derived from it, is listed, traded, delivered or exported.
+
+Why it matters: what endangers security, what nobody was allowed to collect, what a person did not consent to: such
+data must not circulate at all, or only with a grant. It seldom circulates under its own name, so what matches an
+asset also matches everything derived from it, over any number of steps, until a derivation that nobody can turn back
+(Data Security Law, articles 21 and 32; Opinion of 2023-06-20, article 20, look-through supervision).
+
+False positives: a derivation that is in truth irreversible but was reported without its evidence; a grant that the
+seller holds and nobody reported; facts that were registered wrongly. Each is cleared by itself once the missing
+statement arrives, if it is of that time.
+
+What to do: for a match follow `path` from `origin` to the asset and stop the circulation of all that lies on it.
+For `needs-info` have the owner state the `missing` facts; what cannot be decided is never passed.
+
+`verdict` in the evidence is `match` or `needs-info`.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from circulation.cases import (
+    ABROAD,
+    BUYER,
+    OWNER,
+    SELLER,
+    THIRD,
+    Case,
+    Json,
+    asset,
+    delivered,
+    derived,
+    entry,
+    event,
+    exported,
+    granted,
+    listed,
+    pack,
+    party,
+    signed,
+    terms,
+)
+from circulation.facts import Act, Facts
+from circulation.findings import About, Cause, Said
+from circulation.lineage import Ancestry, nearest, shortest_path
+from circulation.rulepack import Entry, Subject, Verdict, judge_entry
+from circulation.rules import Check, Rule
+
+LISTED = "circulation.product.listed"
+SIGNED = "circulation.contract.signed"
+DELIVERED = "circulation.delivery.completed"
+EXPORTED = "circulation.export.performed"
+
+# Levels that can be compared; `ungraded` is no level, but the lack of one.
+RANKS = {"general": 0, "important": 1, "core": 2}
+
+DOING = {"list": "listed", "trade": "traded", "deliver": "delivered", "export": "exported"}
+
+
+class Conduct(NamedTuple):
+    """What an act does to an asset, in the words of the list.
+
+    `holder` is whose grants count, and who is responsible. `purposes`, `countries` and `recipients` are what the act
+    names and a grant may be restricted by; `level` is what an export itself claims.
+    """
+
+    action: str
+    asset: str
+    holder: str
+    parties: frozenset[str]
+    purposes: tuple[str, ...] = ()
+    countries: tuple[str, ...] = ()
+    recipients: tuple[str, ...] = ()
+    level: str | None = None
+
+
+def conduct(act: Act, facts: Facts) -> Conduct | None:
+    """What the act does; None where it concerns no asset that is known by then."""
+    data = act.data
+    if act.type == LISTED:
+        return Conduct("list", act.subject, data.seller, frozenset({data.seller}), purposes=tuple(data.purposes or ()))
+    if act.type == SIGNED:
+        return Conduct(
+            "trade",
+            data.asset,
+            data.seller,
+            frozenset({data.seller, data.buyer}),
+            purposes=tuple(data.terms.purposes or ()),
+            countries=tuple(data.terms.countries or ()),
+            recipients=(data.buyer,),
+        )
+    countries = () if data.country is None else (data.country,)
+    if act.type == DELIVERED:
+        contract = facts.contract(act.subject).statement(act.time)
+        if contract is None:
+            return None
+        parties = frozenset({contract.seller, contract.buyer, data.recipient})
+        return Conduct(
+            "deliver", contract.asset, contract.seller, parties, countries=countries, recipients=(data.recipient,)
+        )
+    contract = None if data.contract is None else facts.contract(data.contract).statement(act.time)
+    exported = data.asset or (None if contract is None else contract.asset)
+    if exported is None:
+        return None
+    parties = frozenset({act.subject, data.recipient} | (set() if contract is None else {contract.buyer}))
+    return Conduct(
+        "export",
+        exported,
+        act.subject,
+        parties,
+        countries=countries,
+        recipients=(data.recipient,),
+        level=data.level,
+    )
+
+
+class _View:
+    """The asset of a conduct and its ancestors as the list sees them at an instant; nothing is asked for twice."""
+
+    def __init__(self, doing: Conduct, instant: int, facts: Facts) -> None:
+        self._doing = doing
+        self._instant = instant
+        self._facts = facts
+        self._subjects: dict[str, Subject] = {}
+        self._ancestries: dict[bool, Ancestry] = {}
+
+    def subject(self, one: str) -> Subject:
+        found = self._subjects.get(one)
+        if found is None:
+            found = self._facts.subject(one, self._instant)
+            if one == self._doing.asset:
+                found = _raised(found, self._doing.level)
+            self._subjects[one] = found
+        return found
+
+    def ancestry(self, *, sticky: bool) -> Ancestry:
+        found = self._ancestries.get(sticky)
+        if found is None:
+            found = self._facts.ancestry(self._doing.asset, self._instant, through_stops=sticky)
+            self._ancestries[sticky] = found
+        return found
+
+    def candidates(self) -> list[Entry]:
+        assets = self.ancestry(sticky=True).distances
+        owners = {owner for one in assets if (owner := self.subject(one).owner) is not None}
+        return self._facts.pack(self._instant).compiled.candidates(
+            self._doing.action,
+            self._instant,
+            assets,
+            self._doing.parties | owners,
+            owner_unknown=not self.subject(self._doing.asset).registered,
+        )
+
+    def matcher(self, one: Entry) -> Callable[[str], bool]:
+        parties = self._doing.parties
+        return lambda candidate: judge_entry(one, self.subject(candidate), parties)[0] is Verdict.MATCH
+
+
+def _raised(subject: Subject, claimed: str | None) -> Subject:
+    """Of an export's and the asset's level the higher counts, where both are known."""
+    known = subject.registered and subject.level in RANKS and claimed in RANKS
+    if not known or claimed is None or RANKS[claimed] <= RANKS[subject.level]:
+        return subject
+    return msgspec.structs.replace(subject, level=claimed)
+
+
+def judge(doing: Conduct, instant: int, facts: Facts, cause: Cause | None, apart: tuple[str, ...]) -> list[Said]:
+    """What the list in force at the instant says of a conduct then: hits by entry, and what it cannot tell.
+
+    `apart` tells this conduct from others of the same asset and cause; the entry's id goes before it.
+    """
+    if not facts.pack(instant).negative_list:
+        return []
+    view = _View(doing, instant, facts)
+    hits: list[Said] = []
+    undecided: list[Entry] = []
+    missing: set[str] = set()
+    for one in view.candidates():
+        ancestry = view.ancestry(sticky=one.sticky)
+        origin = nearest(ancestry, view.matcher(one))
+        if origin is None:
+            verdict, unknown = judge_entry(one, view.subject(doing.asset), doing.parties)
+            if verdict is Verdict.UNKNOWN and not _satisfied(one, doing, instant, facts):
+                undecided.append(one)
+                missing |= unknown
+        elif not _satisfied(one, doing, instant, facts):
+            path = shortest_path(ancestry, origin)
+            hits.append(_hit(one, doing, instant, cause, apart, path))
+    if undecided:
+        hits.append(_needs_info(undecided, missing, doing, instant, cause, apart))
+    return hits
+
+
+def _satisfied(one: Entry, doing: Conduct, instant: int, facts: Facts) -> bool:
+    """Whether a `restrict` is satisfied by one grant of the holder that covers asset and act."""
+    return (
+        one.disposition == "restrict"
+        and bool(one.unless)
+        and facts.party(doing.holder).covered(
+            instant,
+            one.unless,
+            asset=doing.asset,
+            purposes=doing.purposes,
+            countries=doing.countries,
+            recipients=doing.recipients,
+        )
+    )
+
+
+def _hit(
+    one: Entry, doing: Conduct, instant: int, cause: Cause | None, apart: tuple[str, ...], path: list[str]
+) -> Said:
+    prohibited = one.disposition == "prohibit"
+    origin, steps = path[0], len(path) - 1
+    where = (
+        "which matches itself" if steps == 0 else f"derived in {steps} {'steps' if steps > 1 else 'step'} from {origin}"
+    )
+    lacking = "" if prohibited else f" without a valid {' or '.join(sorted(one.unless)) or 'way to be allowed'}"
+    return Said(
+        severity="red" if prohibited else "orange",
+        about=About("asset", doing.asset),
+        party=doing.holder,
+        occurred=instant,
+        summary=(
+            f"{doing.asset}, {where}, was {DOING[doing.action]}{lacking}, "
+            f"which entry {one.id} ({one.title}) {'prohibits' if prohibited else 'forbids'}."
+        ),
+        evidence={
+            "action": doing.action,
+            "verdict": "match",
+            "entry": one.id,
+            "origin": origin,
+            "path": path,
+            "legal_basis": list(one.legal_basis),
+        },
+        cause=cause,
+        apart=(one.id, *apart),
+        asset=doing.asset,
+    )
+
+
+def _needs_info(
+    undecided: Iterable[Entry],
+    missing: Iterable[str],
+    doing: Conduct,
+    instant: int,
+    cause: Cause | None,
+    apart: tuple[str, ...],
+) -> Said:
+    entries, facts_missing = sorted(one.id for one in undecided), sorted(missing)
+    what = f"{len(entries):,} {'entries' if len(entries) > 1 else 'entry'}"
+    return Said(
+        severity="yellow",
+        about=About("asset", doing.asset),
+        party=doing.holder,
+        occurred=instant,
+        summary=(
+            f"{doing.asset} was {DOING[doing.action]}, and {what} of the negative list cannot be decided, "
+            f"for it is not known: {', '.join(facts_missing)}."
+        ),
+        evidence={"action": doing.action, "verdict": "needs-info", "entries": entries, "missing": facts_missing},
+        cause=cause,
+        apart=("", *apart),
+        asset=doing.asset,
+    )
+
+
+def check(act: Act, facts: Facts) -> list[Said]:
+    """Judges a listing, trade, delivery or export by the list in force at its `time`."""
+    doing = conduct(act, facts)
+    # One source may use an id on two contracts of one asset, so the desk's subject tells them apart.
+    return [] if doing is None else judge(doing, act.time, facts, act.cause, (act.subject,))
+
+
+RULE = Rule(
+    id="negative-list",
+    title="Something on the negative list circulates",
+    about="asset",
+    severity="red",
+    articles=("关于更好发挥数据要素作用进一步加快发展数字经济的实施意见 20", "数据安全法 21", "数据安全法 32"),
+    check=Check(
+        acts=frozenset({LISTED, SIGNED, DELIVERED, EXPORTED}),
+        check=check,
+        needs=frozenset({"asset", "ancestors", "contract", "party"}),
+    ),
+)
+
+
+_SECRET = entry("secret")
+_CORE = entry("core", match={"level": ["core"]})
+_CONSENTED = entry("consented", disposition="restrict", unless=["consent", "guardian-consent"])
+_CROWD = entry("crowd", match={"persons_min": 1000})
+_OWNER = party(OWNER, industry="I65")
+_WHEN = "2026-03-01T10:00"
+
+
+def _found(entry_: str, **evidence: Any) -> Json:
+    return {"severity": "red", "evidence": {"verdict": "match", "entry": entry_} | evidence}
+
+
+def _unknown(action: str, entries: list[str], missing: list[str]) -> Json:
+    evidence = {"action": action, "verdict": "needs-info", "entries": entries, "missing": missing}
+    return {"severity": "yellow", "evidence": evidence}
+
+
+def _chain(length: int) -> list[Json]:
+    """a0 is secret; a1 is derived from it, and so on."""
+    assets = [asset("a0", tags=["secret"]), *(asset(f"a{one}") for one in range(1, length + 1))]
+    return [_OWNER, *assets, *(derived(f"a{one}", "2026-02-01", f"a{one - 1}") for one in range(1, length + 1))]
+
+
+def _licensed(**grant: Any) -> list[Json]:
+    return [_OWNER, asset("asset", tags=["consented"]), granted(SELLER, "2026-02-01", "consent", **grant)]
+
+
+_NOT_STOPPED: dict[str, Json] = {
+    "not irreversible": {"irreversible": False},
+    "irreversibility not stated": {"irreversible": None},
+    "a process that keeps what was there": {"process": "deidentify"},
+    "evidence that is empty": {"evidence": ""},
+    "no evidence": {"evidence": None},
+}
+_STOPPED: Json = {"process": "anonymise", "irreversible": True, "evidence": "report-7"}
+
+
+def _anonymised(**changes: Any) -> list[Json]:
+    members: Json = _STOPPED | changes
+    return [
+        _OWNER,
+        asset("raw", tags=["secret"]),
+        asset("asset"),
+        derived("asset", "2026-02-01", "raw", **members),
+        listed("asset", _WHEN),
+    ]
+
+
+_ORANGE = {"severity": "orange", "evidence": {"verdict": "match", "entry": "consented"}}
+_RAW_TO_ASSET = [_found("secret", origin="raw", path=["raw", "asset"])]
+
+CASES = (
+    Case(
+        name="a listing of what an entry names",
+        events=[_OWNER, asset("asset", tags=["secret", "other"]), listed("asset", _WHEN, id="l1")],
+        fires=[
+            _found("secret", action="list", origin="asset", path=["asset"])
+            | {"about": {"kind": "asset", "id": "asset"}, "party": SELLER, "cause": {"id": "l1"}}
+        ],
+        rules=pack(_SECRET),
+    ),
+    Case(
+        name="a listing of what no entry names",
+        events=[_OWNER, asset("asset", tags=["other"]), listed("asset", _WHEN)],
+        rules=pack(_SECRET),
+    ),
+    Case(
+        name="an entry for another action",
+        events=[_OWNER, asset("asset", tags=["secret"]), listed("asset", _WHEN)],
+        rules=pack(entry("secret", actions=["trade", "deliver", "export"])),
+    ),
+    Case(
+        name="two entries are two findings of one cause",
+        events=[_OWNER, asset("asset", tags=["secret"], level="core"), listed("asset", _WHEN)],
+        fires=[_found("secret"), _found("core")],
+        rules=pack(_SECRET, _CORE),
+    ),
+    Case(
+        name="a trade, and every delivery under it",
+        events=[
+            _OWNER,
+            asset("asset", tags=["secret"]),
+            signed("c", "2026-02-01"),
+            delivered("c", "2026-02-02"),
+            delivered("c", "2026-02-03"),
+        ],
+        fires=[
+            _found("secret", action="trade"),
+            _found("secret", action="deliver"),
+            _found("secret", action="deliver"),
+        ],
+        rules=pack(_SECRET),
+    ),
+    Case(
+        name="one id on two contracts of one asset is two trades",
+        events=[
+            _OWNER,
+            asset("asset", tags=["secret"]),
+            signed("c1", "2026-02-01", id="1"),
+            signed("c2", "2026-02-01", id="1"),
+        ],
+        fires=[_found("secret", action="trade"), _found("secret", action="trade")],
+        rules=pack(_SECRET),
+    ),
+    Case(
+        name="an amendment is no trade",
+        events=[_OWNER, asset("asset", tags=["secret"]), signed("c", "2026-02-01", amended=True)],
+        rules=pack(_SECRET),
+    ),
+    Case(
+        name="a delivery under a contract that nobody signed",
+        events=[_OWNER, asset("asset", tags=["secret"]), delivered("c", "2026-02-02")],
+        rules=pack(_SECRET),
+    ),
+    Case(
+        name="an export of an asset that it names",
+        events=[_OWNER, asset("asset", tags=["secret"]), exported(SELLER, _WHEN, asset="asset")],
+        fires=[_found("secret", action="export") | {"party": SELLER}],
+        rules=pack(_SECRET),
+    ),
+    Case(
+        name="an export of the asset of its contract",
+        events=[
+            _OWNER,
+            asset("asset", tags=["secret"]),
+            signed("c", "2026-02-01"),
+            exported(THIRD, _WHEN, contract="c"),
+        ],
+        fires=[_found("secret", action="export") | {"party": THIRD}],
+        rules=pack(entry("secret", actions=["export"])),
+    ),
+    Case(
+        name="an export of nothing that is known",
+        events=[_OWNER, asset("asset", tags=["secret"]), exported(SELLER, _WHEN)],
+        rules=pack(_SECRET),
+    ),
+    Case(
+        name="the higher level of an export counts",
+        events=[_OWNER, asset("asset", level="important"), exported(SELLER, _WHEN, asset="asset", level="core")],
+        fires=[_found("core", action="export")],
+        rules=pack(_CORE),
+    ),
+    Case(
+        name="the lower level of an export does not",
+        events=[_OWNER, asset("asset", level="core"), exported(SELLER, _WHEN, asset="asset", level="general")],
+        fires=[_found("core", action="export")],
+        rules=pack(_CORE),
+    ),
+    *(
+        Case(
+            name=f"persons at the boundary: {persons}",
+            events=[_OWNER, asset("asset", persons=persons), listed("asset", _WHEN)],
+            fires=[_found("crowd")] if persons >= 1000 else [],
+            rules=pack(_CROWD),
+        )
+        for persons in (999, 1000, 1001)
+    ),
+    *(
+        Case(
+            name=f"a match is inherited over {length} steps",
+            events=[*_chain(length), listed(f"a{length}", _WHEN)],
+            fires=[_found("secret", origin="a0", path=[f"a{one}" for one in range(length + 1)])],
+            rules=pack(_SECRET),
+        )
+        for length in (1, 5, 12)
+    ),
+    Case(
+        name="a derivation of later does not count yet",
+        events=[
+            _OWNER,
+            asset("raw", tags=["secret"]),
+            asset("asset"),
+            derived("asset", "2026-03-02", "raw"),
+            listed("asset", _WHEN),
+        ],
+        rules=pack(_SECRET),
+    ),
+    Case(
+        name="of two origins the nearest, of equally near the smallest id",
+        events=[
+            _OWNER,
+            *(asset(one, tags=["secret"]) for one in ("far", "near-b", "near-a")),
+            asset("middle"),
+            asset("asset"),
+            derived("near-a", "2026-02-01", "far"),
+            derived("middle", "2026-02-01", "near-b", "near-a"),
+            derived("asset", "2026-02-01", "middle"),
+            listed("asset", _WHEN),
+        ],
+        fires=[_found("secret", origin="near-a", path=["near-a", "middle", "asset"])],
+        rules=pack(_SECRET),
+    ),
+    Case(name="a match stops where nobody can turn back", events=_anonymised(), rules=pack(_SECRET)),
+    Case(
+        name="a sticky entry does not stop there",
+        events=_anonymised(),
+        fires=_RAW_TO_ASSET,
+        rules=pack(entry("secret", sticky=True)),
+    ),
+    *(
+        Case(name=f"it does not stop: {name}", events=_anonymised(**changes), fires=_RAW_TO_ASSET, rules=pack(_SECRET))
+        for name, changes in _NOT_STOPPED.items()
+    ),
+    Case(
+        name="a cycle of derivations",
+        events=[
+            _OWNER,
+            asset("raw", tags=["secret"]),
+            asset("asset"),
+            derived("asset", "2026-02-01", "raw"),
+            derived("raw", "2026-02-01", "asset"),
+            listed("asset", _WHEN),
+        ],
+        fires=_RAW_TO_ASSET,
+        rules=pack(_SECRET),
+    ),
+    Case(
+        name="a restriction without a grant",
+        events=[_OWNER, asset("asset", tags=["consented"]), listed("asset", _WHEN)],
+        fires=[_ORANGE],
+        rules=pack(_CONSENTED),
+    ),
+    Case(
+        name="a restriction that a grant satisfies",
+        events=[*_licensed(assets=["asset"]), listed("asset", _WHEN)],
+        rules=pack(_CONSENTED),
+    ),
+    Case(
+        name="a grant that comes late and was issued in time refutes the finding",
+        events=[
+            _OWNER,
+            asset("asset", tags=["consented"]),
+            listed("asset", _WHEN),
+            granted(SELLER, "2026-02-01", "consent"),
+        ],
+        rules=pack(_CONSENTED),
+    ),
+    Case(
+        name="a grant of another party",
+        events=[*_licensed(), listed("asset", _WHEN, seller=THIRD)],
+        fires=[_ORANGE],
+        rules=pack(_CONSENTED),
+    ),
+    Case(
+        name="a grant that was issued only later",
+        events=[
+            _OWNER,
+            asset("asset", tags=["consented"]),
+            granted(SELLER, "2026-03-02", "consent", valid_from="2026-02-01"),
+            listed("asset", _WHEN),
+        ],
+        fires=[_ORANGE],
+        rules=pack(_CONSENTED),
+    ),
+    *(
+        Case(
+            name=f"a grant that ends, {name}",
+            events=[*_licensed(valid_to="2026-03-01T10:00:00+08:00"), listed("asset", time)],
+            fires=fires,
+            rules=pack(_CONSENTED),
+        )
+        for name, time, fires in (
+            ("just before", "2026-03-01T09:59:59.999999", []),
+            ("at its end", "2026-03-01T10:00:00", [_ORANGE]),
+            ("just after", "2026-03-01T10:00:00.000001", [_ORANGE]),
+        )
+    ),
+    Case(
+        name="a grant that was revoked",
+        events=[
+            *_licensed(),
+            event("grant.revoked", SELLER, "2026-02-20", grant="grant-consent", reason="withdrawn"),
+            listed("asset", _WHEN),
+        ],
+        fires=[_ORANGE],
+        rules=pack(_CONSENTED),
+    ),
+    Case(
+        name="a grant for the source does not cover what is derived",
+        events=[
+            *_licensed(assets=["asset"]),
+            asset("product"),
+            derived("product", "2026-02-01", "asset"),
+            listed("product", _WHEN),
+        ],
+        fires=[_ORANGE],
+        rules=pack(_CONSENTED),
+    ),
+    Case(
+        name="a grant for a purpose covers its sub-purposes",
+        events=[*_licensed(purposes=["credit"]), listed("asset", _WHEN, purposes=["credit/scoring"])],
+        rules=pack(_CONSENTED),
+    ),
+    Case(
+        name="a grant for a purpose does not cover a listing that names none",
+        events=[*_licensed(purposes=["credit"]), listed("asset", _WHEN)],
+        fires=[_ORANGE],
+        rules=pack(_CONSENTED),
+    ),
+    Case(
+        name="a grant for a recipient covers the trade with it, and the delivery to it",
+        events=[
+            *_licensed(recipients=[BUYER], countries=["CN"]),
+            signed("c", "2026-02-02", terms=terms(countries=["CN"])),
+            delivered("c", "2026-02-03", country="CN"),
+        ],
+        rules=pack(_CONSENTED),
+    ),
+    Case(
+        name="a delivery to another country than was granted",
+        events=[
+            *_licensed(recipients=[BUYER], countries=["CN"]),
+            signed("c", "2026-02-02", terms=terms(countries=["CN"])),
+            delivered("c", "2026-02-03", country="SG"),
+        ],
+        fires=[{"severity": "orange", "evidence": {"action": "deliver", "entry": "consented"}}],
+        rules=pack(_CONSENTED),
+    ),
+    Case(
+        name="nothing satisfies a prohibition",
+        events=[
+            _OWNER,
+            asset("asset", tags=["secret"]),
+            granted(SELLER, "2026-02-01", "consent"),
+            listed("asset", _WHEN),
+        ],
+        fires=[_found("secret")],
+        rules=pack(_SECRET),
+    ),
+    Case(
+        name="an asset that is not registered needs information, once for all entries",
+        events=[listed("asset", _WHEN)],
+        fires=[_unknown("list", ["core", "secret"], ["level", "tags"])],
+        rules=pack(_SECRET, _CORE),
+    ),
+    Case(
+        name="a registration that comes late decides",
+        events=[listed("asset", _WHEN), _OWNER, asset("asset", "2026-04-01")],
+        rules=pack(_SECRET, _CORE),
+    ),
+    Case(
+        name="what is false decides, whatever is unknown",
+        events=[_OWNER, asset("asset", level="ungraded"), listed("asset", _WHEN)],
+        rules=pack(entry("both", match={"level": ["core"], "category": ["maps"]})),
+    ),
+    Case(
+        name="an ungraded asset needs information",
+        events=[_OWNER, asset("asset", level="ungraded", persons=None), listed("asset", _WHEN)],
+        fires=[_unknown("list", ["core", "crowd"], ["level", "persons"])],
+        rules=pack(_CORE, _CROWD),
+    ),
+    Case(
+        name="what cannot be decided of an ancestor needs no information here",
+        events=[_OWNER, asset("asset"), derived("asset", "2026-02-01", "unheard-of"), listed("asset", _WHEN)],
+        rules=pack(_SECRET, _CORE),
+    ),
+    Case(
+        name="an ancestor that matches outweighs what is unknown of the asset",
+        events=[
+            _OWNER,
+            asset("raw", level="core"),
+            asset("asset", level="ungraded"),
+            derived("asset", "2026-02-01", "raw"),
+            listed("asset", _WHEN),
+        ],
+        fires=[_found("core", origin="raw")],
+        rules=pack(_CORE),
+    ),
+    Case(
+        name="a grant satisfies what is undecided",
+        events=[
+            _OWNER,
+            asset("asset", level="ungraded"),
+            granted(SELLER, "2026-02-01", "consent"),
+            listed("asset", _WHEN),
+        ],
+        rules=pack(entry("core", match={"level": ["core"]}, disposition="restrict", unless=["consent"])),
+    ),
+    Case(
+        name="a grading of later does not change what was done before",
+        events=[
+            _OWNER,
+            asset("asset"),
+            event("asset.graded", "asset", "2026-03-02", level="core", personal="none", reason="review"),
+            listed("asset", _WHEN),
+        ],
+        rules=pack(_CORE),
+    ),
+    Case(
+        name="an entry that names an asset, of one that is not registered",
+        events=[listed("asset", _WHEN)],
+        fires=[_found("named", origin="asset")],
+        rules=pack(entry("named", match={"assets": ["asset", "another"]})),
+    ),
+    Case(
+        name="an entry that names a recipient abroad",
+        events=[_OWNER, asset("asset"), exported(SELLER, _WHEN, asset="asset"), listed("asset", _WHEN)],
+        fires=[_found("barred", action="export")],
+        rules=pack(entry("barred", match={"parties": [ABROAD]})),
+    ),
+    Case(
+        name="an entry that names the owner of a source",
+        events=[
+            _OWNER,
+            asset("raw", owner=THIRD),
+            party(THIRD),
+            asset("asset"),
+            derived("asset", "2026-02-01", "raw"),
+            listed("asset", _WHEN),
+        ],
+        fires=[_found("barred", origin="raw")],
+        rules=pack(entry("barred", match={"parties": [THIRD]})),
+    ),
+    Case(
+        name="the industry of the owner stands in for the asset's",
+        events=[_OWNER, asset("asset", industry=None), listed("asset", _WHEN)],
+        fires=[_found("sector")],
+        rules=pack(entry("sector", match={"industry": "I6"})),
+    ),
+    *(
+        Case(
+            name=f"an entry in force, {name}",
+            events=[_OWNER, asset("asset", tags=["timed"]), listed("asset", time)],
+            fires=fires,
+            rules=pack(entry("timed", valid_from="2026-02-01", valid_to="2026-03-01")),
+        )
+        for name, time, fires in (
+            ("at its start", "2026-02-01", [_found("timed")]),
+            ("just before its end", "2026-02-28T23:59:59.999999", [_found("timed")]),
+            ("at its end", "2026-03-01", []),
+        )
+    ),
+)

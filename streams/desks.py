@@ -1,0 +1,998 @@
+"""The desks: take in the events of a fetch, fold them, step the tallies, and say what is now to be judged.
+
+One call of `Intake.take` is one transaction's worth. The events of each key are taken in the order of the key; what
+goes out is sorted by arrival afterwards, so nothing depends on how the work was grouped. Plain uses (the firehose)
+go through the tallies a run at a time; everything else is taken one by one.
+"""
+
+import struct
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import xxhash
+
+from circulation import sequences
+from circulation.admission import Reason, Rejection
+from circulation.events import Event, decode_data
+from circulation.findings import About, Cause, Said, finding_id
+from circulation.licences import TERMS_TYPES, Licence, Licences, in_force
+from circulation.lineage import stops
+from circulation.rulepack import Pack, PackInvalid, Packs, parse_pack
+from circulation.rules import Counted, Rule, Uses
+from streams import schema
+from streams.book import JOURNAL, REJECTED, Book, Change, Entry, Message, cloudevent, post
+from streams.loading import COLUMNS, event_of
+from streams.store import Db
+
+CONTRACTS, RULES = "circulation.contracts", "circulation.rules"
+USAGE, CANCELLED = "circulation.usage.reported", "circulation.usage.cancelled"
+DELIVERY, RETRACTED = "circulation.delivery.completed", "circulation.event.retracted"
+DERIVED, RUN, PACK = "circulation.asset.derived", "openlineage.run", "circulation.rulepack.published"
+HEARTBEAT = "circulation.source.heartbeat"
+
+# Uses of one contract that may wait for its first terms (contract §3).
+WAITING_MAX = 10_000
+# Windows of one contract that are held in memory between fetches; the store has them all.
+PARTS_CACHED_MAX = 64
+
+SEPARATOR = "\x1f"
+
+# The member of `data` that is an act's business id, by type.
+BUSINESS = {
+    DELIVERY: "delivery",
+    "circulation.settlement.paid": "settlement",
+    "circulation.export.performed": "export",
+    "circulation.incident.discovered": "incident",
+    "circulation.incident.reported": "incident",
+    "circulation.product.listed": "product",
+    "circulation.product.delisted": "product",
+}
+
+# The kind of entity whose facts change when such an event comes.
+FACT_OF = {
+    "circulation.party.registered": "party",
+    "circulation.grant.issued": "party",
+    "circulation.grant.revoked": "party",
+    "circulation.asset.registered": "asset",
+    "circulation.asset.graded": "asset",
+    DERIVED: "asset",
+    "circulation.contract.signed": "contract",
+    "circulation.contract.amended": "contract",
+}
+
+# What an event names besides its subject: (member of `data`, kind of entity).
+NAMED = (
+    ("asset", "asset"),
+    ("contract", "contract"),
+    ("owner", "party"),
+    ("seller", "party"),
+    ("buyer", "party"),
+    ("recipient", "party"),
+    ("controller", "party"),
+)
+
+LIVE, AGAIN = 0, 1
+
+
+def joined(*parts: str) -> str:
+    """One text of several; the separator is not printable, so no id holds it."""
+    return SEPARATOR.join(parts)
+
+
+def thing_of(event: Event) -> str:
+    """What reports of one act have in common: subject, kind and business id (contract §2, "Acts and reporters")."""
+    member = BUSINESS.get(event.type)
+    return joined("act", event.type, event.subject, str(getattr(event.data, member)) if member else "")
+
+
+class Arrival(NamedTuple):
+    """An admitted event, where it stood (`order` rises in the order of arrival), the clock then, and its bytes."""
+
+    order: int
+    clock: int
+    event: Event
+    record: bytes
+    headers: tuple[tuple[str, str], ...]
+
+
+class Refused(NamedTuple):
+    """A rejection and where its record stood."""
+
+    order: int
+    rejection: Rejection
+    headers: tuple[tuple[str, str], ...]
+
+
+class Outcome(NamedTuple):
+    """What a fetch did: for the metrics."""
+
+    taken: dict[str, int]
+    duplicates: int
+    rejected: dict[str, int]
+    changes: list[Change]
+    queued: int
+    rejections: list[Refused]
+    errors: list[str]
+
+
+class Desk:
+    """One key: what is remembered of it between events."""
+
+    __slots__ = ("dirty", "licences", "memories", "parts", "parts_dirty", "retracted", "sequences", "waiting")
+
+    def __init__(self) -> None:
+        self.sequences: dict[str, sequences.Sequence] = {}
+        self.waiting = 0
+        self.retracted: list[tuple[str, str, str]] = []
+        self.memories: dict[str, Any] = {}
+        self.licences = Licences()
+        self.parts: dict[str, Any] = {}
+        self.parts_dirty: set[str] = set()
+        self.dirty = False
+
+
+class _Plan(NamedTuple):
+    """A tally that a pack runs, with its parameters."""
+
+    rule: Rule
+    parameters: Mapping[str, Any]
+
+
+DETAIL = struct.Struct("<qqiB")  # time, uses left, index of the licence, reporter
+
+
+class _Remembered:
+    """Uses that may be cancelled, of one partition: digests of 16 bytes, and a detail each."""
+
+    __slots__ = ("details", "digests")
+
+    def __init__(self) -> None:
+        self.digests = bytearray()
+        self.details = bytearray()
+
+
+def _position(digests: bytes | bytearray, digest: bytes) -> int | None:
+    at = digests.rfind(digest)
+    while at >= 0:
+        if at % 16 == 0:
+            return at // 16
+        at = digests.rfind(digest, 0, at + 15)
+    return None
+
+
+class _Batch:
+    """What one `take` gathers before it is written."""
+
+    def __init__(self, now: int) -> None:
+        self.now = now
+        self.desks: dict[tuple[str, str], Desk] = {}
+        self.rows: list[tuple[Any, ...]] = []
+        self.by_thing: dict[str, list[tuple[int, Event]]] = {}
+        self.refs: list[tuple[str, str, int]] = []
+        self.edges: list[tuple[Any, ...]] = []
+        self.queue: dict[tuple[int, str], int] = {}
+        self.entries: list[tuple[int, Entry]] = []
+        self.closed: list[tuple[int, int, str]] = []
+        self.refused: list[Refused] = []
+        self.journal: list[tuple[int, Message]] = []
+        self.waiting: list[tuple[str, int, bytes]] = []
+        self.seen: set[str] = set()
+        self.seen_new: list[tuple[str, int]] = []
+        self.taken: dict[str, int] = {}
+        self.duplicates = 0
+        self.changes: list[Change] = []
+        self.errors: list[str] = []
+        self.numbers: list[int] = []
+
+
+class Intake:
+    """Takes in fetches. Pure of Kafka: `streams.agents` and `streams.replay` both call it."""
+
+    def __init__(
+        self,
+        rules: Mapping[str, Rule],
+        book: Book,
+        packs: Callable[[], Packs],
+        *,
+        known_detectors: Mapping[str, Any],
+        desks_max: int = 200_000,
+        remember_chunk: int = 0,
+        feed_gap: Callable[..., Said],
+    ) -> None:
+        self._rules = rules
+        self._book = book
+        self._packs = packs
+        self._known = known_detectors
+        self._desks_max = desks_max
+        self._remember_chunk = remember_chunk
+        self._feed_gap = feed_gap
+        self._tallies = [rule for rule in rules.values() if rule.tally is not None]
+        self._memory_types = {rule.id: rule.tally.memory for rule in self._tallies if rule.tally}
+        self._state = msgspec.defstruct(
+            "State",
+            [
+                ("sequences", dict[str, sequences.Sequence], msgspec.field(default_factory=dict)),
+                ("waiting", int, 0),
+                ("retracted", list[tuple[str, str, str]], msgspec.field(default_factory=list)),
+                *((rule.replace("-", "_"), type_ | None, None) for rule, type_ in self._memory_types.items()),
+            ],
+            array_like=True,
+        )
+        self._decode_state = msgspec.msgpack.Decoder(self._state).decode
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._part_types = {r.id: r.tally.part for r in self._tallies if r.tally and r.tally.part is not None}
+        self._judged = {
+            type_
+            for rule in rules.values()
+            for shape in (rule.check, rule.sum)
+            if shape is not None
+            for type_ in shape.acts
+        }
+        self._cache: dict[tuple[str, str], Desk] = {}
+        self._remembered: dict[tuple[str, int], _Remembered] = {}
+        self._plans: dict[str, list[_Plan]] = {}
+
+    def forget(self) -> None:
+        """Drops what is cached: after a failed transaction, and when partitions change hands."""
+        self._cache.clear()
+        self._remembered.clear()
+
+    def take(
+        self,
+        db: Db,
+        arrivals: Sequence[Arrival],
+        refused: Sequence[Refused],
+        now: int,
+        *,
+        partition_of: Callable[[Arrival], tuple[str, int]],
+    ) -> Outcome:
+        """Takes in what came, in order; all that follows from it is written to the open transaction."""
+        batch = _Batch(now)
+        batch.refused.extend(refused)
+        groups: dict[tuple[str, str], list[Arrival]] = {}
+        for arrival in arrivals:
+            event = arrival.event
+            key = (event.topic, event.subject)
+            group = groups.get(key)
+            if group is None:
+                groups[key] = [arrival]
+            else:
+                group.append(arrival)
+        self._load_desks(db, batch, groups)
+        self._load_seen(db, batch, arrivals)
+        self._load_parts(db, batch, groups)
+        for key, group in groups.items():
+            desk = batch.desks[key]
+            partition = partition_of(group[0])
+            if key[0] == CONTRACTS:
+                self._take_contract(db, batch, desk, group, partition)
+            else:
+                for arrival in group:
+                    self._take_other(db, batch, desk, arrival, partition)
+        self._write(db, batch)
+        return Outcome(
+            batch.taken,
+            batch.duplicates,
+            _counted(batch.refused),
+            batch.changes,
+            len(batch.queue),
+            sorted(batch.refused, key=lambda one: one.order),
+            batch.errors,
+        )
+
+    # What is loaded in bulk.
+
+    def _load_desks(self, db: Db, batch: _Batch, groups: Mapping[tuple[str, str], Any]) -> None:
+        if len(self._cache) > self._desks_max:
+            self._cache.clear()
+        missing: dict[str, list[str]] = {}
+        for key in groups:
+            desk = self._cache.get(key)
+            if desk is None:
+                missing.setdefault(key[0], []).append(key[1])
+                desk = self._cache[key] = Desk()
+            batch.desks[key] = desk
+        for topic, subjects in missing.items():
+            query = "select subject, state from desks where topic = ? and subject = any(?)"
+            for subject, raw in db.rows(query, topic, subjects):
+                desk = batch.desks[(topic, subject)]
+                state = self._decode_state(raw)
+                desk.sequences, desk.waiting, desk.retracted = state.sequences, state.waiting, state.retracted
+                for rule in self._memory_types:
+                    desk.memories[rule] = getattr(state, rule.replace("-", "_"))
+            if topic == CONTRACTS:
+                self._load_licences(db, batch, subjects)
+
+    @staticmethod
+    def _load_licences(db: Db, batch: _Batch, contracts: Sequence[str]) -> None:
+        # The licences as they grew: statements in the order in which they came, each ended where it was taken back.
+        types = [*TERMS_TYPES, RETRACTED]
+        query = f"select {COLUMNS} from events where topic = ? and subject = any(?) and type = any(?) order by id"  # noqa: S608
+        for row in db.rows(query, CONTRACTS, list(contracts), types):
+            event = event_of(row)
+            licences = batch.desks[(CONTRACTS, event.subject)].licences
+            if event.type == RETRACTED:
+                licences.end(event.data.type, event.source, event.data.event)
+            elif row[10] is None or row[10] > row[0]:
+                licences.add(event)
+
+    def _load_seen(self, db: Db, batch: _Batch, arrivals: Sequence[Arrival]) -> None:
+        digests = [_identity(one.event) for one in arrivals if one.event.sequence is None]
+        if digests:
+            rows = db.rows("select digest from seen where digest = any(?)", digests)
+            batch.seen.update(row[0] for row in rows)
+
+    def _load_parts(self, db: Db, batch: _Batch, groups: Mapping[tuple[str, str], list[Arrival]]) -> None:
+        wanted: list[tuple[str, Desk, str]] = []
+        for (topic, subject), group in groups.items():
+            desk = batch.desks[(topic, subject)]
+            if topic != CONTRACTS or not desk.licences:
+                continue
+            if len(desk.parts) > PARTS_CACHED_MAX:
+                desk.parts.clear()
+            names: dict[str, None] = {}
+            for arrival in group:
+                licence = desk.licences.at(arrival.event.time)
+                if licence is not None and licence.terms.windows:
+                    for name in self._names(arrival.event.time, licence):
+                        names[name] = None
+            wanted.extend((subject, desk, name) for name in names if name not in desk.parts)
+        self._fetch_parts(db, wanted)
+
+    def _names(self, instant: int, licence: Licence) -> Iterable[str]:
+        for rule in self._tallies:
+            tally = rule.tally
+            if tally is not None and tally.names is not None:
+                for name in tally.names(instant, licence):
+                    yield f"{rule.id}/{name}"
+
+    def _fetch_parts(self, db: Db, wanted: Sequence[tuple[str, Desk, str]]) -> None:
+        if not wanted:
+            return
+        by_contract = {(subject, name): desk for subject, desk, name in wanted}
+        query = "select contract, name, state from parts where contract = any(?) and name = any(?)"
+        contracts = sorted({subject for subject, _, _ in wanted})
+        for contract, name, raw in db.rows(query, contracts, sorted({name for _, _, name in wanted})):
+            desk = by_contract.get((contract, name))
+            if desk is not None:
+                desk.parts[name] = msgspec.msgpack.decode(raw, type=self._part_types[name.split("/", 1)[0]])
+        for _, desk, name in wanted:
+            desk.parts.setdefault(name, None)
+
+    # Duplicates, gaps.
+
+    def _fresh(self, batch: _Batch, desk: Desk, arrival: Arrival) -> sequences.Taken | bool:
+        """False for a duplicate; else what the event's number does (True where it has none)."""
+        event = arrival.event
+        if event.sequence is None:
+            return _identity(event) not in batch.seen
+        known = desk.sequences.get(event.source)
+        taken = sequences.take(known or sequences.Sequence(), event.sequence, event.id, event.time)
+        return False if taken is None else taken
+
+    def _advance(self, batch: _Batch, desk: Desk, arrival: Arrival, fresh: sequences.Taken | bool) -> None:
+        event = arrival.event
+        desk.dirty = True
+        batch.taken[event.type] = batch.taken.get(event.type, 0) + 1
+        if isinstance(fresh, bool):
+            identity = _identity(event)
+            batch.seen.add(identity)
+            batch.seen_new.append((identity, batch.now))
+            return
+        desk.sequences[event.source] = fresh.sequence
+        if fresh.opened is not None:
+            gap = fresh.opened
+            said = self._gap(event, gap)
+            self._say(batch, arrival, "feed-gap", said, joined("feed", event.topic, event.subject, event.source))
+        if fresh.closed is not None:
+            said = self._gap(event, fresh.closed)
+            finding = finding_id("feed-gap", said.about, said.cause, said.apart)
+            batch.closed.append((arrival.order, arrival.clock, finding))
+
+    def _gap(self, event: Event, gap: sequences.Gap) -> Said:
+        return self._feed_gap(event.topic, event.subject, Cause(event.source, gap.id), gap.time, gap.revealed)
+
+    def _say(self, batch: _Batch, arrival: Arrival, rule: str, said: Said, thing: str) -> None:
+        pack = self._packs().in_force(said.occurred)
+        if pack.setting(rule).mode != "off":
+            batch.entries.append((arrival.order, Entry(thing, self._rules[rule], pack, said, arrival.clock)))
+
+    def _refuse(self, batch: _Batch, arrival: Arrival, detail: str) -> None:
+        rejection = Rejection(reason=Reason.INVALID_DATA, detail=detail, record=arrival.record, index=None)
+        batch.refused.append(Refused(arrival.order, rejection, arrival.headers))
+
+    # Parties, assets, rules, orders.
+
+    def _take_other(self, db: Db, batch: _Batch, desk: Desk, arrival: Arrival, partition: tuple[str, int]) -> None:
+        fresh = self._fresh(batch, desk, arrival)
+        if fresh is False:
+            batch.duplicates += 1
+            return
+        event = arrival.event
+        if event.type == PACK:
+            try:
+                pack = parse_pack(event.data, published=True)
+                if pack.pack != event.subject:
+                    raise PackInvalid([f"$.data.pack: {pack.pack!r} is not the subject"])
+            except PackInvalid as invalid:
+                self._refuse(batch, arrival, "; ".join(invalid.problems)[:2000])
+                return
+            self._queue(batch, joined("pack", str(pack.valid_from)), LIVE, arrival.order)
+            data = {"pack": pack.pack, "version": pack.version, "digest": pack.digest}
+            message = cloudevent(
+                JOURNAL,
+                pack.pack,
+                type_="circulation.rulepack.accepted",
+                source="/circulation/rules",
+                id_=f"{pack.digest}.{event.time}",
+                time=arrival.clock,
+                data=data,
+            )
+            batch.journal.append((arrival.order, message))
+        self._advance(batch, desk, arrival, fresh)
+        if event.type == HEARTBEAT:
+            return
+        self._keep(db, batch, desk, arrival)
+
+    # Contracts.
+
+    def _take_contract(
+        self, db: Db, batch: _Batch, desk: Desk, group: Sequence[Arrival], partition: tuple[str, int]
+    ) -> None:
+        run: list[Arrival] = []
+        source, expected = "", 0
+        sequence: sequences.Sequence | None = None
+        for arrival in group:
+            event = arrival.event
+            if event.type == USAGE:
+                if run and event.sequence == expected and event.source == source:
+                    run.append(arrival)
+                    expected += 1
+                    continue
+                if run:
+                    self._end_run(db, batch, desk, run, sequence, partition)
+                    run = []
+                if event.sequence is not None and desk.licences:
+                    sequence = desk.sequences.get(event.source)
+                    if event.sequence == (sequence.highest + 1 if sequence else 1):
+                        source, expected = event.source, event.sequence + 1
+                        run.append(arrival)
+                        continue
+            elif run:
+                self._end_run(db, batch, desk, run, sequence, partition)
+                run = []
+            self._take_one(db, batch, desk, arrival, partition)
+        if run:
+            self._end_run(db, batch, desk, run, sequence, partition)
+
+    def _end_run(
+        self,
+        db: Db,
+        batch: _Batch,
+        desk: Desk,
+        run: list[Arrival],
+        sequence: sequences.Sequence | None,
+        partition: tuple[str, int],
+    ) -> None:
+        """A run of uses of one source, with numbers that follow each other, on a contract that has terms."""
+        last = run[-1].event
+        gaps = sequence.gaps if sequence else []
+        desk.sequences[last.source] = sequences.Sequence(last.sequence or 0, gaps)
+        desk.dirty = True
+        batch.taken[USAGE] = batch.taken.get(USAGE, 0) + len(run)
+        totals: dict[int, list[int]] = {}
+        purposes: set[str] = set()
+        places: set[tuple[str | None, str | None, str | None, str | None]] = set()
+        first = latest = run[0].event.time
+        remembered = self._remembered.get(partition)
+        if remembered is None:
+            remembered = self._remembered[partition] = _Remembered()
+        digests, details = remembered.digests, remembered.details
+        prefix = f"{last.subject}{SEPARATOR}{last.source}{SEPARATOR}"
+        licences = desk.licences
+        single = licences.at(first)
+        digest_of, pack_detail = xxhash.xxh3_128_digest, DETAIL.pack
+        for arrival in run:
+            event = arrival.event
+            data = event.data
+            time = event.time
+            reporter = event.reporter
+            if time < first:
+                first = time
+            elif time > latest:
+                latest = time
+            total = totals.get(reporter)
+            if total is None:
+                total = totals[reporter] = [0, 0, 0]
+            total[0] += data.uses
+            if data.bytes:
+                total[1] += data.bytes
+            if data.rows:
+                total[2] += data.rows
+            purposes.add(data.purpose)
+            places.add((data.country, data.region, data.environment, data.actor))
+            digests += digest_of(prefix + event.id)
+            details += pack_detail(time, data.uses, single.index if single else -1, reporter)
+        one_licence = licences.at(first) is licences.at(latest)
+        if one_licence and single is not None and self._packs().in_force(first) is self._packs().in_force(latest):
+            licence = licences.at(first)
+            if licence is single:
+                uses = Uses(totals=totals, purposes=purposes, places=places, first=first, last=latest)
+                if self._run_quietly(desk, uses, licence):
+                    return
+        at = len(details) - DETAIL.size * len(run)
+        for index, arrival in enumerate(run):
+            event = arrival.event
+            licence = licences.at(event.time)
+            if licence is None:
+                raise AssertionError("a run has terms")
+            position = at + index * DETAIL.size
+            details[position : position + DETAIL.size] = DETAIL.pack(
+                event.time, event.data.uses, licence.index, event.reporter
+            )
+            counted = Counted(event, event.data.uses, event.data.bytes or 0, event.data.rows or 0)
+            self._step(db, batch, desk, arrival, counted, licence)
+
+    def _plan(self, pack: Pack) -> list[_Plan]:
+        plan = self._plans.get(pack.digest)
+        if plan is None:
+            plan = self._plans[pack.digest] = [
+                _Plan(rule, rule.settings(pack.setting(rule.id).parameters))
+                for rule in self._tallies
+                if pack.setting(rule.id).mode != "off"
+            ]
+        return plan
+
+    def _run_quietly(self, desk: Desk, uses: Uses, licence: Licence) -> bool:
+        stepped = []
+        memories = desk.memories
+        for rule, parameters in self._plan(self._packs().in_force(uses.first)):
+            tally = rule.tally
+            if tally is None or USAGE not in tally.events:
+                continue
+            memory = memories.get(rule.id)
+            if memory is None:
+                memory = tally.memory()
+            parts: Mapping[str, Any] = {}
+            if tally.names is not None and licence.terms.windows:
+                names = tally.names(uses.first, licence)
+                if any(f"{rule.id}/{name}" not in desk.parts for name in names):
+                    return False
+                parts = {name: desk.parts[f"{rule.id}/{name}"] for name in names}
+            try:
+                answer = tally.quiet(memory, parts, uses, licence, parameters)
+            except Exception:
+                return False  # stepping through the run finds the event that it fails on
+            if answer is None:
+                return False
+            stepped.append((rule.id, answer))
+        for rule_id, answer in stepped:
+            memories[rule_id] = answer.memory
+            for name, part in answer.parts.items():
+                desk.parts[f"{rule_id}/{name}"] = part
+                desk.parts_dirty.add(f"{rule_id}/{name}")
+        return True
+
+    def _step(
+        self, db: Db, batch: _Batch, desk: Desk, arrival: Arrival, counted: Counted, licence: Licence
+    ) -> None:
+        """Steps every tally over one counted event; a tally that raises is itself a finding."""
+        event = counted.event
+        pack = self._packs().in_force(event.time)
+        desk.dirty = True
+        for rule, parameters in self._plan(pack):
+            tally = rule.tally
+            if tally is None or event.type not in tally.events:
+                continue
+            names = [] if tally.names is None else [f"{rule.id}/{name}" for name in tally.names(event.time, licence)]
+            self._fetch_parts(db, [(event.subject, desk, name) for name in names if name not in desk.parts])
+            parts = {name.split("/", 1)[1]: desk.parts[name] for name in names}
+            memory = desk.memories.get(rule.id) or tally.memory()
+            thing = joined("tally", event.subject)
+            try:
+                answer = tally.step(memory, parts, counted, licence, parameters)
+            except Exception as error:
+                batch.errors.append(rule.id)
+                self._say(batch, arrival, "detector-error", error_said(rule.id, error, event, licence.buyer), thing)
+                continue
+            desk.memories[rule.id] = answer.memory
+            for name, part in answer.parts.items():
+                desk.parts[f"{rule.id}/{name}"] = part
+                desk.parts_dirty.add(f"{rule.id}/{name}")
+            for said in answer.said:
+                batch.entries.append((arrival.order, Entry(thing, rule, pack, said, arrival.clock)))
+
+    def _take_one(self, db: Db, batch: _Batch, desk: Desk, arrival: Arrival, partition: tuple[str, int]) -> None:
+        """Any event of a contract that is not part of a run."""
+        fresh = self._fresh(batch, desk, arrival)
+        if fresh is False:
+            batch.duplicates += 1
+            return
+        event = arrival.event
+        if event.type == USAGE:
+            if not desk.licences:
+                if desk.waiting >= WAITING_MAX:
+                    self._refuse(batch, arrival, f"$.subject: {WAITING_MAX} uses wait for the terms of this contract")
+                    return
+                self._advance(batch, desk, arrival, fresh)
+                self._wait(batch, desk, event)
+                return
+            self._advance(batch, desk, arrival, fresh)
+            self._use(db, batch, desk, arrival, event, partition)
+        elif event.type == CANCELLED:
+            if not self._cancel(db, batch, desk, arrival, partition):
+                detail = f"$.data.usage: no use {event.data.usage!r} of this source is remembered on this contract"
+                self._refuse(batch, arrival, detail)
+                return
+            self._advance(batch, desk, arrival, fresh)
+        else:
+            self._advance(batch, desk, arrival, fresh)
+            number, retracted = self._keep(db, batch, desk, arrival)
+            if retracted:
+                return
+            if event.type in TERMS_TYPES:
+                first = not desk.licences
+                desk.licences.add(event)
+                if first and desk.waiting:
+                    self._release(db, batch, desk, arrival, partition)
+            elif event.type == DELIVERY:
+                if desk.licences:
+                    self._deliver(db, batch, desk, arrival, number, event)
+                else:
+                    self._wait(batch, desk, event, number)
+
+    def _use(
+        self, db: Db, batch: _Batch, desk: Desk, arrival: Arrival, event: Event, partition: tuple[str, int]
+    ) -> None:
+        licence = desk.licences.at(event.time)
+        if licence is None:
+            raise AssertionError("a use is counted under terms")
+        remembered = self._remembered.setdefault(partition, _Remembered())
+        remembered.digests += _use_digest(event.subject, event.source, event.id)
+        remembered.details += DETAIL.pack(event.time, event.data.uses, licence.index, event.reporter)
+        counted = Counted(event, event.data.uses, event.data.bytes or 0, event.data.rows or 0)
+        self._step(db, batch, desk, arrival, counted, licence)
+
+    def _wait(self, batch: _Batch, desk: Desk, event: Event, number: int = 0) -> None:
+        desk.waiting += 1
+        batch.waiting.append((event.subject, desk.waiting, _packed(event, number)))
+
+    def _release(self, db: Db, batch: _Batch, desk: Desk, arrival: Arrival, partition: tuple[str, int]) -> None:
+        contract = arrival.event.subject
+        self._flush_waiting(db, batch)
+        rows = db.rows("select event from waiting where contract = ? order by position", contract)
+        db.run("delete from waiting where contract = ?", contract)
+        desk.waiting = 0
+        for (raw,) in rows:
+            event, number = _unpacked(raw)
+            if event.type == DELIVERY:
+                self._deliver(db, batch, desk, arrival, number, event)
+            else:
+                self._use(db, batch, desk, arrival, event, partition)
+
+    @staticmethod
+    def _flush_waiting(db: Db, batch: _Batch) -> None:
+        db.many(schema.waiting, batch.waiting, "upsert")
+        batch.waiting = []
+
+    def _cancel(
+        self, db: Db, batch: _Batch, desk: Desk, arrival: Arrival, partition: tuple[str, int]
+    ) -> bool:
+        event = arrival.event
+        if desk.waiting:
+            self._flush_waiting(db, batch)
+            query = "select position, event from waiting where contract = ? order by position desc"
+            for position, raw in db.rows(query, event.subject):
+                waited, number = _unpacked(raw)
+                if waited.type == USAGE and (waited.source, waited.id) == (event.source, event.data.usage):
+                    left = max(0, waited.data.uses - event.data.uses)
+                    waited = msgspec.structs.replace(waited, data=msgspec.structs.replace(waited.data, uses=left))
+                    row = (event.subject, position, _packed(waited, number))
+                    db.many(schema.waiting, [row], "upsert")
+                    return True
+        found = self._recall(db, partition, _use_digest(event.subject, event.source, event.data.usage), event.data.uses)
+        if found is None:
+            return False
+        time, given_back, index, reporter = found
+        licence = desk.licences.past(index)
+        if given_back:
+            given = msgspec.structs.replace(event, time=time, reporter=reporter)
+            self._step(db, batch, desk, arrival, Counted(given, uses=-given_back), licence)
+        return True
+
+    def _recall(
+        self, db: Db, partition: tuple[str, int], digest: bytes, uses: int
+    ) -> tuple[int, int, int, int] | None:
+        """Takes uses off a remembered use: its time, the uses given back, its licence and reporter."""
+        pending = self._remembered.get(partition)
+        if pending is not None:
+            at = _position(pending.digests, digest)
+            if at is not None:
+                return _take_off(pending.details, at, uses)
+        query = (
+            "select id, digests, details from remembered where topic = ? and partition = ? and id < ?"
+            " order by id desc limit 64"
+        )
+        before = 2**62
+        while True:
+            rows = db.rows(query, *partition, before)
+            for number, digests, details in rows:
+                at = _position(bytes(digests), digest)
+                if at is not None:
+                    changed = bytearray(details)
+                    answer = _take_off(changed, at, uses)
+                    db.run("update remembered set details = ? where id = ?", bytes(changed), number)
+                    return answer
+            if len(rows) < 64:
+                return None
+            before = rows[-1][0]
+
+    def _reports(self, db: Db, batch: _Batch, event: Event, before: int) -> list[tuple[int, Event]]:
+        """Reports of one delivery by one reporter that came before and stand."""
+        thing = thing_of(event)
+        query = f"select {COLUMNS} from events where thing = ? and retracted is null and id < ?"  # noqa: S608
+        found = [(row[0], event_of(row)) for row in db.rows(query, thing, before)]
+        found += [(number, one) for number, one in batch.by_thing.get(thing, []) if number < before]
+        return [(number, one) for number, one in found if one.reporter == event.reporter]
+
+    def _deliver(self, db: Db, batch: _Batch, desk: Desk, arrival: Arrival, number: int, event: Event) -> None:
+        """Counts a delivery once a reporter: of several reports the earliest by (time, source, id)."""
+        others = [one for _, one in self._reports(db, batch, event, number)]
+        before = min(others, key=_order, default=None)
+        after = min([*others, event], key=_order)
+        if after is event:
+            self._volumes(db, batch, desk, arrival, event, before)
+
+    def _volumes(
+        self,
+        db: Db,
+        batch: _Batch,
+        desk: Desk,
+        arrival: Arrival,
+        event: Event,
+        instead_of: Event | None,
+        sign: int = 1,
+    ) -> None:
+        licence = desk.licences.at(event.time)
+        if licence is None:
+            return
+        new, old = event.data, instead_of.data if instead_of is not None else None
+        amounts = {}
+        for measure in ("bytes", "rows", "persons"):
+            amounts[measure] = sign * (getattr(new, measure) or 0) - sign * (getattr(old, measure, None) or 0)
+        self._step(db, batch, desk, arrival, Counted(event, **amounts), licence)
+
+    # What is kept.
+
+    def _keep(self, db: Db, batch: _Batch, desk: Desk, arrival: Arrival) -> tuple[int, bool]:
+        """Keeps an event as a row and queues what has to be judged; answers with its number, and if it is void."""
+        event = arrival.event
+        number = self._number(db, batch)
+        void = any(
+            (event.source, event.id, event.type) == (source, id_, type_) for source, id_, type_ in desk.retracted
+        )
+        thing = thing_of(event)
+        batch.rows.append(_row(number, event, thing, 0 if void else None))
+        for member, kind in NAMED:
+            named = getattr(event.data, member, None)
+            if isinstance(named, str):
+                batch.refs.append((kind, named, number))
+        if event.type == RETRACTED:
+            self._retract(db, batch, desk, arrival, number)
+            return number, False
+        if void:
+            return number, True
+        batch.by_thing.setdefault(thing, []).append((number, event))
+        if event.type == DERIVED:
+            data = event.data
+            stopping = stops(data.process, data.irreversible, data.evidence)
+            for one in data.inputs:
+                if one.asset != event.subject:
+                    batch.edges.append((event.subject, one.asset, f"event:{number}", event.time, stopping))
+        self._touch(batch, event, thing, arrival.order)
+        return number, False
+
+    def _touch(self, batch: _Batch, event: Event, thing: str, order: int) -> None:
+        if event.type in self._judged:
+            self._queue(batch, thing, LIVE, order)
+        kind = FACT_OF.get(event.type)
+        if kind is not None:
+            self._queue(batch, joined("fact", kind, event.subject), LIVE, order)
+        if event.type == RUN:
+            self._queue(batch, joined("run", event.subject), LIVE, order)
+
+    @staticmethod
+    def _queue(batch: _Batch, thing: str, priority: int, order: int) -> None:
+        batch.queue.setdefault((priority, thing), order)
+
+    def _number(self, db: Db, batch: _Batch) -> int:
+        if not batch.numbers:
+            taken = batch.rows[-1][0] if batch.rows and not db.postgres else 0
+            batch.numbers = [max(number, taken + at + 1) for at, number in enumerate(db.numbers(64))]
+        return batch.numbers.pop(0)
+
+    def _retract(self, db: Db, batch: _Batch, desk: Desk, arrival: Arrival, number: int) -> None:
+        """The act or statement is as if it had never been made; what it counted is given back."""
+        event, data = arrival.event, arrival.event.data
+        desk.retracted = [*desk.retracted, (event.source, data.event, data.type)]
+        self._flush_rows(db, batch)
+        query = (
+            f"select {COLUMNS} from events where topic = ? and subject = ? and type = ? and source = ? and event = ?"  # noqa: S608
+            " and retracted is null"
+        )
+        found = db.rows(query, event.topic, event.subject, data.type, event.source, data.event)
+        for row in found:
+            target = event_of(row)
+            if target.type == DELIVERY and desk.licences and not self._waits(db, batch, desk, row[0], target):
+                others = [one for _, one in self._reports(db, batch, target, 2**62) if one.id != target.id]
+                if target is min([*others, target], key=_order):
+                    instead = min(others, key=_order, default=None)
+                    self._volumes(db, batch, desk, arrival, target, instead, sign=-1)
+            db.run("update events set retracted = ? where id = ?", number, row[0])
+            batch.by_thing.pop(row[4], None)
+            if target.type in TERMS_TYPES:
+                desk.licences.end(target.type, target.source, target.id)
+            elif target.type == DERIVED:
+                db.run("delete from derivations where origin = ?", f"event:{row[0]}")
+            elif target.type == PACK:
+                self._queue(batch, joined("pack", str(-(2**62))), LIVE, arrival.order)
+            self._touch(batch, target, row[4], arrival.order)
+
+    def _waits(self, db: Db, batch: _Batch, desk: Desk, number: int, target: Event) -> bool:
+        if not desk.waiting:
+            return False
+        self._flush_waiting(db, batch)
+        rows = db.rows("select event from waiting where contract = ?", target.subject)
+        return any(_unpacked(raw)[1] == number for (raw,) in rows)
+
+    @staticmethod
+    def _flush_rows(db: Db, batch: _Batch) -> None:
+        db.many(schema.events, batch.rows)
+        db.many(schema.refs, batch.refs, "ignore")
+        db.many(schema.derivations, batch.edges, "upsert")
+        batch.rows, batch.refs, batch.edges = [], [], []
+        batch.by_thing.clear()
+
+    def _write(self, db: Db, batch: _Batch) -> None:
+        states, parts = [], []
+        for (topic, subject), desk in batch.desks.items():
+            if desk.dirty:
+                memories = [desk.memories.get(rule) for rule in self._memory_types]
+                state = self._encode(self._state(desk.sequences, desk.waiting, desk.retracted, *memories))
+                states.append((topic, subject, state))
+                desk.dirty = False
+            if desk.parts_dirty:
+                parts.extend((subject, name, self._encode(desk.parts[name])) for name in sorted(desk.parts_dirty))
+                desk.parts_dirty.clear()
+        db.many(schema.desks, states, "upsert")
+        db.many(schema.parts, parts, "upsert")
+        self._flush_rows(db, batch)
+        self._flush_waiting(db, batch)
+        db.many(schema.seen, batch.seen_new, "ignore")
+        for (topic, partition), remembered in self._remembered.items():
+            if len(remembered.digests) > 16 * self._remember_chunk:
+                row = (topic, partition, batch.now, bytes(remembered.digests), bytes(remembered.details))
+                db.many(schema.remembered, [row])
+                remembered.digests, remembered.details = bytearray(), bytearray()
+        queued = sorted(batch.queue.items(), key=lambda one: one[1])
+        db.many(schema.queue, [(priority, thing) for (priority, thing), _ in queued])
+        out = [(one.order, _rejected(one)) for one in batch.refused] + batch.journal
+        post(db, [message for _, message in sorted(out, key=lambda one: one[0])])
+        self._enter(db, batch)
+
+    def _enter(self, db: Db, batch: _Batch) -> None:
+        """Raises and clears in the order of arrival; what is raised in a row goes in one statement."""
+        steps: list[tuple[int, int, Entry | str]] = [(order, entry.now, entry) for order, entry in batch.entries]
+        steps += batch.closed
+        steps.sort(key=lambda one: one[0])
+        raised: list[Entry] = []
+        for _, clock, one in steps:
+            if isinstance(one, Entry):
+                raised.append(one)
+                continue
+            batch.changes += self._book.enter(db, raised)
+            raised = []
+            batch.changes += self._book.clear(db, one, clock)
+        batch.changes += self._book.enter(db, raised)
+
+
+def error_said(rule: str, error: Exception, event: Any, party: str | None) -> Said:
+    """The finding that a rule failed on an act; the other rules go on."""
+    kind, subject = about_of(event)
+    text = f"{type(error).__name__}: {error}"[:500]
+    return Said(
+        severity="yellow",
+        about=About(kind, subject),
+        party=party,
+        occurred=event.time,
+        cause=Cause(event.source, event.id),
+        apart=(rule,),
+        summary=f"The rule {rule} failed on this act: {text}.",
+        evidence={"rule": rule, "error": text},
+    )
+
+
+def about_of(event: Any) -> tuple[Any, str]:
+    """What a finding about an act itself is about: the entity that the act lands on."""
+    type_ = event.type
+    if type_.startswith(("circulation.asset.", "circulation.product.", "circulation.watermark.")):
+        return "asset", event.subject
+    if type_.startswith(("circulation.party.", "circulation.grant.", "circulation.export.", "circulation.incident.")):
+        return "party", event.subject
+    return "contract", event.subject
+
+
+def _order(event: Event) -> tuple[int, str, str]:
+    return (event.time, event.source, event.id)
+
+
+def _identity(event: Event) -> str:
+    text = joined(event.topic, event.subject, event.source, event.id)
+    return xxhash.xxh3_128_hexdigest(text)
+
+
+def _use_digest(contract: str, source: str, id_: str) -> bytes:
+    return xxhash.xxh3_128_digest(f"{contract}{SEPARATOR}{source}{SEPARATOR}{id_}")
+
+
+def _take_off(details: bytearray, at: int, uses: int) -> tuple[int, int, int, int]:
+    time, left, index, reporter = DETAIL.unpack_from(details, at * DETAIL.size)
+    given_back = min(uses, left)
+    DETAIL.pack_into(details, at * DETAIL.size, time, left - given_back, index, reporter)
+    return time, given_back, index, reporter
+
+
+def _row(number: int, event: Event, thing: str, retracted: int | None) -> tuple[Any, ...]:
+    return (
+        number,
+        event.topic,
+        event.subject,
+        event.type,
+        thing,
+        event.time,
+        event.source,
+        event.id,
+        event.reporter,
+        event.raw_data,
+        retracted,
+    )
+
+
+def _packed(event: Event, number: int) -> bytes:
+    raw = event.raw_data or msgspec.json.encode(event.data)
+    head = (number, event.topic, event.type, event.subject, event.source, event.id, event.time, event.reporter, raw)
+    return msgspec.msgpack.encode(head)
+
+
+def _unpacked(packed: bytes) -> tuple[Event, int]:
+    number, topic, type_, subject, source, id_, time, reporter, raw = msgspec.msgpack.decode(packed)
+    event = Event(
+        topic=topic,
+        type=type_,
+        subject=subject,
+        source=source,
+        id=id_,
+        time=time,
+        sequence=None,
+        reporter=reporter,
+        data=decode_data(type_, raw),
+        raw_data=raw,
+    )
+    return event, number
+
+
+def _counted(refused: Iterable[Refused]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for one in refused:
+        found[one.rejection.reason] = found.get(one.rejection.reason, 0) + 1
+    return found
+
+
+def _rejected(one: Refused) -> Message:
+    rejection = one.rejection
+    headers: list[tuple[str, str]] = [("reason", str(rejection.reason)), ("detail", rejection.detail)]
+    headers += one.headers
+    if rejection.index is not None:
+        headers.append(("index", str(rejection.index)))
+    return Message(REJECTED, None, tuple(headers), rejection.record)

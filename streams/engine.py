@@ -1,0 +1,76 @@
+"""The one engine behind the worker and behind replay: intake, judge, rulebook and book on one store."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import detectors
+from circulation.rulepack import Pack
+from circulation.rules import Rule
+from detectors import feed_gap
+from streams.book import Book
+from streams.desks import Arrival, Intake, Outcome, Refused
+from streams.judging import Judge, Judged, Sectors
+from streams.rulebook import Rulebook, parameters
+from streams.store import Db, Store
+
+
+class Engine:
+    """Takes events in and judges them, each in a transaction of its own."""
+
+    def __init__(
+        self,
+        store: Store,
+        default: Pack,
+        *,
+        name: str | None = None,
+        rules: Mapping[str, Rule] | None = None,
+        desks_max: int = 200_000,
+        remember_chunk: int = 0,
+    ) -> None:
+        self.store = store
+        self.rules = detectors.RULES if rules is None else rules
+        self.rulebook = Rulebook(default, name)
+        self.book = Book(Sectors(self.rulebook))
+        self.intake = Intake(
+            self.rules,
+            self.book,
+            self.rulebook,
+            known_detectors=parameters(self.rules),
+            desks_max=desks_max,
+            remember_chunk=remember_chunk,
+            feed_gap=feed_gap.said,
+        )
+        self.judge = Judge(self.rules, self.book, self.rulebook)
+
+    def take(
+        self,
+        arrivals: Sequence[Arrival],
+        refused: Sequence[Refused],
+        now: int,
+        *,
+        partition_of: Callable[[Arrival], tuple[str, int]],
+        fence: Callable[[Db], None] | None = None,
+    ) -> Outcome:
+        """One fetch, one transaction. `fence` runs first in it, and raises where the fetch is not ours to take."""
+        try:
+            with self.store.writing() as db:
+                if fence is not None:
+                    fence(db)
+                self.rulebook.refresh(db)
+                return self.intake.take(db, arrivals, refused, now, partition_of=partition_of)
+        except BaseException:
+            self.intake.forget()  # what was cached on the way was not committed
+            raise
+
+    def judge_round(self, now: int, limit: int, *, bulk_first: bool = False) -> Judged:
+        """One transaction of judging; 0 items when nothing waits."""
+        with self.store.writing() as db:
+            self.rulebook.refresh(db)
+            return self.judge.round(db, now, limit, bulk_first=bulk_first)
+
+    def release(self, horizon: int) -> int:
+        """Moves the horizon on: deadlines that are past it are queued; answers with how many."""
+        with self.store.writing() as db:
+            return self.judge.due(db, horizon)
+
+

@@ -1,0 +1,397 @@
+"""Judges what waits on the judge queue: acts, scopes of sums, changed facts, runs, packs.
+
+A second transaction, after intake's: it takes items, locks the things concerned, *then* reads what they need, and
+raises, revises and clears. Findings and the removal of the items are one transaction, so a crash judges again and a
+second judgement of the same facts changes nothing. Nothing is locked between desks: whatever was committed before a
+judge reads is seen by it, and what is committed later brings an item of its own.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from circulation.events import Event
+from circulation.facts import Act, Facts, order
+from circulation.findings import Said
+from circulation.rulepack import Packs
+from circulation.rules import Check, Rule, Sum
+from streams import loading, schema
+from streams.book import Book, Change, Entry
+from streams.desks import AGAIN, LIVE, SEPARATOR, error_said, joined, thing_of
+from streams.loading import COLUMNS, event_of
+from streams.store import Db
+
+# Acts that one transaction judges again because a fact changed; the rest are items of their own.
+EXPANDED_MAX = 5_000
+
+
+class Judged(NamedTuple):
+    """What one round of judging did: for the metrics."""
+
+    items: int
+    changes: list[Change]
+    errors: list[str]
+
+
+class Judge:
+    """Takes items from the queue and settles them."""
+
+    def __init__(self, rules: Mapping[str, Rule], book: Book, packs: Callable[[], Packs]) -> None:
+        self._book = book
+        self._packs = packs
+        self._rules = rules
+        self._checks: dict[str, list[tuple[Rule, Check]]] = {}
+        self._sums: dict[str, list[tuple[Rule, Sum]]] = {}
+        for rule in rules.values():
+            for type_ in rule.check.acts if rule.check else ():
+                self._checks.setdefault(type_, []).append((rule, rule.check))  # type: ignore[arg-type]
+            for type_ in rule.sum.acts if rule.sum else ():
+                self._sums.setdefault(type_, []).append((rule, rule.sum))  # type: ignore[arg-type]
+        self._types = sorted({*self._checks, *self._sums})
+
+    def round(self, db: Db, now: int, limit: int, *, bulk_first: bool = False) -> Judged:
+        """Judges up to `limit` items in the open transaction. `bulk_first` gives bulk its share."""
+        direction = "desc" if bulk_first else "asc"
+        items = db.rows(
+            f"select id, thing from queue order by priority {direction}, id limit ? for update skip locked",  # noqa: S608
+            limit,
+        )
+        if not items:
+            return Judged(0, [], [])
+        db.run("delete from queue where id = any(?)", [number for number, _ in items])
+        things = list(dict.fromkeys(thing for _, thing in items))
+        db.lock(things)
+        (horizon,) = db.one("select instant from horizon") or (0,)
+        changes: list[Change] = []
+        errors: list[str] = []
+        by_kind: dict[str, list[str]] = {}
+        for thing in things:
+            by_kind.setdefault(thing.split(SEPARATOR, 1)[0], []).append(thing)
+        for thing in by_kind.get("pack", ()):
+            self._again(db, int(thing.split(SEPARATOR)[1]))
+        for thing in by_kind.get("fact", ()):
+            _, kind, subject = thing.split(SEPARATOR, 2)
+            self._changed(db, kind, subject)
+        for thing in by_kind.get("run", ()):
+            self._derive(db, thing.split(SEPARATOR, 1)[1])
+        if acts := by_kind.get("act"):
+            self._judge_acts(db, acts, now, changes, errors)
+        for thing in by_kind.get("sum", ()):
+            self._judge_sum(db, thing, now, horizon, changes, errors)
+        return Judged(len(items), changes, errors)
+
+    def due(self, db: Db, horizon: int) -> int:
+        """Moves the horizon on and queues what is due by it; answers with how many."""
+        db.run("update horizon set instant = ? where instant < ?", horizon, horizon)
+        rows = db.rows("select thing, due from deadlines where due < ? order by due, thing limit 1000", horizon)
+        for thing, due in rows:
+            db.run("delete from deadlines where thing = ? and due = ?", thing, due)
+        db.many(schema.queue, [(LIVE, thing) for thing in dict.fromkeys(thing for thing, _ in rows)])
+        return len(rows)
+
+    # What a changed fact touches.
+
+    def _queue(self, db: Db, things: Iterable[str], priority: int) -> None:
+        db.many(schema.queue, [(priority, thing) for thing in dict.fromkeys(things)])
+
+    def _things(self, db: Db, condition: str, *values: Any) -> list[str]:
+        query = f"select distinct thing from events where type = any(?) and {condition} order by thing"  # noqa: S608
+        return [row[0] for row in db.rows(query, self._types, *values)]
+
+    def _again(self, db: Db, since: int) -> None:
+        """A pack came late, or went: all acts from its start on."""
+        self._queue(db, self._things(db, "time >= ?", since), AGAIN)
+
+    def _changed(self, db: Db, kind: str, subject: str) -> None:
+        """Finds the acts that look at an asset, a party or a contract."""
+        found: dict[str, None] = {}
+        if kind == "asset":
+            self._of_assets(db, loading.below(db, subject), found)
+        elif kind == "party":
+            query = "topic = ? and subject = ?"
+            found.update(dict.fromkeys(self._things(db, query, loading.PARTIES, subject)))
+            named = self._named(db, "party", [subject])
+            found.update(dict.fromkeys(self._things(db, "id = any(?)", [row[0] for row in named])))
+            self._of_contracts(db, sorted({row[1] for row in named if row[2] == loading.CONTRACTS}), found)
+            owned = sorted({row[1] for row in named if row[3] == "circulation.asset.registered"})
+            for asset in owned:
+                self._of_assets(db, loading.below(db, asset), found)
+        else:
+            self._of_contracts(db, [subject], found)
+        self._queue(db, found, LIVE if len(found) <= EXPANDED_MAX else AGAIN)
+
+    @staticmethod
+    def _named(db: Db, kind: str, ids: Sequence[str]) -> list[tuple[Any, ...]]:
+        """Events that name one of these: (number, subject, topic, type)."""
+        return db.rows(
+            "select e.id, e.subject, e.topic, e.type from refs r join events e on e.id = r.event"
+            " where r.kind = ? and r.ref = any(?)",
+            kind,
+            list(ids),
+        )
+
+    def _of_assets(self, db: Db, assets: Sequence[str], found: dict[str, None]) -> None:
+        query = "topic = ? and subject = any(?)"
+        found.update(dict.fromkeys(self._things(db, query, loading.ASSETS, list(assets))))
+        named = self._named(db, "asset", assets)
+        found.update(dict.fromkeys(self._things(db, "id = any(?)", [row[0] for row in named])))
+        self._of_contracts(db, sorted({row[1] for row in named if row[2] == loading.CONTRACTS}), found)
+
+    def _of_contracts(self, db: Db, contracts: Sequence[str], found: dict[str, None]) -> None:
+        if not contracts:
+            return
+        query = "topic = ? and subject = any(?)"
+        found.update(dict.fromkeys(self._things(db, query, loading.CONTRACTS, list(contracts))))
+        named = self._named(db, "contract", contracts)
+        found.update(dict.fromkeys(self._things(db, "id = any(?)", [row[0] for row in named])))
+
+    # Lineage of an OpenLineage run.
+
+    def _derive(self, db: Db, run: str) -> None:
+        """A run's events add up: with its COMPLETE, each output that any names is derived from each input."""
+        query = f"select {COLUMNS} from events where topic = ? and subject = ? and type = ? and retracted is null"  # noqa: S608
+        rows = db.rows(query, loading.ASSETS, run, "openlineage.run")
+        by_producer: dict[str, list[Event]] = {}
+        for row in rows:
+            event = event_of(row)
+            by_producer.setdefault(event.source, []).append(event)
+        old = set(db.rows("select output, input, origin, time from derivations where origin = ?", f"run:{run}"))
+        new: set[tuple[Any, ...]] = set()
+        for events in by_producer.values():
+            completed = [one.time for one in events if one.data.event_type == "COMPLETE"]
+            if not completed:
+                continue
+            inputs = {id_ for one in events for id_ in one.data.inputs}
+            outputs = {id_ for one in events for id_ in one.data.outputs}
+            time = min(completed)
+            new |= {(o, i, f"run:{run}", time) for o in outputs for i in inputs if o != i}
+        if new == old:
+            return
+        db.run("delete from derivations where origin = ?", f"run:{run}")
+        db.many(schema.derivations, [(*one, False) for one in sorted(new)], "upsert")
+        self._queue(db, [joined("fact", "asset", output) for output in sorted({one[0] for one in new ^ old})], LIVE)
+
+    # Judging.
+
+    def _acts(self, db: Db, things: Sequence[str]) -> tuple[dict[str, list[Act]], dict[str, set[tuple[str, str]]]]:
+        """The reports that count, by thing; and of what was taken back, (source, id)."""
+        found: dict[str, list[Event]] = {thing: [] for thing in things}
+        void: dict[str, set[tuple[str, str]]] = {}
+        query = f"select {COLUMNS} from events where thing = any(?) order by id"  # noqa: S608
+        for row in db.rows(query, list(things)):
+            if row[10] is None:
+                found[row[4]].append(event_of(row))
+            else:
+                void.setdefault(row[4], set()).add((row[6], row[7]))
+        return {thing: counting(thing, reports) for thing, reports in found.items()}, void
+
+    def _judge_acts(
+        self, db: Db, things: Sequence[str], now: int, changes: list[Change], errors: list[str]
+    ) -> None:
+        acts, void = self._acts(db, things)
+        flat = sorted((act for some in acts.values() for act in some), key=order)
+        needs = {need for act in flat for _, check in self._checks.get(act.type, ()) for need in check.needs}
+        facts = self._load(db, flat, needs)
+        entries: list[Entry] = []
+        scopes: dict[str, set[tuple[str, str]]] = {thing: set() for thing in things}
+        for act in flat:
+            for rule, check in self._checks.get(act.type, ()):
+                said = self._say(rule, act, lambda r=rule, c=check, a=act: c.check(a, _bound(facts, r)), errors)
+                entries += self._entries(act.thing, said, now)
+            for rule, sum_ in self._sums.get(act.type, ()):
+                scopes[act.thing] |= {(rule.id, scope) for scope in sum_.scopes(act)}
+        self._scope(db, scopes)
+
+        def reason(thing: str, data: Mapping[str, Any]) -> str:
+            cause = data.get("cause") or {}
+            return "retracted" if (cause.get("source"), cause.get("id")) in void.get(thing, ()) else "refuted"
+
+        changes += self._book.enter(db, entries, things=list(things), now=now, reason=reason)
+
+    def _scope(self, db: Db, scopes: Mapping[str, set[tuple[str, str]]]) -> None:
+        """Writes which scopes the acts belong to, and queues those left, entered, or touched again."""
+        before: dict[str, set[tuple[str, str]]] = {thing: set() for thing in scopes}
+        for thing, rule, scope in db.rows(
+            "select thing, rule, scope from scopes where thing = any(?) order by thing, rule, scope", list(scopes)
+        ):
+            before[thing].add((rule, scope))
+        for thing, some in before.items():
+            for rule, scope in sorted(some - scopes[thing]):
+                db.run("delete from scopes where rule = ? and scope = ? and thing = ?", rule, scope, thing)
+        new = [(*one, thing) for thing, some in scopes.items() for one in sorted(some - before[thing])]
+        db.many(schema.scopes, new, "ignore")
+        touched = {one for thing in scopes for one in (*before[thing], *scopes[thing])}
+        self._queue(db, [joined("sum", rule, scope) for rule, scope in sorted(touched)], LIVE)
+
+    def _judge_sum(
+        self, db: Db, thing: str, now: int, horizon: int, changes: list[Change], errors: list[str]
+    ) -> None:
+        _, rule_id, scope = thing.split(SEPARATOR, 2)
+        rule = self._rules.get(rule_id)
+        if rule is None or rule.sum is None:
+            return
+        sum_ = rule.sum
+        members = db.rows("select thing from scopes where rule = ? and scope = ? order by thing", rule_id, scope)
+        by_thing, void = self._acts(db, [row[0] for row in members]) if members else ({}, {})
+        acts = sorted((act for some in by_thing.values() for act in some), key=order)
+        facts = self._load(db, acts, set(sum_.needs))
+        said: list[tuple[Rule, Said]] = []
+        if acts:
+            said = self._say(rule, acts[-1], lambda: sum_.judge(scope, acts, _bound(facts, rule)), errors)
+        standing, due = [], set()
+        for who, one in said:
+            if one.due is None or one.due < horizon:
+                standing.append((who, one))
+            else:
+                due.add(one.due)
+        db.run("delete from deadlines where thing = ?", thing)
+        db.many(schema.deadlines, [(thing, instant) for instant in sorted(due)], "ignore")
+        gone = {one for some in void.values() for one in some}
+
+        def reason(_: str, data: Mapping[str, Any]) -> str:
+            cause = data.get("cause") or {}
+            if (cause.get("source"), cause.get("id")) in gone:
+                return "retracted"
+            return "refuted" if acts else "retracted"
+
+        changes += self._book.enter(db, self._entries(thing, standing, now), things=[thing], now=now, reason=reason)
+
+    def _entries(self, thing: str, said: Iterable[tuple[Rule, Said]], now: int) -> list[Entry]:
+        found = []
+        packs = self._packs()
+        for rule, one in said:
+            pack = packs.in_force(one.occurred)
+            if pack.setting(rule.id).mode != "off":
+                found.append(Entry(thing, rule, pack, one, now))
+        return found
+
+    def _say(
+        self, rule: Rule, act: Act, judge: Callable[[], Iterable[Said]], errors: list[str]
+    ) -> list[tuple[Rule, Said]]:
+        """What a rule says; where it raises, that is what is said, and the other rules go on."""
+        try:
+            return [(rule, one) for one in judge()]
+        except Exception as error:
+            errors.append(rule.id)
+            return [(self._rules["detector-error"], error_said(rule.id, error, act, None))]
+
+    def _load(self, db: Db, acts: Sequence[Act], needs: set[str]) -> Facts:
+        """All that the rules declared, in bulk: contracts, then assets and their ancestors, then parties."""
+        contracts: dict[str, Any] = {}
+        assets: dict[str, Any] = {}
+        parties: dict[str, Any] = {}
+        edges: dict[str, Any] = {}
+        if needs & {"contract", "asset", "ancestors"}:
+            contracts = loading.contracts(db, {one for act in acts for one in _contracts_of(act)})
+        if needs & {"asset", "ancestors"}:
+            ids = {one for act in acts for one in _assets_of(act, contracts)}
+            if "ancestors" in needs:
+                edges = loading.edges_above(db, ids)
+                ids = loading.nodes_above(ids, edges)
+            assets = loading.assets(db, ids)
+        if needs & {"party", "asset", "ancestors"}:
+            wanted = {one for act in acts for one in _parties_of(act)}
+            wanted |= {one for contract in contracts.values() for one in contract.parties()}
+            wanted |= {owner for asset in assets.values() for owner in asset.owners()}
+            parties = loading.parties(db, wanted)
+        return Facts(packs=self._packs(), assets=assets, parties=parties, contracts=contracts, edges=edges)
+
+
+def _bound(facts: Facts, rule: Rule) -> Facts:
+    return facts.bound(rule.id, rule.settings)
+
+
+def counting(thing: str, reports: Sequence[Event]) -> list[Act]:
+    """Of several reports of one act that of the exchange, else the provider, else the consumer.
+
+    Where the act has a business id the earliest of one reporter counts; else each event is an act of its own.
+    """
+    if not reports:
+        return []
+    best = min(one.reporter for one in reports)
+    kept = sorted((one for one in reports if one.reporter == best), key=order)
+    business = thing.rsplit(SEPARATOR, 1)[1]
+    if business and reports[0].type != "circulation.product.listed":
+        kept = kept[:1]
+    return [
+        Act(
+            thing=thing,
+            type=one.type,
+            subject=one.subject,
+            source=one.source,
+            id=one.id,
+            time=one.time,
+            reporter=one.reporter,
+            data=one.data,
+        )
+        for one in kept
+    ]
+
+
+def _contracts_of(act: Act) -> Iterable[str]:
+    if thing_topic(act.type) == loading.CONTRACTS:
+        yield act.subject
+    named = getattr(act.data, "contract", None)
+    if named is not None:
+        yield named
+
+
+def _assets_of(act: Act, contracts: Mapping[str, Any]) -> Iterable[str]:
+    if thing_topic(act.type) == loading.ASSETS:
+        yield act.subject
+    named = getattr(act.data, "asset", None)
+    if named is not None:
+        yield named
+    for contract in _contracts_of(act):
+        yield from contracts[contract].assets()
+
+
+def _parties_of(act: Act) -> Iterable[str]:
+    if thing_topic(act.type) == loading.PARTIES:
+        yield act.subject
+    for member in ("seller", "buyer", "recipient", "owner", "payer", "payee"):
+        named = getattr(act.data, member, None)
+        if named is not None:
+            yield named
+
+
+def thing_topic(type_: str) -> str:
+    """The topic that events of a type land on."""
+    from circulation.events import TYPES
+
+    topic = TYPES[type_][0]
+    return topic or ""
+
+
+class Sectors:
+    """Looks up the receivers of findings: those of the asset's industry, else of its owner's, longest prefix."""
+
+    def __init__(self, packs: Callable[[], Packs]) -> None:
+        self._packs = packs
+
+    def __call__(self, db: Db, entries: Sequence[Entry]) -> list[tuple[str, ...]]:
+        """The receivers of each finding, as known now."""
+        wanted = {self._asset(one) for one in entries if one.pack.sectors} - {None}
+        assets = loading.assets(db, [one for one in sorted(map(str, wanted))])
+        parties = loading.parties(db, {owner for asset in assets.values() for owner in asset.owners()})
+        found = []
+        for entry in entries:
+            asset = self._asset(entry)
+            if asset is None or asset not in assets:
+                found.append(())
+                continue
+            data = assets[asset].registration(entry.said.occurred)
+            industry = None if data is None else data.industry
+            if data is not None and industry is None and data.owner is not None:
+                owner = parties[data.owner].at(entry.said.occurred)
+                industry = None if owner is None else owner.industry
+            found.append(entry.pack.receivers(industry) if industry else ())
+        return found
+
+    @staticmethod
+    def _asset(entry: Entry) -> str | None:
+        if entry.said.asset is not None:
+            return entry.said.asset
+        return entry.said.about.id if entry.said.about.kind == "asset" else None
+
+
+__all__ = ["Judge", "Judged", "Sectors", "counting", "thing_of"]

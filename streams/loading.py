@@ -1,0 +1,109 @@
+"""Reads facts from the store in bulk: what several judgements need, in a handful of queries."""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from circulation.events import Event, decode_data
+from circulation.facts import AssetFacts, ContractFacts, PartyFacts
+from circulation.lineage import Edge
+from streams.store import Db
+
+PARTIES, ASSETS, CONTRACTS = "circulation.parties", "circulation.assets", "circulation.contracts"
+
+# What facts are folded from; everything else that is kept of an entity is an act only.
+STATEMENTS: Mapping[str, tuple[str, ...]] = {
+    PARTIES: ("circulation.party.registered", "circulation.grant.issued", "circulation.grant.revoked"),
+    ASSETS: ("circulation.asset.registered", "circulation.asset.graded"),
+    CONTRACTS: (
+        "circulation.contract.signed",
+        "circulation.contract.amended",
+        "circulation.contract.terminated",
+    ),
+}
+
+COLUMNS = "id, topic, subject, type, thing, time, source, event, reporter, data, retracted"
+
+
+
+
+def event_of(row: tuple[Any, ...]) -> Event:
+    """A kept event as it was admitted."""
+    _, topic, subject, type_, _, time, source, id_, reporter, data, _ = row
+    return Event(
+        topic=topic,
+        type=type_,
+        subject=subject,
+        source=source,
+        id=id_,
+        time=time,
+        sequence=None,
+        reporter=reporter,
+        data=decode_data(type_, bytes(data)),
+    )
+
+
+def statements(db: Db, topic: str, subjects: Collection[str]) -> dict[str, list[Event]]:
+    """What was stated about each entity and not taken back, in the order in which it came."""
+    found: dict[str, list[Event]] = {subject: [] for subject in subjects}
+    if found:
+        rows = db.rows(
+            f"select {COLUMNS} from events where topic = ? and subject = any(?) and type = any(?)"  # noqa: S608
+            " and retracted is null order by id",
+            topic,
+            list(found),
+            list(STATEMENTS[topic]),
+        )
+        for row in rows:
+            found[row[2]].append(event_of(row))
+    return found
+
+
+def assets(db: Db, ids: Collection[str]) -> dict[str, AssetFacts]:
+    """Facts of assets, also of those that are not registered."""
+    return {id_: AssetFacts(id_, some) for id_, some in statements(db, ASSETS, ids).items()}
+
+
+def parties(db: Db, ids: Collection[str]) -> dict[str, PartyFacts]:
+    """Facts of parties, also of those that are not registered."""
+    return {id_: PartyFacts(id_, some) for id_, some in statements(db, PARTIES, ids).items()}
+
+
+def contracts(db: Db, ids: Collection[str]) -> dict[str, ContractFacts]:
+    """Facts of contracts, also of those that are not signed."""
+    return {id_: ContractFacts(id_, some) for id_, some in statements(db, CONTRACTS, ids).items()}
+
+
+def edges_above(db: Db, ids: Collection[str]) -> dict[str, list[Edge]]:
+    """All derivations upstream of these assets, by output. Cycles are harmless: `union` keeps each node once."""
+    if not ids:
+        return {}
+    rows = db.rows(
+        "with recursive above(node) as ("
+        " select output from derivations where output = any(?)"
+        " union select d.input from derivations d join above on d.output = above.node)"
+        " select d.output, d.input, d.time, d.stops from derivations d join above on d.output = above.node",
+        list(ids),
+    )
+    found: dict[str, list[Edge]] = {}
+    for output, input_, time, stops in rows:
+        found.setdefault(output, []).append(Edge(output=output, input=input_, time=time, stops=bool(stops)))
+    return found
+
+
+def nodes_above(ids: Iterable[str], edges: Mapping[str, Collection[Edge]]) -> set[str]:
+    """The assets and all their ancestors."""
+    found = set(ids)
+    for some in edges.values():
+        found.update(edge.output for edge in some)
+        found.update(edge.input for edge in some)
+    return found
+
+
+def below(db: Db, asset: str) -> list[str]:
+    """The asset and all that is derived from it."""
+    rows = db.rows(
+        "with recursive below(node) as (select cast(? as text)"
+        " union select d.output from derivations d join below on d.input = below.node) select node from below",
+        asset,
+    )
+    return [row[0] for row in rows]

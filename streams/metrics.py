@@ -1,0 +1,212 @@
+"""Every metric, declared once: its name, its kind, what it means, and its labels.
+
+`METRICS` is the list that documentation and dashboards go by; `Metrics` is one process's set of them, in a registry
+that is handed in. Labels come from closed sets only, never from ids, so that the number of series stays bounded.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final, Literal, NamedTuple
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from circulation.events import OPENLINEAGE_RUN, TYPES
+from streams.topics import TOPICS, TOPICS_IN
+
+OTHER: Final = "other"
+STAGES: Final = ("admit", "take", "judge", "relay")
+
+# A stage takes from a fraction of a millisecond to, with a store that is slow, minutes.
+SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+# A delay is longer where the worker was behind: up to an hour, beyond which the number no longer matters.
+DELAY_SECONDS: Final = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600)
+RECORDS: Final = (1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000, 20_000, 40_000, 100_000)
+
+
+class Metric(NamedTuple):
+    """One metric as it is declared. `buckets` are the upper bounds of a histogram."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    meaning: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+EVENTS = Metric(
+    "circulation_events_total",
+    "counter",
+    "events admitted, by what became of them: taken in, or duplicates of those that were (their type is `other`)",
+    ("topic", "type", "outcome"),
+)
+REJECTED = Metric(
+    "circulation_rejected_total",
+    "counter",
+    "records that could not be admitted, by the code of the reason",
+    ("reason",),
+)
+FINDINGS = Metric(
+    "circulation_findings_total",
+    "counter",
+    "findings raised (also anew, and revised) and cleared",
+    ("detector", "severity", "mode", "change"),
+)
+LAG = Metric(
+    "circulation_lag_records",
+    "gauge",
+    "records of a partition that this worker has been assigned and has not yet committed",
+    ("topic", "partition"),
+)
+STAGE = Metric(
+    "circulation_stage_seconds",
+    "histogram",
+    "time that one step of a stage takes: admitting a fetch, taking it in, a round of judging, a round of relaying",
+    ("stage",),
+    SECONDS,
+)
+EVENT_TO_COMMIT = Metric(
+    "circulation_event_to_commit_seconds",
+    "histogram",
+    "from Kafka's timestamp of a record to the commit of its fetch",
+    (),
+    DELAY_SECONDS,
+)
+EVENT_TO_FINDING = Metric(
+    "circulation_event_to_finding_seconds",
+    "histogram",
+    "from Kafka's timestamp of the record that caused a finding to the commit of the finding",
+    (),
+    DELAY_SECONDS,
+)
+JUDGE_QUEUE = Metric(
+    "circulation_judge_queue_items", "gauge", "items in the store that wait to be judged, for the first time or again"
+)
+OUTBOX = Metric("circulation_outbox_messages", "gauge", "messages in the store that are still to be sent to Kafka")
+DEADLINES = Metric("circulation_deadlines", "gauge", "deadlines in the store that have not yet passed")
+DETECTOR_ERRORS = Metric(
+    "circulation_detector_errors_total",
+    "counter",
+    "acts on which a rule failed; the other rules went on",
+    ("detector",),
+)
+FETCH = Metric("circulation_fetch_records", "histogram", "records of one fetch", (), RECORDS)
+PACK = Metric(
+    "circulation_pack_info",
+    "gauge",
+    "1 for the rule pack that is in force on this worker now",
+    ("pack", "version", "digest"),
+)
+STORE_UP = Metric("circulation_store_up", "gauge", "1 while the store answers, else 0")
+BROKER_UP = Metric("circulation_broker_up", "gauge", "1 while Kafka answers, else 0")
+STOPPED = Metric(
+    "circulation_partitions_stopped",
+    "gauge",
+    "partitions that this worker has stopped reading, since their topic was made anew or records are gone",
+    ("topic",),
+)
+READY = Metric("circulation_ready", "gauge", "1 while this worker answers /ready with yes, else 0")
+
+METRICS: Final[Mapping[str, Metric]] = {
+    one.name: one
+    for one in (
+        EVENTS,
+        REJECTED,
+        FINDINGS,
+        LAG,
+        STAGE,
+        EVENT_TO_COMMIT,
+        EVENT_TO_FINDING,
+        JUDGE_QUEUE,
+        OUTBOX,
+        DEADLINES,
+        DETECTOR_ERRORS,
+        FETCH,
+        PACK,
+        STORE_UP,
+        BROKER_UP,
+        STOPPED,
+        READY,
+    )
+}
+
+_TYPES = frozenset({*TYPES, OPENLINEAGE_RUN})
+_TOPICS = frozenset(TOPICS)
+
+
+class Metrics:
+    """The metrics of one process, in the registry given. The attributes are prometheus_client's own objects.
+
+    `detectors` and `reasons` are the values that exist: their series are there from the start. What arrives with a
+    type, topic or code that nobody knows is counted under `other`: use the methods for those.
+    """
+
+    def __init__(
+        self, registry: CollectorRegistry, *, detectors: Iterable[str] = (), reasons: Iterable[str] = ()
+    ) -> None:
+        # Series that tell when a counter began would double their number, and nobody asks.
+        prometheus_client.disable_created_metrics()
+        self.registry = registry
+        self.events = self._counter(EVENTS)
+        self.rejections = self._counter(REJECTED)
+        self.findings = self._counter(FINDINGS)
+        self.lag = self._gauge(LAG)
+        self.stage = self._histogram(STAGE)
+        self.event_to_commit = self._histogram(EVENT_TO_COMMIT)
+        self.event_to_finding = self._histogram(EVENT_TO_FINDING)
+        self.judge_queue = self._gauge(JUDGE_QUEUE)
+        self.outbox = self._gauge(OUTBOX)
+        self.deadlines = self._gauge(DEADLINES)
+        self.detector_errors = self._counter(DETECTOR_ERRORS)
+        self.fetch = self._histogram(FETCH)
+        self.pack = self._gauge(PACK)
+        self.store_up = self._gauge(STORE_UP)
+        self.broker_up = self._gauge(BROKER_UP)
+        self.stopped = self._gauge(STOPPED)
+        self.ready = self._gauge(READY)
+        # Series that are there from the start: a rate over one that appears with its first count misses that count.
+        for stage in STAGES:
+            self.stage.labels(stage)
+        for topic in TOPICS_IN:
+            self.stopped.labels(topic)
+        for detector in detectors:
+            self.detector_errors.labels(detector)
+        self._reasons = frozenset(map(str, reasons))
+        for reason in sorted(self._reasons):
+            self.rejections.labels(reason)
+
+    def _counter(self, metric: Metric) -> Counter:
+        return Counter(metric.name, metric.meaning, metric.labels, registry=self.registry)
+
+    def _gauge(self, metric: Metric) -> Gauge:
+        return Gauge(metric.name, metric.meaning, metric.labels, registry=self.registry)
+
+    def _histogram(self, metric: Metric) -> Histogram:
+        return Histogram(metric.name, metric.meaning, metric.labels, registry=self.registry, buckets=metric.buckets)
+
+    def took(self, topic: str, taken: Mapping[str, int], duplicates: int = 0) -> None:
+        """Counts the events of one topic: those taken in by type, and the duplicates, whose types nobody asks."""
+        place = topic if topic in _TOPICS else OTHER
+        for type_, count in taken.items():
+            self.events.labels(place, type_ if type_ in _TYPES else OTHER, "taken").inc(count)
+        if duplicates:
+            self.events.labels(place, OTHER, "duplicate").inc(duplicates)
+
+    def rejected(self, counts: Mapping[str, int]) -> None:
+        """Counts rejections, by reason."""
+        for reason, count in counts.items():
+            known = not self._reasons or str(reason) in self._reasons
+            self.rejections.labels(str(reason) if known else OTHER).inc(count)
+
+    def changed(self, detector: str, severity: str, mode: str, *, raised: bool) -> None:
+        """Counts a finding that was raised or cleared."""
+        self.findings.labels(detector, severity, mode, "raised" if raised else "cleared").inc()
+
+    def in_force(self, pack: str, version: str, digest: str) -> None:
+        """Says which pack is in force; the one before is no longer named."""
+        self.pack.clear()
+        self.pack.labels(pack, version, digest).set(1)
+
+    def exposition(self) -> tuple[bytes, str]:
+        """What /metrics answers with: the text, and its content type."""
+        return generate_latest(self.registry), CONTENT_TYPE_LATEST

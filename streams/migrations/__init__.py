@@ -1,0 +1,21 @@
+"""The schema's history (Alembic), run by every worker at its start."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection
+
+
+def config() -> Config:
+    """Alembic's configuration, independent of the folder one stands in."""
+    made = Config()
+    made.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    return made
+
+
+def upgrade(connection: Connection) -> None:
+    """Brings the schema of an open connection to the newest version."""
+    made = config()
+    made.attributes["connection"] = connection
+    command.upgrade(made, "head")

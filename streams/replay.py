@@ -1,0 +1,216 @@
+"""The same desks and detectors over a file, without Kafka, in the file's order, with the clock of its events.
+
+Uses between two other events are taken in together, everything else one by one, and the judge queue is drained after
+every event that may fill it: what is written is the same however the file is read.
+"""
+
+import base64
+import gzip
+import io
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import orjson
+import zstandard
+
+from circulation.admission import ANY, Admission, Rejection
+from circulation.events import Event
+from circulation.rulepack import Pack, parse_pack
+from streams.book import FINDINGS
+from streams.desks import RULES, USAGE, Arrival, Refused
+from streams.engine import Engine
+from streams.rulebook import parameters, shipped
+from streams.store import Store
+
+# Uses that are taken in together at most: bounds the memory, and changes nothing that is written.
+RUN_MAX = 20_000
+JUDGE_ROUND = 500
+BEFORE_ALL = -(2**62)
+# A line longer than the largest event is cut there: what is beyond is read, and only its length is kept in mind.
+LINE_BYTES_MAX = 64 * 1024 * 1024
+
+
+class Tally(NamedTuple):
+    """How a replay ended."""
+
+    lines: int
+    admitted: int
+    duplicates: int
+    rejected: int
+    clock: int | None
+
+
+Sink = Callable[[bytes], object]
+
+
+def nothing(_: bytes) -> None:
+    """A sink for what nobody asked for."""
+
+
+def lines_of(path: Path) -> Iterator[bytes]:
+    """The lines of a file of events, `.gz` and `.zst` unpacked on the way. Raises OSError where it cannot be read."""
+    with path.open("rb") as raw:
+        stream: IO[bytes]
+        if path.suffix == ".gz":
+            stream = gzip.GzipFile(fileobj=raw)
+        elif path.suffix == ".zst":
+            stream = io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True))  # type: ignore[arg-type]
+        else:
+            stream = raw
+        try:
+            yield from stream
+        except (EOFError, zstandard.ZstdError, gzip.BadGzipFile) as error:
+            raise OSError(f"{path}: {error}") from error
+
+
+class Replay:
+    """One replay. `findings` and `rejected` are given one line each, without its end."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        admission: Admission,
+        *,
+        findings: Sink = nothing,
+        rejected: Sink = nothing,
+        until: int | None = None,
+    ) -> None:
+        self._engine = engine
+        self._admission = admission
+        self._findings = findings
+        self._rejected = rejected
+        self._until = until
+        self._clock = BEFORE_ALL
+        self._pending: list[Arrival] = []
+        self._refused: list[Refused] = []
+        self._due = self._next_due()
+        self._counts = [0, 0, 0, 0]
+
+    def run(self, lines: Iterable[bytes]) -> Tally:
+        """Takes in all lines, then moves the clock on to `until`."""
+        wall = time.time_ns() // 1000
+        limit = wall if self._until is None else max(wall, self._until)
+        admit = self._admission.admit
+        pending = self._pending
+        clock = self._clock
+        admitted = number = 0
+        for number, line in enumerate(lines, start=1):
+            line = line.rstrip(b"\r\n")
+            if not line.strip():
+                continue
+            event = admit(line, topic=None, key=ANY, headers=(), now=limit)
+            if isinstance(event, Rejection):
+                self._refused.append(Refused(number, event, (("line", str(number)),)))
+                continue
+            if not isinstance(event, Event):
+                raise AssertionError("a line is one event")
+            admitted += 1
+            if event.time > clock and event.topic != RULES:
+                clock = self._clock = event.time
+            if event.type == USAGE:
+                pending.append(Arrival(number, clock, event, line))
+                if clock > self._due or len(pending) >= RUN_MAX:
+                    self._flush()
+                continue
+            self._flush()
+            pending.append(Arrival(number, clock, event, line))
+            self._flush()
+            self._settle()
+        self._flush()
+        self._settle()
+        if self._until is not None and self._until > self._clock:
+            self._clock = self._until
+        self._pass_deadlines()
+        lines_, _, duplicates, rejected = self._counts
+        del lines_
+        return Tally(number, admitted, duplicates, rejected, None if self._clock == BEFORE_ALL else self._clock)
+
+    def _flush(self) -> None:
+        pending, refused = self._pending, self._refused
+        if pending or refused:
+            outcome = self._engine.take(
+                pending, refused, time.time_ns() // 1000, partition_of=lambda _: ("file", 0)
+            )
+            self._counts[2] += outcome.duplicates
+            self._counts[3] += len(outcome.rejections)
+            for one in outcome.rejections:
+                self._rejected(_rejected_line(one))
+            pending.clear()
+            refused.clear()
+            self._relay()
+        self._pass_deadlines()
+
+    def _pass_deadlines(self) -> None:
+        while self._clock > self._due:
+            self._engine.release(self._clock)
+            self._settle()
+            self._due = self._next_due()
+
+    def _settle(self) -> None:
+        """Judges until nothing waits."""
+        with self._engine.store.writing() as db:
+            db.run("update horizon set instant = ? where instant < ?", self._clock, self._clock)
+        judged = False
+        while self._engine.judge_round(self._clock, JUDGE_ROUND).items:
+            judged = True
+        if judged:
+            self._relay()
+            self._due = self._next_due()
+
+    def _next_due(self) -> int:
+        with self._engine.store.reading() as db:
+            (due,) = db.one("select min(due) from deadlines") or (None,)
+        return 2**62 if due is None else int(due)
+
+    def _relay(self) -> None:
+        with self._engine.store.writing() as db:
+            rows = db.rows("select topic, value from outbox order by id")
+            if rows:
+                db.run("delete from outbox")
+        for topic, value in rows:
+            if topic == FINDINGS:
+                self._findings(bytes(value))
+
+
+def _rejected_line(one: Refused) -> bytes:
+    rejection = one.rejection
+    line: dict[str, Any] = {"line": one.order, "reason": str(rejection.reason), "detail": rejection.detail}
+    try:
+        line["record"] = rejection.record.decode()
+    except UnicodeDecodeError:
+        line["record_base64"] = base64.b64encode(rejection.record).decode()
+    return orjson.dumps(line)
+
+
+def findings_of(
+    events: Sequence[dict[str, Any]],
+    *,
+    pack: dict[str, Any] | None = None,
+    until: str | None = None,
+) -> list[dict[str, Any]]:
+    """The standing findings (`data`, in the order of their ids) after a replay of these events: for tests and cases."""
+    from circulation.calendar import parse_instant
+
+    store = Store("sqlite://")
+    engine = offline(store, None if pack is None else _pack(pack))
+    replay = Replay(engine, Admission(), until=None if until is None else parse_instant(until))
+    replay.run(orjson.dumps(event) for event in events)
+    with store.reading() as db:
+        rows = db.rows("select data from findings where standing order by finding")
+    return [orjson.loads(row[0]) for row in rows]
+
+
+def _pack(members: dict[str, Any]) -> Pack:
+    import detectors
+
+    return parse_pack(members, published=False, known=parameters(detectors.RULES))
+
+
+def offline(store: Store, pack: Pack | None) -> Engine:
+    """An engine for a replay: uses stay cancellable for the whole run, and are packed by the hundred thousand."""
+    import detectors
+
+    default = shipped(detectors.RULES) if pack is None else pack
+    return Engine(store, default, remember_chunk=100_000)

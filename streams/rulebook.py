@@ -1,0 +1,64 @@
+"""The packs that are in force: the default, and what was published to `circulation.rules`, as the store has it."""
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import packs as shipped_packs
+from circulation.rulepack import Pack, Packs, Published, load_yaml, parse_pack
+from circulation.rules import Rule
+from streams.loading import COLUMNS, event_of
+from streams.store import Db
+
+RULES, PACK = "circulation.rules", "circulation.rulepack.published"
+
+
+def parameters(rules: Mapping[str, Rule]) -> dict[str, dict[str, Any]]:
+    """Each detector's parameters with their defaults: what `lint` checks a pack against."""
+    return {rule.id: {name: one.default for name, one in rule.parameters.items()} for rule in rules.values()}
+
+
+def read_pack(raw: bytes, rules: Mapping[str, Rule]) -> Pack:
+    """A pack from YAML; raises `PackInvalid` with everything that is wrong."""
+    return parse_pack(load_yaml(raw), published=False, known=parameters(rules))
+
+
+def shipped(rules: Mapping[str, Rule]) -> Pack:
+    """The pack that travels with the distribution."""
+    return read_pack(shipped_packs.shipped(), rules)
+
+
+class Rulebook:
+    """The packs of one name. Called, it answers with them; `refresh` looks whether the store has others by now."""
+
+    def __init__(self, default: Pack, name: str | None = None) -> None:
+        self._default = default
+        self._name = name or default.pack
+        self._packs = Packs(default)
+        self._seen: tuple[Any, ...] | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self) -> Packs:
+        return self._packs
+
+    def refresh(self, db: Db) -> bool:
+        """Reads the packs anew where any was published or taken back; answers whether that was so."""
+        query = "select count(*), max(id) from events where topic = ? and subject = ?"
+        state = db.one(query, RULES, self._name)
+        if state == self._seen:
+            return False
+        with self._lock:
+            rows = db.rows(
+                f"select {COLUMNS} from events where topic = ? and subject = ? and type = ? and retracted is null",  # noqa: S608
+                RULES,
+                self._name,
+                PACK,
+            )
+            published = []
+            for row in rows:
+                event = event_of(row)
+                pack = parse_pack(event.data, published=True)
+                published.append(Published(pack=pack, time=event.time, source=event.source, id=event.id))
+            self._packs = Packs(self._default, published)
+            self._seen = state
+        return True

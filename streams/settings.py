@@ -1,0 +1,228 @@
+"""What can be set, and how: environment variables under one prefix, all checked before anything starts.
+
+The table `SETTINGS` is the only place that knows a setting: reading, the defaults and the help text follow it.
+"""
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+PREFIX = "CIRCULATION_"
+# Read by the tests alone, which run in the same environment.
+ELSEWHERE = frozenset({"CIRCULATION_TEST_DATA"})
+CLOCKS = ("wall", "events")
+LOG_LEVELS = ("debug", "info", "warning", "error")
+HOST_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):(?P<port>[0-9]{1,5})\Z")
+PACK_CHARACTERS_MAX = 128
+
+
+class SettingsInvalid(ValueError):
+    """Everything that is wrong with the environment, at once, in `problems`."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+def hide_password(url: str) -> str:
+    """A store's address as it may be logged, whatever it looks like: `postgresql://circulation:***@host/name`."""
+    url = re.sub(r"//([^:/?#@]*):.*@", r"//\1:***@", url, flags=re.DOTALL)
+    return re.sub(r"([?&][^=&]*password=)[^&]*", r"\1***", url, flags=re.IGNORECASE)
+
+
+def _servers(text: str) -> str:
+    for server in text.split(","):
+        _host_port(server.strip())
+    return ",".join(server.strip() for server in text.split(","))
+
+
+def _host_port(text: str) -> str:
+    found = HOST_PORT.match(text)
+    if not found or not 1 <= int(found["port"]) <= 65_535:
+        raise ValueError(f"must be host:port with a port of 1 to 65535, got {text!r}")
+    return text
+
+
+def _store(text: str) -> str:
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        # The library's own words would repeat the password.
+        raise ValueError(f"is no address of a store, got {hide_password(text)!r}") from None
+    if url.drivername not in ("sqlite", "postgresql"):
+        raise ValueError(f"must begin with sqlite:/// or postgresql://, got {hide_password(text)!r}")
+    if url.drivername == "sqlite" and url.database in (None, "", ":memory:"):
+        raise ValueError("must name a file, as in sqlite:///circulation.db: what is only in memory does not survive")
+    if url.drivername == "postgresql" and not url.database:
+        raise ValueError(f"must name a database, as in postgresql://host/circulation, got {hide_password(text)!r}")
+    return text
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"must be one of {', '.join(words)}, got {text!r}")
+        return text
+
+    return check
+
+
+def _between(low: int, high: int) -> Callable[[str], int]:
+    def check(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,18}", text) or not low <= int(text) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}, got {text!r}")
+        return int(text)
+
+    return check
+
+
+def _file(text: str) -> Path:
+    path = Path(text)
+    if not path.is_file():
+        raise ValueError(f"names no file that is there, got {text!r}")
+    return path
+
+
+def _pack(text: str) -> str:
+    if len(text) > PACK_CHARACTERS_MAX or not text.isprintable():
+        raise ValueError(f"must be of 1 to {PACK_CHARACTERS_MAX} printable characters, got {text!r}")
+    return text
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """One line of the table: the variable is `CIRCULATION_` and `name` in capitals.
+
+    `default` is written as it would be in the environment; None leaves the setting out. `check` gives the value, or
+    raises ValueError with the rule that is broken.
+    """
+
+    name: str
+    default: str | None
+    meaning: str
+    check: Callable[[str], Any]
+
+    @property
+    def variable(self) -> str:
+        return PREFIX + self.name.upper()
+
+
+SETTINGS = (
+    Setting("kafka", "127.0.0.1:9092", "bootstrap servers of Kafka, host:port, separated by commas", _servers),
+    Setting(
+        "store",
+        "sqlite:///circulation.db",
+        "the store: sqlite:///FILE serves one worker, postgresql://… any number",
+        _store,
+    ),
+    Setting(
+        "clock",
+        "wall",
+        "what deadlines go by: wall, or events (the highest time admitted, for tests and demonstrations)",
+        _one_of(*CLOCKS),
+    ),
+    Setting("sources", None, "YAML file: which source may send which types of event; without it, any", _file),
+    Setting("pack", "beijing", "name of the rule packs that this store runs", _pack),
+    Setting("rules", None, "YAML file with the pack to start from, in place of the shipped one", _file),
+    Setting("web", "127.0.0.1:6066", "where a worker answers /metrics, /health and /ready, host:port", _host_port),
+    Setting(
+        "fetch_records_max",
+        "40000",
+        "records of one fetch at most: more is faster under load and takes more memory",
+        _between(1, 1_000_000),
+    ),
+    Setting(
+        "cache_contracts_max",
+        "200000",
+        "contracts whose facts a worker keeps at hand: about 2 KB each",
+        _between(100, 100_000_000),
+    ),
+    Setting(
+        "seen_days",
+        "7",
+        "days for which the ids of events without a sequence are remembered, to tell duplicates",
+        _between(1, 3_650),
+    ),
+    Setting("usage_days", "31", "days for which single uses can still be cancelled", _between(1, 3_650)),
+    Setting(
+        "judge_batch",
+        "200",
+        "items of the judge queue that are taken at once: fewer is fairer among workers",
+        _between(1, 100_000),
+    ),
+    Setting("log_level", "info", f"what is logged: {', '.join(LOG_LEVELS)}", _one_of(*LOG_LEVELS)),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The settings of one process. Made by `read`; in tests also by `dataclasses.replace`.
+
+    The store's address may hold a password and is therefore not in the repr; `store_shown` is for people.
+    """
+
+    kafka: str
+    store: str = dataclasses.field(repr=False)
+    clock: str
+    sources: Path | None
+    pack: str
+    rules: Path | None
+    web: str
+    fetch_records_max: int
+    cache_contracts_max: int
+    seen_days: int
+    usage_days: int
+    judge_batch: int
+    log_level: str
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Self:
+        """The settings that an environment asks for. An empty variable is the same as none.
+
+        Raises:
+            SettingsInvalid: with every problem, a line each: `CIRCULATION_CLOCK must be one of wall, events, got 'x'`.
+        """
+        problems: list[str] = []
+        values: dict[str, Any] = {}
+        for setting in SETTINGS:
+            text = environ.get(setting.variable) or setting.default
+            try:
+                values[setting.name] = None if text is None else setting.check(text)
+            except ValueError as error:
+                problems.append(f"{setting.variable} {error}")
+        known = {setting.variable for setting in SETTINGS} | ELSEWHERE
+        for name in sorted(set(environ) - known):
+            if name.startswith(PREFIX):
+                problems.append(f"{name} is no setting; there are {', '.join(sorted(known - ELSEWHERE))}")
+        if problems:
+            raise SettingsInvalid(problems)
+        return cls(**values)
+
+    @property
+    def store_shown(self) -> str:
+        """The store's address without its password."""
+        return hide_password(self.store)
+
+    @property
+    def web_host(self) -> str:
+        """The host part of `web`, without the brackets of an IPv6 address."""
+        return self.web.rpartition(":")[0].strip("[]")
+
+    @property
+    def web_port(self) -> int:
+        """The port part of `web`."""
+        return int(self.web.rpartition(":")[2])
+
+
+def explain() -> str:
+    """The table as text, for `--help`: each variable, what it means, and its default."""
+    lines = []
+    for setting in SETTINGS:
+        default = "none" if setting.default is None else setting.default
+        lines.append(f"{setting.variable}\n    {setting.meaning} (default: {default})")
+    return "\n".join(lines)

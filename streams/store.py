@@ -1,0 +1,277 @@
+"""The store: one SQL truth on SQLite (one worker) or PostgreSQL (many), with bulk statements on the hot path.
+
+The schema is SQLAlchemy's and Alembic's (`schema`, `migrations`). Statements are plain SQL on the driver's own
+connection: on the hot path SQLAlchemy's execution layer costs more than the statement itself. Two things differ
+between the dialects and are spelt once here: parameters (`?`) and membership (`any(?)` of a list).
+"""
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+import psycopg
+from sqlalchemy import Table, create_engine, make_url
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.pool import NullPool
+
+from streams import schema
+
+How = Literal["insert", "upsert", "ignore"]
+
+
+class StoreAway(Exception):
+    """The store does not answer, is locked, or gave up a transaction: what was begun must be begun anew."""
+
+
+class StoreTaken(Exception):
+    """Another worker has this SQLite file."""
+
+
+class Db:
+    """One connection, used by one thread at a time. Statements are the same text in both dialects."""
+
+    def __init__(self, connection: Any, *, postgres: bool) -> None:
+        self._connection = connection
+        self._cursor = connection.cursor()
+        self.postgres = postgres
+        self._texts: dict[str, str] = {}
+        self._bulk: dict[tuple[str, How], str] = {}
+
+    def _text(self, sql: str) -> str:
+        text = self._texts.get(sql)
+        if text is None:
+            if self.postgres:
+                text = sql.replace("%", "%%").replace("?", "%s")
+            else:
+                text = sql.replace("= any(?)", "in (select value from json_each(?))")
+                text = text.replace("for update skip locked", "").replace("for update", "")
+            self._texts[sql] = text
+        return text
+
+    def _values(self, values: Sequence[Any]) -> Sequence[Any]:
+        if self.postgres:
+            return values
+        return [orjson.dumps(one).decode() if isinstance(one, list) else one for one in values]
+
+    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """All rows that a query answers with."""
+        found: list[tuple[Any, ...]] = self._cursor.execute(self._text(sql), self._values(values)).fetchall()
+        return found
+
+    def one(self, sql: str, *values: Any) -> tuple[Any, ...] | None:
+        """The first row, or None."""
+        row: tuple[Any, ...] | None = self._cursor.execute(self._text(sql), self._values(values)).fetchone()
+        return row
+
+    def run(self, sql: str, *values: Any) -> int:
+        """Runs a statement; answers with the number of rows it touched."""
+        return int(self._cursor.execute(self._text(sql), self._values(values)).rowcount)
+
+    def many(self, table: Table, rows: Sequence[Sequence[Any]], how: How = "insert") -> None:
+        """Writes rows in one statement; columns in the order of the table, a numbered `id` left out."""
+        if not rows:
+            return
+        text = self._bulk.get((table.name, how))
+        if text is None:
+            text = self._bulk[table.name, how] = _bulk(table, how, postgres=self.postgres)
+        if self.postgres:
+            self._cursor.execute(text, [list(column) for column in zip(*rows, strict=True)])
+        else:
+            self._cursor.executemany(text, rows)
+
+    def numbers(self, count: int) -> list[int]:
+        """Numbers for rows of `events`, rising, never given twice."""
+        if self.postgres:
+            found = self.rows("select nextval('event_numbers') from generate_series(1, ?)", count)
+            return [row[0] for row in found]
+        top = self.one("select coalesce(max(id), 0) from events")
+        first = (top[0] if top else 0) + 1
+        return list(range(first, first + count))
+
+    def lock(self, names: Sequence[str]) -> None:
+        """Locks things by name to the end of the transaction, in one order for all."""
+        if self.postgres:
+            self.rows(
+                "select pg_advisory_xact_lock(h) from (select distinct hashtextextended(n, 0) h"
+                " from unnest(?::text[]) n order by h) locks",
+                list(names),
+            )
+
+
+def _bulk(table: Table, how: How, *, postgres: bool) -> str:
+    columns = [c for c in table.columns if not (c.primary_key and c.autoincrement is True)]
+    names = ", ".join(f'"{c.name}"' for c in columns)
+    if postgres:
+        dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+        arrays = ", ".join(f"%b::{c.type.compile(dialect)}[]" for c in columns)
+        values = f"select * from unnest({arrays})"
+    else:
+        values = f"values ({', '.join('?' * len(columns))})"
+    text = f'insert into "{table.name}" ({names}) {values}'  # noqa: S608 names come from the schema
+    if how == "insert":
+        return text
+    keys = ", ".join(f'"{c.name}"' for c in table.primary_key)
+    others = ", ".join(f'"{c.name}" = excluded."{c.name}"' for c in columns if not c.primary_key)
+    if how == "ignore" or not others:
+        return f"{text} on conflict ({keys}) do nothing"
+    return f"{text} on conflict ({keys}) do update set {others}"
+
+
+class Store:
+    """The store behind a URL. `writing()` is one transaction, or nothing; each thread has its own connection."""
+
+    def __init__(self, url: str) -> None:
+        self._url = make_url(url)
+        self.postgres = self._url.get_backend_name() == "postgresql"
+        self.memory = not self.postgres and self._url.database in (None, "", ":memory:")
+        self._local = threading.local()
+        # SQLite has one writer: threads that wait in turn here need not poll its lock.
+        self._writer = threading.RLock()
+        self._lock_file: int | None = None
+        self._closed = False
+        if self.memory:
+            self._memory = self._open()
+            # nothing to migrate in a store that is as old as this process
+            self._create()
+
+    @property
+    def place(self) -> str:
+        """The URL without its password."""
+        return self._url.render_as_string(hide_password=True)
+
+    def claim(self) -> None:
+        """Takes a SQLite file for this process alone; raises `StoreTaken`."""
+        if self.postgres or self.memory or self._lock_file is not None:
+            return
+        path = Path(str(self._url.database) + ".lock")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(handle)
+            raise StoreTaken(
+                f"{self.place} is in use by another worker; SQLite serves one: stop it, or use PostgreSQL for several"
+            ) from error
+        self._lock_file = handle
+
+    def migrate(self) -> None:
+        """Brings the schema up to date (Alembic). Several workers may start at once."""
+        if self.memory:
+            return
+        from streams.migrations import upgrade
+
+        url = self._url.set(drivername="postgresql+psycopg") if self.postgres else self._url
+        engine = create_engine(url, poolclass=NullPool)
+        try:
+            with engine.begin() as connection:
+                if self.postgres:
+                    connection.exec_driver_sql("select pg_advisory_xact_lock(7227)")
+                upgrade(connection)
+        except Exception as error:
+            if _away(error) or _away(getattr(error, "orig", None)):
+                raise StoreAway(str(error).splitlines()[0]) from error
+            raise
+        finally:
+            engine.dispose()
+
+    def _create(self) -> None:
+        engine = create_engine("sqlite://", creator=lambda: self._memory._connection, poolclass=NullPool)
+        raw = self._memory._connection
+        for table in schema.metadata.sorted_tables:
+            from sqlalchemy.schema import CreateIndex, CreateTable
+
+            raw.execute(str(CreateTable(table).compile(engine)))
+            for index in table.indexes:
+                raw.execute(str(CreateIndex(index).compile(engine)))
+        raw.execute("insert into horizon values (1, -62135596800000000)")
+
+    def _open(self) -> Db:
+        if self.postgres:
+            connection = psycopg.connect(
+                self._url.set(drivername="postgresql").render_as_string(hide_password=False),
+                autocommit=True,
+                connect_timeout=5,
+                application_name="circulation",
+            )
+            # the same few statements again and again; plans are kept from the second time on
+            connection.prepare_threshold = 1
+            return Db(connection, postgres=True)
+        raw = sqlite3.connect(
+            self._url.database or ":memory:",
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=10,
+            cached_statements=512,
+        )
+        for pragma in ("journal_mode=wal", "synchronous=normal", "busy_timeout=10000", "cache_size=-65536"):
+            raw.execute(f"pragma {pragma}")
+        if self.memory:
+            raw.execute("pragma synchronous=off")
+        return Db(raw, postgres=False)
+
+    def _db(self) -> Db:
+        if self.memory:
+            return self._memory
+        db: Db | None = getattr(self._local, "db", None)
+        if db is None:
+            db = self._local.db = self._open()
+        return db
+
+    def _drop(self) -> None:
+        db: Db | None = getattr(self._local, "db", None)
+        self._local.db = None
+        if db is not None:
+            with contextlib.suppress(Exception):
+                db._connection.close()
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Db]:
+        """One transaction: committed at the end, undone where anything raises. Raises `StoreAway`."""
+        with self._writer if not self.postgres else contextlib.nullcontext():
+            try:
+                db = self._db()
+                db.run("begin" if self.postgres else "begin immediate")
+            except Exception as error:
+                self._gone(error)
+                raise
+            try:
+                yield db
+                db.run("commit")
+            except BaseException as error:
+                with contextlib.suppress(Exception):
+                    db.run("rollback")
+                self._gone(error)
+                raise
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Db]:
+        """A connection for single queries, outside any transaction."""
+        try:
+            yield self._db()
+        except Exception as error:
+            self._gone(error)
+            raise
+
+    def _gone(self, error: BaseException) -> None:
+        if _away(error):
+            if not self.memory:
+                self._drop()
+            raise StoreAway(f"{self.place}: {error}") from error
+
+    def close(self) -> None:
+        """Closes this thread's connection and gives a SQLite file free."""
+        self._drop()
+        if self._lock_file is not None:
+            os.close(self._lock_file)
+            self._lock_file = None
+
+
+def _away(error: BaseException | None) -> bool:
+    return isinstance(error, (sqlite3.OperationalError, psycopg.OperationalError, psycopg.InterfaceError))

@@ -1,0 +1,624 @@
+"""A worker: takes in fetches, judges, relays, moves the horizon on. Threads around one engine; the store is the truth.
+
+Nothing that an event holds can stop it, a store or a broker that is away only makes it wait, and whatever is in doubt
+is read anew from the store's positions.
+"""
+
+import asyncio
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import TopicCollection
+from confluent_kafka import TopicPartition as Partition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+from prometheus_client import CollectorRegistry
+
+import detectors
+from circulation.admission import Admission, Reason, Rejection, Sources
+from circulation.events import Event
+from streams.desks import Arrival, Outcome, Refused
+from streams.engine import Engine
+from streams.metrics import Metrics
+from streams.reader import TP, Fetch, Part, Reader
+from streams.relay import NotConfirmed, Relay
+from streams.rulebook import read_pack, shipped
+from streams.settings import Settings
+from streams.store import Db, Store, StoreAway, StoreTaken
+from streams.topics import TOPICS_IN
+
+log = logging.getLogger("circulation")
+
+RULES = "circulation.rules"
+PULL_SECONDS = 0.25
+BACKOFF_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0)
+WATCH_SECONDS = 2.0
+HORIZON_SECONDS = 0.5
+# A judge looks by itself this often: another worker's intake may have queued something.
+JUDGE_SECONDS = 0.05
+DAY = 86_400_000_000
+PRUNE_SECONDS = 600.0
+# A worker that is further behind than this says that it is not keeping up.
+LAG_SECONDS_MAX = 60.0
+
+
+class Stale(Exception):
+    """The fetch does not go on from where the store is: it is read anew."""
+
+
+def wall() -> int:
+    """The wall clock, µs."""
+    return time.time_ns() // 1000
+
+
+class Worker:
+    """One worker. `take`, `pull`, `assigned` and `positions` are Faust's side; the rest are its threads."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self.settings = settings
+        self.store = store
+        rules = detectors.RULES
+        default = shipped(rules) if settings.rules is None else read_pack(Path(settings.rules).read_bytes(), rules)
+        name = settings.pack if settings.rules is None else default.pack
+        self.engine = Engine(store, default, name=name, desks_max=settings.cache_contracts_max)
+        sources = None if settings.sources is None else Sources.parse(Path(settings.sources).read_bytes())
+        self.admission = Admission(sources)
+        self.metrics = Metrics(CollectorRegistry(), detectors=detectors.RULES, reasons=Reason)
+        self.reader = Reader(settings.kafka, records_max=settings.fetch_records_max)
+        self.admin = AdminClient({"bootstrap.servers": settings.kafka})
+        self._positions: dict[TP, int] = {}
+        self._assigned: set[TP] = set()
+        self._reassign = threading.Event()
+        self._stop = threading.Event()
+        self._work = threading.Event()
+        self._mail = threading.Event()
+        self._barrier: dict[TP, int] = {}
+        self._ends: dict[TP, int] = {}
+        self._store_up = True
+        self._relay_error = ""
+        self._failing = ""
+        self._threads: list[threading.Thread] = []
+
+    # Faust's side.
+
+    async def pull(self) -> list[Fetch]:
+        """The next fetches, one a topic; assigns anew first where something is in doubt."""
+        if self._reassign.is_set():
+            await self.assigned(self._assigned)
+        return await asyncio.to_thread(self._pull)
+
+    def _pull(self) -> list[Fetch]:
+        if self.reader.held:
+            self._pass_barrier()
+        fetches = self.reader.pull(PULL_SECONDS)
+        if not fetches and not self._positions:
+            time.sleep(PULL_SECONDS)
+        return fetches
+
+    async def assigned(self, partitions: Iterable[TP]) -> dict[TP, int]:
+        """Reads the store's positions of these partitions and assigns the reader there. Waits for the store."""
+        wanted = {tp for tp in partitions if tp[0] in TOPICS_IN}
+        self._assigned = wanted
+        attempt = 0
+        while True:
+            try:
+                positions = await asyncio.to_thread(self._assign, wanted)
+            except Exception as error:
+                self._store_up = not isinstance(error, StoreAway)
+                self._say_failing("assigning", error)
+                await asyncio.sleep(_backoff(attempt))
+                attempt += 1
+                if self._stop.is_set():
+                    return {}
+                continue
+            self._failing = ""
+            return positions
+
+    def _assign(self, wanted: set[TP]) -> dict[TP, int]:
+        self._reassign.clear()
+        stopped: dict[TP, str] = {}
+        positions: dict[TP, int] = {}
+        if wanted:
+            ids = self._topic_ids({topic for topic, _ in wanted})
+            with self.store.writing() as db:
+                for topic, partition in sorted(wanted):
+                    row = db.one(
+                        "select next, topic_id from progress where topic = ? and partition = ?", topic, partition
+                    )
+                    if topic not in ids:
+                        stopped[(topic, partition)] = "the topic is not there"
+                    elif row is None:
+                        low = self._low((topic, partition))
+                        db.run(
+                            "insert into progress (topic, partition, next, topic_id) values (?, ?, ?, ?)",
+                            topic,
+                            partition,
+                            low,
+                            ids[topic],
+                        )
+                        positions[(topic, partition)] = low
+                    elif row[1] != ids[topic]:
+                        stopped[(topic, partition)] = "the topic was made anew: its records are others"
+                    else:
+                        positions[(topic, partition)] = row[0]
+            self._barrier = self._ends_of([(RULES, 0)]) if RULES in ids else {}
+            self._store_up = True
+        for tp, why in stopped.items():
+            if tp not in self.reader.stopped:
+                log.error("%s[%s] is not read: %s", *tp, why)
+        self.engine.intake.forget()
+        self._positions = dict(positions)
+        held = [tp for tp in positions if tp[0] == "circulation.contracts"]
+        self.reader.assign(positions, stopped=stopped, held=held)
+        return positions
+
+    def positions(self) -> Mapping[TP, int]:
+        """Where reading goes on, as far as it is committed."""
+        return dict(self._positions)
+
+    def _topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
+        futures = self.admin.describe_topics(TopicCollection(sorted(topics)), request_timeout=10)
+        found = {}
+        for topic, future in futures.items():
+            try:
+                found[topic] = str(future.result().topic_id)
+            except Exception as error:
+                if getattr(error.args[0] if error.args else None, "name", lambda: "")() != "UNKNOWN_TOPIC_OR_PART":
+                    raise
+        return found
+
+    def _offsets(self, partitions: Iterable[TP], spec: Any) -> dict[TP, int]:
+        request = {Partition(*tp): spec for tp in partitions}
+        futures = self.admin.list_offsets(request, request_timeout=10) if request else {}
+        return {(tp.topic, tp.partition): future.result().offset for tp, future in futures.items()}
+
+    def _low(self, tp: TP) -> int:
+        return self._offsets([tp], OffsetSpec.earliest())[tp]
+
+    def _ends_of(self, partitions: Iterable[TP]) -> dict[TP, int]:
+        return self._offsets(partitions, OffsetSpec.latest())
+
+    def _pass_barrier(self) -> None:
+        """Uses are read only when all packs that were published by then have been taken in."""
+        try:
+            with self.store.reading() as db:
+                where = dict(_progress(db))
+        except StoreAway:
+            return
+        if all(where.get(tp, 0) >= end for tp, end in self._barrier.items()):
+            self.reader.release()
+
+    async def take(self, fetch: Fetch) -> None:
+        """Takes in a fetch. Never raises: waits for the store, and reads anew whatever is in doubt."""
+        attempt = 0
+        while not self._stop.is_set():
+            if fetch.generation != self.reader.generation:
+                self._doubt()
+                return
+            try:
+                outcome = await asyncio.to_thread(self._take, fetch)
+            except Stale:
+                self._doubt()
+                return
+            except StoreAway as error:
+                self._store_up = False
+                self._say_failing("taking in", error)
+                await asyncio.sleep(_backoff(attempt))
+                attempt += 1
+                continue
+            except Exception as error:
+                self._say_failing("taking in", error)
+                log.exception("a fetch of %s failed; its records are taken one by one", fetch.topic)
+                try:
+                    await asyncio.to_thread(self._one_by_one, fetch)
+                except Exception as again:
+                    self._say_failing("taking in one by one", again)
+                    await asyncio.sleep(_backoff(attempt))
+                    self._doubt()
+                return
+            self._store_up, self._failing = True, ""
+            if outcome.queued or outcome.changes:
+                self._work.set()
+            if outcome.changes or outcome.rejections:
+                self._mail.set()
+            return
+
+    def _doubt(self) -> None:
+        self._reassign.set()
+
+    def _take(self, fetch: Fetch) -> Outcome:
+        begun = time.perf_counter()
+        now = wall()
+        arrivals: list[Arrival] = []
+        refused: list[Refused] = []
+        where: dict[int, tuple[str, int]] = {}
+        admit, topic = self.admission.admit, fetch.topic
+        time_max: dict[int, int] = {}
+        order = 0
+        stamps: list[int] = []
+        for partition, part in fetch.parts.items():
+            place = (topic, partition)
+            newest = None
+            for record in part.records:
+                raw = record.value() or b""
+                event = admit(raw, topic=topic, key=record.key(), headers=record.headers() or (), now=now)
+                order += 1
+                if isinstance(event, Event):
+                    arrivals.append(Arrival(order, now, event, raw))
+                    where[order] = place
+                    if newest is None or event.time > newest:
+                        newest = event.time
+                    continue
+                headers = _place(record)
+                for one in event if isinstance(event, list) else [event]:
+                    order += 1
+                    if isinstance(one, Rejection):
+                        refused.append(Refused(order, one, headers))
+                    else:
+                        arrivals.append(Arrival(order, now, one, raw))
+                        where[order] = place
+                        newest = one.time if newest is None else max(newest, one.time)
+            stamps.append(part.records[0].timestamp()[1])
+            if newest is not None and topic != RULES:
+                time_max[partition] = newest
+        admitted = time.perf_counter()
+        if self.settings.clock == "events":
+            clock = self._events_clock(time_max.values())
+            arrivals = [one._replace(clock=clock) for one in arrivals]
+        outcome = self.engine.take(
+            arrivals,
+            refused,
+            now,
+            partition_of=lambda one: where[one.order],
+            fence=lambda db: self._fence(db, fetch, time_max),
+        )
+        for partition, part in fetch.parts.items():
+            self._positions[(topic, partition)] = part.end
+        self._count(fetch, outcome, admitted - begun, time.perf_counter() - admitted, stamps)
+        return outcome
+
+    def _fence(self, db: Db, fetch: Fetch, time_max: Mapping[int, int]) -> None:
+        for partition, part in sorted(fetch.parts.items()):
+            if self._positions.get((fetch.topic, partition)) != part.begin:
+                raise Stale(f"{fetch.topic}[{partition}]@{part.begin}")
+            moved = db.run(
+                "update progress set next = ?, time_max = case when time_max is null or time_max < ? then ? else"
+                " time_max end where topic = ? and partition = ? and next = ?",
+                part.end,
+                time_max.get(partition, -(2**62)),
+                time_max.get(partition),
+                fetch.topic,
+                partition,
+                part.begin,
+            )
+            if not moved:
+                raise Stale(f"{fetch.topic}[{partition}]@{part.begin}: another worker was here")
+
+    def _one_by_one(self, fetch: Fetch) -> None:
+        """After a failure that is not the store's: each record by itself; one that fails again is rejected."""
+        for partition, part in fetch.parts.items():
+            begin = part.begin
+            for record in part.records:
+                single = Part(begin, record.offset() + 1, [record])
+                alone = Fetch(fetch.topic, {partition: single}, fetch.generation)
+                begin = single.end
+                if self._positions.get((fetch.topic, partition), 0) >= single.end:
+                    continue
+                try:
+                    self._take(alone)
+                except (StoreAway, Stale):
+                    raise
+                except Exception as error:
+                    log.exception("a record failed: %s[%s]@%s", fetch.topic, partition, record.offset())
+                    detail = f"$: the monitor failed on it ({type(error).__name__}); it is kept for inspection"
+                    refusal = Rejection(
+                        reason=Reason.INVALID_DATA, detail=detail, record=record.value() or b"", index=None
+                    )
+                    self.engine.take(
+                        [],
+                        [Refused(1, refusal, _place(record))],
+                        wall(),
+                        partition_of=lambda _: ("", 0),
+                        fence=lambda db, one=alone: self._fence(db, one, {}),  # type: ignore[misc]
+                    )
+                    self._positions[(fetch.topic, partition)] = single.end
+
+    def _count(self, fetch: Fetch, outcome: Outcome, admit: float, take: float, stamps: list[int]) -> None:
+        metrics = self.metrics
+        metrics.fetch.observe(sum(len(part.records) for part in fetch.parts.values()))
+        metrics.stage.labels("admit").observe(admit)
+        metrics.stage.labels("take").observe(take)
+        metrics.took(fetch.topic, outcome.taken, outcome.duplicates)
+        metrics.rejected(outcome.rejected)
+        metrics.event_to_commit.observe(max(0.0, time.time() - min(stamps) / 1000))
+        self._changed(outcome.changes, outcome.errors)
+
+    def _changed(self, changes: Iterable[Any], errors: Iterable[str]) -> None:
+        for change in changes:
+            self.metrics.changed(change.detector, change.severity, change.mode, raised=change.raised)
+        for rule in errors:
+            self.metrics.detector_errors.labels(rule).inc()
+
+    # Its threads.
+
+    def start(self) -> None:
+        """Starts judging, relaying and watching."""
+        for name, body in (
+            ("judge", self._judge),
+            ("relay", self._relay),
+            ("horizon", self._horizon),
+            ("watch", self._watch),
+        ):
+            thread = threading.Thread(target=body, name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self) -> None:
+        """Lets the threads end what they are at."""
+        self._stop.set()
+        self._work.set()
+        self._mail.set()
+        for thread in self._threads:
+            thread.join(timeout=20)
+        self.reader.close()
+
+    def _forever(self, step: Callable[[], float], name: str) -> None:
+        attempt = 0
+        while not self._stop.is_set():
+            try:
+                pause = step()
+                attempt = 0
+            except Exception as error:
+                self._store_up = self._store_up and not isinstance(error, StoreAway)
+                self._say_failing(name, error)
+                pause = _backoff(attempt)
+                attempt += 1
+            if pause:
+                self._stop.wait(pause)
+
+    def _judge(self) -> None:
+        turn = 0
+
+        def step() -> float:
+            nonlocal turn
+            turn += 1
+            begun = time.perf_counter()
+            now = self._events_clock(()) if self.settings.clock == "events" else wall()
+            judged = self.engine.judge_round(now, self.settings.judge_batch, bulk_first=turn % 10 == 0)
+            if judged.items:
+                self.metrics.stage.labels("judge").observe(time.perf_counter() - begun)
+                self._changed(judged.changes, judged.errors)
+                if judged.changes:
+                    self._mail.set()
+                return 0.0
+            self._work.wait(JUDGE_SECONDS)
+            self._work.clear()
+            return 0.0
+
+        self._forever(step, "judging")
+
+    def _relay(self) -> None:
+        relay = Relay(self.store, self.settings.kafka)
+
+        def step() -> float:
+            try:
+                begun = time.perf_counter()
+                sent = relay.round()
+                self._relay_error = ""
+            except NotConfirmed as error:
+                self._relay_error = str(error)
+                raise
+            if sent:
+                self.metrics.stage.labels("relay").observe(time.perf_counter() - begun)
+                return 0.0
+            self._mail.wait(0.1)
+            self._mail.clear()
+            return 0.0
+
+        self._forever(step, "relaying")
+
+    def _events_clock(self, more: Iterable[int]) -> int:
+        with self.store.reading() as db:
+            row = db.one("select max(time_max) from progress where topic <> ?", RULES)
+        known = [row[0]] if row and row[0] is not None else []
+        return max([*known, *more], default=0)
+
+    def _horizon(self) -> None:
+        target: tuple[int, dict[TP, int]] | None = None
+
+        def step() -> float:
+            nonlocal target
+            if target is None:
+                with self.store.reading() as db:
+                    (due,) = db.one("select min(due) from deadlines") or (None,)
+                now = self._events_clock(()) if self.settings.clock == "events" else wall()
+                if due is None or due >= now:
+                    return HORIZON_SECONDS
+                target = (now, self._ends_of(self._all_partitions()))
+            now, ends = target
+            with self.store.reading() as db:
+                where = dict(_progress(db))
+            if all(where.get(tp, 0) >= end for tp, end in ends.items()):
+                target = None
+                if self.engine.release(now):
+                    self._work.set()
+                    return 0.0
+            return HORIZON_SECONDS
+
+        self._forever(step, "moving the horizon on")
+
+    def _all_partitions(self) -> list[TP]:
+        metadata = self.admin.list_topics(timeout=10)
+        return [
+            (topic, partition)
+            for topic in TOPICS_IN
+            if topic in metadata.topics
+            for partition in metadata.topics[topic].partitions
+        ]
+
+    def _watch(self) -> None:
+        last_prune = 0.0
+
+        def step() -> float:
+            nonlocal last_prune
+            read = {topic for topic, _ in self._positions}
+            if read:
+                ids = self._topic_ids(read)
+                self.reader.broker_up = True
+                with self.store.reading() as db:
+                    known = dict(db.rows("select distinct topic, topic_id from progress"))
+                for topic in read:
+                    if topic not in ids:
+                        self.reader.stop(topic, "the topic is not there")
+                    elif known.get(topic) not in (None, ids[topic]):
+                        self.reader.stop(topic, "the topic was made anew: its records are others")
+                for tp in self.reader.stopped:
+                    self._positions.pop(tp, None)
+                self._ends = self._ends_of(list(self._positions))
+            self._gauges()
+            if time.monotonic() - last_prune > PRUNE_SECONDS:
+                last_prune = time.monotonic()
+                self._prune()
+            return WATCH_SECONDS
+
+        def guarded() -> float:
+            try:
+                return step()
+            except StoreAway:
+                raise
+            except Exception:
+                self.reader.broker_up = False
+                self._gauges()
+                raise
+
+        self._forever(guarded, "watching")
+
+    def _prune(self) -> None:
+        now = wall()
+        with self.store.writing() as db:
+            db.run("delete from seen where taken < ?", now - self.settings.seen_days * DAY)
+            db.run("delete from remembered where taken < ?", now - self.settings.usage_days * DAY)
+
+    def _gauges(self) -> None:
+        metrics = self.metrics
+        for (topic, partition), end in self._ends.items():
+            metrics.lag.labels(topic, str(partition)).set(self._behind((topic, partition), end))
+        with self.store.reading() as db:
+            counts = [db.one(f"select count(*) from {table}") for table in ("queue", "outbox", "deadlines")]  # noqa: S608
+        self._store_up = True
+        for gauge, row in zip((metrics.judge_queue, metrics.outbox, metrics.deadlines), counts, strict=True):
+            gauge.set(row[0] if row else 0)
+        pack = self.engine.rulebook().in_force(wall())
+        metrics.in_force(pack.pack, pack.version, pack.digest)
+
+    def _behind(self, tp: TP, end: int) -> int:
+        return max(0, end - self._positions.get(tp, end))
+
+    def exposition(self) -> tuple[bytes, str]:
+        """What /metrics answers with."""
+        state = self.readiness()
+        metrics = self.metrics
+        metrics.store_up.set(state["store"])
+        metrics.broker_up.set(state["broker"])
+        metrics.ready.set(state["ready"])
+        stopped = [topic for topic, _ in self.reader.stopped]
+        for topic in TOPICS_IN:
+            metrics.stopped.labels(topic).set(stopped.count(topic))
+        return metrics.exposition()
+
+    def readiness(self) -> dict[str, Any]:
+        """What /ready answers with: ready when it has partitions, the store and the broker are there, none stopped."""
+        stopped = [{"topic": t, "partition": p, "why": why} for (t, p), why in sorted(self.reader.stopped.items())]
+        lag = sum(self._behind(tp, end) for tp, end in self._ends.items())
+        warnings = []
+        if self.settings.sources is None:
+            warnings.append("CIRCULATION_SOURCES is not set: any source may say anything")
+        assigned = len(self._positions)
+        ready = bool(assigned and self._store_up and self.reader.broker_up and not stopped)
+        return {
+            "ready": ready,
+            "assigned": assigned,
+            "store": self._store_up,
+            "broker": self.reader.broker_up and not self._relay_error,
+            "lag": lag,
+            "stopped": stopped,
+            "failing": self._failing,
+            "warnings": warnings,
+            "pack": self.engine.rulebook().in_force(wall()).digest,
+        }
+
+    def _say_failing(self, doing: str, error: BaseException) -> None:
+        text = f"{doing}: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+        if text != self._failing:
+            log.warning("%s", text)
+        self._failing = text
+
+
+def _progress(db: Db) -> list[tuple[TP, int]]:
+    return [((topic, part), next_) for topic, part, next_ in db.rows("select topic, partition, next from progress")]
+
+
+def _place(record: Any) -> tuple[tuple[str, str], ...]:
+    return (
+        ("topic", record.topic()),
+        ("partition", str(record.partition())),
+        ("offset", str(record.offset())),
+    )
+
+
+def _backoff(attempt: int) -> float:
+    return BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)]
+
+
+def main(settings: Settings) -> int:
+    """Runs a worker to its end; 2 where it may not start."""
+    logging.basicConfig(
+        level=str(settings.log_level).upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    for noisy in ("faust", "aiokafka", "mode"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    store = Store(settings.store)
+    try:
+        store.claim()
+    except StoreTaken as taken:
+        print(f"circulation: {taken}", file=sys.stderr)
+        return 2
+    for attempt in range(1_000_000):
+        try:
+            store.migrate()
+            break
+        except StoreAway as error:
+            log.warning("the store does not answer yet: %s", error)
+            time.sleep(_backoff(attempt))
+    # Faust's event loop must be made before anything of the app is.
+    from mode import Worker as Runner
+
+    from streams.app import make_app
+
+    worker = Worker(settings, store)
+    app = make_app(worker, settings)
+    worker.start()
+
+    class Process(Runner):  # type: ignore[misc]
+        """Faust's life cycle without its command line."""
+
+        async def on_started(self) -> None:
+            log.info("worker on %s, store %s, http://%s", settings.kafka, store.place, settings.web)
+
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    process = Process(app, loop=loop, loglevel="ERROR", redirect_stdouts=False, override_logging=False)
+    try:
+        process.execute_from_commandline()
+    except SystemExit as done:
+        return int(done.code or 0)
+    finally:
+        worker.stop()
+        store.close()
+    return 0

@@ -1,0 +1,140 @@
+"""Every rule keeps the same promises, whoever wrote it: found by discovery, run through the real engine."""
+
+import random
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+import pytest
+
+import detectors
+from circulation.cases import Case, Json, agrees
+from circulation.findings import SEVERITIES
+from circulation.rulepack import DETECTORS
+from streams import replay
+
+# The engine raises these itself, so that they have no shape; no event can make a rule fail.
+BY_THE_ENGINE = {"feed-gap", "detector-error", "unknown-contract"}
+WITHOUT_CASES = {"detector-error"}
+HEADINGS = ("Why it matters", "False positives", "What to do")
+# They say when a finding left and to whom, not what was found.
+OF_THE_EVENT = {"revision", "sectors"}
+
+RULES = [pytest.param(id_, id=id_) for id_ in detectors.RULES]
+CASES = [pytest.param(id_, case, id=f"{id_}: {case.name}") for id_, cases in detectors.CASES.items() for case in cases]
+
+
+def found_by(id_: str, case: Case, events: Sequence[Json]) -> list[Json]:
+    found = replay.findings_of(list(events), pack=case.rules, until=case.until)
+    kept = [
+        {name: value for name, value in one.items() if name not in OF_THE_EVENT}
+        for one in found
+        if one["detector"] == id_
+    ]
+    return sorted(kept, key=lambda one: one["finding"])
+
+
+def unmatched(expected: Sequence[Json], found: Sequence[Json]) -> tuple[list[Json], list[Json]]:
+    """What is left of both sides after each expectation took one finding that agrees, as many as can."""
+    taken: dict[int, int] = {}
+
+    def place(index: int, seen: set[int]) -> bool:
+        for at, one in enumerate(found):
+            if at not in seen and agrees(expected[index], one):
+                seen.add(at)
+                if at not in taken or place(taken[at], seen):
+                    taken[at] = index
+                    return True
+        return False
+
+    missing = [one for index, one in enumerate(expected) if not place(index, set())]
+    return missing, [one for at, one in enumerate(found) if at not in taken]
+
+
+def interleaved(events: Sequence[Json], seed: str) -> list[Json]:
+    """The same events in another order that keeps the order of each key."""
+    keys: dict[str, list[Json]] = {}
+    for one in events:
+        keys.setdefault(one["subject"], []).append(one)
+    drawn = [subject for subject, some in keys.items() for _ in some]
+    random.Random(seed).shuffle(drawn)
+    return [keys[subject].pop(0) for subject in drawn]
+
+
+@pytest.mark.parametrize("id_", RULES)
+def test_the_id_is_one_of_the_contract(id_: str) -> None:
+    assert id_ in DETECTORS
+
+
+@pytest.mark.parametrize("id_", RULES)
+def test_the_docstring_is_whole(id_: str) -> None:
+    text = detectors.MODULES[id_].__doc__ or ""
+    summary, *rest = text.split("\n\n")
+    assert summary.strip().endswith(".")
+    paragraphs = {
+        heading: paragraph
+        for paragraph in rest
+        for heading in HEADINGS
+        if re.match(rf"{heading}: \S", paragraph.strip())
+    }
+    assert list(HEADINGS) == [heading for heading in HEADINGS if heading in paragraphs]
+
+
+@pytest.mark.parametrize("id_", RULES)
+def test_the_metadata_is_whole(id_: str) -> None:
+    rule = detectors.RULES[id_]
+    assert rule.title
+    assert not rule.title.endswith(".")
+    assert rule.severity in SEVERITIES
+    assert rule.articles
+    assert all(parameter.effect and parameter.default is not None for parameter in rule.parameters.values())
+    shapes = [shape for shape in (rule.check, rule.sum, rule.tally) if shape is not None]
+    assert bool(shapes) == (id_ not in BY_THE_ENGINE)
+
+
+@pytest.mark.parametrize("id_", RULES)
+def test_what_a_pack_gives_replaces_the_default_and_nothing_else(id_: str) -> None:
+    rule = detectors.RULES[id_]
+    defaults = {name: parameter.default for name, parameter in rule.parameters.items()}
+    assert defaults == rule.settings({"unheard of": 1})
+    for name in defaults:
+        assert defaults | {name: "given"} == rule.settings({name: "given"})
+
+
+@pytest.mark.parametrize("id_", [id_ for id_ in detectors.RULES if id_ not in WITHOUT_CASES])
+def test_one_case_fires_and_one_stays_silent(id_: str) -> None:
+    cases = detectors.CASES[id_]
+    assert any(case.fires for case in cases)
+    assert any(not case.fires for case in cases)
+    assert len(cases) == len({case.name for case in cases})
+
+
+@pytest.mark.parametrize(("id_", "case"), CASES)
+def test_a_case_finds_exactly_what_it_says(id_: str, case: Case) -> None:
+    found = found_by(id_, case, case.events)
+    missing, surplus = unmatched(case.fires, found)
+    assert ([], []) == (missing, surplus)
+    for one in found:
+        assert one["summary"].endswith(".")
+        assert "\n" not in one["summary"]
+        assert list(detectors.RULES[id_].articles) == one["legal_basis"]
+
+
+@pytest.mark.parametrize(("id_", "case"), CASES)
+def test_a_case_finds_the_same_in_any_order_that_keeps_each_key_s(id_: str, case: Case) -> None:
+    expected = found_by(id_, case, case.events)
+    again = found_by(id_, case, case.events)
+    assert orjson.dumps(expected) == orjson.dumps(again)
+    other = found_by(id_, case, interleaved(case.events, case.name))
+    assert expected == other
+
+
+def test_expectations_are_matched_one_to_one() -> None:
+    wide: dict[str, Any] = {"severity": "red"}
+    narrow = {"severity": "red", "evidence": {"entry": "a"}}
+    a = {"severity": "red", "evidence": {"entry": "a", "path": ["x"]}}
+    b = {"severity": "red", "evidence": {"entry": "b", "path": ["x"]}}
+    assert ([], []) == unmatched([wide, narrow], [a, b])
+    assert ([narrow], [b]) == unmatched([wide, narrow], [b, b])
+    assert ([], [b]) == unmatched([wide], [b, b])

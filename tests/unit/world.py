@@ -1,0 +1,99 @@
+"""Facts and acts of a handful of events, without an engine: what the tests of single rules judge."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from circulation.admission import ANY, Admission
+from circulation.calendar import parse_instant
+from circulation.cases import Json
+from circulation.events import Event
+from circulation.facts import Act, AssetFacts, ContractFacts, Facts, PartyFacts, order
+from circulation.findings import Said
+from circulation.lineage import Edge, stops
+from circulation.rulepack import Packs, parse_pack
+from circulation.rules import Rule
+
+NOW = parse_instant("2030-01-01")
+
+
+def admitted(said: Json) -> Event:
+    found = Admission(None).admit(orjson.dumps(said), topic=None, key=ANY, headers=(), now=NOW)
+    assert isinstance(found, Event), found
+    return found
+
+
+def packs(data: Json) -> Packs:
+    return Packs.always(parse_pack(data, published=False))
+
+
+class Everything(dict[str, Any]):
+    """Facts by id; of what was never stated there are facts too, empty ones."""
+
+    def __init__(self, kind: type, topic: str, events: Sequence[Event]) -> None:
+        super().__init__()
+        self._kind = kind
+        by_subject: dict[str, list[Event]] = {}
+        for one in events:
+            if one.topic == topic:
+                by_subject.setdefault(one.subject, []).append(one)
+        for subject, some in by_subject.items():
+            self[subject] = kind(subject, some)
+
+    def __missing__(self, id_: str) -> Any:
+        self[id_] = self._kind(id_, [])
+        return self[id_]
+
+
+def facts(events: Sequence[Event], rule: Rule, in_force: Packs) -> Facts:
+    edges: dict[str, list[Edge]] = {}
+    for one in events:
+        if one.type == "circulation.asset.derived":
+            stopping = stops(one.data.process, one.data.irreversible, one.data.evidence)
+            for each in one.data.inputs:
+                edges.setdefault(one.subject, []).append(Edge(one.subject, each.asset, one.time, stopping))
+    return Facts(
+        packs=in_force,
+        assets=Everything(AssetFacts, "circulation.assets", events),
+        parties=Everything(PartyFacts, "circulation.parties", events),
+        contracts=Everything(ContractFacts, "circulation.contracts", events),
+        edges=edges,
+    ).bound(rule.id, rule.settings)
+
+
+def acts(events: Sequence[Event], types: frozenset[str]) -> list[Act]:
+    """The acts of these types, in the order in which sums go over them."""
+    found = [
+        Act(
+            thing=f"{one.subject}/{one.id}",
+            type=one.type,
+            subject=one.subject,
+            source=one.source,
+            id=one.id,
+            time=one.time,
+            reporter=one.reporter,
+            data=one.data,
+        )
+        for one in events
+        if one.type in types
+    ]
+    return sorted(found, key=order)
+
+
+def said(rule: Rule, stated: Sequence[Json], pack: Json) -> list[Said]:
+    """What a rule says of these events, deadlines that are not due included."""
+    events = [admitted(one) for one in stated]
+    known = facts(events, rule, packs(pack))
+    found: list[Said] = []
+    if rule.check is not None:
+        for act in acts(events, rule.check.acts):
+            found += rule.check.check(act, known)
+    if rule.sum is not None:
+        scopes: dict[str, list[Act]] = {}
+        for act in acts(events, rule.sum.acts):
+            for scope in rule.sum.scopes(act):
+                scopes.setdefault(scope, []).append(act)
+        for scope, members in scopes.items():
+            found += rule.sum.judge(scope, members, known)
+    return found
