@@ -10,7 +10,7 @@ import fnmatch
 import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
 import orjson
@@ -51,6 +51,8 @@ DEPTH_MAX: Final = 64
 AHEAD_MAX: Final = 10 * MINUTE
 DETAIL_LENGTH_MAX: Final = 300
 SEQUENCE_LENGTH_MAX: Final = 32
+TIME_LENGTH_MAX: Final = 64
+BATCH_EVENTS_MAX: Final = 100_000
 SOURCES_BYTES_MAX: Final = 16 * 1_048_576
 KEPT_MAX: Final = 65_536
 
@@ -88,14 +90,13 @@ class Rejection(msgspec.Struct, frozen=True):
     index: int | None = None
 
 
-class Any_(enum.Enum):
-    """The type of `ANY`."""
+class Unkeyed(enum.Enum):
+    """The type of `ANY`: a record without a Kafka key to check, as the lines of a file are."""
 
     ANY = "any"
 
 
-ANY: Final = Any_.ANY
-"""A record without a Kafka key to check, as the lines of a file are."""
+ANY: Final = Unkeyed.ANY
 
 
 class SourcesInvalid(ValueError):
@@ -170,10 +171,12 @@ class _SourcesLoader(yaml.SafeLoader):
     """YAML in which a source given twice is an error, not the last one's word."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        names = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for index, name in enumerate(names):
-            if name in names[:index]:
-                raise yaml.constructor.ConstructorError(None, None, f"{name!r} is given twice", node.start_mark)
+        seen: set[Any] = set()
+        for key, _ in node.value:
+            name = self.construct_object(key, deep=True)
+            if name in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{name!r} is given twice", key.start_mark)
+            seen.add(name)
         return super().construct_mapping(node, deep)
 
 
@@ -190,14 +193,17 @@ def _load_sources(text: bytes) -> dict[Any, Any]:
     return document
 
 
+_Bounded = Annotated[str, msgspec.Meta(min_length=1, max_length=ID_LENGTH_MAX)]
+
+
 class _Usage(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=False):
     """The envelope of a use, flat and closed: what is not here is for the slow path, and nothing nests deeper."""
 
     specversion: Literal["1.0"]
     type: Literal["circulation.usage.reported"]
-    id: str
+    id: _Bounded
     source: str
-    subject: str
+    subject: _Bounded
     time: str
     data: UsageReported
     partitionkey: str | None = None
@@ -245,27 +251,28 @@ class Admission:
         self._trusted: dict[str, bool] = {}
 
     def admit(
-        self, record: bytes, *, topic: str | None, key: bytes | Any_ | None, headers: Headers | None, now: int
+        self, record: bytes | None, *, topic: str | None, key: bytes | Unkeyed | None, headers: Headers | None, now: int
     ) -> Event | Rejection | list[Event | Rejection]:
         """What one record holds: an event, a rejection, or (for a batch, and only then) a list of both.
 
         `topic` None takes it from the type, as for files; `key` is the Kafka record's, or `ANY`; `now` is the wall
-        clock, or what stands for it (µs).
+        clock, or what stands for it (µs). A record without a value is an empty one.
         """
-        if not headers or (len(headers) == 1 and headers[0] == _STRUCTURED_HEADER):
-            if topic is None or topic == CONTRACTS:
-                event = self._fast(record, key, now)
-                if event is not None:
-                    return event
-            if not headers:
-                return self._slow(record, topic, key, _NO_ATTRIBUTES, now)
-        attributes = _attributes(headers)
-        if attributes.content_type == BATCH:
-            return self._batch(record, topic, key, now)
-        return self._slow(record, topic, key, attributes, now)
+        if record is None:
+            record = b""
+        if not headers:
+            attributes = _NO_ATTRIBUTES
+        elif len(headers) == 1 and headers[0] == _STRUCTURED_HEADER:
+            attributes = _STRUCTURED
+        else:
+            attributes = _attributes(headers)
+            if attributes.content_type == BATCH:
+                return self._batch(record, topic, key, now)
+        event = self._fast(record, topic, key, now) if attributes.usual else None
+        return self._slow(record, topic, key, attributes, now) if event is None else event
 
-    def _fast(self, record: bytes, key: bytes | Any_ | None, now: int) -> Event | None:
-        if len(record) > EVENT_BYTES_MAX:
+    def _fast(self, record: bytes, topic: str | None, key: bytes | Unkeyed | None, now: int) -> Event | None:
+        if (topic is not None and topic != CONTRACTS) or len(record) > EVENT_BYTES_MAX:
             return None
         try:
             usage = _decode_usage(record)
@@ -276,9 +283,7 @@ class Admission:
         sequence = usage.sequence
         if (
             time > now + AHEAD_MAX
-            or not 0 < len(event_id) <= ID_LENGTH_MAX
             or not event_id.isprintable()
-            or not 0 < len(subject) <= ID_LENGTH_MAX
             or not subject.isprintable()
             or not (self._trusted.get(source) or self._trusts(source))
             or not _good_place(data.purpose, data.actor, data.country, data.region, data.environment)
@@ -308,7 +313,7 @@ class Admission:
         self,
         record: bytes,
         topic: str | None,
-        key: bytes | Any_ | None,
+        key: bytes | Unkeyed | None,
         attributes: "_Attributes",
         now: int,
         index: int | None = None,
@@ -319,7 +324,7 @@ class Admission:
             return Rejection(refused.reason, _one_line(refused.detail), record, index)
 
     def _admitted(
-        self, record: bytes, topic: str | None, key: bytes | Any_ | None, attributes: "_Attributes", now: int
+        self, record: bytes, topic: str | None, key: bytes | Unkeyed | None, attributes: "_Attributes", now: int
     ) -> Event:
         document = _document(record, attributes)
         if attributes.cloudevent is not None:
@@ -376,13 +381,16 @@ class Admission:
         )
 
     def _batch(
-        self, record: bytes, topic: str | None, key: bytes | Any_ | None, now: int
+        self, record: bytes, topic: str | None, key: bytes | Unkeyed | None, now: int
     ) -> list[Event | Rejection] | Rejection:
         try:
-            elements = _elements(record)
+            elements = _bounded(_elements(record))
         except _Refused as refused:
             return Rejection(refused.reason, _one_line(refused.detail), record)
-        return [self._slow(element, topic, key, _STRUCTURED, now, index) for index, element in enumerate(elements)]
+        return [
+            self._fast(element, topic, key, now) or self._slow(element, topic, key, _STRUCTURED, now, index)
+            for index, element in enumerate(elements)
+        ]
 
     def _check_authorised(self, source: str, type_name: str) -> None:
         if self.sources is not None and not self.sources.allows(source, type_name):
@@ -394,10 +402,11 @@ class _Attributes(NamedTuple):
 
     content_type: str
     cloudevent: dict[str, str] | None = None
+    usual: bool = False  # structured mode, said or not: the fast path may try
 
 
-_NO_ATTRIBUTES: Final = _Attributes("")
-_STRUCTURED: Final = _Attributes(STRUCTURED)
+_NO_ATTRIBUTES: Final = _Attributes("", usual=True)
+_STRUCTURED: Final = _Attributes(STRUCTURED, usual=True)
 _STRUCTURED_HEADER: Final = ("content-type", STRUCTURED.encode())
 
 
@@ -415,7 +424,7 @@ def _attributes(headers: Headers | None) -> _Attributes:
         elif name.startswith("ce_"):
             attributes[name[3:]] = text
     if content_type in (STRUCTURED, BATCH, OPENLINEAGE) or not attributes:
-        return _Attributes(content_type)
+        return _Attributes(content_type, usual=content_type == STRUCTURED)
     return _Attributes(content_type, attributes)
 
 
@@ -490,6 +499,12 @@ def _elements(record: bytes) -> list[bytes]:
     if elements is None:
         _document_of_batch(record)
         raise _Refused(Reason.NOT_JSON, "$: not an array that ends")
+    return elements
+
+
+def _bounded(elements: list[bytes]) -> list[bytes]:
+    if len(elements) > BATCH_EVENTS_MAX:
+        raise _Refused(Reason.TOO_LARGE, f"$: at most {BATCH_EVENTS_MAX} events in a batch, got {len(elements)}")
     return elements
 
 
@@ -664,7 +679,7 @@ def _envelope_fault(envelope: _Envelope) -> Fault | None:
     return None
 
 
-def _check_key(envelope: _Envelope, key: bytes | Any_ | None) -> None:
+def _check_key(envelope: _Envelope, key: bytes | Unkeyed | None) -> None:
     if envelope.partitionkey is not None and envelope.partitionkey != envelope.subject:
         raise _Refused(Reason.KEY_MISMATCH, "$.partitionkey: must equal the subject")
     if key is not ANY and key != envelope.subject.encode():
@@ -717,7 +732,7 @@ def _run(document: Any) -> _Run:
     if not isinstance(producer, str) or not producer:
         raise _not_cloudevent("$.producer: expected a text that is not empty")
     event_time = document.get("eventTime")
-    if not isinstance(event_time, str):
+    if not isinstance(event_time, str) or len(event_time) > TIME_LENGTH_MAX:
         raise _not_cloudevent("$.eventTime: expected RFC 3339")
     for text in (event_time, event_time + "Z"):  # without an offset it is UTC
         try:

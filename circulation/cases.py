@@ -24,7 +24,7 @@ THIRD = "91440300MA00AD04XT"
 OFFICE = "121100004000000506"
 ABROAD = "lei:529900T8BM49AURSDO55"
 
-SINCE = "2026-01-01"
+SINCE = "2025-01-01"
 
 # What a date, and a date and time without seconds, lack by their length.
 _REST = {10: "T00:00:00+08:00", 16: ":00+08:00"}
@@ -139,7 +139,7 @@ def terms(**changes: Any) -> Json:
 
 
 def signed(contract: str, /, time: str, *, amended: bool = False, **data: Any) -> Json:
-    """A signing (or an amendment) of a contract, valid from the start of 2026 without limits."""
+    """A signing (or an amendment) of a contract, valid from the start of 2025 without limits."""
     defaults: Json = {
         "asset": "asset",
         "seller": SELLER,

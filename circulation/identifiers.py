@@ -71,8 +71,7 @@ def check_source(text: str) -> str | None:
 @functools.lru_cache(KEPT_MAX)
 def check_asset(text: str) -> str | None:
     """An asset: an id, or an OpenLineage dataset, whose `namespace/name` may have up to 1,024 characters."""
-    namespace, slash, name = text.partition("/")
-    return _check_printable(text, DATASET_LENGTH_MAX if slash and namespace and name else ID_LENGTH_MAX)
+    return _check_printable(text, DATASET_LENGTH_MAX if "/" in text else ID_LENGTH_MAX)
 
 
 def check_document(text: str) -> str | None:

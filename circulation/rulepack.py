@@ -154,7 +154,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     persons: int | None = None
 
 
-class Match(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+class Match(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The condition of an entry. `None` asks nothing; of a set one must fit; all members must hold.
 
     The order of a list means nothing, so two matches that differ only in it are equal.
@@ -647,6 +647,9 @@ class _Reading:
     def text(
         self, holder: dict[str, Any], name: str, path: str, chars_max: int, *, required: bool = False
     ) -> str | None:
+        value = holder.get(name)
+        if type(value) is str and 1 <= len(value) <= chars_max and value.isprintable():
+            return value
         value = self.typed(holder, name, path, str, required=required)
         return value if value is not None and self.fits(value, f"{path}.{name}", chars_max) else None
 
@@ -693,11 +696,13 @@ class _Reading:
         return good
 
     def choice(self, holder: dict[str, Any], name: str, path: str, one_of: Collection[str]) -> str | None:
+        value = holder.get(name)
+        if type(value) is str and value in one_of:
+            return value
         value = self.typed(holder, name, path, str, required=True)
-        if value is not None and value not in one_of:
+        if value is not None:
             self.problem(f"{path}.{name}", f"must be one of {', '.join(one_of)}, got {_short(value)}")
-            return None
-        return value
+        return None
 
     def instant(self, holder: dict[str, Any], name: str, path: str, *, required: bool = False) -> int | None:
         text = self.typed(holder, name, path, str, required=required)
@@ -710,7 +715,7 @@ class _Reading:
 
     def validity(self, holder: dict[str, Any], path: str) -> tuple[int, int | None]:
         start = self.instant(holder, "valid_from", path, required=True)
-        end = self.instant(holder, "valid_to", path)
+        end = self.instant(holder, "valid_to", path) if "valid_to" in holder else None
         if start is not None and end is not None and end <= start:
             self.problem(f"{path}.valid_to", "must be after valid_from")
         return start or 0, end

@@ -87,14 +87,14 @@ RULE = Rule(
 )
 
 
-_TERMS = terms(valid_to="2026-03-01", delete_within_days=15)
-_SIGNED = signed("c", "2026-01-01", terms=_TERMS)
-_DEADLINE = "2026-03-16T00:00:00+08:00"
-_AFTER = "2026-03-16T00:00:00.000001+08:00"
+_TERMS = terms(valid_to="2025-03-01", delete_within_days=15)
+_SIGNED = signed("c", "2025-01-01", terms=_TERMS)
+_DEADLINE = "2025-03-16T00:00:00+08:00"
+_AFTER = "2025-03-16T00:00:00.000001+08:00"
 _RULES = pack()
 
 
-def _overdue(end: str = "2026-03-01T00:00:00+08:00", deadline: str = _DEADLINE, days: int = 15) -> Json:
+def _overdue(end: str = "2025-03-01T00:00:00+08:00", deadline: str = _DEADLINE, days: int = 15) -> Json:
     return {
         "severity": "orange",
         "about": {"kind": "contract", "id": "c"},
@@ -109,77 +109,77 @@ def _proved(time: str, contract: str = "c") -> Json:
 
 
 CASES = (
-    Case(name="before the deadline", events=[_SIGNED], until="2026-03-15T23:59:59.999999+08:00", rules=_RULES),
+    Case(name="before the deadline", events=[_SIGNED], until="2025-03-15T23:59:59.999999+08:00", rules=_RULES),
     Case(name="at the deadline", events=[_SIGNED], until=_DEADLINE, rules=_RULES),
     Case(name="past the deadline", events=[_SIGNED], until=_AFTER, fires=[_overdue()], rules=_RULES),
     *(
         Case(
             name=f"a proof {name}",
             events=[_SIGNED, _proved(time)],
-            until="2026-04-01T00:00:00+08:00",
+            until="2025-04-01T00:00:00+08:00",
             fires=fires,
             rules=_RULES,
         )
         for name, time, fires in (
-            ("just before the deadline", "2026-03-15T23:59:59.999999", []),
-            ("at the deadline", "2026-03-16", []),
-            ("just after the deadline", "2026-03-16T00:00:00.000001", [_overdue()]),
+            ("just before the deadline", "2025-03-15T23:59:59.999999", []),
+            ("at the deadline", "2025-03-16", []),
+            ("just after the deadline", "2025-03-16T00:00:00.000001", [_overdue()]),
         )
     ),
     Case(
         name="a proof that arrives late and was made in time refutes it",
-        events=[_SIGNED, signed("other", "2026-04-01"), _proved("2026-03-10")],
+        events=[_SIGNED, signed("other", "2025-04-01"), _proved("2025-03-10")],
         rules=_RULES,
     ),
     Case(
         name="a proof for another contract",
-        events=[_SIGNED, _proved("2026-03-10", contract="other")],
+        events=[_SIGNED, _proved("2025-03-10", contract="other")],
         until=_AFTER,
         fires=[_overdue()],
         rules=_RULES,
     ),
     Case(
         name="a proof that was taken back",
-        events=[_SIGNED, _proved("2026-03-10"), retracted(_proved("2026-03-10"), "2026-03-11")],
+        events=[_SIGNED, _proved("2025-03-10"), retracted(_proved("2025-03-10"), "2025-03-11")],
         until=_AFTER,
         fires=[_overdue()],
         rules=_RULES,
     ),
     Case(
         name="terms that ask for no deletion",
-        events=[signed("c", "2026-01-01", terms=terms(valid_to="2026-03-01"))],
-        until="2027-01-01T00:00:00+08:00",
+        events=[signed("c", "2025-01-01", terms=terms(valid_to="2025-03-01"))],
+        until="2026-01-01T00:00:00+08:00",
         rules=_RULES,
     ),
     Case(
         name="a contract without an end",
-        events=[signed("c", "2026-01-01", terms=terms(delete_within_days=15))],
-        until="2027-01-01T00:00:00+08:00",
+        events=[signed("c", "2025-01-01", terms=terms(delete_within_days=15))],
+        until="2026-01-01T00:00:00+08:00",
         rules=_RULES,
     ),
     Case(
         name="a termination is the end where it comes first",
-        events=[_SIGNED, terminated("c", "2026-02-01T12:00")],
-        until="2026-02-17T00:00:00+08:00",
-        fires=[_overdue("2026-02-01T12:00:00+08:00", "2026-02-16T12:00:00+08:00")],
+        events=[_SIGNED, terminated("c", "2025-02-01T12:00")],
+        until="2025-02-17T00:00:00+08:00",
+        fires=[_overdue("2025-02-01T12:00:00+08:00", "2025-02-16T12:00:00+08:00")],
         rules=_RULES,
     ),
     Case(
         name="a termination after the end changes nothing",
-        events=[_SIGNED, terminated("c", "2026-03-10")],
+        events=[_SIGNED, terminated("c", "2025-03-10")],
         until=_AFTER,
         fires=[_overdue()],
         rules=_RULES,
     ),
     Case(
         name="an amendment before the end moves it",
-        events=[_SIGNED, signed("c", "2026-02-01", amended=True, terms=_TERMS | {"valid_to": "2026-06-01"})],
+        events=[_SIGNED, signed("c", "2025-02-01", amended=True, terms=_TERMS | {"valid_to": "2025-06-01"})],
         until=_AFTER,
         rules=_RULES,
     ),
     Case(
         name="an amendment after the end does not undo it",
-        events=[_SIGNED, signed("c", "2026-03-02", amended=True, terms=_TERMS | {"valid_to": "2026-06-01"})],
+        events=[_SIGNED, signed("c", "2025-03-02", amended=True, terms=_TERMS | {"valid_to": "2025-06-01"})],
         until=_AFTER,
         fires=[_overdue()],
         rules=_RULES,
@@ -188,18 +188,18 @@ CASES = (
         name="an amendment that arrives late clears the first deadline and sets another",
         events=[
             _SIGNED,
-            signed("other", "2026-04-01"),
-            signed("c", "2026-02-01", amended=True, terms=_TERMS | {"valid_to": "2026-06-01", "delete_within_days": 1}),
+            signed("other", "2025-04-01"),
+            signed("c", "2025-02-01", amended=True, terms=_TERMS | {"valid_to": "2025-06-01", "delete_within_days": 1}),
         ],
-        until="2026-06-02T00:00:00.000001+08:00",
-        fires=[_overdue("2026-06-01T00:00:00+08:00", "2026-06-02T00:00:00+08:00", 1)],
+        until="2025-06-02T00:00:00.000001+08:00",
+        fires=[_overdue("2025-06-01T00:00:00+08:00", "2025-06-02T00:00:00+08:00", 1)],
         rules=_RULES,
     ),
     Case(
         name="no days at all: the end is the deadline",
-        events=[signed("c", "2026-01-01", terms=_TERMS | {"delete_within_days": 0})],
-        until="2026-03-01T00:00:00.000001+08:00",
-        fires=[_overdue(deadline="2026-03-01T00:00:00+08:00", days=0)],
+        events=[signed("c", "2025-01-01", terms=_TERMS | {"delete_within_days": 0})],
+        until="2025-03-01T00:00:00.000001+08:00",
+        fires=[_overdue(deadline="2025-03-01T00:00:00+08:00", days=0)],
         rules=_RULES,
     ),
 )

@@ -152,7 +152,7 @@ RULE = Rule(
 )
 
 
-def _band(severity: str, measure: str, band: int, total: int, cause: str | None = None, year: int = 2026) -> Json:
+def _band(severity: str, measure: str, band: int, total: int, cause: str | None = None, year: int = 2025) -> Json:
     limit = 1_000_000 if measure == "persons" else 10_000
     found: Json = {
         "severity": severity,
@@ -182,14 +182,14 @@ _RED = _band("red", "persons", 100, 1_000_000)
 
 
 def _million(**export: Any) -> Json:
-    return exported(SELLER, "2026-03-01", persons=1_000_000, **export)
+    return exported(SELLER, "2025-03-01", persons=1_000_000, **export)
 
 
 CASES = (
     *(
         Case(
             name=f"{measure} at the boundary: {total:,}",
-            events=[exported(SELLER, "2026-03-01", **{measure: total})],
+            events=[exported(SELLER, "2025-03-01", **{measure: total})],
             fires=_at_once(total, measure, limit),
         )
         for measure, limit in (("persons", 1_000_000), ("sensitive_persons", 10_000))
@@ -199,7 +199,7 @@ CASES = (
     Case(
         name="each band once, at the export that first reaches it",
         events=[
-            exported(SELLER, f"2026-03-{day:02}", persons=persons, id=f"e{day}")
+            exported(SELLER, f"2025-03-{day:02}", persons=persons, id=f"e{day}")
             for day, persons in enumerate((799_999, 1, 1, 149_999, 49_998, 1, 1, 500_000), start=1)
         ],
         fires=[
@@ -211,65 +211,65 @@ CASES = (
     Case(
         name="the order of arrival does not matter",
         events=[
-            exported(SELLER, "2026-03-03", persons=1, id="last"),
-            exported(SELLER, "2026-03-01", persons=999_998, id="first"),
-            exported(SELLER, "2026-03-02", persons=1, id="middle"),
+            exported(SELLER, "2025-03-03", persons=1, id="last"),
+            exported(SELLER, "2025-03-01", persons=999_998, id="first"),
+            exported(SELLER, "2025-03-02", persons=1, id="middle"),
         ],
         fires=[_band("yellow", "persons", 95, 999_998, "first"), _band("red", "persons", 100, 1_000_000, "last")],
     ),
     Case(
         name="of two measures at one height persons",
-        events=[exported(SELLER, "2026-03-01", persons=800_000, sensitive_persons=8_000)],
+        events=[exported(SELLER, "2025-03-01", persons=800_000, sensitive_persons=8_000)],
         fires=[_band("blue", "persons", 80, 800_000)],
     ),
     Case(
         name="of two measures the higher one",
-        events=[exported(SELLER, "2026-03-01", persons=800_000, sensitive_persons=9_500)],
+        events=[exported(SELLER, "2025-03-01", persons=800_000, sensitive_persons=9_500)],
         fires=[_band("yellow", "sensitive_persons", 95, 9_500)],
     ),
     Case(
         name="warnings of one measure after those of the other",
         events=[
-            exported(SELLER, "2026-03-01", persons=800_000),
-            exported(SELLER, "2026-03-02", sensitive_persons=8_000),
+            exported(SELLER, "2025-03-01", persons=800_000),
+            exported(SELLER, "2025-03-02", sensitive_persons=8_000),
         ],
         fires=[_band("blue", "persons", 80, 800_000), _band("blue", "sensitive_persons", 80, 8_000)],
     ),
     Case(
         name="red is once for both measures",
         events=[
-            exported(SELLER, "2026-03-01", persons=1_000_000),
-            exported(SELLER, "2026-03-02", sensitive_persons=10_000),
+            exported(SELLER, "2025-03-01", persons=1_000_000),
+            exported(SELLER, "2025-03-02", sensitive_persons=10_000),
         ],
         fires=[_RED],
     ),
     Case(
         name="the parties are summed apart",
-        events=[exported(SELLER, "2026-03-01", persons=500_000), exported(THIRD, "2026-03-01", persons=500_000)],
+        events=[exported(SELLER, "2025-03-01", persons=500_000), exported(THIRD, "2025-03-01", persons=500_000)],
     ),
     Case(
         name="a year begins at midnight in Beijing",
         events=[
-            exported(SELLER, "2026-12-31T15:59:59.999999Z", persons=799_999),
-            exported(SELLER, "2026-12-31T16:00:00Z", persons=1),
-            exported(SELLER, "2027-01-01", persons=799_999, export="another"),
+            exported(SELLER, "2025-12-31T15:59:59.999999Z", persons=799_999),
+            exported(SELLER, "2025-12-31T16:00:00Z", persons=1),
+            exported(SELLER, "2026-01-01", persons=799_999, export="another"),
         ],
-        fires=[_band("blue", "persons", 80, 800_000, year=2027)],
+        fires=[_band("blue", "persons", 80, 800_000, year=2026)],
     ),
     Case(
         name="an assessment that covers the export",
-        events=[granted(SELLER, "2026-02-01", "security-assessment"), _million()],
+        events=[granted(SELLER, "2025-02-01", "security-assessment"), _million()],
     ),
     Case(
         name="an assessment for this country and recipient",
         events=[
-            granted(SELLER, "2026-02-01", "security-assessment", countries=["DE"], recipients=[ABROAD]),
+            granted(SELLER, "2025-02-01", "security-assessment", countries=["DE"], recipients=[ABROAD]),
             _million(),
         ],
     ),
     Case(
         name="an assessment that is reported late refutes the finding",
-        events=[_million(), granted(SELLER, "2026-02-01", "security-assessment")],
+        events=[_million(), granted(SELLER, "2025-02-01", "security-assessment")],
     ),
     *(
         Case(
@@ -278,27 +278,27 @@ CASES = (
             fires=[_RED],
         )
         for name, time, kind, grant in (
-            ("another country", "2026-02-01", "security-assessment", {"countries": ["FR"]}),
-            ("another recipient", "2026-02-01", "security-assessment", {"recipients": [THIRD]}),
-            ("an asset, of an export that names none", "2026-02-01", "security-assessment", {"assets": ["asset"]}),
-            ("a standard contract", "2026-02-01", "standard-contract", {}),
-            ("issued later", "2026-03-01T00:00:00.000001", "security-assessment", {"valid_from": "2026-01-01"}),
-            ("ended", "2026-02-01", "security-assessment", {"valid_to": "2026-03-01"}),
+            ("another country", "2025-02-01", "security-assessment", {"countries": ["FR"]}),
+            ("another recipient", "2025-02-01", "security-assessment", {"recipients": [THIRD]}),
+            ("an asset, of an export that names none", "2025-02-01", "security-assessment", {"assets": ["asset"]}),
+            ("a standard contract", "2025-02-01", "standard-contract", {}),
+            ("issued later", "2025-03-01T00:00:00.000001", "security-assessment", {"valid_from": "2025-01-01"}),
+            ("ended", "2025-02-01", "security-assessment", {"valid_to": "2025-03-01"}),
         )
     ),
     Case(
         name="exports under an assessment count, and the first without one says what they reached",
         events=[
-            granted(SELLER, "2026-02-01", "security-assessment", valid_to="2026-03-02"),
-            exported(SELLER, "2026-03-01", persons=999_999),
-            exported(SELLER, "2026-03-02", persons=1, id="uncovered"),
+            granted(SELLER, "2025-02-01", "security-assessment", valid_to="2025-03-02"),
+            exported(SELLER, "2025-03-01", persons=999_999),
+            exported(SELLER, "2025-03-02", persons=1, id="uncovered"),
         ],
         fires=[_band("red", "persons", 100, 1_000_000, "uncovered")],
     ),
     *(
         Case(
             name=f"an exemption that holds: {name}",
-            events=[party(SELLER, **facts), _million(exemption=name), exported(SELLER, "2026-03-02", persons=799_999)],
+            events=[party(SELLER, **facts), _million(exemption=name), exported(SELLER, "2025-03-02", persons=799_999)],
         )
         for name, facts in _EXEMPTIONS.items()
     ),
@@ -319,7 +319,7 @@ CASES = (
         name="employees are all persons, sensitive ones too",
         events=[
             party(SELLER, employees=20_000),
-            exported(SELLER, "2026-03-01", persons=10_001, sensitive_persons=10_000, exemption="hr"),
+            exported(SELLER, "2025-03-01", persons=10_001, sensitive_persons=10_000, exemption="hr"),
         ],
         fires=[_band("red", "sensitive_persons", 100, 10_000)],
     ),
@@ -331,9 +331,9 @@ CASES = (
         name="its exports count once it is none any more",
         events=[
             party(SELLER, ciio=True),
-            party(SELLER, "2026-03-02", ciio=False),
+            party(SELLER, "2025-03-02", ciio=False),
             _million(),
-            exported(SELLER, "2026-03-02", persons=1),
+            exported(SELLER, "2025-03-02", persons=1),
         ],
         fires=[_band("red", "persons", 100, 1_000_001)],
     ),
@@ -341,14 +341,14 @@ CASES = (
         name="a retracted export does not count",
         events=[
             _million(id="e1"),
-            retracted(_million(id="e1"), "2026-03-02"),
-            exported(SELLER, "2026-03-03", persons=800_000, id="e2"),
+            retracted(_million(id="e1"), "2025-03-02"),
+            exported(SELLER, "2025-03-03", persons=800_000, id="e2"),
         ],
         fires=[_band("blue", "persons", 80, 800_000, "e2")],
     ),
     Case(
         name="another limit and another warning of the pack",
-        events=[exported(SELLER, "2026-03-01", persons=500)],
+        events=[exported(SELLER, "2025-03-01", persons=500)],
         fires=[{"severity": "blue", "evidence": {"measure": "persons", "band": 50, "sum": 500, "limit": 1000}}],
         rules=pack(detectors={"export-assessment-missing": {"persons": 1000, "warning_percent": 50}}),
     ),

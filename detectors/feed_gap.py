@@ -54,7 +54,7 @@ RULE = Rule(
 
 def _counted(sequence: int) -> dict[str, object]:
     return party(
-        SELLER, f"2026-02-01T08:00:{sequence:02}", name=f"Name {sequence}", id=f"n{sequence}", sequence=sequence
+        SELLER, f"2025-02-01T08:00:{sequence:02}", name=f"Name {sequence}", id=f"n{sequence}", sequence=sequence
     )
 
 

@@ -292,7 +292,7 @@ _CORE = entry("core", match={"level": ["core"]})
 _CONSENTED = entry("consented", disposition="restrict", unless=["consent", "guardian-consent"])
 _CROWD = entry("crowd", match={"persons_min": 1000})
 _OWNER = party(OWNER, industry="I65")
-_WHEN = "2026-03-01T10:00"
+_WHEN = "2025-03-01T10:00"
 
 
 def _found(entry_: str, **evidence: Any) -> Json:
@@ -307,11 +307,11 @@ def _unknown(action: str, entries: list[str], missing: list[str]) -> Json:
 def _chain(length: int) -> list[Json]:
     """a0 is secret; a1 is derived from it, and so on."""
     assets = [asset("a0", tags=["secret"]), *(asset(f"a{one}") for one in range(1, length + 1))]
-    return [_OWNER, *assets, *(derived(f"a{one}", "2026-02-01", f"a{one - 1}") for one in range(1, length + 1))]
+    return [_OWNER, *assets, *(derived(f"a{one}", "2025-02-01", f"a{one - 1}") for one in range(1, length + 1))]
 
 
 def _licensed(**grant: Any) -> list[Json]:
-    return [_OWNER, asset("asset", tags=["consented"]), granted(SELLER, "2026-02-01", "consent", **grant)]
+    return [_OWNER, asset("asset", tags=["consented"]), granted(SELLER, "2025-02-01", "consent", **grant)]
 
 
 _NOT_STOPPED: dict[str, Json] = {
@@ -330,7 +330,7 @@ def _anonymised(**changes: Any) -> list[Json]:
         _OWNER,
         asset("raw", tags=["secret"]),
         asset("asset"),
-        derived("asset", "2026-02-01", "raw", **members),
+        derived("asset", "2025-02-01", "raw", **members),
         listed("asset", _WHEN),
     ]
 
@@ -369,9 +369,9 @@ CASES = (
         events=[
             _OWNER,
             asset("asset", tags=["secret"]),
-            signed("c", "2026-02-01"),
-            delivered("c", "2026-02-02"),
-            delivered("c", "2026-02-03"),
+            signed("c", "2025-02-01"),
+            delivered("c", "2025-02-02"),
+            delivered("c", "2025-02-03"),
         ],
         fires=[
             _found("secret", action="trade"),
@@ -385,20 +385,20 @@ CASES = (
         events=[
             _OWNER,
             asset("asset", tags=["secret"]),
-            signed("c1", "2026-02-01", id="1"),
-            signed("c2", "2026-02-01", id="1"),
+            signed("c1", "2025-02-01", id="1"),
+            signed("c2", "2025-02-01", id="1"),
         ],
         fires=[_found("secret", action="trade"), _found("secret", action="trade")],
         rules=pack(_SECRET),
     ),
     Case(
         name="an amendment is no trade",
-        events=[_OWNER, asset("asset", tags=["secret"]), signed("c", "2026-02-01", amended=True)],
+        events=[_OWNER, asset("asset", tags=["secret"]), signed("c", "2025-02-01", amended=True)],
         rules=pack(_SECRET),
     ),
     Case(
         name="a delivery under a contract that nobody signed",
-        events=[_OWNER, asset("asset", tags=["secret"]), delivered("c", "2026-02-02")],
+        events=[_OWNER, asset("asset", tags=["secret"]), delivered("c", "2025-02-02")],
         rules=pack(_SECRET),
     ),
     Case(
@@ -412,7 +412,7 @@ CASES = (
         events=[
             _OWNER,
             asset("asset", tags=["secret"]),
-            signed("c", "2026-02-01"),
+            signed("c", "2025-02-01"),
             exported(THIRD, _WHEN, contract="c"),
         ],
         fires=[_found("secret", action="export") | {"party": THIRD}],
@@ -459,7 +459,7 @@ CASES = (
             _OWNER,
             asset("raw", tags=["secret"]),
             asset("asset"),
-            derived("asset", "2026-03-02", "raw"),
+            derived("asset", "2025-03-02", "raw"),
             listed("asset", _WHEN),
         ],
         rules=pack(_SECRET),
@@ -471,9 +471,9 @@ CASES = (
             *(asset(one, tags=["secret"]) for one in ("far", "near-b", "near-a")),
             asset("middle"),
             asset("asset"),
-            derived("near-a", "2026-02-01", "far"),
-            derived("middle", "2026-02-01", "near-b", "near-a"),
-            derived("asset", "2026-02-01", "middle"),
+            derived("near-a", "2025-02-01", "far"),
+            derived("middle", "2025-02-01", "near-b", "near-a"),
+            derived("asset", "2025-02-01", "middle"),
             listed("asset", _WHEN),
         ],
         fires=[_found("secret", origin="near-a", path=["near-a", "middle", "asset"])],
@@ -496,8 +496,8 @@ CASES = (
             _OWNER,
             asset("raw", tags=["secret"]),
             asset("asset"),
-            derived("asset", "2026-02-01", "raw"),
-            derived("raw", "2026-02-01", "asset"),
+            derived("asset", "2025-02-01", "raw"),
+            derived("raw", "2025-02-01", "asset"),
             listed("asset", _WHEN),
         ],
         fires=_RAW_TO_ASSET,
@@ -520,7 +520,7 @@ CASES = (
             _OWNER,
             asset("asset", tags=["consented"]),
             listed("asset", _WHEN),
-            granted(SELLER, "2026-02-01", "consent"),
+            granted(SELLER, "2025-02-01", "consent"),
         ],
         rules=pack(_CONSENTED),
     ),
@@ -535,7 +535,7 @@ CASES = (
         events=[
             _OWNER,
             asset("asset", tags=["consented"]),
-            granted(SELLER, "2026-03-02", "consent", valid_from="2026-02-01"),
+            granted(SELLER, "2025-03-02", "consent", valid_from="2025-02-01"),
             listed("asset", _WHEN),
         ],
         fires=[_ORANGE],
@@ -544,21 +544,21 @@ CASES = (
     *(
         Case(
             name=f"a grant that ends, {name}",
-            events=[*_licensed(valid_to="2026-03-01T10:00:00+08:00"), listed("asset", time)],
+            events=[*_licensed(valid_to="2025-03-01T10:00:00+08:00"), listed("asset", time)],
             fires=fires,
             rules=pack(_CONSENTED),
         )
         for name, time, fires in (
-            ("just before", "2026-03-01T09:59:59.999999", []),
-            ("at its end", "2026-03-01T10:00:00", [_ORANGE]),
-            ("just after", "2026-03-01T10:00:00.000001", [_ORANGE]),
+            ("just before", "2025-03-01T09:59:59.999999", []),
+            ("at its end", "2025-03-01T10:00:00", [_ORANGE]),
+            ("just after", "2025-03-01T10:00:00.000001", [_ORANGE]),
         )
     ),
     Case(
         name="a grant that was revoked",
         events=[
             *_licensed(),
-            event("grant.revoked", SELLER, "2026-02-20", grant="grant-consent", reason="withdrawn"),
+            event("grant.revoked", SELLER, "2025-02-20", grant="grant-consent", reason="withdrawn"),
             listed("asset", _WHEN),
         ],
         fires=[_ORANGE],
@@ -569,7 +569,7 @@ CASES = (
         events=[
             *_licensed(assets=["asset"]),
             asset("product"),
-            derived("product", "2026-02-01", "asset"),
+            derived("product", "2025-02-01", "asset"),
             listed("product", _WHEN),
         ],
         fires=[_ORANGE],
@@ -590,8 +590,8 @@ CASES = (
         name="a grant for a recipient covers the trade with it, and the delivery to it",
         events=[
             *_licensed(recipients=[BUYER], countries=["CN"]),
-            signed("c", "2026-02-02", terms=terms(countries=["CN"])),
-            delivered("c", "2026-02-03", country="CN"),
+            signed("c", "2025-02-02", terms=terms(countries=["CN"])),
+            delivered("c", "2025-02-03", country="CN"),
         ],
         rules=pack(_CONSENTED),
     ),
@@ -599,8 +599,8 @@ CASES = (
         name="a delivery to another country than was granted",
         events=[
             *_licensed(recipients=[BUYER], countries=["CN"]),
-            signed("c", "2026-02-02", terms=terms(countries=["CN"])),
-            delivered("c", "2026-02-03", country="SG"),
+            signed("c", "2025-02-02", terms=terms(countries=["CN"])),
+            delivered("c", "2025-02-03", country="SG"),
         ],
         fires=[{"severity": "orange", "evidence": {"action": "deliver", "entry": "consented"}}],
         rules=pack(_CONSENTED),
@@ -610,7 +610,7 @@ CASES = (
         events=[
             _OWNER,
             asset("asset", tags=["secret"]),
-            granted(SELLER, "2026-02-01", "consent"),
+            granted(SELLER, "2025-02-01", "consent"),
             listed("asset", _WHEN),
         ],
         fires=[_found("secret")],
@@ -624,7 +624,7 @@ CASES = (
     ),
     Case(
         name="a registration that comes late decides",
-        events=[listed("asset", _WHEN), _OWNER, asset("asset", "2026-04-01")],
+        events=[listed("asset", _WHEN), _OWNER, asset("asset", "2025-04-01")],
         rules=pack(_SECRET, _CORE),
     ),
     Case(
@@ -640,7 +640,7 @@ CASES = (
     ),
     Case(
         name="what cannot be decided of an ancestor needs no information here",
-        events=[_OWNER, asset("asset"), derived("asset", "2026-02-01", "unheard-of"), listed("asset", _WHEN)],
+        events=[_OWNER, asset("asset"), derived("asset", "2025-02-01", "unheard-of"), listed("asset", _WHEN)],
         rules=pack(_SECRET, _CORE),
     ),
     Case(
@@ -649,7 +649,7 @@ CASES = (
             _OWNER,
             asset("raw", level="core"),
             asset("asset", level="ungraded"),
-            derived("asset", "2026-02-01", "raw"),
+            derived("asset", "2025-02-01", "raw"),
             listed("asset", _WHEN),
         ],
         fires=[_found("core", origin="raw")],
@@ -660,7 +660,7 @@ CASES = (
         events=[
             _OWNER,
             asset("asset", level="ungraded"),
-            granted(SELLER, "2026-02-01", "consent"),
+            granted(SELLER, "2025-02-01", "consent"),
             listed("asset", _WHEN),
         ],
         rules=pack(entry("core", match={"level": ["core"]}, disposition="restrict", unless=["consent"])),
@@ -670,7 +670,7 @@ CASES = (
         events=[
             _OWNER,
             asset("asset"),
-            event("asset.graded", "asset", "2026-03-02", level="core", personal="none", reason="review"),
+            event("asset.graded", "asset", "2025-03-02", level="core", personal="none", reason="review"),
             listed("asset", _WHEN),
         ],
         rules=pack(_CORE),
@@ -694,7 +694,7 @@ CASES = (
             asset("raw", owner=THIRD),
             party(THIRD),
             asset("asset"),
-            derived("asset", "2026-02-01", "raw"),
+            derived("asset", "2025-02-01", "raw"),
             listed("asset", _WHEN),
         ],
         fires=[_found("barred", origin="raw")],
@@ -711,12 +711,12 @@ CASES = (
             name=f"an entry in force, {name}",
             events=[_OWNER, asset("asset", tags=["timed"]), listed("asset", time)],
             fires=fires,
-            rules=pack(entry("timed", valid_from="2026-02-01", valid_to="2026-03-01")),
+            rules=pack(entry("timed", valid_from="2025-02-01", valid_to="2025-03-01")),
         )
         for name, time, fires in (
-            ("at its start", "2026-02-01", [_found("timed")]),
-            ("just before its end", "2026-02-28T23:59:59.999999", [_found("timed")]),
-            ("at its end", "2026-03-01", []),
+            ("at its start", "2025-02-01", [_found("timed")]),
+            ("just before its end", "2025-02-28T23:59:59.999999", [_found("timed")]),
+            ("at its end", "2025-03-01", []),
         )
     ),
 )

@@ -76,9 +76,7 @@ def lacking(data: Any, terms: Terms, *, use: bool) -> Iterable[Broken]:
         yield ("environment", None, list(terms.environments))
 
 
-def _said(
-    broken: Broken, *, contract: str, buyer: str, asset: str, cause: Cause, occurred: int, kind: str
-) -> Said:
+def _said(broken: Broken, *, contract: str, buyer: str, asset: str, cause: Cause, occurred: int, kind: str) -> Said:
     term, given, allowed = broken
     if given is None:
         summary = f"A {kind} does not state its {term}, which the terms restrict to {_listed(allowed)}."

@@ -1,7 +1,7 @@
 """The Faust app: one agent a topic, each taking in whole fetches.
 
-    records of Kafka → Fetch (reader, fetches) → events and rejections (admission) → desks and outbox (intake)
-                     → judge queue → findings and outbox (judging) → Kafka again (relay)
+records of Kafka → Fetch (reader, fetches) → events and rejections (admission) → desks and outbox (intake)
+                 → judge queue → findings and outbox (judging) → Kafka again (relay)
 """
 
 from collections.abc import AsyncIterator, Callable

@@ -44,7 +44,9 @@ def post(db: Db, messages: Iterable[Message]) -> None:
 CLOUDEVENT = (("content-type", "application/cloudevents+json"),)
 
 
-def cloudevent(topic: str, key: str, *, type_: str, source: str, id_: str, time: int, data: Mapping[str, Any]) -> Message:
+def cloudevent(
+    topic: str, key: str, *, type_: str, source: str, id_: str, time: int, data: Mapping[str, Any]
+) -> Message:
     """One CloudEvent in structured mode."""
     event = {
         "specversion": "1.0",
@@ -202,9 +204,7 @@ class Book:
         finding, thing, _, revision, raw, detector, severity, mode, occurred, _ = row
         data = orjson.loads(raw)
         why = reason(thing, data) if reason is not None else "refuted"
-        db.run(
-            "update findings set standing = false, cleared = ?, reason = ? where finding = ?", now, why, finding
-        )
+        db.run("update findings set standing = false, cleared = ?, reason = ? where finding = ?", now, why, finding)
         key = data.get("party") or data["about"]["id"]
         cleared = {"finding": finding, "revision": revision, "reason": why, "cleared": format_instant(now)}
         for topic in (FINDINGS, JOURNAL):

@@ -86,14 +86,22 @@ def thing_of(event: Event) -> str:
     return joined("act", event.type, event.subject, str(getattr(event.data, member)) if member else "")
 
 
+class Place(NamedTuple):
+    """Where a record stood; of a file, the line."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
 class Arrival(NamedTuple):
-    """An admitted event, where it stood (`order` rises in the order of arrival), the clock then, and its bytes."""
+    """An admitted event, the clock when it came, its bytes and its place; `order` rises in the order of arrival."""
 
     order: int
     clock: int
     event: Event
     record: bytes
-    headers: tuple[tuple[str, str], ...]
+    place: Place
 
 
 class Refused(NamedTuple):
@@ -101,7 +109,7 @@ class Refused(NamedTuple):
 
     order: int
     rejection: Rejection
-    headers: tuple[tuple[str, str], ...]
+    place: Place
 
 
 class Outcome(NamedTuple):
@@ -244,8 +252,6 @@ class Intake:
         arrivals: Sequence[Arrival],
         refused: Sequence[Refused],
         now: int,
-        *,
-        partition_of: Callable[[Arrival], tuple[str, int]],
     ) -> Outcome:
         """Takes in what came, in order; all that follows from it is written to the open transaction."""
         batch = _Batch(now)
@@ -264,7 +270,7 @@ class Intake:
         self._load_parts(db, batch, groups)
         for key, group in groups.items():
             desk = batch.desks[key]
-            partition = partition_of(group[0])
+            partition = group[0].place[:2]
             if key[0] == CONTRACTS:
                 self._take_contract(db, batch, desk, group, partition)
             else:
@@ -400,7 +406,7 @@ class Intake:
 
     def _refuse(self, batch: _Batch, arrival: Arrival, detail: str) -> None:
         rejection = Rejection(reason=Reason.INVALID_DATA, detail=detail, record=arrival.record, index=None)
-        batch.refused.append(Refused(arrival.order, rejection, arrival.headers))
+        batch.refused.append(Refused(arrival.order, rejection, arrival.place))
 
     # Parties, assets, rules, orders.
 
@@ -512,7 +518,7 @@ class Intake:
                 total[2] += data.rows
             purposes.add(data.purpose)
             places.add((data.country, data.region, data.environment, data.actor))
-            digests += digest_of(prefix + event.id)
+            digests += digest_of((prefix + event.id).encode())
             details += pack_detail(time, data.uses, single.index if single else -1, reporter)
         one_licence = licences.at(first) is licences.at(latest)
         if one_licence and single is not None and self._packs().in_force(first) is self._packs().in_force(latest):
@@ -574,9 +580,7 @@ class Intake:
                 desk.parts_dirty.add(f"{rule_id}/{name}")
         return True
 
-    def _step(
-        self, db: Db, batch: _Batch, desk: Desk, arrival: Arrival, counted: Counted, licence: Licence
-    ) -> None:
+    def _step(self, db: Db, batch: _Batch, desk: Desk, arrival: Arrival, counted: Counted, licence: Licence) -> None:
         """Steps every tally over one counted event; a tally that raises is itself a finding."""
         event = counted.event
         pack = self._packs().in_force(event.time)
@@ -676,9 +680,7 @@ class Intake:
         db.many(schema.waiting, batch.waiting, "upsert")
         batch.waiting = []
 
-    def _cancel(
-        self, db: Db, batch: _Batch, desk: Desk, arrival: Arrival, partition: tuple[str, int]
-    ) -> bool:
+    def _cancel(self, db: Db, batch: _Batch, desk: Desk, arrival: Arrival, partition: tuple[str, int]) -> bool:
         event = arrival.event
         if desk.waiting:
             self._flush_waiting(db, batch)
@@ -701,9 +703,7 @@ class Intake:
             self._step(db, batch, desk, arrival, Counted(given, uses=-given_back), licence)
         return True
 
-    def _recall(
-        self, db: Db, partition: tuple[str, int], digest: bytes, uses: int
-    ) -> tuple[int, int, int, int] | None:
+    def _recall(self, db: Db, partition: tuple[str, int], digest: bytes, uses: int) -> tuple[int, int, int, int] | None:
         """Takes uses off a remembered use: its time, the uses given back, its licence and reporter."""
         pending = self._remembered.get(partition)
         if pending is not None:
@@ -929,11 +929,11 @@ def _order(event: Event) -> tuple[int, str, str]:
 
 def _identity(event: Event) -> str:
     text = joined(event.topic, event.subject, event.source, event.id)
-    return xxhash.xxh3_128_hexdigest(text)
+    return xxhash.xxh3_128_hexdigest(text.encode())
 
 
 def _use_digest(contract: str, source: str, id_: str) -> bytes:
-    return xxhash.xxh3_128_digest(f"{contract}{SEPARATOR}{source}{SEPARATOR}{id_}")
+    return xxhash.xxh3_128_digest(joined(contract, source, id_).encode())
 
 
 def _take_off(details: bytearray, at: int, uses: int) -> tuple[int, int, int, int]:
@@ -992,7 +992,7 @@ def _counted(refused: Iterable[Refused]) -> dict[str, int]:
 def _rejected(one: Refused) -> Message:
     rejection = one.rejection
     headers: list[tuple[str, str]] = [("reason", str(rejection.reason)), ("detail", rejection.detail)]
-    headers += one.headers
+    headers += [(name, str(value)) for name, value in one.place._asdict().items()]
     if rejection.index is not None:
         headers.append(("index", str(rejection.index)))
     return Message(REJECTED, None, tuple(headers), rejection.record)

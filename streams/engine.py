@@ -48,7 +48,6 @@ class Engine:
         refused: Sequence[Refused],
         now: int,
         *,
-        partition_of: Callable[[Arrival], tuple[str, int]],
         fence: Callable[[Db], None] | None = None,
     ) -> Outcome:
         """One fetch, one transaction. `fence` runs first in it, and raises where the fetch is not ours to take."""
@@ -57,7 +56,7 @@ class Engine:
                 if fence is not None:
                     fence(db)
                 self.rulebook.refresh(db)
-                return self.intake.take(db, arrivals, refused, now, partition_of=partition_of)
+                return self.intake.take(db, arrivals, refused, now)
         except BaseException:
             self.intake.forget()  # what was cached on the way was not committed
             raise
@@ -72,5 +71,3 @@ class Engine:
         """Moves the horizon on: deadlines that are past it are queued; answers with how many."""
         with self.store.writing() as db:
             return self.judge.due(db, horizon)
-
-

@@ -52,9 +52,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # faust ships no types f
                 return  # the chain is broken here; the next assignment begins at the store's positions
             partition = next(iter(fetch.parts))
             tp = TP(fetch.topic, partition)
-            record = Record(
-                fetch.topic, partition, fetch.parts[partition].begin, 0, 0, (), None, fetch, None, 0, 0
-            )
+            record = Record(fetch.topic, partition, fetch.parts[partition].begin, 0, 0, (), None, fetch, None, 0, 0)
             yield tp, self._to_message(tp, record)
 
     async def seek_to_committed(self) -> dict[TP, int]:

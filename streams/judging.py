@@ -184,9 +184,7 @@ class Judge:
                 void.setdefault(row[4], set()).add((row[6], row[7]))
         return {thing: counting(thing, reports) for thing, reports in found.items()}, void
 
-    def _judge_acts(
-        self, db: Db, things: Sequence[str], now: int, changes: list[Change], errors: list[str]
-    ) -> None:
+    def _judge_acts(self, db: Db, things: Sequence[str], now: int, changes: list[Change], errors: list[str]) -> None:
         acts, void = self._acts(db, things)
         flat = sorted((act for some in acts.values() for act in some), key=order)
         needs = {need for act in flat for _, check in self._checks.get(act.type, ()) for need in check.needs}
@@ -222,9 +220,7 @@ class Judge:
         touched = {one for thing in scopes for one in (*before[thing], *scopes[thing])}
         self._queue(db, [joined("sum", rule, scope) for rule, scope in sorted(touched)], LIVE)
 
-    def _judge_sum(
-        self, db: Db, thing: str, now: int, horizon: int, changes: list[Change], errors: list[str]
-    ) -> None:
+    def _judge_sum(self, db: Db, thing: str, now: int, horizon: int, changes: list[Change], errors: list[str]) -> None:
         _, rule_id, scope = thing.split(SEPARATOR, 2)
         rule = self._rules.get(rule_id)
         if rule is None or rule.sum is None:

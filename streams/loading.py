@@ -24,8 +24,6 @@ STATEMENTS: Mapping[str, tuple[str, ...]] = {
 COLUMNS = "id, topic, subject, type, thing, time, source, event, reporter, data, retracted"
 
 
-
-
 def event_of(row: tuple[Any, ...]) -> Event:
     """A kept event as it was admitted."""
     _, topic, subject, type_, _, time, source, id_, reporter, data, _ = row

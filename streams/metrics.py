@@ -145,7 +145,7 @@ class Metrics:
         self, registry: CollectorRegistry, *, detectors: Iterable[str] = (), reasons: Iterable[str] = ()
     ) -> None:
         # Series that tell when a counter began would double their number, and nobody asks.
-        prometheus_client.disable_created_metrics()
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no type for it
         self.registry = registry
         self.events = self._counter(EVENTS)
         self.rejections = self._counter(REJECTED)

@@ -69,9 +69,7 @@ class Relay:
             raw_key = None if key is None else bytes(key)
             while True:
                 try:
-                    self._producer.produce(
-                        topic, bytes(value), key=raw_key, headers=pairs, on_delivery=self._confirmed
-                    )
+                    self._producer.produce(topic, bytes(value), key=raw_key, headers=pairs, on_delivery=self._confirmed)
                     break
                 except BufferError:
                     self._producer.poll(0.1)

@@ -19,7 +19,7 @@ from circulation.admission import ANY, Admission, Rejection
 from circulation.events import Event
 from circulation.rulepack import Pack, parse_pack
 from streams.book import FINDINGS
-from streams.desks import RULES, USAGE, Arrival, Refused
+from streams.desks import RULES, USAGE, Arrival, Place, Refused
 from streams.engine import Engine
 from streams.rulebook import parameters, shipped
 from streams.store import Store
@@ -102,7 +102,7 @@ class Replay:
                 continue
             event = admit(line, topic=None, key=ANY, headers=(), now=limit)
             if isinstance(event, Rejection):
-                self._refused.append(Refused(number, event, (("line", str(number)),)))
+                self._refused.append(Refused(number, event, Place("file", 0, number)))
                 continue
             if not isinstance(event, Event):
                 raise AssertionError("a line is one event")
@@ -110,12 +110,12 @@ class Replay:
             if event.time > clock and event.topic != RULES:
                 clock = self._clock = event.time
             if event.type == USAGE:
-                pending.append(Arrival(number, clock, event, line))
+                pending.append(Arrival(number, clock, event, line, Place("file", 0, number)))
                 if clock > self._due or len(pending) >= RUN_MAX:
                     self._flush()
                 continue
             self._flush()
-            pending.append(Arrival(number, clock, event, line))
+            pending.append(Arrival(number, clock, event, line, Place("file", 0, number)))
             self._flush()
             self._settle()
         self._flush()
@@ -130,9 +130,7 @@ class Replay:
     def _flush(self) -> None:
         pending, refused = self._pending, self._refused
         if pending or refused:
-            outcome = self._engine.take(
-                pending, refused, time.time_ns() // 1000, partition_of=lambda _: ("file", 0)
-            )
+            outcome = self._engine.take(pending, refused, time.time_ns() // 1000)
             self._counts[2] += outcome.duplicates
             self._counts[3] += len(outcome.rejections)
             for one in outcome.rejections:

@@ -190,7 +190,7 @@ class Store:
             raw.execute(str(CreateTable(table).compile(engine)))
             for index in table.indexes:
                 raw.execute(str(CreateIndex(index).compile(engine)))
-        raw.execute("insert into horizon values (1, -62135596800000000)")
+        raw.execute("insert into horizon values (1, ?)", (-(2**62),))
 
     def _open(self) -> Db:
         if self.postgres:

@@ -22,7 +22,7 @@ from prometheus_client import CollectorRegistry
 import detectors
 from circulation.admission import Admission, Reason, Rejection, Sources
 from circulation.events import Event
-from streams.desks import Arrival, Outcome, Refused
+from streams.desks import Arrival, Outcome, Place, Refused
 from streams.engine import Engine
 from streams.metrics import Metrics
 from streams.reader import TP, Fetch, Part, Reader
@@ -236,32 +236,28 @@ class Worker:
         now = wall()
         arrivals: list[Arrival] = []
         refused: list[Refused] = []
-        where: dict[int, tuple[str, int]] = {}
         admit, topic = self.admission.admit, fetch.topic
         time_max: dict[int, int] = {}
         order = 0
         stamps: list[int] = []
         for partition, part in fetch.parts.items():
-            place = (topic, partition)
             newest = None
             for record in part.records:
                 raw = record.value() or b""
                 event = admit(raw, topic=topic, key=record.key(), headers=record.headers() or (), now=now)
                 order += 1
                 if isinstance(event, Event):
-                    arrivals.append(Arrival(order, now, event, raw))
-                    where[order] = place
+                    arrivals.append(Arrival(order, now, event, raw, Place(topic, partition, record.offset())))
                     if newest is None or event.time > newest:
                         newest = event.time
                     continue
-                headers = _place(record)
+                place = _place(record)
                 for one in event if isinstance(event, list) else [event]:
                     order += 1
                     if isinstance(one, Rejection):
-                        refused.append(Refused(order, one, headers))
+                        refused.append(Refused(order, one, place))
                     else:
-                        arrivals.append(Arrival(order, now, one, raw))
-                        where[order] = place
+                        arrivals.append(Arrival(order, now, one, raw, place))
                         newest = one.time if newest is None else max(newest, one.time)
             stamps.append(part.records[0].timestamp()[1])
             if newest is not None and topic != RULES:
@@ -274,7 +270,6 @@ class Worker:
             arrivals,
             refused,
             now,
-            partition_of=lambda one: where[one.order],
             fence=lambda db: self._fence(db, fetch, time_max),
         )
         for partition, part in fetch.parts.items():
@@ -323,7 +318,6 @@ class Worker:
                         [],
                         [Refused(1, refusal, _place(record))],
                         wall(),
-                        partition_of=lambda _: ("", 0),
                         fence=lambda db, one=alone: self._fence(db, one, {}),  # type: ignore[misc]
                     )
                     self._positions[(fetch.topic, partition)] = single.end
@@ -563,12 +557,8 @@ def _progress(db: Db) -> list[tuple[TP, int]]:
     return [((topic, part), next_) for topic, part, next_ in db.rows("select topic, partition, next from progress")]
 
 
-def _place(record: Any) -> tuple[tuple[str, str], ...]:
-    return (
-        ("topic", record.topic()),
-        ("partition", str(record.partition())),
-        ("offset", str(record.offset())),
-    )
+def _place(record: Any) -> Place:
+    return Place(record.topic(), record.partition(), record.offset())
 
 
 def _backoff(attempt: int) -> float:
@@ -578,9 +568,11 @@ def _backoff(attempt: int) -> float:
 def main(settings: Settings) -> int:
     """Runs a worker to its end; 2 where it may not start."""
     logging.basicConfig(
-        level=str(settings.log_level).upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        level=str(settings.log_level).upper(),
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    for noisy in ("faust", "aiokafka", "mode"):
+    for noisy in ("faust", "aiokafka", "mode", "alembic", "streams.fetches"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     store = Store(settings.store)
     try:
@@ -595,25 +587,25 @@ def main(settings: Settings) -> int:
         except StoreAway as error:
             log.warning("the store does not answer yet: %s", error)
             time.sleep(_backoff(attempt))
-    # Faust's event loop must be made before anything of the app is.
-    from mode import Worker as Runner
+    import faust
 
     from streams.app import make_app
 
     worker = Worker(settings, store)
-    app = make_app(worker, settings)
-    worker.start()
 
-    class Process(Runner):  # type: ignore[misc]
+    class Process(faust.Worker):  # type: ignore[misc]
         """Faust's life cycle without its command line."""
 
-        async def on_started(self) -> None:
+        async def on_execute(self) -> None:
+            """Says where the worker is."""
             log.info("worker on %s, store %s, http://%s", settings.kafka, store.place, settings.web)
 
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    process = Process(app, loop=loop, loglevel="ERROR", redirect_stdouts=False, override_logging=False)
+    app = make_app(worker, settings)
+    worker.start()
+    process = Process(app, loop=loop, loglevel="ERROR", quiet=True, redirect_stdouts=False, override_logging=False)
     try:
         process.execute_from_commandline()
     except SystemExit as done:

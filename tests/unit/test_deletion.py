@@ -8,11 +8,11 @@ from circulation.calendar import days, format_instant, parse_instant
 from circulation.cases import BUYER, Json, event, pack, signed, terminated, terms
 from detectors.deletion_overdue import RULE
 
-END = parse_instant("2026-03-01")
+END = parse_instant("2025-03-01")
 
 
 def contract(within_days: int) -> Json:
-    return signed("c", "2026-01-01", terms=terms(valid_to="2026-03-01", delete_within_days=within_days))
+    return signed("c", "2025-01-01", terms=terms(valid_to="2025-03-01", delete_within_days=within_days))
 
 
 def proof(instant: int) -> Json:
@@ -36,7 +36,7 @@ def test_a_late_proof_changes_nothing_of_what_is_said() -> None:
 
 def test_another_end_is_another_finding() -> None:
     (first,) = said(RULE, [contract(15)], pack())
-    (second,) = said(RULE, [contract(15), terminated("c", "2026-02-01")], pack())
+    (second,) = said(RULE, [contract(15), terminated("c", "2025-02-01")], pack())
     assert (str(END),) == first.apart
     assert first.apart != second.apart
 
@@ -44,6 +44,6 @@ def test_another_end_is_another_finding() -> None:
 def test_the_summary_has_the_days_and_the_instants() -> None:
     (one,) = said(RULE, [contract(15)], pack())
     assert (
-        "The contract ended at 2026-03-01T00:00:00+08:00, and no deletion was proved within 15 days, "
-        "by 2026-03-16T00:00:00+08:00."
+        "The contract ended at 2025-03-01T00:00:00+08:00, and no deletion was proved within 15 days, "
+        "by 2025-03-16T00:00:00+08:00."
     ) == one.summary

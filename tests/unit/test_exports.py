@@ -13,7 +13,7 @@ LIMITS = {"persons": 1_000_000, "sensitive_persons": 10_000}
 def exports(counts: list[tuple[int, int]]) -> list[Json]:
     return [
         exported(
-            SELLER, f"2026-03-01T00:{minute:02}:00", persons=persons, sensitive_persons=sensitive, id=f"{minute:02}"
+            SELLER, f"2025-03-01T00:{minute:02}:00", persons=persons, sensitive_persons=sensitive, id=f"{minute:02}"
         )
         for minute, (persons, sensitive) in enumerate(counts)
     ]
@@ -52,7 +52,7 @@ def test_any_exports_raise_each_band_once_at_the_export_that_first_reaches_it(co
 
 @given(counts=COUNTS)
 def test_while_an_assessment_covers_nothing_is_said(counts: list[tuple[int, int]]) -> None:
-    assert [] == said(RULE, [granted(SELLER, "2026-01-01", "security-assessment"), *exports(counts)], pack())
+    assert [] == said(RULE, [granted(SELLER, "2025-01-01", "security-assessment"), *exports(counts)], pack())
 
 
 def test_sums_stay_exact_beyond_what_a_float_can_tell() -> None:
@@ -72,17 +72,17 @@ def test_a_full_band_of_the_second_measure_is_neither_red_again_nor_a_warning() 
 def test_the_summary_has_the_numbers() -> None:
     (one,) = said(RULE, exports([(0, 9_500)]), pack())
     assert (
-        "With 9,500 persons with sensitive data in 2026, the exporter reaches 95 % of the limit of 10,000, "
+        "With 9,500 persons with sensitive data in 2025, the exporter reaches 95 % of the limit of 10,000, "
         "and no security assessment covers the export."
     ) == one.summary
 
 
 def test_facts_of_the_party_are_those_of_the_export_s_time() -> None:
     stated = [
-        party(SELLER, "2026-01-01", employees=10),
-        party(SELLER, "2026-04-01", employees=2_000_000),
-        exported(SELLER, "2026-03-01", persons=1_000_000, exemption="hr"),
-        exported(SELLER, "2026-05-01", persons=1_000_000, exemption="hr"),
+        party(SELLER, "2025-01-01", employees=10),
+        party(SELLER, "2025-04-01", employees=2_000_000),
+        exported(SELLER, "2025-03-01", persons=1_000_000, exemption="hr"),
+        exported(SELLER, "2025-05-01", persons=1_000_000, exemption="hr"),
     ]
     (one,) = said(RULE, stated, pack())
     assert 1_000_000 == one.evidence["sum"]

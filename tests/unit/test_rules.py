@@ -9,10 +9,13 @@ import orjson
 import pytest
 
 import detectors
+from circulation.admission import Admission
+from circulation.calendar import parse_instant
 from circulation.cases import Case, Json, agrees
 from circulation.findings import SEVERITIES
-from circulation.rulepack import DETECTORS
+from circulation.rulepack import DETECTORS, parse_pack
 from streams import replay
+from streams.store import Store
 
 # The engine raises these itself, so that they have no shape; no event can make a rule fail.
 BY_THE_ENGINE = {"feed-gap", "detector-error", "unknown-contract"}
@@ -26,13 +29,16 @@ CASES = [pytest.param(id_, case, id=f"{id_}: {case.name}") for id_, cases in det
 
 
 def found_by(id_: str, case: Case, events: Sequence[Json]) -> list[Json]:
-    found = replay.findings_of(list(events), pack=case.rules, until=case.until)
-    kept = [
+    return kept(id_, replay.findings_of(list(events), pack=case.rules, until=case.until))
+
+
+def kept(id_: str, found: Sequence[Json]) -> list[Json]:
+    mine = [
         {name: value for name, value in one.items() if name not in OF_THE_EVENT}
         for one in found
         if one["detector"] == id_
     ]
-    return sorted(kept, key=lambda one: one["finding"])
+    return sorted(mine, key=lambda one: one["finding"])
 
 
 def unmatched(expected: Sequence[Json], found: Sequence[Json]) -> tuple[list[Json], list[Json]]:
@@ -128,6 +134,21 @@ def test_a_case_finds_the_same_in_any_order_that_keeps_each_key_s(id_: str, case
     assert orjson.dumps(expected) == orjson.dumps(again)
     other = found_by(id_, case, interleaved(case.events, case.name))
     assert expected == other
+
+
+@pytest.mark.parametrize(("id_", "case"), CASES)
+def test_a_restart_between_two_events_changes_nothing(id_: str, case: Case) -> None:
+    rules = None if case.rules is None else parse_pack(case.rules, published=False)
+    cut = random.Random(case.name).randint(0, len(case.events))
+    store = Store("sqlite://")
+    for events, until in ((case.events[:cut], None), (case.events[cut:], case.until)):
+        # A new engine knows nothing but what the store keeps.
+        engine = replay.offline(store, rules)
+        run = replay.Replay(engine, Admission(), until=None if until is None else parse_instant(until))
+        run.run(orjson.dumps(event) for event in events)
+    with store.reading() as db:
+        found = [orjson.loads(row[0]) for row in db.rows("select data from findings where standing")]
+    assert found_by(id_, case, case.events) == kept(id_, found)
 
 
 def test_expectations_are_matched_one_to_one() -> None:

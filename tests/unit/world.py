@@ -41,6 +41,9 @@ class Everything(dict[str, Any]):
         for subject, some in by_subject.items():
             self[subject] = kind(subject, some)
 
+    def __bool__(self) -> bool:
+        return True
+
     def __missing__(self, id_: str) -> Any:
         self[id_] = self._kind(id_, [])
         return self[id_]

@@ -1,0 +1,556 @@
+"""The command line: `circulation COMMAND`.
+
+What is heavy is imported inside the commands, so that help is there at once.
+"""
+
+import contextlib
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final
+
+import click
+
+if TYPE_CHECKING:
+    from circulation.admission import Admission
+    from circulation.rulepack import Pack
+    from streams.settings import Settings
+    from streams.store import Store
+
+# Commands that live in another module: where, and the line that the list shows without importing it.
+ELSEWHERE: Final = {
+    "kafka": ("streams.cli_deploy:kafka", "A Kafka of your own on this machine: start, stop, status."),
+    "topics": ("streams.cli_deploy:topics", "Make the topics."),
+}
+SECTIONS: Final = {
+    "To begin": ("demo", "kafka", "topics"),
+    "Events": ("worker", "emit", "replay"),
+    "What was found": ("findings",),
+    "Rules": ("rules",),
+    "This program": ("settings", "completion"),
+}
+FINDINGS_SHOWN_MAX: Final = 40
+WRITE_BUFFER_BYTES: Final = 1 << 20
+SHELLS: Final = ("bash", "zsh", "fish")
+
+
+class Refused(click.ClickException):
+    """A file, a pack or a setting is wrong: one line each, exit 2."""
+
+    exit_code = 2
+
+
+class Commands(click.Group):
+    """A group that shows its commands by section, and imports a command only when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All commands, in the order in which a new user meets them."""
+        return [name for names in SECTIONS.values() for name in names]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name, from where it lives."""
+        if cmd_name not in ELSEWHERE:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = ELSEWHERE[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The sections, with a line for each command."""
+        for section, names in SECTIONS.items():
+            with formatter.section(section):
+                formatter.write_dl([(name, self._about(ctx, name)) for name in names])
+
+    def _about(self, ctx: click.Context, name: str) -> str:
+        if name in ELSEWHERE:
+            return ELSEWHERE[name][1]
+        command = super().get_command(ctx, name)
+        return command.get_short_help_str(limit=100) if command else ""
+
+
+def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from importlib import metadata
+
+        try:
+            found = metadata.version("circulation")
+        except metadata.PackageNotFoundError:
+            found = "(not installed: runs from a checkout)"
+        click.echo(f"circulation {found}")
+        ctx.exit()
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="""\b
+Examples:
+  circulation demo                                   the whole thing, with a story
+  circulation replay events.jsonl                    judge a file, without Kafka
+  circulation kafka start && circulation topics create
+  circulation worker                                 in one terminal, and in another
+  circulation emit events.jsonl && circulation findings
+
+Settings are environment variables, CIRCULATION_...; `circulation settings` lists them.
+
+Exit codes: 0 done (whatever was found), 1 it failed, 2 a file, an argument or a setting is wrong.""",
+)
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Show the version and exit."
+)
+def cli() -> None:
+    """Watches the circulation of data: who traded, used, exported and derived what, and which rules it broke.
+
+    Events come in on Kafka, CloudEvents of exchanges and OpenLineage runs; workers judge them by a rule pack, exactly
+    once; findings go out on Kafka and stay in the store. COMMAND --help explains each command.
+    """
+
+
+def main() -> None:
+    """The entry point of the distribution."""
+    cli(prog_name="circulation")
+
+
+def _settings() -> "Settings":
+    from streams.settings import Settings, SettingsInvalid
+
+    try:
+        return Settings.read(os.environ)
+    except SettingsInvalid as error:
+        raise Refused(str(error)) from error
+
+
+def _readable(path: Path) -> None:
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise Refused(f"cannot read {path}: {error.strerror}") from error
+
+
+def _raw(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Refused(f"cannot read {path}: {error.strerror}") from error
+
+
+def _pack(path: Path) -> "Pack":
+    import detectors
+    from circulation.rulepack import PackInvalid
+    from streams.rulebook import read_pack
+
+    try:
+        return read_pack(_raw(path), detectors.RULES)
+    except PackInvalid as error:
+        raise Refused("\n".join(f"{path}: {problem}" for problem in error.problems)) from error
+
+
+def _admission() -> "Admission":
+    from circulation.admission import Admission, Sources, SourcesInvalid
+
+    path = os.environ.get("CIRCULATION_SOURCES")
+    if not path:
+        return Admission()
+    try:
+        return Admission(Sources.parse(_raw(Path(path))))
+    except SourcesInvalid as error:
+        raise Refused("\n".join(f"CIRCULATION_SOURCES {path}: {line}" for line in error.problems)) from error
+
+
+@cli.command()
+@click.option("--keep", is_flag=True, help="Leave everything running at the end, to look around.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    show_default="$XDG_STATE_HOME/circulation/demo",
+    help="Where the broker, the store and the logs live.",
+)
+def demo(keep: bool, folder: Path | None) -> None:
+    """Run the whole thing on this machine, with a story.
+
+    Starts a Kafka on loopback, PostgreSQL where this machine has it (else SQLite), and workers; sends a story of
+    licences overrun, prohibited sources and exports without assessment; shows what was found, and how to go on. It
+    needs Java and Maven; the broker's jars are fetched once.
+    """
+    from streams import demo as story
+
+    sys.exit(story.run(folder, keep=keep))
+
+
+@cli.command()
+def worker() -> None:
+    """Take in events from Kafka and judge them, until stopped.
+
+    On PostgreSQL any number of workers share the load; SQLite serves one. Stop it with Ctrl-C or SIGTERM; even a
+    SIGKILL loses nothing. It answers on CIRCULATION_WEB: /metrics, /health, /ready.
+    """
+    settings = _settings()
+    from streams import worker as workers
+
+    sys.exit(workers.main(settings))
+
+
+@cli.command()
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True), default=None, help="Events a second at most.")
+def emit(files: tuple[Path, ...], rate: float | None) -> None:
+    """Send files of events to Kafka, each event to its topic.
+
+    A file has one event a line (.jsonl, also .gz or .zst), or is a .json with an array of them. OpenLineage events may
+    be among them. What has no type or topic is sent as well, so that it is rejected in public, and counted here.
+    """
+    settings = _settings()
+    for path in files:
+        _readable(path)
+    from streams import console
+    from streams import emit as emitting
+
+    known = all(path.suffix not in (".gz", ".zst") for path in files)
+    total = sum(path.stat().st_size for path in files) if known else None
+    try:
+        with console.progress("emit", total, unit="bytes" if known else "events") as advance:
+            lines = console.watched(emitting.lines_of_files(files), advance, by_bytes=known)
+            sent = emitting.emit(lines, settings.kafka, rate=rate)
+    except emitting.EmitError as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise Refused(f"cannot read: {error}") from error
+    click.echo(sent.in_words())
+
+
+@cli.command()
+@click.argument("events", metavar="EVENTS.jsonl", type=click.Path(path_type=Path))
+@click.option(
+    "--rules", metavar="PACK.yaml", type=click.Path(path_type=Path), help="The pack in force from the beginning."
+)
+@click.option(
+    "--findings", metavar="OUT.jsonl", type=click.Path(path_type=Path), help="Every finding raised and cleared."
+)
+@click.option("--rejected", metavar="OUT.jsonl", type=click.Path(path_type=Path), help="Every line rejected, and why.")
+@click.option("--store", metavar="URL", help="Keep facts and findings there; without it, nothing is kept.")
+@click.option("--until", metavar="INSTANT", help="Move the clock on to this instant at the end.")
+def replay(
+    events: Path, rules: Path | None, findings: Path | None, rejected: Path | None, store: str | None, until: str | None
+) -> None:
+    """Judge a file of events, without Kafka, as the workers would.
+
+    The clock is the highest time among the events so far; --until moves it on at the end, so that deadlines pass. The
+    same file under the same pack writes the same bytes, always. Without --findings the standing findings are shown.
+
+    \b
+    circulation replay events.jsonl
+    circulation replay events.jsonl.zst --rules pack.yaml --findings found.jsonl --until 2026-12-31
+    """
+    from circulation.calendar import parse_instant
+
+    until_instant: int | None = None
+    if until is not None:
+        try:
+            until_instant = parse_instant(until)
+        except ValueError as error:
+            raise Refused(f"--until: {error}") from error
+    _readable(events)
+    pack = None if rules is None else _pack(rules)
+    admission = _admission()
+    import time
+
+    from streams import console
+    from streams.replay import Replay, lines_of, offline
+
+    known = events.suffix not in (".gz", ".zst")
+    total = events.stat().st_size if known and events.is_file() else None
+    began = time.monotonic()
+    with _store(store) as kept, contextlib.ExitStack() as stack:
+        out = _writer(stack, findings)
+        bad = _writer(stack, rejected)
+        replaying = Replay(
+            offline(kept, pack),
+            admission,
+            findings=_line_sink(out),
+            rejected=_line_sink(bad),
+            until=until_instant,
+        )
+        advance = stack.enter_context(console.progress("replay", total, unit="bytes" if total else "lines"))
+        try:
+            tally = replaying.run(console.watched(lines_of(events), advance, by_bytes=bool(total)))
+        except OSError as error:
+            raise Refused(f"{events}: {error}") from error
+        rows = _standing(kept, limit=FINDINGS_SHOWN_MAX + 1)
+        (standing,) = _one(kept, "select count(*) from findings where standing")
+    if findings is None and rows:
+        console.findings_table(rows[:FINDINGS_SHOWN_MAX])
+        if standing > FINDINGS_SHOWN_MAX:
+            click.echo(f"and {standing - FINDINGS_SHOWN_MAX:,} more; --findings writes all of them")
+    seconds = time.monotonic() - began
+    click.echo(
+        f"{tally.lines:,} lines: {tally.admitted:,} admitted, {tally.duplicates:,} of them duplicates; "
+        f"{tally.rejected:,} rejected; {standing:,} findings stand; {seconds:.1f} s",
+        err=True,
+    )
+
+
+def _writer(stack: contextlib.ExitStack, path: Path | None) -> IO[bytes] | None:
+    if path is None:
+        return None
+    try:
+        return stack.enter_context(path.open("wb", buffering=WRITE_BUFFER_BYTES))
+    except OSError as error:
+        raise Refused(f"cannot write {path}: {error.strerror}") from error
+
+
+def _line_sink(out: IO[bytes] | None) -> Callable[[bytes], object]:
+    return (lambda line: None) if out is None else (lambda line: out.write(line + b"\n"))
+
+
+@contextlib.contextmanager
+def _store(url: str | None, *, own: bool = True) -> Iterator["Store"]:
+    """The store behind a URL, or one in memory. `own`: claimed and brought up to date, for writing."""
+    from streams.settings import SETTINGS
+    from streams.store import Store, StoreAway, StoreTaken
+
+    if url is not None:
+        check = next(setting.check for setting in SETTINGS if setting.name == "store")
+        try:
+            check(url)
+        except ValueError as error:
+            raise Refused(f"the store {error}") from error
+    store = Store("sqlite://" if url is None else url)
+    try:
+        if own:
+            store.claim()
+            store.migrate()
+        yield store
+    except StoreTaken as error:
+        raise Refused(str(error)) from error
+    except StoreAway as error:
+        raise click.ClickException(f"the store does not answer: {error}") from error
+    finally:
+        store.close()
+
+
+def _one(store: "Store", sql: str, *values: Any) -> tuple[Any, ...]:
+    with store.reading() as db:
+        return db.one(sql, *values) or (None,)
+
+
+def _standing(
+    store: "Store", where: dict[str, str] | None = None, *, cleared: bool = False, limit: int | None = None
+) -> list[dict[str, Any]]:
+    """Findings as their `data`, in the order of `occurred`; with `cleared` also those that stand no longer."""
+    import orjson
+
+    from circulation.calendar import format_instant
+
+    conditions = [] if cleared else ["standing"]
+    conditions += [f"{column} = ?" for column in where or {}]  # columns are ours, values are bound
+    query = "select data, standing, cleared, reason from findings"
+    if conditions:
+        query += " where " + " and ".join(conditions)
+    query += " order by occurred, finding" + (f" limit {limit:d}" if limit else "")
+    found = []
+    with store.reading() as db:
+        for data, standing, when, reason in db.rows(query, *(where or {}).values()):
+            one = orjson.loads(data)
+            if cleared:
+                one["standing"] = bool(standing)
+                if not standing:
+                    one |= {"cleared": format_instant(when), "reason": reason}
+            found.append(one)
+    return found
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON array of the findings as they were sent.")
+@click.option("--detector", metavar="ID", help="Only of this detector: usage-limit, negative-list, ...")
+@click.option("--severity", type=click.Choice(["blue", "yellow", "orange", "red"]), help="Only of this severity.")
+@click.option("--about", metavar="ID", help="Only about this contract, asset, party or source.")
+@click.option("--party", metavar="ID", help="Only those that this party is responsible for.")
+@click.option("--all", "cleared", is_flag=True, help="Also those that were cleared.")
+def findings(
+    as_json: bool, detector: str | None, severity: str | None, about: str | None, party: str | None, cleared: bool
+) -> None:
+    """Show the findings that stand, from the store.
+
+    \b
+    circulation findings --severity red
+    circulation findings --json --party 91110108MA00AA017N
+    """
+    settings = _settings()
+    from sqlalchemy import make_url
+
+    from streams import console
+    from streams.store import StoreAway
+
+    url = make_url(settings.store)
+    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).is_file():
+        raise Refused(f"there is no store at {settings.store_shown}: CIRCULATION_STORE names it, a worker makes it")
+    given = {"detector": detector, "severity": severity, "about": about, "party": party}
+    where = {column: value for column, value in given.items() if value is not None}
+    with _store(settings.store, own=False) as store:
+        try:
+            rows = _standing(store, where, cleared=cleared)
+        except StoreAway:
+            raise
+        except Exception as error:
+            said = str(error).partition("\n")[0]
+            raise click.ClickException(f"the store {settings.store_shown} cannot be read: {said}") from error
+    if as_json:
+        console.document(rows)
+    elif rows:
+        console.findings_table(rows, with_state=cleared)
+    else:
+        click.echo("no findings" + (" that fit" if where else ""), err=True)
+
+
+@cli.group()
+def rules() -> None:
+    """Rule packs: lint one, show what it holds, publish it.
+
+    A pack is a YAML file with the negative list, the detectors' modes and parameters, and who is told of what.
+
+    \b
+    circulation rules lint pack.yaml        everything that is wrong with it
+    circulation rules publish pack.yaml     every worker goes by it, without a restart
+    """
+
+
+@rules.command("lint")
+@click.argument("path", metavar="PACK.yaml", type=click.Path(path_type=Path))
+def rules_lint(path: Path) -> None:
+    """Say everything that is wrong with a pack; exit 2 if anything is.
+
+    Warnings do not count: that it could not be published as it is, and that no sources are set, so that anybody
+    who reaches Kafka may send any event.
+    """
+    pack = _pack(path)
+    click.echo(f"{path}: nothing wrong; {_named(pack)}")
+    for problem in _unpublishable(pack):
+        click.echo(f"warning: {path} cannot be published: {problem}", err=True)
+    if not os.environ.get("CIRCULATION_SOURCES"):
+        click.echo("warning: CIRCULATION_SOURCES is not set: any source may send any type of event", err=True)
+
+
+@rules.command("show")
+@click.argument("path", metavar="[PACK.yaml]", required=False, type=click.Path(path_type=Path))
+def rules_show(path: Path | None) -> None:
+    """Show what a pack holds; without a file the shipped one."""
+    import detectors
+    from circulation.calendar import format_instant
+    from streams import console
+    from streams.rulebook import shipped
+
+    pack = shipped(detectors.RULES) if path is None else _pack(path)
+    click.echo(_named(pack))
+    until = "" if pack.valid_to is None else f" until {format_instant(pack.valid_to)}"
+    click.echo(f"in force from {format_instant(pack.valid_from)}{until}")
+    click.echo(f"approved by {', '.join(pack.approved_by) or 'nobody'}")
+    click.echo()
+    rows = []
+    for rule in detectors.RULES.values():
+        setting = pack.setting(rule.id)
+        given = rule.settings(setting.parameters)
+        rows.append((rule.id, setting.mode, ", ".join(f"{name} {value}" for name, value in given.items()), rule.title))
+    console.table(("detector", "mode", "parameters", "title"), rows, colour="mode")
+    if pack.negative_list:
+        click.echo()
+        entries = [
+            (
+                entry.id,
+                entry.disposition,
+                " ".join(sorted(entry.actions)),
+                format_instant(entry.valid_from)[:10],
+                entry.title,
+            )
+            for entry in pack.negative_list
+        ]
+        console.table(("entry", "disposition", "actions", "from", "title"), entries, colour="disposition")
+
+
+@rules.command("publish")
+@click.argument("path", metavar="PACK.yaml", type=click.Path(path_type=Path))
+def rules_publish(path: Path) -> None:
+    """Publish a pack to circulation.rules: every worker goes by it, as a whole, without a restart.
+
+    What enforces needs two approvers. To take a pack back, publish the older content as a new version.
+    """
+    settings = _settings()
+    pack = _pack(path)
+    if problems := _unpublishable(pack):
+        raise Refused("\n".join(f"{path}: {problem}" for problem in problems))
+    import time
+
+    import orjson
+
+    from circulation.calendar import format_instant
+    from streams import emit as emitting
+
+    event = {
+        "specversion": "1.0",
+        "id": pack.digest,
+        "source": "circulation",
+        "type": "circulation.rulepack.published",
+        "subject": pack.pack,
+        "time": format_instant(time.time_ns() // 1000),
+        "datacontenttype": "application/json",
+        "data": orjson.loads(pack.canonical),
+    }
+    try:
+        emitting.emit([orjson.dumps(event)], settings.kafka)
+    except emitting.EmitError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"published {_named(pack)}")
+    if pack.pack != settings.pack:
+        click.echo(f"warning: CIRCULATION_PACK is {settings.pack}: workers with that setting do not run it", err=True)
+
+
+def _named(pack: "Pack") -> str:
+    return (
+        f"pack {pack.pack}, version {pack.version}, {len(pack.negative_list)} entries, "
+        f"{len(pack.detectors)} detectors set, digest {pack.digest}"
+    )
+
+
+def _unpublishable(pack: "Pack") -> list[str]:
+    import orjson
+
+    from circulation.rulepack import PackInvalid, parse_pack
+
+    try:
+        parse_pack(orjson.loads(pack.canonical), published=True)
+    except PackInvalid as error:
+        return error.problems
+    return []
+
+
+@cli.command()
+def settings() -> None:
+    """List the settings: environment variables, what they mean, and their defaults."""
+    from streams.settings import explain
+
+    click.echo(explain())
+
+
+@cli.command()
+@click.argument("shell", type=click.Choice(SHELLS))
+def completion(shell: str) -> None:
+    """Print what makes a shell complete commands and options.
+
+    \b
+    bash: eval "$(circulation completion bash)"      in ~/.bashrc
+    zsh:  eval "$(circulation completion zsh)"       in ~/.zshrc
+    fish: circulation completion fish > ~/.config/fish/completions/circulation.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    if found is None:
+        raise click.ClickException(f"no completion for {shell}")
+    click.echo(found(cli, {}, "circulation", "_CIRCULATION_COMPLETE").source())
+
+
+if __name__ == "__main__":
+    main()

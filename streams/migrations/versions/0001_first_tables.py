@@ -1,0 +1,165 @@
+"""The first tables."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "deadlines",
+        sa.Column("thing", sa.Text(), nullable=False),
+        sa.Column("due", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("thing", "due"),
+    )
+    op.create_index("deadlines_by_due", "deadlines", ["due"], unique=False)
+    op.create_table(
+        "derivations",
+        sa.Column("output", sa.Text(), nullable=False),
+        sa.Column("input", sa.Text(), nullable=False),
+        sa.Column("origin", sa.Text(), nullable=False),
+        sa.Column("time", sa.BigInteger(), nullable=False),
+        sa.Column("stops", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("output", "input", "origin"),
+    )
+    op.create_index("derivations_by_input", "derivations", ["input", "output"], unique=False)
+    op.create_index("derivations_by_origin", "derivations", ["origin"], unique=False)
+    op.create_table(
+        "desks",
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("state", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("topic", "subject"),
+    )
+    op.create_table(
+        "events",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("type", sa.Text(), nullable=False),
+        sa.Column("thing", sa.Text(), nullable=False),
+        sa.Column("time", sa.BigInteger(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.Column("reporter", sa.Integer(), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.Column("retracted", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("events_by_subject", "events", ["topic", "subject", "type"], unique=False)
+    op.create_index("events_by_type", "events", ["type", "time"], unique=False)
+    op.create_index(op.f("ix_events_thing"), "events", ["thing"], unique=False)
+    op.create_table(
+        "findings",
+        sa.Column("finding", sa.Text(), nullable=False),
+        sa.Column("thing", sa.Text(), nullable=False),
+        sa.Column("detector", sa.Text(), nullable=False),
+        sa.Column("mode", sa.Text(), nullable=False),
+        sa.Column("severity", sa.Text(), nullable=False),
+        sa.Column("about_kind", sa.Text(), nullable=False),
+        sa.Column("about", sa.Text(), nullable=False),
+        sa.Column("party", sa.Text(), nullable=True),
+        sa.Column("occurred", sa.BigInteger(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("standing", sa.Boolean(), nullable=False),
+        sa.Column("raised", sa.BigInteger(), nullable=False),
+        sa.Column("cleared", sa.BigInteger(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("finding"),
+    )
+    op.create_index("findings_by_about", "findings", ["about_kind", "about"], unique=False)
+    op.create_index("findings_by_party", "findings", ["party"], unique=False)
+    op.create_index("findings_by_thing", "findings", ["thing"], unique=False)
+    op.create_index("findings_standing", "findings", ["standing", "detector", "severity"], unique=False)
+    op.create_table(
+        "horizon",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("instant", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "outbox",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("key", sa.LargeBinary(), nullable=True),
+        sa.Column("headers", sa.LargeBinary(), nullable=False),
+        sa.Column("value", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "parts",
+        sa.Column("contract", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("state", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("contract", "name"),
+    )
+    op.create_table(
+        "progress",
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("partition", sa.Integer(), nullable=False),
+        sa.Column("next", sa.BigInteger(), nullable=False),
+        sa.Column("topic_id", sa.Text(), nullable=False),
+        sa.Column("time_max", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("topic", "partition"),
+    )
+    op.create_table(
+        "queue",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("priority", sa.Integer(), nullable=False),
+        sa.Column("thing", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("queue_by_priority", "queue", ["priority", "id"], unique=False)
+    op.create_table(
+        "refs",
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("ref", sa.Text(), nullable=False),
+        sa.Column("event", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("kind", "ref", "event"),
+    )
+    op.create_table(
+        "remembered",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("partition", sa.Integer(), nullable=False),
+        sa.Column("taken", sa.BigInteger(), nullable=False),
+        sa.Column("digests", sa.LargeBinary(), nullable=False),
+        sa.Column("details", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("remembered_by_partition", "remembered", ["topic", "partition", "id"], unique=False)
+    op.create_index("remembered_by_taken", "remembered", ["taken"], unique=False)
+    op.create_table(
+        "scopes",
+        sa.Column("rule", sa.Text(), nullable=False),
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("thing", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("rule", "scope", "thing"),
+    )
+    op.create_index("scopes_by_thing", "scopes", ["thing"], unique=False)
+    op.create_table(
+        "seen",
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("taken", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("digest"),
+    )
+    op.create_index(op.f("ix_seen_taken"), "seen", ["taken"], unique=False)
+    op.create_table(
+        "waiting",
+        sa.Column("contract", sa.Text(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("event", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("contract", "position"),
+    )
+    op.execute(f"insert into horizon (id, instant) values (1, {-(2**62)})")
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("create sequence event_numbers")
+
+
+def downgrade() -> None:
+    raise NotImplementedError("a store is not downgraded: restore a backup")

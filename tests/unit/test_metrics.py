@@ -1,0 +1,107 @@
+"""The metrics: declared once, documented, and bounded in their labels."""
+
+import re
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+
+import detectors
+from circulation.admission import Reason
+from circulation.events import TYPES
+from streams.metrics import METRICS, OTHER, STAGES, Metrics
+
+DOCUMENTED = re.compile(r"^\| `(\w+)` \| (\w+) \| ([^|]*) \| ([^|]*) \|$", re.MULTILINE)
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics(CollectorRegistry(), detectors=detectors.RULES, reasons=Reason)
+
+
+def sample(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(name, labels)
+
+
+def families(metrics: Metrics) -> dict[str, str]:
+    body, _ = metrics.exposition()
+    return {one.name: one.type for one in text_string_to_metric_families(body.decode())}
+
+
+def test_every_metric_is_documented_and_every_documented_one_exists() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    found = {
+        name: (kind, tuple(re.findall(r"`(\w+)`", labels)), meaning)
+        for name, kind, labels, meaning in DOCUMENTED.findall(page)
+    }
+    assert {one.name: (one.kind, one.labels, one.meaning) for one in METRICS.values()} == found
+    assert set(re.findall(r"`(circulation_\w+)`", page)) == set(METRICS)
+
+
+def test_what_is_exposed_is_what_is_declared(metrics: Metrics) -> None:
+    declared = {name.removesuffix("_total"): one.kind for name, one in METRICS.items()}
+    assert declared == families(metrics)
+
+
+def test_names_say_their_unit_or_that_they_are_totals() -> None:
+    for one in METRICS.values():
+        assert one.name.startswith("circulation_")
+        assert (one.kind == "counter") == one.name.endswith("_total")
+        assert (one.kind == "histogram") == bool(one.buckets)
+        assert list(one.buckets) == sorted(set(one.buckets))
+
+
+def test_two_processes_worth_of_metrics_do_not_meet(metrics: Metrics) -> None:
+    other = Metrics(CollectorRegistry())
+    metrics.outbox.set(3)
+    assert (3, 0) == (sample(metrics, "circulation_outbox_messages"), sample(other, "circulation_outbox_messages"))
+
+
+def test_events_are_counted_by_topic_type_and_outcome(metrics: Metrics) -> None:
+    metrics.took("circulation.contracts", {"circulation.usage.reported": 40_000}, duplicates=2)
+    metrics.took("circulation.contracts", {"circulation.usage.reported": 1})
+    taken = {"topic": "circulation.contracts", "type": "circulation.usage.reported", "outcome": "taken"}
+    again = {"topic": "circulation.contracts", "type": OTHER, "outcome": "duplicate"}
+    assert 40_001 == sample(metrics, "circulation_events_total", **taken)
+    assert 2 == sample(metrics, "circulation_events_total", **again)
+
+
+def test_what_nobody_knows_is_counted_under_other(metrics: Metrics) -> None:
+    for number in range(1_000):
+        metrics.took(f"topic-{number}", {f"type-{number}": 1})
+        metrics.rejected({f"reason-{number}": 1})
+    assert 1_000 == sample(metrics, "circulation_events_total", topic=OTHER, type=OTHER, outcome="taken")
+    assert 1_000 == sample(metrics, "circulation_rejected_total", reason=OTHER)
+
+
+def test_every_event_type_and_an_openlineage_run_have_their_own_series(metrics: Metrics) -> None:
+    for type_ in (*TYPES, "openlineage.run"):
+        metrics.took("circulation.assets", {type_: 1})
+        labels = {"topic": "circulation.assets", "type": type_, "outcome": "taken"}
+        assert 1 == sample(metrics, "circulation_events_total", **labels)
+
+
+def test_reasons_detectors_and_stages_are_there_before_the_first_count(metrics: Metrics) -> None:
+    for reason in Reason:
+        assert 0 == sample(metrics, "circulation_rejected_total", reason=str(reason))
+    for detector in detectors.RULES:
+        assert 0 == sample(metrics, "circulation_detector_errors_total", detector=detector)
+    for stage in STAGES:
+        assert 0 == sample(metrics, "circulation_stage_seconds_count", stage=stage)
+
+
+def test_findings_are_counted_by_what_happened_to_them(metrics: Metrics) -> None:
+    metrics.changed("usage-limit", "red", "enforce", raised=True)
+    metrics.changed("usage-limit", "red", "enforce", raised=False)
+    labels = {"detector": "usage-limit", "severity": "red", "mode": "enforce"}
+    for change in ("raised", "cleared"):
+        assert 1 == sample(metrics, "circulation_findings_total", **labels, change=change)
+
+
+def test_only_the_pack_in_force_is_named(metrics: Metrics) -> None:
+    metrics.in_force("beijing", "1", "aa")
+    metrics.in_force("beijing", "2", "bb")
+    assert sample(metrics, "circulation_pack_info", pack="beijing", version="1", digest="aa") is None
+    assert 1 == sample(metrics, "circulation_pack_info", pack="beijing", version="2", digest="bb")
