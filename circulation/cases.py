@@ -163,6 +163,11 @@ def delivered(contract: str, /, time: str, **data: Any) -> Json:
     return event("delivery.completed", contract, time, **(defaults | data))
 
 
+def used(contract: str, /, time: str, uses: int = 1, *, purpose: str = "research", **data: Any) -> Json:
+    """A report of uses of a contract. Two reports that say the same at one time need an `id`."""
+    return event("usage.reported", contract, time, uses=uses, purpose=purpose, **data)
+
+
 def exported(party_: str, /, time: str, *, persons: int = 0, sensitive_persons: int = 0, **data: Any) -> Json:
     """An export of a party; the business id follows from the time."""
     defaults: Json = {"export": f"export-{instant(time)}", "recipient": ABROAD, "country": "DE", "level": "general"}

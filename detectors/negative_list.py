@@ -216,7 +216,7 @@ def _hit(
     where = (
         "which matches itself" if steps == 0 else f"derived in {steps} {'steps' if steps > 1 else 'step'} from {origin}"
     )
-    lacking = "" if prohibited else f" without a valid {' or '.join(sorted(one.unless)) or 'way to be allowed'}"
+    lacking = f" without a valid {' or '.join(sorted(one.unless))}" if not prohibited and one.unless else ""
     return Said(
         severity="red" if prohibited else "orange",
         about=About("asset", doing.asset),

@@ -38,7 +38,7 @@ def make_app(worker: Any, settings: Settings) -> faust.App:
         stream_wait_empty=False,
         datadir=settings_datadir(),
     )
-    app.worker = worker
+    app.worker = worker  # type: ignore[attr-defined]  # where the transport finds it
     for topic in TOPICS_IN:
         app.agent(app.topic(topic, schema=Fetches()), name=f"desk.{topic}")(_agent(worker))
     _pages(app, worker)

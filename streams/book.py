@@ -252,4 +252,4 @@ def _data(finding: str, entry: Entry) -> dict[str, Any]:
 def _same(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     # through JSON, so that tuples and lists, and keys of other types, compare as what is sent
     fresh = orjson.loads(canonical(new))
-    return {name: value for name, value in old.items() if name not in ("revision", "sectors")} == fresh
+    return bool({name: value for name, value in old.items() if name not in ("revision", "sectors")} == fresh)

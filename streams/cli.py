@@ -162,6 +162,7 @@ def _admission() -> "Admission":
 
 @cli.command()
 @click.option("--keep", is_flag=True, help="Leave everything running at the end, to look around.")
+@click.option("--stop", is_flag=True, help="Only stop what --keep left running.")
 @click.option(
     "--folder",
     type=click.Path(path_type=Path, file_okay=False),
@@ -169,16 +170,16 @@ def _admission() -> "Admission":
     show_default="$XDG_STATE_HOME/circulation/demo",
     help="Where the broker, the store and the logs live.",
 )
-def demo(keep: bool, folder: Path | None) -> None:
+def demo(keep: bool, stop: bool, folder: Path | None) -> None:
     """Run the whole thing on this machine, with a story.
 
     Starts a Kafka on loopback, PostgreSQL where this machine has it (else SQLite), and workers; sends a story of
     licences overrun, prohibited sources and exports without assessment; shows what was found, and how to go on. It
     needs Java and Maven; the broker's jars are fetched once.
     """
-    from streams import demo as story
+    from streams import demo as demonstration
 
-    sys.exit(story.run(folder, keep=keep))
+    sys.exit(demonstration.stop(folder) if stop else demonstration.run(folder, keep=keep))
 
 
 @cli.command()

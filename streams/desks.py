@@ -16,7 +16,7 @@ from circulation import sequences
 from circulation.admission import Reason, Rejection
 from circulation.events import Event, decode_data
 from circulation.findings import About, Cause, Said, finding_id
-from circulation.licences import TERMS_TYPES, Licence, Licences, in_force
+from circulation.licences import TERMS_TYPES, Licence, Licences
 from circulation.lineage import stops
 from circulation.rulepack import Pack, PackInvalid, Packs, parse_pack
 from circulation.rules import Counted, Rule, Uses
@@ -303,7 +303,7 @@ class Intake:
             query = "select subject, state from desks where topic = ? and subject = any(?)"
             for subject, raw in db.rows(query, topic, subjects):
                 desk = batch.desks[(topic, subject)]
-                state = self._decode_state(raw)
+                state: Any = self._decode_state(raw)
                 desk.sequences, desk.waiting, desk.retracted = state.sequences, state.waiting, state.retracted
                 for rule in self._memory_types:
                     desk.memories[rule] = getattr(state, rule.replace("-", "_"))
@@ -418,7 +418,7 @@ class Intake:
         event = arrival.event
         if event.type == PACK:
             try:
-                pack = parse_pack(event.data, published=True)
+                pack = parse_pack(event.data, published=True, known=self._known)
                 if pack.pack != event.subject:
                     raise PackInvalid([f"$.data.pack: {pack.pack!r} is not the subject"])
             except PackInvalid as invalid:
@@ -855,7 +855,8 @@ class Intake:
         batch.by_thing.clear()
 
     def _write(self, db: Db, batch: _Batch) -> None:
-        states, parts = [], []
+        states: list[tuple[Any, ...]] = []
+        parts: list[tuple[Any, ...]] = []
         for (topic, subject), desk in batch.desks.items():
             if desk.dirty:
                 memories = [desk.memories.get(rule) for rule in self._memory_types]
@@ -876,7 +877,7 @@ class Intake:
                 db.many(schema.remembered, [row])
                 remembered.digests, remembered.details = bytearray(), bytearray()
         queued = sorted(batch.queue.items(), key=lambda one: one[1])
-        db.many(schema.queue, [(priority, thing) for (priority, thing), _ in queued])
+        db.many(schema.queue, [(priority, thing, batch.now) for (priority, thing), _ in queued])
         out = [(one.order, _rejected(one)) for one in batch.refused] + batch.journal
         post(db, [message for _, message in sorted(out, key=lambda one: one[0])])
         self._enter(db, batch)

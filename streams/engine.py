@@ -1,7 +1,6 @@
 """The one engine behind the worker and behind replay: intake, judge, rulebook and book on one store."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import detectors
 from circulation.rulepack import Pack
@@ -67,7 +66,7 @@ class Engine:
             self.rulebook.refresh(db)
             return self.judge.round(db, now, limit, bulk_first=bulk_first)
 
-    def release(self, horizon: int) -> int:
+    def release(self, horizon: int, now: int) -> int:
         """Moves the horizon on: deadlines that are past it are queued; answers with how many."""
         with self.store.writing() as db:
-            return self.judge.due(db, horizon)
+            return self.judge.due(db, horizon, now)

@@ -10,7 +10,7 @@ Three private names of Faust and of its aiokafka driver are used here and nowher
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from aiokafka.structs import TopicPartition
 from faust.serializers.schemas import Schema
@@ -36,18 +36,22 @@ class Record(NamedTuple):
     serialized_value_size: int
 
 
-class Consumer(driver.Consumer):  # type: ignore[misc]  # faust ships no types for its drivers
+class Consumer(driver.Consumer):
     """Hands over one message a fetch and topic."""
+
+    @property
+    def _worker(self) -> Any:
+        return cast(Any, self.app).worker
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
         """Waits for the last fetch to be acknowledged, then hands over the next."""
         while self._unacked_messages and not self.should_stop:
             await asyncio.sleep(0.0005)
         if not self.flow_active:
-            await self.wait(self.can_resume_flow)
+            await self.wait(cast(Any, self.can_resume_flow))
             await self.perform_seek()
             return
-        for fetch in await self.app.worker.pull():
+        for fetch in await self._worker.pull():
             if self.should_stop or not self.flow_active:
                 return  # the chain is broken here; the next assignment begins at the store's positions
             partition = next(iter(fetch.parts))
@@ -61,12 +65,12 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # faust ships no types f
         if assigned:
             own = self._thread._ensure_consumer()
             own.pause(*(TopicPartition(topic, partition) for topic, partition in assigned))
-        positions = await self.app.worker.assigned(assigned)
+        positions = await self._worker.assigned(assigned)
         return {TP(topic, partition): offset for (topic, partition), offset in positions.items()}
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Tells Kafka how far the store is, for people who look at lag; nothing depends on it."""
-        positions = self.app.worker.positions()
+        positions = self._worker.positions()
         if positions:
             try:
                 await self._thread.commit({TP(*tp): at for tp, at in positions.items()})
@@ -75,13 +79,13 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # faust ships no types f
         return True
 
 
-class Transport(driver.Transport):  # type: ignore[misc]
+class Transport(driver.Transport):
     """`fetches://host:port`, an entry point of the group `faust.transports`."""
 
     Consumer = Consumer
 
 
-class Fetches(Schema):  # type: ignore[misc]
+class Fetches(Schema[Any, Any]):
     """Hands the fetch to the agent as it is."""
 
     def loads_key(self, app: Any, message: Any, **_: Any) -> None:

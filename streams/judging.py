@@ -6,7 +6,8 @@ second judgement of the same facts changes nothing. Nothing is locked between de
 judge reads is seen by it, and what is committed later brings an item of its own.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from circulation.events import Event
@@ -30,6 +31,7 @@ class Judged(NamedTuple):
     items: int
     changes: list[Change]
     errors: list[str]
+    since: int
 
 
 class Judge:
@@ -47,18 +49,21 @@ class Judge:
             for type_ in rule.sum.acts if rule.sum else ():
                 self._sums.setdefault(type_, []).append((rule, rule.sum))  # type: ignore[arg-type]
         self._types = sorted({*self._checks, *self._sums})
+        # What follows from a round waits since what it judged was queued.
+        self._since = 0
 
     def round(self, db: Db, now: int, limit: int, *, bulk_first: bool = False) -> Judged:
         """Judges up to `limit` items in the open transaction. `bulk_first` gives bulk its share."""
         direction = "desc" if bulk_first else "asc"
         items = db.rows(
-            f"select id, thing from queue order by priority {direction}, id limit ? for update skip locked",  # noqa: S608
+            f"select id, thing, since from queue order by priority {direction}, id limit ? for update skip locked",  # noqa: S608
             limit,
         )
         if not items:
-            return Judged(0, [], [])
-        db.run("delete from queue where id = any(?)", [number for number, _ in items])
-        things = list(dict.fromkeys(thing for _, thing in items))
+            return Judged(0, [], [], 0)
+        db.run("delete from queue where id = any(?)", [number for number, _, _ in items])
+        things = list(dict.fromkeys(thing for _, thing, _ in items))
+        since = self._since = min(since for _, _, since in items)
         db.lock(things)
         (horizon,) = db.one("select instant from horizon") or (0,)
         changes: list[Change] = []
@@ -68,30 +73,28 @@ class Judge:
             by_kind.setdefault(thing.split(SEPARATOR, 1)[0], []).append(thing)
         for thing in by_kind.get("pack", ()):
             self._again(db, int(thing.split(SEPARATOR)[1]))
-        for thing in by_kind.get("fact", ()):
-            _, kind, subject = thing.split(SEPARATOR, 2)
-            self._changed(db, kind, subject)
+        self._changed(db, by_kind.get("fact", ()))
         for thing in by_kind.get("run", ()):
             self._derive(db, thing.split(SEPARATOR, 1)[1])
         if acts := by_kind.get("act"):
             self._judge_acts(db, acts, now, changes, errors)
-        for thing in by_kind.get("sum", ()):
-            self._judge_sum(db, thing, now, horizon, changes, errors)
-        return Judged(len(items), changes, errors)
+        if sums := by_kind.get("sum"):
+            self._judge_sums(db, sums, now, horizon, changes, errors)
+        return Judged(len(items), changes, errors, since)
 
-    def due(self, db: Db, horizon: int) -> int:
+    def due(self, db: Db, horizon: int, now: int) -> int:
         """Moves the horizon on and queues what is due by it; answers with how many."""
         db.run("update horizon set instant = ? where instant < ?", horizon, horizon)
         rows = db.rows("select thing, due from deadlines where due < ? order by due, thing limit 1000", horizon)
         for thing, due in rows:
             db.run("delete from deadlines where thing = ? and due = ?", thing, due)
-        db.many(schema.queue, [(LIVE, thing) for thing in dict.fromkeys(thing for thing, _ in rows)])
+        db.many(schema.queue, [(LIVE, thing, now) for thing in dict.fromkeys(thing for thing, _ in rows)])
         return len(rows)
 
     # What a changed fact touches.
 
     def _queue(self, db: Db, things: Iterable[str], priority: int) -> None:
-        db.many(schema.queue, [(priority, thing) for thing in dict.fromkeys(things)])
+        db.many(schema.queue, [(priority, thing, self._since) for thing in dict.fromkeys(things)])
 
     def _things(self, db: Db, condition: str, *values: Any) -> list[str]:
         query = f"select distinct thing from events where type = any(?) and {condition} order by thing"  # noqa: S608
@@ -101,22 +104,23 @@ class Judge:
         """A pack came late, or went: all acts from its start on."""
         self._queue(db, self._things(db, "time >= ?", since), AGAIN)
 
-    def _changed(self, db: Db, kind: str, subject: str) -> None:
-        """Finds the acts that look at an asset, a party or a contract."""
+    def _changed(self, db: Db, things: Sequence[str]) -> None:
+        """Finds the acts that look at assets, parties or contracts of which something was stated."""
+        subjects: dict[str, list[str]] = {"asset": [], "party": [], "contract": []}
+        for thing in things:
+            _, kind, subject = thing.split(SEPARATOR, 2)
+            subjects[kind].append(subject)
         found: dict[str, None] = {}
-        if kind == "asset":
-            self._of_assets(db, loading.below(db, subject), found)
-        elif kind == "party":
-            query = "topic = ? and subject = ?"
-            found.update(dict.fromkeys(self._things(db, query, loading.PARTIES, subject)))
-            named = self._named(db, "party", [subject])
+        assets, contracts = set(subjects["asset"]), set(subjects["contract"])
+        if parties := subjects["party"]:
+            found.update(dict.fromkeys(self._things(db, "topic = ? and subject = any(?)", loading.PARTIES, parties)))
+            named = self._named(db, "party", parties)
             found.update(dict.fromkeys(self._things(db, "id = any(?)", [row[0] for row in named])))
-            self._of_contracts(db, sorted({row[1] for row in named if row[2] == loading.CONTRACTS}), found)
-            owned = sorted({row[1] for row in named if row[3] == "circulation.asset.registered"})
-            for asset in owned:
-                self._of_assets(db, loading.below(db, asset), found)
-        else:
-            self._of_contracts(db, [subject], found)
+            contracts |= {row[1] for row in named if row[2] == loading.CONTRACTS}
+            assets |= {row[1] for row in named if row[3] == "circulation.asset.registered"}
+        if assets:
+            self._of_assets(db, loading.below(db, sorted(assets)), found)
+        self._of_contracts(db, sorted(contracts), found)
         self._queue(db, found, LIVE if len(found) <= EXPANDED_MAX else AGAIN)
 
     @staticmethod
@@ -176,6 +180,8 @@ class Judge:
         """The reports that count, by thing; and of what was taken back, (source, id)."""
         found: dict[str, list[Event]] = {thing: [] for thing in things}
         void: dict[str, set[tuple[str, str]]] = {}
+        if not things:
+            return {}, {}
         query = f"select {COLUMNS} from events where thing = any(?) order by id"  # noqa: S608
         for row in db.rows(query, list(things)):
             if row[10] is None:
@@ -193,7 +199,7 @@ class Judge:
         scopes: dict[str, set[tuple[str, str]]] = {thing: set() for thing in things}
         for act in flat:
             for rule, check in self._checks.get(act.type, ()):
-                said = self._say(rule, act, lambda r=rule, c=check, a=act: c.check(a, _bound(facts, r)), errors)
+                said = self._say(rule, act, partial(check.check, act, _bound(facts, rule)), errors)
                 entries += self._entries(act.thing, said, now)
             for rule, sum_ in self._sums.get(act.type, ()):
                 scopes[act.thing] |= {(rule.id, scope) for scope in sum_.scopes(act)}
@@ -220,36 +226,50 @@ class Judge:
         touched = {one for thing in scopes for one in (*before[thing], *scopes[thing])}
         self._queue(db, [joined("sum", rule, scope) for rule, scope in sorted(touched)], LIVE)
 
-    def _judge_sum(self, db: Db, thing: str, now: int, horizon: int, changes: list[Change], errors: list[str]) -> None:
-        _, rule_id, scope = thing.split(SEPARATOR, 2)
-        rule = self._rules.get(rule_id)
-        if rule is None or rule.sum is None:
-            return
-        sum_ = rule.sum
-        members = db.rows("select thing from scopes where rule = ? and scope = ? order by thing", rule_id, scope)
-        by_thing, void = self._acts(db, [row[0] for row in members]) if members else ({}, {})
-        acts = sorted((act for some in by_thing.values() for act in some), key=order)
-        facts = self._load(db, acts, set(sum_.needs))
-        said: list[tuple[Rule, Said]] = []
-        if acts:
-            said = self._say(rule, acts[-1], lambda: sum_.judge(scope, acts, _bound(facts, rule)), errors)
-        standing, due = [], set()
-        for who, one in said:
-            if one.due is None or one.due < horizon:
-                standing.append((who, one))
-            else:
-                due.add(one.due)
-        db.run("delete from deadlines where thing = ?", thing)
-        db.many(schema.deadlines, [(thing, instant) for instant in sorted(due)], "ignore")
+    def _judge_sums(
+        self, db: Db, things: Sequence[str], now: int, horizon: int, changes: list[Change], errors: list[str]
+    ) -> None:
+        scopes = [(thing, *thing.split(SEPARATOR, 2)[1:]) for thing in things]
+        members: dict[tuple[str, str], list[str]] = {}
+        query = "select rule, scope, thing from scopes where rule = any(?) and scope = any(?) order by thing"
+        rules = sorted({rule for _, rule, _ in scopes})
+        for rule_id, scope, member in db.rows(query, rules, sorted({scope for _, _, scope in scopes})):
+            members.setdefault((rule_id, scope), []).append(member)
+        by_thing, void = self._acts(db, sorted({one for some in members.values() for one in some}))
         gone = {one for some in void.values() for one in some}
+        needs = {need for rule in rules if (shape := self._sum_of(rule)) for need in shape.needs}
+        facts = self._load(db, [act for some in by_thing.values() for act in some], needs)
+        entries: list[Entry] = []
+        deadlines: list[tuple[str, int]] = []
+        empty: set[str] = set()
+        for thing, rule_id, scope in scopes:
+            shape = self._sum_of(rule_id)
+            acts = sorted((a for one in members.get((rule_id, scope), ()) for a in by_thing[one]), key=order)
+            if shape is None or not acts:
+                empty.add(thing)
+                continue
+            rule = self._rules[rule_id]
+            said = self._say(rule, acts[-1], partial(shape.judge, scope, acts, _bound(facts, rule)), errors)
+            standing = []
+            for who, one in said:
+                if one.due is None or one.due < horizon:
+                    standing.append((who, one))
+                else:
+                    deadlines.append((thing, one.due))
+            entries += self._entries(thing, standing, now)
+        db.run("delete from deadlines where thing = any(?)", list(things))
+        db.many(schema.deadlines, sorted(set(deadlines)), "ignore")
 
-        def reason(_: str, data: Mapping[str, Any]) -> str:
+        def reason(thing: str, data: Mapping[str, Any]) -> str:
             cause = data.get("cause") or {}
-            if (cause.get("source"), cause.get("id")) in gone:
-                return "retracted"
-            return "refuted" if acts else "retracted"
+            taken_back = (cause.get("source"), cause.get("id")) in gone
+            return "retracted" if taken_back or (thing in empty and not cause) else "refuted"
 
-        changes += self._book.enter(db, self._entries(thing, standing, now), things=[thing], now=now, reason=reason)
+        changes += self._book.enter(db, entries, things=list(things), now=now, reason=reason)
+
+    def _sum_of(self, rule: str) -> Sum | None:
+        found = self._rules.get(rule)
+        return None if found is None else found.sum
 
     def _entries(self, thing: str, said: Iterable[tuple[Rule, Said]], now: int) -> list[Entry]:
         found = []
@@ -270,21 +290,21 @@ class Judge:
             errors.append(rule.id)
             return [(self._rules["detector-error"], error_said(rule.id, error, act, None))]
 
-    def _load(self, db: Db, acts: Sequence[Act], needs: set[str]) -> Facts:
+    def _load(self, db: Db, acts: Sequence[Act], needs: Collection[str]) -> Facts:
         """All that the rules declared, in bulk: contracts, then assets and their ancestors, then parties."""
         contracts: dict[str, Any] = {}
         assets: dict[str, Any] = {}
         parties: dict[str, Any] = {}
         edges: dict[str, Any] = {}
-        if needs & {"contract", "asset", "ancestors"}:
+        if {*needs} & {"contract", "asset", "ancestors"}:
             contracts = loading.contracts(db, {one for act in acts for one in _contracts_of(act)})
-        if needs & {"asset", "ancestors"}:
+        if {*needs} & {"asset", "ancestors"}:
             ids = {one for act in acts for one in _assets_of(act, contracts)}
             if "ancestors" in needs:
                 edges = loading.edges_above(db, ids)
                 ids = loading.nodes_above(ids, edges)
             assets = loading.assets(db, ids)
-        if needs & {"party", "asset", "ancestors"}:
+        if {*needs} & {"party", "asset", "ancestors"}:
             wanted = {one for act in acts for one in _parties_of(act)}
             wanted |= {one for contract in contracts.values() for one in contract.parties()}
             wanted |= {owner for asset in assets.values() for owner in asset.owners()}
@@ -366,10 +386,10 @@ class Sectors:
 
     def __call__(self, db: Db, entries: Sequence[Entry]) -> list[tuple[str, ...]]:
         """The receivers of each finding, as known now."""
-        wanted = {self._asset(one) for one in entries if one.pack.sectors} - {None}
-        assets = loading.assets(db, [one for one in sorted(map(str, wanted))])
+        wanted = {asset for one in entries if one.pack.sectors and (asset := self._asset(one)) is not None}
+        assets = loading.assets(db, wanted)
         parties = loading.parties(db, {owner for asset in assets.values() for owner in asset.owners()})
-        found = []
+        found: list[tuple[str, ...]] = []
         for entry in entries:
             asset = self._asset(entry)
             if asset is None or asset not in assets:

@@ -97,11 +97,11 @@ def nodes_above(ids: Iterable[str], edges: Mapping[str, Collection[Edge]]) -> se
     return found
 
 
-def below(db: Db, asset: str) -> list[str]:
-    """The asset and all that is derived from it."""
+def below(db: Db, assets: Collection[str]) -> list[str]:
+    """The assets and all that is derived from them."""
     rows = db.rows(
-        "with recursive below(node) as (select cast(? as text)"
+        "with recursive below(node) as (select output from derivations where input = any(?)"
         " union select d.output from derivations d join below on d.input = below.node) select node from below",
-        asset,
+        list(assets),
     )
-    return [row[0] for row in rows]
+    return sorted({*assets, *(row[0] for row in rows)})

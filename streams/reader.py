@@ -129,7 +129,9 @@ class Reader:
                     self._failed(record, error)
                     continue
                 self.broker_up = True
-                by_topic.setdefault(record.topic(), {}).setdefault(record.partition(), []).append(record)
+                topic, partition = record.topic(), record.partition()
+                if topic is not None and partition is not None:
+                    by_topic.setdefault(topic, {}).setdefault(partition, []).append(record)
             fetches = []
             for topic, parts in by_topic.items():
                 chained: dict[int, Part] = {}

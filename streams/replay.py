@@ -10,7 +10,7 @@ import io
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 import zstandard
@@ -52,11 +52,11 @@ def nothing(_: bytes) -> None:
 def lines_of(path: Path) -> Iterator[bytes]:
     """The lines of a file of events, `.gz` and `.zst` unpacked on the way. Raises OSError where it cannot be read."""
     with path.open("rb") as raw:
-        stream: IO[bytes]
+        stream: Any
         if path.suffix == ".gz":
             stream = gzip.GzipFile(fileobj=raw)
         elif path.suffix == ".zst":
-            stream = io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True))  # type: ignore[arg-type]
+            stream = io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True))
         else:
             stream = raw
         try:
@@ -142,7 +142,7 @@ class Replay:
 
     def _pass_deadlines(self) -> None:
         while self._clock > self._due:
-            self._engine.release(self._clock)
+            self._engine.release(self._clock, time.time_ns() // 1000)
             self._settle()
             self._due = self._next_due()
 

@@ -115,13 +115,14 @@ remembered = Table(
     Index("remembered_by_taken", "taken"),
 )
 
-# What is to be judged, for the first time or again. Each request is a row of its own.
+# What is to be judged, for the first time or again. Each request is a row of its own; it waits `since` (wall clock).
 queue = Table(
     "queue",
     metadata,
     _numbered(),
     Column("priority", Integer, nullable=False),
     Column("thing", Text, nullable=False),
+    Column("since", BigInteger, nullable=False),
     Index("queue_by_priority", "priority", "id"),
 )
 

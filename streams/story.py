@@ -110,7 +110,7 @@ def _parties(tell: _Teller) -> Iterator[dict[str, Any]]:
 
 
 def _asset(tell: _Teller, asset: str, owner: str, **changes: Any) -> dict[str, Any]:
-    facts = {
+    facts: dict[str, Any] = {
         "title": asset.replace("-", " ").capitalize(),
         "owner": owner,
         "rights": ["holding", "processing", "operating"],

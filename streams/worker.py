@@ -16,7 +16,8 @@ from typing import Any
 
 from confluent_kafka import TopicCollection
 from confluent_kafka import TopicPartition as Partition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import OffsetSpec as Offsets  # type: ignore[attr-defined]  # missing in its __all__
 from prometheus_client import CollectorRegistry
 
 import detectors
@@ -178,10 +179,12 @@ class Worker:
         return {(tp.topic, tp.partition): future.result().offset for tp, future in futures.items()}
 
     def _low(self, tp: TP) -> int:
-        return self._offsets([tp], OffsetSpec.earliest())[tp]
+        earliest: Any = Offsets.earliest()  # type: ignore[no-untyped-call]
+        return self._offsets([tp], earliest)[tp]
 
     def _ends_of(self, partitions: Iterable[TP]) -> dict[TP, int]:
-        return self._offsets(partitions, OffsetSpec.latest())
+        latest: Any = Offsets.latest()  # type: ignore[no-untyped-call]
+        return self._offsets(partitions, latest)
 
     def _pass_barrier(self) -> None:
         """Uses are read only when all packs that were published by then have been taken in."""
@@ -330,6 +333,8 @@ class Worker:
         metrics.took(fetch.topic, outcome.taken, outcome.duplicates)
         metrics.rejected(outcome.rejected)
         metrics.event_to_commit.observe(max(0.0, time.time() - min(stamps) / 1000))
+        if outcome.changes:
+            metrics.event_to_finding.observe(max(0.0, time.time() - min(stamps) / 1000))
         self._changed(outcome.changes, outcome.errors)
 
     def _changed(self, changes: Iterable[Any], errors: Iterable[str]) -> None:
@@ -388,6 +393,8 @@ class Worker:
                 self.metrics.stage.labels("judge").observe(time.perf_counter() - begun)
                 self._changed(judged.changes, judged.errors)
                 if judged.changes:
+                    self.metrics.event_to_finding.observe(max(0, wall() - judged.since) / 1e6)
+                if judged.changes:
                     self._mail.set()
                 return 0.0
             self._work.wait(JUDGE_SECONDS)
@@ -439,7 +446,7 @@ class Worker:
                 where = dict(_progress(db))
             if all(where.get(tp, 0) >= end for tp, end in ends.items()):
                 target = None
-                if self.engine.release(now):
+                if self.engine.release(now, wall()):
                     self._work.set()
                     return 0.0
             return HORIZON_SECONDS
@@ -578,7 +585,7 @@ def main(settings: Settings) -> int:
     try:
         store.claim()
     except StoreTaken as taken:
-        print(f"circulation: {taken}", file=sys.stderr)
+        sys.stderr.write(f"circulation: {taken}\n")
         return 2
     for attempt in range(1_000_000):
         try:
@@ -593,7 +600,7 @@ def main(settings: Settings) -> int:
 
     worker = Worker(settings, store)
 
-    class Process(faust.Worker):  # type: ignore[misc]
+    class Process(faust.Worker):
         """Faust's life cycle without its command line."""
 
         async def on_execute(self) -> None:
@@ -613,4 +620,3 @@ def main(settings: Settings) -> int:
     finally:
         worker.stop()
         store.close()
-    return 0

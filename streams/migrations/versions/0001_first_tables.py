@@ -112,6 +112,7 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("priority", sa.Integer(), nullable=False),
         sa.Column("thing", sa.Text(), nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("queue_by_priority", "queue", ["priority", "id"], unique=False)
@@ -156,7 +157,8 @@ def upgrade() -> None:
         sa.Column("event", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("contract", "position"),
     )
-    op.execute(f"insert into horizon (id, instant) values (1, {-(2**62)})")
+    # before any instant that an event may bear
+    op.execute("insert into horizon (id, instant) values (1, -4611686018427387904)")
     if op.get_bind().dialect.name == "postgresql":
         op.execute("create sequence event_numbers")
 
