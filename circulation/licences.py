@@ -85,6 +85,11 @@ class Licences:
     def __bool__(self) -> bool:
         return bool(self._visible)
 
+    @property
+    def windowed(self) -> bool:
+        """Whether any of them limits the uses of a window."""
+        return any(one.terms.windows for one in self._current)
+
     def add(self, event: Event) -> Licence:
         """Takes in a `contract.signed` or `.amended` at the point where it came."""
         data = event.data

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from circulation.calendar import format_instant
+from circulation.cases import BUYER, THIRD, Case, Json, delivered, event, retracted, signed, terms, used
 from circulation.facts import Act, Facts
 from circulation.findings import About, Cause, Said
 from circulation.licences import Licence
@@ -196,4 +197,190 @@ RULE = Rule(
         needs=frozenset({"contract"}),
     ),
     tally=Tally(events=frozenset({USE}), memory=Memory, step=step, quiet=quiet),
+)
+
+
+_DAY = "2025-02-01"
+_BOUNDED: Json = {"valid_from": "2025-01-01", "valid_to": "2025-03-01"}
+_VALIDITY = {"valid_from": "2025-01-01T00:00:00+08:00", "valid_to": "2025-03-01T00:00:00+08:00"}
+
+
+def _licensed(time: str = "2025-01-01", *, amended: bool = False, **restrictions: Any) -> Json:
+    return signed("c", time, amended=amended, terms=terms(**restrictions))
+
+
+def _broken(term: str, given: Any, allowed: Any, cause: str | None = None) -> Json:
+    found: Json = {
+        "severity": "yellow" if given is None else "orange",
+        "about": {"kind": "contract", "id": "c"},
+        "party": BUYER,
+        "evidence": {"term": term, "given": given, "allowed": allowed},
+    }
+    return found if cause is None else found | {"cause": {"id": cause}}
+
+
+def _outside(text: str) -> Json:
+    return _broken("time", text, _VALIDITY)
+
+
+_TIMES = (
+    ("2024-12-31T23:59:59.999999+08:00", False),
+    ("2025-01-01T00:00:00+08:00", True),
+    ("2025-01-01T00:00:00.000001+08:00", True),
+    ("2025-02-28T23:59:59.999999+08:00", True),
+    ("2025-03-01T00:00:00+08:00", False),
+    ("2025-03-01T00:00:00.000001+08:00", False),
+)
+# (restriction of the terms, what the event says, term, given, or None where it is allowed)
+_OF_BOTH: tuple[tuple[Json, Json, str, str | None], ...] = (
+    ({"countries": ["CN", "SG"]}, {"country": "SG"}, "country", None),
+    ({"countries": ["CN", "SG"]}, {"country": "DE"}, "country", "DE"),
+    ({"countries": []}, {"country": "CN"}, "country", "CN"),
+    ({"regions": ["110000"]}, {"region": "110108"}, "region", None),
+    ({"regions": ["110100"]}, {"region": "110108"}, "region", None),
+    ({"regions": ["110108"]}, {"region": "110108"}, "region", None),
+    ({"regions": ["110000"]}, {"region": "120101"}, "region", "120101"),
+    ({"regions": ["110108"]}, {"region": "110105"}, "region", "110105"),
+    ({"regions": ["110108"]}, {"region": "110000"}, "region", "110000"),
+)
+_OF_USES: tuple[tuple[Json, Json, str, str | None], ...] = (
+    ({"recipients": [BUYER]}, {"actor": BUYER}, "recipient", None),
+    ({"recipients": [BUYER]}, {"actor": THIRD}, "recipient", THIRD),
+    ({"recipients": [BUYER]}, {}, "recipient", None),
+    ({"environments": ["enclave"]}, {"environment": "enclave"}, "environment", None),
+    ({"environments": ["enclave"]}, {"environment": "laptop"}, "environment", "laptop"),
+)
+_OF_DELIVERIES: tuple[tuple[Json, Json, str, str | None], ...] = (
+    ({"recipients": [BUYER]}, {"recipient": BUYER}, "recipient", None),
+    ({"recipients": [BUYER]}, {"recipient": THIRD}, "recipient", THIRD),
+    ({"delivery": ["api", "report"]}, {"mode": "report"}, "mode", None),
+    ({"delivery": ["api", "report"]}, {"mode": "file"}, "mode", "file"),
+    ({"environments": ["enclave"]}, {}, "environment", None),
+)
+
+
+def _held_against(kind: str, build: Any, given: Sequence[tuple[Json, Json, str, str | None]]) -> Iterable[Case]:
+    for restriction, said, term, broken in given:
+        (allowed,) = restriction.values()
+        yield Case(
+            name=f"a {kind} with {said or 'no ' + term} where the terms say {restriction}",
+            events=[_licensed(**restriction), build("c", _DAY, **said)],
+            fires=[] if broken is None else [_broken(term, broken, allowed)],
+        )
+
+
+_AT_HOME: Json = {"countries": ["CN"]}
+
+CASES = (
+    *(
+        Case(
+            name=f"a {kind} at {time}",
+            events=[_licensed(**_BOUNDED), build("c", time)],
+            fires=[] if inside_ else [_outside(time)],
+        )
+        for kind, build in (("use", used), ("delivery", delivered))
+        for time, inside_ in _TIMES
+    ),
+    *_held_against("use", used, (*_OF_BOTH, *_OF_USES)),
+    *_held_against("delivery", delivered, (*_OF_BOTH, *_OF_DELIVERIES)),
+    Case(
+        name="one finding per term that is broken",
+        events=[
+            _licensed(countries=["CN"], recipients=[BUYER], delivery=["api"]),
+            delivered("c", _DAY, country="DE", recipient=THIRD, mode="file", id="d"),
+        ],
+        fires=[
+            _broken("country", "DE", ["CN"], "d"),
+            _broken("recipient", THIRD, [BUYER], "d"),
+            _broken("mode", "file", ["api"], "d"),
+        ],
+    ),
+    Case(
+        name="what a use does not state is said once a term, of the first on the key",
+        events=[
+            _licensed(countries=["CN"], environments=["enclave"]),
+            used("c", "2025-02-02", environment="enclave", id="u1"),
+            used("c", "2025-02-01", id="u2"),
+            used("c", "2025-02-03", id="u3"),
+        ],
+        fires=[_broken("country", None, ["CN"], "u1"), _broken("environment", None, ["enclave"], "u2")],
+    ),
+    Case(
+        name="what a delivery does not state is said once a term, of the earliest",
+        events=[
+            _licensed(countries=["CN"], regions=["110000"]),
+            delivered("c", "2025-02-02", id="d2"),
+            delivered("c", "2025-02-01", region="110108", id="d1"),
+        ],
+        fires=[_broken("country", None, ["CN"], "d1"), _broken("region", None, ["110000"], "d2")],
+    ),
+    Case(
+        name="uses and deliveries lack a country each for themselves",
+        events=[_licensed(**_AT_HOME), used("c", _DAY, id="u"), delivered("c", _DAY, id="d")],
+        fires=[_broken("country", None, ["CN"], "u"), _broken("country", None, ["CN"], "d")],
+    ),
+    Case(
+        name="the earliest delivery that lacks a country was taken back: the next one says it",
+        events=[
+            _licensed(**_AT_HOME),
+            delivered("c", "2025-02-01", id="d1"),
+            delivered("c", "2025-02-02", id="d2"),
+            retracted(delivered("c", "2025-02-01", id="d1"), "2025-02-03"),
+        ],
+        fires=[_broken("country", None, ["CN"], "d2")],
+    ),
+    Case(
+        name="lacking it and stating a wrong one are two findings",
+        events=[_licensed(**_AT_HOME), used("c", _DAY, id="u1"), used("c", _DAY, country="DE", id="u2")],
+        fires=[_broken("country", None, ["CN"], "u1"), _broken("country", "DE", ["CN"], "u2")],
+    ),
+    Case(
+        name="a delivery that was taken back breaks nothing",
+        events=[
+            _licensed(**_AT_HOME),
+            delivered("c", _DAY, country="DE", id="d"),
+            retracted(delivered("c", _DAY, country="DE", id="d"), "2025-02-02"),
+        ],
+    ),
+    Case(
+        name="the exchange's report of a delivery counts, not the provider's",
+        events=[
+            _licensed(**_AT_HOME),
+            delivered("c", _DAY, delivery="d", country="DE", reporter="provider"),
+            delivered("c", "2025-02-02", delivery="d", country="CN"),
+        ],
+    ),
+    Case(
+        name="a delivery is judged by the terms of its time, also by those that come late",
+        events=[
+            _licensed(**_AT_HOME),
+            delivered("c", "2025-02-02", country="SG"),
+            delivered("c", "2025-02-01", country="SG", id="before"),
+            _licensed("2025-02-02", amended=True, countries=["CN", "SG"]),
+        ],
+        fires=[_broken("country", "SG", ["CN"], "before")],
+    ),
+    Case(
+        name="a use is judged by the terms that came before it",
+        events=[
+            _licensed(**_AT_HOME),
+            used("c", "2025-02-02", country="SG", id="u"),
+            _licensed("2025-02-01", amended=True, countries=["CN", "SG"]),
+            used("c", "2025-02-02", country="SG"),
+        ],
+        fires=[_broken("country", "SG", ["CN"], "u")],
+    ),
+    Case(
+        name="uses and deliveries before the first terms wait for them",
+        events=[used("c", _DAY, country="DE"), delivered("c", _DAY, country="DE"), _licensed(**_AT_HOME)],
+        fires=[_broken("country", "DE", ["CN"]), _broken("country", "DE", ["CN"])],
+    ),
+    Case(
+        name="a cancellation is no use",
+        events=[
+            _licensed(**_BOUNDED),
+            used("c", _DAY, id="u"),
+            event("usage.cancelled", "c", "2025-03-02", usage="u", uses=1),
+        ],
+    ),
 )

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from circulation.cases import BUYER, Case, Json, event, retracted, signed, terms, used
 from circulation.findings import About, Cause, Said
 from circulation.licences import Licence
 from circulation.rules import Counted, Parameters, Rule, Stepped, Tally, Uses
@@ -58,4 +59,106 @@ RULE = Rule(
     severity="orange",
     articles=("网络数据安全管理条例 12", "个人信息保护法 23"),
     tally=Tally(events=frozenset({"circulation.usage.reported"}), memory=Memory, step=step, quiet=quiet),
+)
+
+
+def _licensed(*purposes: str, time: str = "2025-01-01", amended: bool = False) -> Json:
+    return signed("c", time, amended=amended, terms=terms(purposes=list(purposes)))
+
+
+def _drift(given: str, *allowed: str, cause: str | None = None) -> Json:
+    found: Json = {
+        "severity": "orange",
+        "about": {"kind": "contract", "id": "c"},
+        "party": BUYER,
+        "evidence": {"given": given, "allowed": list(allowed)},
+    }
+    return found if cause is None else found | {"cause": {"id": cause}}
+
+
+_CREDIT = _licensed("credit")
+_DAY = "2025-02-01"
+
+CASES = (
+    *(
+        Case(name=f"allowed where the terms name credit: {purpose}", events=[_CREDIT, used("c", _DAY, purpose=purpose)])
+        for purpose in ("credit", "credit/scoring", "credit/scoring/retail")
+    ),
+    *(
+        Case(
+            name=f"not allowed where the terms name credit: {purpose}",
+            events=[_CREDIT, used("c", _DAY, purpose=purpose)],
+            fires=[_drift(purpose, "credit")],
+        )
+        for purpose in ("creditors", "Credit", "research", "credi", "scoring/credit")
+    ),
+    Case(
+        name="a sub-purpose does not allow what is above it",
+        events=[_licensed("credit/scoring", "research"), used("c", _DAY, purpose="credit")],
+        fires=[_drift("credit", "credit/scoring", "research")],
+    ),
+    Case(
+        name="terms that name no purposes allow any",
+        events=[signed("c", "2025-01-01"), used("c", _DAY, purpose="anything")],
+    ),
+    Case(
+        name="an empty list allows nothing",
+        events=[_licensed(), used("c", _DAY, purpose="research")],
+        fires=[_drift("research")],
+    ),
+    Case(
+        name="each use is a finding of its own",
+        events=[
+            _CREDIT,
+            *(used("c", _DAY, purpose="advertising", id=id_) for id_ in ("u1", "u2")),
+            used("c", _DAY, purpose="credit"),
+        ],
+        fires=[_drift("advertising", "credit", cause="u1"), _drift("advertising", "credit", cause="u2")],
+    ),
+    Case(
+        name="uses that waited are judged by the first terms",
+        events=[used("c", "2024-12-01", purpose="research", id="u"), _CREDIT],
+        fires=[_drift("research", "credit", cause="u")],
+    ),
+    Case(
+        name="the terms of the time of the use judge it",
+        events=[
+            _CREDIT,
+            _licensed("research", time="2025-03-01", amended=True),
+            used("c", "2025-02-28T23:59:59.999999", purpose="credit"),
+            used("c", "2025-03-01", purpose="research"),
+            used("c", "2025-03-01", purpose="credit", id="u"),
+        ],
+        fires=[_drift("credit", "research", cause="u")],
+    ),
+    Case(
+        name="an amendment that comes after a use does not judge it",
+        events=[
+            _CREDIT,
+            used("c", "2025-03-02", purpose="research", id="u"),
+            _licensed("research", time="2025-03-01", amended=True),
+            used("c", "2025-03-02", purpose="research"),
+        ],
+        fires=[_drift("research", "credit", cause="u")],
+    ),
+    Case(
+        name="terms that were taken back end on the key",
+        events=[
+            _CREDIT,
+            _licensed("research", time="2025-03-01", amended=True),
+            used("c", "2025-03-02", purpose="research"),
+            retracted(_licensed("research", time="2025-03-01", amended=True), "2025-03-03"),
+            used("c", "2025-03-04", purpose="research", id="u"),
+        ],
+        fires=[_drift("research", "credit", cause="u")],
+    ),
+    Case(
+        name="a cancelled use was a use",
+        events=[
+            _CREDIT,
+            used("c", _DAY, purpose="research", id="u"),
+            event("usage.cancelled", "c", "2025-02-02", usage="u", uses=1),
+        ],
+        fires=[_drift("research", "credit", cause="u")],
+    ),
 )

@@ -11,10 +11,12 @@ amendment or for the uses to stop; beyond 120 % order rectification.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from circulation.calendar import format_instant
+from circulation.cases import BUYER, SINCE, Case, Json, delivered, event, pack, retracted, signed, terms, used
 from circulation.findings import About, Cause, Said, Severity
 from circulation.licences import LIMITS, Licence
 from circulation.rules import Counted, Parameter, Parameters, Rule, Stepped, Tally, Uses
@@ -212,5 +214,331 @@ RULE = Rule(
         quiet=quiet,
         part=Part,
         names=names,
+    ),
+)
+
+
+_DAY = 24 * 60 * 60
+
+
+def _band(limit: str, maximum: int, count: int, band: int, cause: str | None = None, **evidence: Any) -> Json:
+    severity = {80: "blue", 95: "yellow", 100: "orange", 120: "red"}[band]
+    found: Json = {
+        "severity": severity,
+        "about": {"kind": "contract", "id": "c"},
+        "party": BUYER,
+        "evidence": {"limit": limit, "maximum": maximum, "used": count, "band": band} | evidence,
+    }
+    return found if cause is None else found | {"cause": {"id": cause}}
+
+
+def _at_once(limit: str, count: int, maximum: int = 100) -> list[Json]:
+    if count * 100 > maximum * 120:
+        return [_band(limit, maximum, count, 120)]
+    if count > maximum:
+        return [_band(limit, maximum, count, 100)]
+    for band in (95, 80):
+        if count * 100 >= maximum * band:
+            return [_band(limit, maximum, count, band)]
+    return []
+
+
+def _licensed(time: str = SINCE, **limits: Any) -> Json:
+    return signed("c", time, terms=terms(**limits))
+
+
+def _amended(time: str, **limits: Any) -> Json:
+    return signed("c", time, amended=True, terms=terms(**limits))
+
+
+def _cancelled(usage: str, time: str, uses: int, **attributes: Any) -> Json:
+    return event("usage.cancelled", "c", time, usage=usage, uses=uses, **attributes)
+
+
+_HUNDRED = _licensed(uses_max=100)
+_DAILY = _licensed(windows=[{"uses_max": 10, "seconds": _DAY}])
+_VOLUME = delivered("c", "2025-02-01", delivery="d", bytes=90, id="d1")
+
+
+def _window(start: str, count: int, band: int, cause: str | None = None) -> Json:
+    return _band("window", 10, count, band, cause, window=f"{start}T00:00:00+08:00", seconds=_DAY)
+
+
+CASES = (
+    *(
+        Case(
+            name=f"uses at the boundary: {count}",
+            events=[_HUNDRED, used("c", "2025-02-01", count)],
+            fires=_at_once("uses", count),
+        )
+        for threshold in (80, 95, 100, 120)
+        for count in (threshold - 1, threshold, threshold + 1)
+    ),
+    *(
+        Case(
+            name=f"{limit} of a delivery at the boundary: {count}",
+            events=[
+                _licensed(**{f"{limit}_max": 100}),
+                delivered("c", "2025-02-01", **({"bytes": 0} | {limit: count})),
+            ],
+            fires=_at_once(limit, count),
+        )
+        for limit in ("bytes", "rows", "persons")
+        for count in (79, 80, 100, 101, 120, 121)
+    ),
+    *(
+        Case(
+            name=f"a limit that hundreds do not divide: {count} of 7",
+            events=[_licensed(uses_max=7), used("c", "2025-02-01", count)],
+            fires=_at_once("uses", count, 7),
+        )
+        for count in (5, 6, 7, 8, 9)
+    ),
+    Case(
+        name="each band once, at the event that first reaches it",
+        events=[
+            _HUNDRED,
+            *(
+                used("c", f"2025-02-{day:02}", uses, id=f"u{day}")
+                for day, uses in enumerate((79, 1, 1, 14, 5, 1, 19, 1, 50), start=1)
+            ),
+        ],
+        fires=[
+            _band("uses", 100, 80, 80, "u2"),
+            _band("uses", 100, 95, 95, "u4"),
+            _band("uses", 100, 101, 100, "u6"),
+            _band("uses", 100, 121, 120, "u8"),
+        ],
+    ),
+    Case(
+        name="a limit of nothing is passed by the first use",
+        events=[_licensed(uses_max=0), used("c", "2025-02-01", 0), used("c", "2025-02-02", 1, id="first")],
+        fires=[_band("uses", 0, 1, 120, "first")],
+    ),
+    Case(
+        name="an absent limit does not limit",
+        events=[_licensed(), used("c", "2025-02-01", 2**53 - 1, bytes=2**53 - 1, rows=2**53 - 1)],
+    ),
+    Case(
+        name="bytes and rows count from uses and deliveries",
+        events=[
+            _licensed(bytes_max=100, rows_max=100),
+            delivered("c", "2025-02-01", bytes=50, rows=10),
+            used("c", "2025-02-02", 1, bytes=30, rows=90, id="u"),
+        ],
+        fires=[_band("bytes", 100, 80, 80, "u"), _band("rows", 100, 100, 95, "u")],
+    ),
+    Case(
+        name="uses outside the validity count in the total and in no window",
+        events=[
+            _licensed(uses_max=100, valid_to="2025-03-01", windows=[{"uses_max": 10, "seconds": _DAY}]),
+            used("c", "2025-03-01", 50),
+            used("c", "2024-12-31T23:59:59.999999", 50),
+        ],
+        fires=[_band("uses", 100, 100, 95)],
+    ),
+    *(
+        Case(
+            name=f"uses in one window at the boundary: {count}",
+            events=[_DAILY, used("c", "2025-02-01T12:00", count)],
+            fires=[] if band is None else [_window("2025-02-01", count, band)],
+        )
+        for count, band in ((7, None), (8, 80), (9, 80), (10, 95), (11, 100), (12, 100), (13, 120))
+    ),
+    Case(
+        name="windows begin anew, aligned to the start of the validity",
+        events=[
+            _DAILY,
+            used("c", "2025-01-01", 4),
+            used("c", "2025-01-01T23:59:59.999999", 3),
+            used("c", "2025-01-02", 7),
+            used("c", "2025-01-03", 8, id="third"),
+        ],
+        fires=[_window("2025-01-03", 8, 80, "third")],
+    ),
+    Case(
+        name="a use that comes late counts in the window of its time",
+        events=[
+            _DAILY,
+            used("c", "2025-01-01T10:00", 6),
+            used("c", "2025-01-02T10:00", 6),
+            used("c", "2025-01-01T11:00", 2, id="late"),
+        ],
+        fires=[_window("2025-01-01", 8, 80, "late")],
+    ),
+    Case(
+        name="the bands of each window are its own",
+        events=[_DAILY, used("c", "2025-01-01", 11), used("c", "2025-01-02", 11)],
+        fires=[_window("2025-01-01", 11, 100), _window("2025-01-02", 11, 100)],
+    ),
+    Case(
+        name="several windows of one contract",
+        events=[
+            _licensed(windows=[{"uses_max": 10, "seconds": 3600}, {"uses_max": 20, "seconds": _DAY}]),
+            used("c", "2025-01-01T10:00", 7),
+            used("c", "2025-01-01T11:00", 7),
+            used("c", "2025-01-01T12:00", 7, id="third"),
+        ],
+        fires=[_band("window", 20, 21, 100, "third", window="2025-01-01T00:00:00+08:00", seconds=_DAY)],
+    ),
+    Case(
+        name="a raised limit starts its bands anew against the running total",
+        events=[
+            _HUNDRED,
+            used("c", "2025-02-01", 101),
+            _amended("2025-02-02", uses_max=200),
+            used("c", "2025-02-03", 58),
+            used("c", "2025-02-04", 1, id="u"),
+        ],
+        fires=[_band("uses", 100, 101, 100), _band("uses", 200, 160, 80, "u")],
+    ),
+    Case(
+        name="a lowered limit is held against what was used before",
+        events=[
+            _HUNDRED,
+            used("c", "2025-02-01", 70),
+            _amended("2025-02-02", uses_max=50),
+            used("c", "2025-02-03", 1, id="u"),
+        ],
+        fires=[_band("uses", 50, 71, 120, "u")],
+    ),
+    Case(
+        name="an amendment that leaves a limit as it is leaves its bands too",
+        events=[
+            _HUNDRED,
+            used("c", "2025-02-01", 80),
+            _amended("2025-02-02", uses_max=100, bytes_max=10),
+            used("c", "2025-02-03", 1),
+        ],
+        fires=[_band("uses", 100, 80, 80)],
+    ),
+    Case(
+        name="amended windows align anew for later uses",
+        events=[
+            _DAILY,
+            used("c", "2025-02-01T10:00", 7),
+            signed(
+                "c",
+                "2025-02-01T11:00",
+                amended=True,
+                terms=terms(valid_from="2025-01-01T12:00:00+08:00", windows=[{"uses_max": 10, "seconds": _DAY}]),
+            ),
+            used("c", "2025-02-01T11:30", 7),
+            used("c", "2025-02-01T12:30", 8, id="u"),
+        ],
+        fires=[_band("window", 10, 8, 80, "u", window="2025-02-01T12:00:00+08:00")],
+    ),
+    Case(
+        name="a use is held against the terms of its time",
+        events=[_HUNDRED, _amended("2025-03-01", uses_max=10), used("c", "2025-02-01", 79)],
+    ),
+    Case(
+        name="uses wait for the first terms, and are then counted in their order",
+        events=[used("c", "2025-02-02", 79), used("c", "2025-02-01", 1, id="second"), _HUNDRED],
+        fires=[_band("uses", 100, 80, 80, "second") | {"occurred": "2025-02-01T00:00:00+08:00"}],
+    ),
+    Case(
+        name="terms that came after a use do not judge it",
+        events=[_HUNDRED, used("c", "2025-02-02", 60), _amended("2025-02-01", uses_max=50)],
+    ),
+    Case(
+        name="a cancelled use gives back to the total, and the band that was raised stands",
+        events=[
+            _HUNDRED,
+            used("c", "2025-02-01", 80, id="u"),
+            _cancelled("u", "2025-02-02", 50),
+            used("c", "2025-02-03", 64),
+            used("c", "2025-02-04", 1, id="v"),
+        ],
+        fires=[_band("uses", 100, 80, 80, "u"), _band("uses", 100, 95, 95, "v")],
+    ),
+    Case(
+        name="a cancelled use gives back to its window",
+        events=[
+            _DAILY,
+            used("c", "2025-01-01", 7, id="u"),
+            _cancelled("u", "2025-01-02", 7),
+            used("c", "2025-01-01T10:00", 7),
+            used("c", "2025-01-02T10:00", 7),
+        ],
+    ),
+    Case(
+        name="a cancellation gives back at most what is left",
+        events=[
+            _HUNDRED,
+            used("c", "2025-02-01", 20),
+            used("c", "2025-02-02", 10, id="u"),
+            _cancelled("u", "2025-02-03", 8),
+            _cancelled("u", "2025-02-04", 8),
+            used("c", "2025-02-05", 59),
+            used("c", "2025-02-06", 1, id="v"),
+        ],
+        fires=[_band("uses", 100, 80, 80, "v")],
+    ),
+    Case(
+        name="a cancellation by another source counts for nothing",
+        events=[
+            _HUNDRED,
+            used("c", "2025-02-01", 70, id="u"),
+            _cancelled("u", "2025-02-02", 70, source="//other.example"),
+            used("c", "2025-02-03", 10, id="v"),
+        ],
+        fires=[_band("uses", 100, 80, 80, "v")],
+    ),
+    Case(
+        name="a use that waits can be cancelled",
+        events=[used("c", "2025-02-01", 100, id="u"), _cancelled("u", "2025-02-02", 21), _HUNDRED],
+    ),
+    Case(
+        name="reporters are not added up",
+        events=[
+            _HUNDRED,
+            *(used("c", "2025-02-01", 79, reporter=reporter) for reporter in ("exchange", "provider", "consumer")),
+        ],
+    ),
+    Case(
+        name="the highest tally of a reporter counts",
+        events=[
+            _HUNDRED,
+            used("c", "2025-02-01", 10),
+            used("c", "2025-02-02", 101, reporter="consumer", id="u"),
+        ],
+        fires=[_band("uses", 100, 101, 100, "u")],
+    ),
+    Case(
+        name="a retracted delivery gives its volumes back",
+        events=[
+            _licensed(bytes_max=100, persons_max=100),
+            delivered("c", "2025-02-01", delivery="d", bytes=70, persons=70, id="d1"),
+            retracted(delivered("c", "2025-02-01", delivery="d", bytes=70, persons=70, id="d1"), "2025-02-02"),
+            delivered("c", "2025-02-03", bytes=79, persons=79),
+        ],
+    ),
+    Case(
+        name="the band that a retracted delivery raised stands",
+        events=[_licensed(bytes_max=100), _VOLUME, retracted(_VOLUME, "2025-02-02")],
+        fires=[_band("bytes", 100, 90, 80, "d1")],
+    ),
+    Case(
+        name="a delivery that was taken back before it came never counts",
+        events=[_licensed(bytes_max=100), retracted(_VOLUME, "2025-02-02"), _VOLUME],
+    ),
+    Case(
+        name="a delivery that was taken back while it waited for terms never counts",
+        events=[_VOLUME, retracted(_VOLUME, "2025-02-02"), _licensed(bytes_max=100)],
+    ),
+    Case(
+        name="two reports of one delivery count once",
+        events=[
+            _licensed(bytes_max=100),
+            delivered("c", "2025-02-02", delivery="d", bytes=79),
+            delivered("c", "2025-02-01", delivery="d", bytes=78),
+        ],
+    ),
+    Case(
+        name="other percentages of the pack",
+        events=[_HUNDRED, used("c", "2025-02-01", 50)],
+        fires=[_band("uses", 100, 50, 80) | {"evidence": {"band": 50}}],
+        rules=pack(detectors={"usage-limit": {"warning_percent": 50}}),
     ),
 )

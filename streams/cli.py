@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # Commands that live in another module: where, and the line that the list shows without importing it.
 ELSEWHERE: Final = {
     "kafka": ("streams.cli_deploy:kafka", "A Kafka of your own on this machine: start, stop, status."),
-    "topics": ("streams.cli_deploy:topics", "Make the topics."),
+    "topics": ("streams.cli_deploy:topics", "The topics of CIRCULATION_KAFKA: make them."),
 }
 SECTIONS: Final = {
     "To begin": ("demo", "kafka", "topics"),

@@ -79,7 +79,8 @@ def in_words(evidence: Mapping[str, Any]) -> str:
         if value is None:
             text = "not given"
         elif isinstance(value, list):
-            text = (" → " if name == "path" else ", ").join(map(str, value)) or "none"
+            items = ("–".join(map(str, item)) if isinstance(item, list) else str(item) for item in value)
+            text = (" → " if name == "path" else ", ").join(items) or "none"
         elif isinstance(value, dict):
             text = f"({in_words(value)})"
         else:

@@ -26,7 +26,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 import click
 import orjson
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
 import streams
@@ -320,7 +320,8 @@ class _Demo:
         for one in self._workers:
             _say(f"  http://{one.web}/metrics      and /ready, of process {one.process.pid}; its log: {one.log}")
         _say(f"  . {shlex.quote(str(env))}      then {program} findings, emit, rules publish ... work on this demo")
-        _say(f"  {program} demo --stop      ends it")
+        where = "" if self.folder == default_folder().resolve() else f" --folder {shlex.quote(str(self.folder))}"
+        _say(f"  {program} demo --stop{where}      ends it")
 
 
 def _program() -> str:
@@ -398,7 +399,7 @@ def _ends(bootstrap: str, topics: Sequence[str]) -> dict[tuple[str, int], int]:
 
 
 def _ends_by(consumer: Consumer, topics: Sequence[str]) -> dict[tuple[str, int], int]:
-    found = {}
+    found: dict[tuple[str, int], int] = {}
     for topic in topics:
         for number in consumer.list_topics(topic, timeout=READ_SECONDS_MAX).topics[topic].partitions:
             partition = TopicPartition(topic, number)
@@ -408,7 +409,7 @@ def _ends_by(consumer: Consumer, topics: Sequence[str]) -> dict[tuple[str, int],
 
 def _read(bootstrap: str, topic: str) -> list[Seen]:
     """All records of a topic, each partition in its order."""
-    found = []
+    found: list[Seen] = []
     with _consumer(bootstrap) as consumer:
         ends = _ends_by(consumer, [topic])
         consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for _, number in ends])
@@ -419,9 +420,13 @@ def _read(bootstrap: str, topic: str) -> list[Seen]:
                 raise DemoError(f"{topic} could not be read to its end")
             for record in consumer.consume(1_000, timeout=0.5):
                 if record.error() is None:
-                    headers = record.headers() or []
-                    found.append(Seen(record.value() or b"", {name: value or b"" for name, value in headers}))
+                    found.append(Seen(record.value() or b"", _headers(record)))
     return found
+
+
+def _headers(record: Message) -> dict[str, bytes]:
+    pairs: Any = record.headers() or ()  # the library's type allows more than it gives
+    return {name: value or b"" for name, value in pairs}
 
 
 def _left(db: Db, ends: Mapping[tuple[str, int], int]) -> str:

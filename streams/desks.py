@@ -72,7 +72,8 @@ NAMED = (
     ("controller", "party"),
 )
 
-LIVE, AGAIN = 0, 1
+# Priorities of the judge queue: what just came, what is judged again in bulk, what the engine failed on.
+LIVE, AGAIN, ASIDE = 0, 1, 9
 
 
 def joined(*parts: str) -> str:
@@ -86,15 +87,11 @@ def thing_of(event: Event) -> str:
     return joined("act", event.type, event.subject, str(getattr(event.data, member)) if member else "")
 
 
-class Place(NamedTuple):
-    """Where a record stood; of a file, the line."""
-
-    topic: str
-    partition: int
-    offset: int
+# Where a record stood: topic, partition, offset; of a file, the line in place of the offset.
+Place = tuple[str, int, int]
 
 
-class Arrival(NamedTuple):
+class Arrival(msgspec.Struct, frozen=True, gc=False):
     """An admitted event, the clock when it came, its bytes and its place; `order` rises in the order of arrival."""
 
     order: int
@@ -333,7 +330,7 @@ class Intake:
         wanted: list[tuple[str, Desk, str]] = []
         for (topic, subject), group in groups.items():
             desk = batch.desks[(topic, subject)]
-            if topic != CONTRACTS or not desk.licences:
+            if topic != CONTRACTS or not desk.licences.windowed:
                 continue
             if len(desk.parts) > PARTS_CACHED_MAX:
                 desk.parts.clear()
@@ -495,15 +492,17 @@ class Intake:
         if remembered is None:
             remembered = self._remembered[partition] = _Remembered()
         digests, details = remembered.digests, remembered.details
-        prefix = f"{last.subject}{SEPARATOR}{last.source}{SEPARATOR}"
+        prefix = joined(last.subject, last.source, "").encode()
         licences = desk.licences
         single = licences.at(first)
+        index = single.index if single else -1
         digest_of, pack_detail = xxhash.xxh3_128_digest, DETAIL.pack
         for arrival in run:
             event = arrival.event
             data = event.data
             time = event.time
             reporter = event.reporter
+            uses = data.uses
             if time < first:
                 first = time
             elif time > latest:
@@ -511,29 +510,29 @@ class Intake:
             total = totals.get(reporter)
             if total is None:
                 total = totals[reporter] = [0, 0, 0]
-            total[0] += data.uses
+            total[0] += uses
             if data.bytes:
                 total[1] += data.bytes
             if data.rows:
                 total[2] += data.rows
             purposes.add(data.purpose)
             places.add((data.country, data.region, data.environment, data.actor))
-            digests += digest_of((prefix + event.id).encode())
-            details += pack_detail(time, data.uses, single.index if single else -1, reporter)
+            digests += digest_of(prefix + event.id.encode())
+            details += pack_detail(time, uses, index, reporter)
         one_licence = licences.at(first) is licences.at(latest)
         if one_licence and single is not None and self._packs().in_force(first) is self._packs().in_force(latest):
             licence = licences.at(first)
             if licence is single:
-                uses = Uses(totals=totals, purposes=purposes, places=places, first=first, last=latest)
-                if self._run_quietly(desk, uses, licence):
+                summary = Uses(totals=totals, purposes=purposes, places=places, first=first, last=latest)
+                if self._run_quietly(desk, summary, licence):
                     return
         at = len(details) - DETAIL.size * len(run)
-        for index, arrival in enumerate(run):
+        for number, arrival in enumerate(run):
             event = arrival.event
             licence = licences.at(event.time)
             if licence is None:
                 raise AssertionError("a run has terms")
-            position = at + index * DETAIL.size
+            position = at + number * DETAIL.size
             details[position : position + DETAIL.size] = DETAIL.pack(
                 event.time, event.data.uses, licence.index, event.reporter
             )
@@ -689,7 +688,8 @@ class Intake:
                 waited, number = _unpacked(raw)
                 if waited.type == USAGE and (waited.source, waited.id) == (event.source, event.data.usage):
                     left = max(0, waited.data.uses - event.data.uses)
-                    waited = msgspec.structs.replace(waited, data=msgspec.structs.replace(waited.data, uses=left))
+                    fewer = msgspec.structs.replace(waited.data, uses=left)
+                    waited = msgspec.structs.replace(waited, data=fewer, raw_data=b"")
                     row = (event.subject, position, _packed(waited, number))
                     db.many(schema.waiting, [row], "upsert")
                     return True
@@ -824,7 +824,8 @@ class Intake:
         found = db.rows(query, event.topic, event.subject, data.type, event.source, data.event)
         for row in found:
             target = event_of(row)
-            if target.type == DELIVERY and desk.licences and not self._waits(db, batch, desk, row[0], target):
+            waited = target.type == DELIVERY and self._unwait(db, batch, desk, row[0], target)
+            if target.type == DELIVERY and desk.licences and not waited:
                 others = [one for _, one in self._reports(db, batch, target, 2**62) if one.id != target.id]
                 if target is min([*others, target], key=_order):
                     instead = min(others, key=_order, default=None)
@@ -839,12 +840,16 @@ class Intake:
                 self._queue(batch, joined("pack", str(-(2**62))), LIVE, arrival.order)
             self._touch(batch, target, row[4], arrival.order)
 
-    def _waits(self, db: Db, batch: _Batch, desk: Desk, number: int, target: Event) -> bool:
+    def _unwait(self, db: Db, batch: _Batch, desk: Desk, number: int, target: Event) -> bool:
+        """Takes a delivery out of those that wait for terms; answers whether it was among them."""
         if not desk.waiting:
             return False
         self._flush_waiting(db, batch)
-        rows = db.rows("select event from waiting where contract = ?", target.subject)
-        return any(_unpacked(raw)[1] == number for (raw,) in rows)
+        for position, raw in db.rows("select position, event from waiting where contract = ?", target.subject):
+            if _unpacked(raw)[1] == number:
+                db.run("delete from waiting where contract = ? and position = ?", target.subject, position)
+                return True
+        return False
 
     @staticmethod
     def _flush_rows(db: Db, batch: _Batch) -> None:
@@ -993,7 +998,7 @@ def _counted(refused: Iterable[Refused]) -> dict[str, int]:
 def _rejected(one: Refused) -> Message:
     rejection = one.rejection
     headers: list[tuple[str, str]] = [("reason", str(rejection.reason)), ("detail", rejection.detail)]
-    headers += [(name, str(value)) for name, value in one.place._asdict().items()]
+    headers += zip(("topic", "partition", "offset"), map(str, one.place), strict=True)
     if rejection.index is not None:
         headers.append(("index", str(rejection.index)))
     return Message(REJECTED, None, tuple(headers), rejection.record)

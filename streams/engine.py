@@ -7,10 +7,13 @@ from circulation.rulepack import Pack
 from circulation.rules import Rule
 from detectors import feed_gap
 from streams.book import Book
-from streams.desks import Arrival, Intake, Outcome, Refused
+from streams.desks import AGAIN, ASIDE, Arrival, Intake, Outcome, Refused
 from streams.judging import Judge, Judged, Sectors
 from streams.rulebook import Rulebook, parameters
 from streams.store import Db, Store
+
+# Items of one round where the queue is emptied at once.
+SETTLE_ROUND = 500
 
 
 class Engine:
@@ -65,6 +68,30 @@ class Engine:
         with self.store.writing() as db:
             self.rulebook.refresh(db)
             return self.judge.round(db, now, limit, bulk_first=bulk_first)
+
+    def set_aside(self) -> str:
+        """Sets the first item of the queue aside, on which the engine itself failed; answers with its thing."""
+        with self.store.writing() as db:
+            row = db.one("select id, thing from queue where priority < ? order by priority, id limit 1", ASIDE)
+            if row is None:
+                return ""
+            db.run("update queue set priority = ? where id = ?", ASIDE, row[0])
+            return str(row[1])
+
+    def take_up(self) -> None:
+        """Takes up again what was set aside."""
+        with self.store.writing() as db:
+            db.run("update queue set priority = ? where priority = ?", AGAIN, ASIDE)
+
+    def settle(self, clock: int) -> bool:
+        """Judges until nothing waits, with the horizon at the clock, in one transaction: offline, where no one else
+        writes. Answers whether any finding changed."""
+        changed = False
+        with self.store.writing() as db:
+            db.run("update horizon set instant = ? where instant < ?", clock, clock)
+            while (judged := self.judge.round(db, clock, SETTLE_ROUND)).items:
+                changed = changed or bool(judged.changes)
+        return changed
 
     def release(self, horizon: int, now: int) -> int:
         """Moves the horizon on: deadlines that are past it are queued; answers with how many."""

@@ -17,7 +17,7 @@ from circulation.rulepack import Packs
 from circulation.rules import Check, Rule, Sum
 from streams import loading, schema
 from streams.book import Book, Change, Entry
-from streams.desks import AGAIN, LIVE, SEPARATOR, error_said, joined, thing_of
+from streams.desks import AGAIN, ASIDE, LIVE, SEPARATOR, error_said, joined, thing_of
 from streams.loading import COLUMNS, event_of
 from streams.store import Db
 
@@ -56,7 +56,9 @@ class Judge:
         """Judges up to `limit` items in the open transaction. `bulk_first` gives bulk its share."""
         direction = "desc" if bulk_first else "asc"
         items = db.rows(
-            f"select id, thing, since from queue order by priority {direction}, id limit ? for update skip locked",  # noqa: S608
+            f"select id, thing, since from queue where priority < ? order by priority {direction}, id limit ?"  # noqa: S608
+            " for update skip locked",
+            ASIDE,
             limit,
         )
         if not items:
@@ -73,10 +75,11 @@ class Judge:
             by_kind.setdefault(thing.split(SEPARATOR, 1)[0], []).append(thing)
         for thing in by_kind.get("pack", ()):
             self._again(db, int(thing.split(SEPARATOR)[1]))
-        self._changed(db, by_kind.get("fact", ()))
+        acts = by_kind.get("act", [])
+        self._changed(db, by_kind.get("fact", ()), judged=acts)
         for thing in by_kind.get("run", ()):
             self._derive(db, thing.split(SEPARATOR, 1)[1])
-        if acts := by_kind.get("act"):
+        if acts:
             self._judge_acts(db, acts, now, changes, errors)
         if sums := by_kind.get("sum"):
             self._judge_sums(db, sums, now, horizon, changes, errors)
@@ -104,8 +107,13 @@ class Judge:
         """A pack came late, or went: all acts from its start on."""
         self._queue(db, self._things(db, "time >= ?", since), AGAIN)
 
-    def _changed(self, db: Db, things: Sequence[str]) -> None:
-        """Finds the acts that look at assets, parties or contracts of which something was stated."""
+    def _changed(self, db: Db, things: Sequence[str], judged: Sequence[str]) -> None:
+        """Finds the acts that look at assets, parties or contracts of which something was stated.
+
+        Those that are `judged` in this transaction anyway see what was stated, and are not queued again.
+        """
+        if not things:
+            return
         subjects: dict[str, list[str]] = {"asset": [], "party": [], "contract": []}
         for thing in things:
             _, kind, subject = thing.split(SEPARATOR, 2)
@@ -121,6 +129,8 @@ class Judge:
         if assets:
             self._of_assets(db, loading.below(db, sorted(assets)), found)
         self._of_contracts(db, sorted(contracts), found)
+        for thing in judged:
+            found.pop(thing, None)
         self._queue(db, found, LIVE if len(found) <= EXPANDED_MAX else AGAIN)
 
     @staticmethod

@@ -19,14 +19,13 @@ from circulation.admission import ANY, Admission, Rejection
 from circulation.events import Event
 from circulation.rulepack import Pack, parse_pack
 from streams.book import FINDINGS
-from streams.desks import RULES, USAGE, Arrival, Place, Refused
+from streams.desks import RULES, USAGE, Arrival, Refused
 from streams.engine import Engine
 from streams.rulebook import parameters, shipped
 from streams.store import Store
 
 # Uses that are taken in together at most: bounds the memory, and changes nothing that is written.
 RUN_MAX = 20_000
-JUDGE_ROUND = 500
 BEFORE_ALL = -(2**62)
 # A line longer than the largest event is cut there: what is beyond is read, and only its length is kept in mind.
 LINE_BYTES_MAX = 64 * 1024 * 1024
@@ -86,7 +85,7 @@ class Replay:
         self._pending: list[Arrival] = []
         self._refused: list[Refused] = []
         self._due = self._next_due()
-        self._counts = [0, 0, 0, 0]
+        self._counts = [0, 0]
 
     def run(self, lines: Iterable[bytes]) -> Tally:
         """Takes in all lines, then moves the clock on to `until`."""
@@ -97,63 +96,60 @@ class Replay:
         clock = self._clock
         admitted = number = 0
         for number, line in enumerate(lines, start=1):
-            line = line.rstrip(b"\r\n")
-            if not line.strip():
-                continue
             event = admit(line, topic=None, key=ANY, headers=(), now=limit)
             if isinstance(event, Rejection):
-                self._refused.append(Refused(number, event, Place("file", 0, number)))
+                if not line.strip():
+                    continue
+                # once more without the line's end, which is not part of the record
+                event = admit(line.rstrip(b"\r\n"), topic=None, key=ANY, headers=(), now=limit)
+            if isinstance(event, Rejection):
+                self._refused.append(Refused(number, event, ("file", 0, number)))
                 continue
             if not isinstance(event, Event):
                 raise AssertionError("a line is one event")
             admitted += 1
+            usage = event.type == USAGE
+            if not usage:
+                self._flush()  # by the clock as it was before this event
             if event.time > clock and event.topic != RULES:
                 clock = self._clock = event.time
-            if event.type == USAGE:
-                pending.append(Arrival(number, clock, event, line, Place("file", 0, number)))
+            if usage:
+                pending.append(Arrival(number, clock, event, line, ("file", 0, number)))
                 if clock > self._due or len(pending) >= RUN_MAX:
                     self._flush()
                 continue
+            pending.append(Arrival(number, clock, event, line, ("file", 0, number)))
             self._flush()
-            pending.append(Arrival(number, clock, event, line, Place("file", 0, number)))
-            self._flush()
-            self._settle()
         self._flush()
-        self._settle()
         if self._until is not None and self._until > self._clock:
             self._clock = self._until
         self._pass_deadlines()
-        lines_, _, duplicates, rejected = self._counts
-        del lines_
+        duplicates, rejected = self._counts
         return Tally(number, admitted, duplicates, rejected, None if self._clock == BEFORE_ALL else self._clock)
 
     def _flush(self) -> None:
+        """Takes in what is pending; where that queued something, judges it."""
         pending, refused = self._pending, self._refused
         if pending or refused:
             outcome = self._engine.take(pending, refused, time.time_ns() // 1000)
-            self._counts[2] += outcome.duplicates
-            self._counts[3] += len(outcome.rejections)
+            self._counts[0] += outcome.duplicates
+            self._counts[1] += len(outcome.rejections)
             for one in outcome.rejections:
                 self._rejected(_rejected_line(one))
             pending.clear()
             refused.clear()
-            self._relay()
+            changed = bool(outcome.changes or outcome.rejections)
+            if outcome.queued:
+                changed = self._engine.settle(self._clock) or changed
+                self._due = self._next_due()
+            if changed:
+                self._relay()
         self._pass_deadlines()
 
     def _pass_deadlines(self) -> None:
         while self._clock > self._due:
             self._engine.release(self._clock, time.time_ns() // 1000)
-            self._settle()
-            self._due = self._next_due()
-
-    def _settle(self) -> None:
-        """Judges until nothing waits."""
-        with self._engine.store.writing() as db:
-            db.run("update horizon set instant = ? where instant < ?", self._clock, self._clock)
-        judged = False
-        while self._engine.judge_round(self._clock, JUDGE_ROUND).items:
-            judged = True
-        if judged:
+            self._engine.settle(self._clock)
             self._relay()
             self._due = self._next_due()
 

@@ -22,9 +22,9 @@ from prometheus_client import CollectorRegistry
 
 import detectors
 from circulation.admission import Admission, Reason, Rejection, Sources
-from circulation.events import Event
 from streams.desks import Arrival, Outcome, Place, Refused
 from streams.engine import Engine
+from streams.judging import Judged
 from streams.metrics import Metrics
 from streams.reader import TP, Fetch, Part, Reader
 from streams.relay import NotConfirmed, Relay
@@ -240,35 +240,30 @@ class Worker:
         arrivals: list[Arrival] = []
         refused: list[Refused] = []
         admit, topic = self.admission.admit, fetch.topic
+        by_events = self.settings.clock == "events"
+        clock = self._events_clock() if by_events else now
         time_max: dict[int, int] = {}
         order = 0
         stamps: list[int] = []
         for partition, part in fetch.parts.items():
-            newest = None
+            newest = -(2**62)
             for record in part.records:
                 raw = record.value() or b""
-                event = admit(raw, topic=topic, key=record.key(), headers=record.headers() or (), now=now)
-                order += 1
-                if isinstance(event, Event):
-                    arrivals.append(Arrival(order, now, event, raw, Place(topic, partition, record.offset())))
-                    if newest is None or event.time > newest:
-                        newest = event.time
-                    continue
-                place = _place(record)
-                for one in event if isinstance(event, list) else [event]:
+                answer = admit(raw, topic=topic, key=record.key(), headers=record.headers() or (), now=now)
+                for one in answer if isinstance(answer, list) else (answer,):
                     order += 1
                     if isinstance(one, Rejection):
-                        refused.append(Refused(order, one, place))
-                    else:
-                        arrivals.append(Arrival(order, now, one, raw, place))
-                        newest = one.time if newest is None else max(newest, one.time)
+                        refused.append(Refused(order, one, _place(record)))
+                        continue
+                    if one.time > newest:
+                        newest = one.time
+                        if by_events and newest > clock and topic != RULES:
+                            clock = newest
+                    arrivals.append(Arrival(order, clock, one, raw, (topic, partition, record.offset())))
             stamps.append(part.records[0].timestamp()[1])
-            if newest is not None and topic != RULES:
+            if newest > -(2**62) and topic != RULES:
                 time_max[partition] = newest
         admitted = time.perf_counter()
-        if self.settings.clock == "events":
-            clock = self._events_clock(time_max.values())
-            arrivals = [one._replace(clock=clock) for one in arrivals]
         outcome = self.engine.take(
             arrivals,
             refused,
@@ -382,13 +377,17 @@ class Worker:
 
     def _judge(self) -> None:
         turn = 0
+        taken_up = False
 
         def step() -> float:
-            nonlocal turn
+            nonlocal turn, taken_up
+            if not taken_up:
+                self.engine.take_up()
+                taken_up = True
             turn += 1
             begun = time.perf_counter()
-            now = self._events_clock(()) if self.settings.clock == "events" else wall()
-            judged = self.engine.judge_round(now, self.settings.judge_batch, bulk_first=turn % 10 == 0)
+            now = self._events_clock() if self.settings.clock == "events" else wall()
+            judged = self._judge_round(now, bulk_first=turn % 10 == 0)
             if judged.items:
                 self.metrics.stage.labels("judge").observe(time.perf_counter() - begun)
                 self._changed(judged.changes, judged.errors)
@@ -402,6 +401,28 @@ class Worker:
             return 0.0
 
         self._forever(step, "judging")
+
+    def _judge_round(self, now: int, *, bulk_first: bool) -> Judged:
+        try:
+            return self.engine.judge_round(now, self.settings.judge_batch, bulk_first=bulk_first)
+        except StoreAway:
+            raise
+        except Exception:
+            # Not a rule (those are caught), but the engine: find the item by itself, and let the others go on.
+            log.exception("a round of judging failed; its items are judged one by one")
+        for _ in range(self.settings.judge_batch):
+            try:
+                judged = self.engine.judge_round(now, 1)
+            except StoreAway:
+                raise
+            except Exception as error:
+                thing = self.engine.set_aside()
+                self._say_failing(f"judging {thing!r}, which is set aside until the next start", error)
+                continue
+            self._changed(judged.changes, judged.errors)
+            if not judged.items:
+                break
+        return Judged(1, [], [], now)
 
     def _relay(self) -> None:
         relay = Relay(self.store, self.settings.kafka)
@@ -423,11 +444,11 @@ class Worker:
 
         self._forever(step, "relaying")
 
-    def _events_clock(self, more: Iterable[int]) -> int:
+    def _events_clock(self) -> int:
+        """The highest admitted time, events of `circulation.rules` aside."""
         with self.store.reading() as db:
             row = db.one("select max(time_max) from progress where topic <> ?", RULES)
-        known = [row[0]] if row and row[0] is not None else []
-        return max([*known, *more], default=0)
+        return int(row[0]) if row and row[0] is not None else 0
 
     def _horizon(self) -> None:
         target: tuple[int, dict[TP, int]] | None = None
@@ -437,7 +458,7 @@ class Worker:
             if target is None:
                 with self.store.reading() as db:
                     (due,) = db.one("select min(due) from deadlines") or (None,)
-                now = self._events_clock(()) if self.settings.clock == "events" else wall()
+                now = self._events_clock() if self.settings.clock == "events" else wall()
                 if due is None or due >= now:
                     return HORIZON_SECONDS
                 target = (now, self._ends_of(self._all_partitions()))
@@ -565,7 +586,7 @@ def _progress(db: Db) -> list[tuple[TP, int]]:
 
 
 def _place(record: Any) -> Place:
-    return Place(record.topic(), record.partition(), record.offset())
+    return (record.topic(), record.partition(), record.offset())
 
 
 def _backoff(attempt: int) -> float:

@@ -42,7 +42,6 @@ def test_real_credit_codes_are_parties_and_any_other_check_character_is_not(test
 def test_any_code_with_its_check_character_is_a_party_and_no_other(first17: str) -> None:
     last = uscc_check_character(first17)
     assert [last] == [one for one in ALPHABET if check_party(first17 + one) is None]
-    assert check_party(first17 + last.lower()) is None if last.isdigit() else check_party(first17 + last.lower())
 
 
 @pytest.mark.parametrize("party", ["did:web:x", "a:b", "lei:5493001KJTIIGC8Y1R12", "x+y.z-1:值", "s:" + "v" * 126])

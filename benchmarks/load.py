@@ -1,0 +1,158 @@
+"""The load: contracts of parties over assets, and uses of them in random order, with what must be found among them.
+
+All of it is made up from numbers, the same every time. Most contracts are far from their limits; of every hundredth
+the uses are twice as many as were licensed, so that it passes all bands that its uses do not jump over.
+"""
+
+import datetime as dt
+import random
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+import orjson
+
+from circulation.calendar import SECOND, format_instant
+from circulation.cases import Json, asset, event, party
+from circulation.events import TYPES
+from circulation.identifiers import uscc_check_character
+
+SOURCE: Final = "//exchange.example/events"
+PARTIES: Final = 200
+ASSETS: Final = 500
+USES_MEAN: Final = 3
+# One contract of so many is licensed for half of what will be used.
+TIGHT_EVERY: Final = 100
+AMPLE: Final = 1_000_000_000
+EVENTS_PER_SECOND: Final = 100
+CHINA: Final = dt.timezone(dt.timedelta(hours=8))
+
+# (severity, from this share of the limit on), highest first; the two upper ones only beyond it.
+BANDS: Final = (("red", 120), ("orange", 100), ("yellow", 95), ("blue", 80))
+
+
+class Message(NamedTuple):
+    """What is sent: a structured CloudEvent and its key."""
+
+    topic: str
+    key: bytes
+    value: bytes
+
+
+def contract_id(number: int) -> str:
+    """The id of a contract."""
+    return f"contract-{number:06}"
+
+
+def party_id(number: int) -> str:
+    """A social credit code with the right check character."""
+    first17 = f"91110108{number:09}"
+    return first17 + uscc_check_character(first17)
+
+
+def _message(members: Json) -> Message:
+    # Who numbers events, numbers them for each subject: of what is stated here each has one.
+    told = members | {"source": SOURCE, "sequence": "1", "sequencetype": "Integer"}
+    topic = TYPES[told["type"]][0]
+    if topic is None:
+        raise ValueError(f"{told['type']} has no topic of its own")
+    return Message(topic, told["subject"].encode(), orjson.dumps(told))
+
+
+def entities() -> Iterator[Message]:
+    """The registrations of all parties and assets."""
+    for number in range(PARTIES):
+        yield _message(party(party_id(number), industry="I65"))
+    for number in range(ASSETS):
+        yield _message(asset(f"asset-{number:04}", owner=party_id(number % PARTIES)))
+
+
+def signings(limits: list[int]) -> Iterator[Message]:
+    """A signing for each contract, licensed for as many uses as `limits` says."""
+    for number, limit in enumerate(limits):
+        seller, buyer = number % ASSETS % PARTIES, (number * 7 + 1) % PARTIES
+        terms = {
+            "valid_from": "2020-01-01",
+            "valid_to": "2099-01-01",
+            "uses_max": limit,
+            "bytes_max": AMPLE * 1000,
+            "purposes": ["credit", "research", "insurance/pricing"],
+            "countries": ["CN", "SG"],
+        }
+        yield _message(
+            event(
+                "contract.signed",
+                contract_id(number),
+                "2020-01-01",
+                asset=f"asset-{number % ASSETS:04}",
+                seller=party_id(seller),
+                buyer=party_id(buyer if buyer != seller else (buyer + 1) % PARTIES),
+                channel="on-exchange",
+                amount="1000",
+                signed="2020-01-01",
+                terms=terms,
+            )
+        )
+
+
+def limits(contracts: int, events: int) -> list[int]:
+    """How many uses each contract is licensed for when so many events are spread over all."""
+    tight = max(1, events * USES_MEAN // contracts // 2)
+    return [tight if number % TIGHT_EVERY == 0 else AMPLE for number in range(contracts)]
+
+
+def use(contract: int, number: int, uses: int, time: str, sequence: int) -> bytes:
+    """One use of about 500 bytes: what a careful exchange would report."""
+    return (
+        f'{{"specversion":"1.0","id":"{number:08x}-5e1f-7abc-8def-{contract:012x}","source":"{SOURCE}"'
+        f',"type":"circulation.usage.reported","subject":"contract-{contract:06}","time":"{time}"'
+        f',"datacontenttype":"application/json","partitionkey":"contract-{contract:06}"'
+        f',"sequence":"{sequence}","sequencetype":"Integer","reporter":"exchange"'
+        f',"data":{{"uses":{uses},"bytes":{uses * 4096},"rows":{uses * 20},"purpose":"credit/scoring"'
+        f',"actor":"urn:example:application:risk-engine","country":"CN","region":"110108"'
+        f',"environment":"urn:example:private-computing:node-07"}}}}'
+    ).encode()
+
+
+class Uses:
+    """So many uses of random contracts, in the order of time. After the iteration `expected` has the findings.
+
+    Attributes:
+        expected: how many findings of each severity the uses must raise, by the plain words of contract §3.
+        sent: how many uses of each contract were made.
+    """
+
+    def __init__(self, events: int, limits: list[int], *, until: int, seed: int = 7) -> None:
+        self.events = events
+        self.expected: Counter[str] = Counter()
+        self.sent = [0] * len(limits)
+        self._limits = limits
+        self._since = (until // SECOND - events // EVENTS_PER_SECOND - 1) * SECOND
+        self._seed = seed
+
+    def __iter__(self) -> Iterator[Message]:
+        sent, limits, topic = self.sent, self._limits, "circulation.contracts"
+        used = [0] * len(limits)
+        passed: dict[int, int] = {}
+        below = random.Random(self._seed).random
+        keys = [contract_id(number).encode() for number in range(len(limits))]
+        time = ""
+        for number in range(self.events):
+            hundredth = number % EVENTS_PER_SECOND
+            if hundredth == 0:
+                time = format_instant(self._since + number // EVENTS_PER_SECOND * SECOND)[:19]
+            contract = int(below() * len(limits))
+            uses = 1 + number % (2 * USES_MEAN - 1)
+            sent[contract] += 1
+            used[contract] += uses
+            limit = limits[contract]
+            if limit != AMPLE:
+                for severity, percent in BANDS:
+                    share = used[contract] * 100
+                    if share > limit * percent or (share == limit * percent and percent < 100):
+                        if percent > passed.get(contract, 0):
+                            passed[contract] = percent
+                            self.expected[severity] += 1
+                        break
+            value = use(contract, number, uses, f"{time}.{hundredth:02}+08:00", sent[contract] + 1)
+            yield Message(topic, keys[contract], value)

@@ -1,0 +1,370 @@
+"""Workers as processes of their own, what lies in their store, and what they sent: for tests on a real Kafka."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import msgspec
+import orjson
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+import detectors
+from circulation.admission import Admission
+from deploy.processes import free_port
+from streams.emit import place
+from streams.engine import Engine
+from streams.replay import Replay, offline
+from streams.rulebook import shipped
+from streams.store import Store, StoreAway
+from streams.topics import FINDINGS, RULES, TOPICS_IN
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+DEADLINE_SECONDS = 90.0
+POLL_SECONDS = 0.1
+# No test sends more than this many different things wrong at once; the rest of a difference is only counted.
+SHOWN_MAX = 8
+
+
+def wait(what: str, met: Callable[[], Any], seconds: float = DEADLINE_SECONDS, *, every: float = POLL_SECONDS) -> Any:
+    """Waits until a condition is met, and answers with what it answered with."""
+    deadline = time.monotonic() + seconds
+    while not (found := met()):
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        time.sleep(every)
+    return found
+
+
+class Worker:
+    """One worker process. Started by `with` or `start`; whoever leaves ends it."""
+
+    def __init__(self, kafka: str, store: str, folder: Path, name: str = "worker", **settings: str) -> None:
+        self.web = f"127.0.0.1:{free_port()}"
+        self.log = folder / f"{name}.log"
+        self.settings = {
+            "CIRCULATION_KAFKA": kafka,
+            "CIRCULATION_STORE": store,
+            "CIRCULATION_CLOCK": "events",
+            "CIRCULATION_WEB": self.web,
+            **{f"CIRCULATION_{key.upper()}": value for key, value in settings.items()},
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Self:
+        """Starts the process; it may take seconds until it reads."""
+        environ = {key: value for key, value in os.environ.items() if not key.startswith("CIRCULATION_")}
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "streams.cli", "worker"],
+                env={**environ, **self.settings},
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        return self
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self.signal(signal.SIGKILL if kind else signal.SIGTERM)
+        if kind:
+            print(f"--- {self.log.name}", self.said(), sep="\n")
+
+    def said(self, characters: int = 6_000) -> str:
+        """The end of its log."""
+        return self.log.read_text(errors="replace")[-characters:]
+
+    def signal(self, number: signal.Signals) -> int:
+        """Sends a signal that ends the process, and answers with its exit code."""
+        assert self._process is not None
+        assert self._process.poll() is None, f"it had ended with {self._process.returncode}:\n{self.said()}"
+        self._process.send_signal(number)
+        try:
+            return self._process.wait(40)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            raise AssertionError(f"{number.name} does not end it:\n{self.said()}") from None
+
+    def ended(self, seconds: float = DEADLINE_SECONDS) -> int:
+        """Waits until it ends by itself."""
+        assert self._process is not None
+        return self._process.wait(seconds)
+
+    def answer(self, page: str) -> tuple[int, bytes]:
+        """Status and body of one of its pages; status 0 while nobody answers."""
+        assert self._process is not None
+        assert self._process.poll() is None, f"it ended with {self._process.returncode}:\n{self.said()}"
+        try:
+            with urllib.request.urlopen(f"http://{self.web}{page}", timeout=5) as response:
+                return response.status, response.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+        except OSError:
+            return 0, b""
+
+    def ready(self) -> tuple[int, dict[str, Any]]:
+        """What `/ready` says."""
+        status, body = self.answer("/ready")
+        return status, json.loads(body) if body else {}
+
+    def wait_ready(self) -> dict[str, Any]:
+        """Waits until it says that it is ready."""
+        return wait(f"{self.log.name} is ready", lambda: (found := self.ready())[0] == 200 and found[1])
+
+    def wait_unready(self, told: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+        """Waits until `/ready` answers 503 and tells why."""
+        return wait(f"{self.log.name} says why", lambda: (found := self.ready())[0] == 503 and told(found[1]) and found[1])
+
+    def metric(self, name: str) -> list[str]:
+        """The lines of one metric."""
+        return [line for line in self.answer("/metrics")[1].decode().splitlines() if line.startswith((f"{name}{{", f"{name} "))]
+
+
+# Sending and receiving.
+
+
+class Sender:
+    """Sends lines, each to its topic under its key, and knows what Kafka has taken."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._producer = Producer(
+            {
+                "bootstrap.servers": bootstrap,
+                "enable.idempotence": True,
+                "message.max.bytes": 17_000_000,
+                "queue.buffering.max.messages": 1_000_000,
+                "partitioner": "murmur2_random",
+                "log_level": 0,
+            }
+        )
+
+    def send(self, lines: Iterable[bytes]) -> int:
+        """Sends events; returns when Kafka has them."""
+        count = 0
+        for line in lines:
+            if line.strip():
+                placed = place(line)
+                headers = [(name, value) for name, value in placed.headers]
+                self._producer.produce(placed.topic, line, key=placed.key, headers=headers)
+                count += 1
+        self.flush()
+        return count
+
+    def raw(self, topic: str, value: bytes | None, key: bytes | None, headers: Sequence[tuple[str, bytes]] = ()) -> None:
+        """Sends one record as it is."""
+        self._producer.produce(topic, value, key=key, headers=list(headers))
+
+    def flush(self) -> None:
+        """Waits until Kafka has all that was sent."""
+        assert self._producer.flush(60) == 0
+
+
+def ends(bootstrap: str, topics: Iterable[str]) -> dict[tuple[str, int], int]:
+    """The end of each partition."""
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    there = admin.list_topics(timeout=20).topics
+    asked = {TopicPartition(topic, part): OffsetSpec.latest() for topic in topics for part in there[topic].partitions}
+    found = admin.list_offsets(asked, request_timeout=20)
+    return {(tp.topic, tp.partition): future.result().offset for tp, future in found.items()}
+
+
+def received(bootstrap: str, topic: str) -> list[Any]:
+    """All records of a topic: of each partition in its order."""
+    last = {tp: end for tp, end in ends(bootstrap, [topic]).items() if end}
+    consumer = Consumer(
+        {"bootstrap.servers": bootstrap, "group.id": "looks-on", "auto.offset.reset": "earliest", "log_level": 0}
+    )
+    consumer.assign([TopicPartition(*tp, 0) for tp in last])
+    records: list[Any] = []
+    left = set(last)
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while left:
+        assert time.monotonic() < deadline, f"{topic} cannot be read to its end"
+        for record in consumer.consume(10_000, timeout=0.5):
+            assert record.error() is None, record.error()
+            records.append(record)
+            tp = (record.topic(), record.partition())
+            if record.offset() + 1 >= last[tp]:
+                left.discard(tp)
+    consumer.close()
+    return records
+
+
+# What lies in a store.
+
+
+class Truth(NamedTuple):
+    """All that must be the same however it came to be."""
+
+    findings: dict[str, Any]
+    desks: dict[Any, Any]
+    windows: dict[Any, Any]
+    events: dict[Any, Any]
+    seen: dict[Any, Any]
+    derivations: dict[Any, Any]
+
+
+class Drain(NamedTuple):
+    """How far a store is."""
+
+    positions: dict[tuple[str, int], int]
+    queue: int
+    outbox: int
+    due: int
+
+
+def truth(url_or_store: str | Store) -> Truth:
+    """Reads a store that rests."""
+    store = Store(url_or_store) if isinstance(url_or_store, str) else url_or_store
+    probe = Engine(Store("sqlite://"), shipped(detectors.RULES)).intake
+    with store.reading() as db:
+        findings = {}
+        for finding, data in db.rows("select finding, data from findings where standing"):
+            members = orjson.loads(data)
+            findings[finding] = {name: members[name] for name in members if name not in ("revision", "sectors")}
+        desks = {
+            (topic, subject): msgspec.to_builtins(probe._decode_state(bytes(state)))
+            for topic, subject, state in db.rows("select topic, subject, state from desks")
+        }
+        windows = {
+            (contract, name): msgspec.msgpack.decode(bytes(state), strict=False)
+            for contract, name, state in db.rows("select contract, name, state from parts")
+        }
+        query = "select topic, subject, type, source, event, reporter, retracted is null, count(*) from events"
+        events = {row[:-2]: (bool(row[-2]), row[-1]) for row in db.rows(f"{query} group by 1, 2, 3, 4, 5, 6, 7")}
+        seen = dict.fromkeys((row[0] for row in db.rows("select digest from seen")), 1)
+        query = "select output, input, time, stops, count(*) from derivations group by 1, 2, 3, 4"
+        derivations = {row[:3]: (bool(row[3]), row[4]) for row in db.rows(query)}
+    if isinstance(url_or_store, str):
+        store.close()
+    return Truth(findings, desks, windows, events, seen, derivations)
+
+
+def _drain(store: Store) -> Drain | None:
+    """None while the store does not answer."""
+    try:
+        with store.reading() as db:
+            positions = {(topic, part): at for topic, part, at in db.rows("select topic, partition, next from progress")}
+            counts = db.one(
+                "select (select count(*) from queue), (select count(*) from outbox), (select count(*) from deadlines"
+                " where due < (select max(time_max) from progress where topic <> ?))",
+                RULES,
+            )
+    except StoreAway:
+        return None
+    except Exception as error:  # before the first worker has made the tables
+        if "progress" in str(error) or "does not exist" in str(error) or "no such" in str(error):
+            return None
+        raise
+    return None if counts is None else Drain(positions, *counts)
+
+
+def progressed(store: Store) -> int:
+    """How many records the store has taken in."""
+    found = _drain(store)
+    return 0 if found is None else sum(found.positions.values())
+
+
+def wait_drained(
+    bootstrap: str, url: str, topics: Sequence[str] = TOPICS_IN, seconds: float = DEADLINE_SECONDS
+) -> None:
+    """Waits until all that Kafka has was taken in, judged and sent, and every deadline that is past was seen."""
+    last = {tp: end for tp, end in ends(bootstrap, topics).items() if end}
+    store = Store(url)
+    state: Drain | None = None
+
+    def drained() -> bool:
+        nonlocal state
+        state = _drain(store)
+        if state is None:
+            return False
+        behind = [tp for tp, end in last.items() if state.positions.get(tp, 0) < end]
+        return not (behind or state.queue or state.outbox or state.due)
+
+    try:
+        wait("all is taken in, judged and sent", drained, seconds)
+    except AssertionError as error:
+        behind = {tp: (state and state.positions.get(tp), end) for tp, end in last.items()}
+        behind = {tp: pair for tp, pair in behind.items() if (pair[0] or 0) < pair[1]}
+        raise AssertionError(f"{error}: {state and state[1:]}, behind {behind}") from None
+    finally:
+        store.close()
+
+
+class Replayed(NamedTuple):
+    """A replay of the same events: what is true, and what was rejected."""
+
+    truth: Truth
+    rejected: list[dict[str, Any]]
+
+
+def replayed(lines: Iterable[bytes]) -> Replayed:
+    """The same desks and detectors over the lines, in their order."""
+    store = Store("sqlite://")
+    rejected: list[bytes] = []
+    Replay(offline(store, None), Admission(), rejected=rejected.append).run(lines)
+    return Replayed(truth(store), [orjson.loads(one) for one in rejected])
+
+
+def differences(expected: Truth, found: Truth) -> list[str]:
+    """What differs, shortly."""
+    told = []
+    for name in Truth._fields:
+        left, right = getattr(expected, name), getattr(found, name)
+        missing, extra = sorted(left.keys() - right.keys()), sorted(right.keys() - left.keys())
+        other = sorted(key for key in left.keys() & right.keys() if left[key] != right[key])
+        for word, keys in (("missing", missing), ("extra", extra), ("other", other)):
+            if keys:
+                told.append(f"{len(keys)} of {len(left)} {name} {word}")
+                told += [f"  {key}: {left.get(key)} | {right.get(key)}"[:1_500] for key in keys[:SHOWN_MAX]]
+    return told
+
+
+def unordered(records: Iterable[Any]) -> list[str]:
+    """Findings whose events do not leave in order: raised 1, perhaps cleared 1, raised 2 …, twins of a crash aside."""
+    seen: set[tuple[str, str]] = set()
+    stands: dict[str, tuple[int, bool]] = {}
+    wrong = []
+    for record in records:
+        said = orjson.loads(record.value())
+        if (identity := (said["source"], said["id"])) in seen:
+            continue
+        seen.add(identity)
+        finding, revision = said["data"]["finding"], said["data"]["revision"]
+        raised = said["type"] == "circulation.finding.raised"
+        before, stood = stands.get(finding, (0, False))
+        good = revision == before + 1 if raised else (revision == before and stood)
+        if not good:
+            wrong.append(f"{finding}: {said['type']} {revision} after {before} ({'raised' if stood else 'cleared'})")
+        stands[finding] = (revision, raised)
+    return wrong
+
+
+def sent_findings(bootstrap: str) -> tuple[dict[str, Any], list[str]]:
+    """The findings that stand by what was sent, without revision and sectors, and what left in a wrong order."""
+    records = received(bootstrap, FINDINGS)
+    standing: dict[str, Any] = {}
+    seen: set[tuple[str, str]] = set()
+    for record in records:
+        said = orjson.loads(record.value())
+        if (identity := (said["source"], said["id"])) in seen:
+            continue
+        seen.add(identity)
+        data = said["data"]
+        if said["type"] == "circulation.finding.raised":
+            standing[data["finding"]] = {name: data[name] for name in data if name not in ("revision", "sectors")}
+        else:
+            standing.pop(data["finding"], None)
+    return standing, unordered(records)
