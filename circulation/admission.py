@@ -384,7 +384,7 @@ class Admission:
         self, record: bytes, topic: str | None, key: bytes | Unkeyed | None, now: int
     ) -> list[Event | Rejection] | Rejection:
         try:
-            elements = _bounded(_elements(record))
+            elements = _bounded(elements_of(record))
         except _Refused as refused:
             return Rejection(refused.reason, _one_line(refused.detail), record)
         return [
@@ -485,7 +485,7 @@ _TOKENS: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},]', re.DOTALL
 _BLANK: Final = b" \t\r\n"
 
 
-def _elements(record: bytes) -> list[bytes]:
+def elements_of(record: bytes) -> list[bytes]:
     """The elements of a JSON array, each as its own bytes. They are not looked into: each is judged by itself."""
     stripped = record.strip(_BLANK)
     if not stripped.startswith(b"["):

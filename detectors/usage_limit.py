@@ -243,8 +243,8 @@ def _at_once(limit: str, count: int, maximum: int = 100) -> list[Json]:
     return []
 
 
-def _licensed(time: str = SINCE, **limits: Any) -> Json:
-    return signed("c", time, terms=terms(**limits))
+def _licensed(**limits: Any) -> Json:
+    return signed("c", SINCE, terms=terms(**limits))
 
 
 def _amended(time: str, **limits: Any) -> Json:

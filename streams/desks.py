@@ -13,7 +13,7 @@ import msgspec
 import xxhash
 
 from circulation import sequences
-from circulation.admission import Reason, Rejection
+from circulation.admission import Reason, Rejection, elements_of
 from circulation.events import Event, decode_data
 from circulation.findings import About, Cause, Said, finding_id
 from circulation.licences import TERMS_TYPES, Licence, Licences
@@ -92,13 +92,17 @@ Place = tuple[str, int, int]
 
 
 class Arrival(msgspec.Struct, frozen=True, gc=False):
-    """An admitted event, the clock when it came, its bytes and its place; `order` rises in the order of arrival."""
+    """An admitted event, the clock when it came, its record and its place; `order` rises in the order of arrival.
+
+    Of a batch, `record` is the whole of it and `index` the element.
+    """
 
     order: int
     clock: int
     event: Event
     record: bytes
     place: Place
+    index: int | None = None
 
 
 class Refused(NamedTuple):
@@ -402,7 +406,8 @@ class Intake:
             batch.entries.append((arrival.order, Entry(thing, self._rules[rule], pack, said, arrival.clock)))
 
     def _refuse(self, batch: _Batch, arrival: Arrival, detail: str) -> None:
-        rejection = Rejection(reason=Reason.INVALID_DATA, detail=detail, record=arrival.record, index=None)
+        record = arrival.record if arrival.index is None else elements_of(arrival.record)[arrival.index]
+        rejection = Rejection(reason=Reason.INVALID_DATA, detail=detail, record=record, index=arrival.index)
         batch.refused.append(Refused(arrival.order, rejection, arrival.place))
 
     # Parties, assets, rules, orders.

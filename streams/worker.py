@@ -250,7 +250,8 @@ class Worker:
             for record in part.records:
                 raw = record.value() or b""
                 answer = admit(raw, topic=topic, key=record.key(), headers=record.headers() or (), now=now)
-                for one in answer if isinstance(answer, list) else (answer,):
+                batch = isinstance(answer, list)
+                for index, one in enumerate(answer if isinstance(answer, list) else (answer,)):
                     order += 1
                     if isinstance(one, Rejection):
                         refused.append(Refused(order, one, _place(record)))
@@ -259,7 +260,8 @@ class Worker:
                         newest = one.time
                         if by_events and newest > clock and topic != RULES:
                             clock = newest
-                    arrivals.append(Arrival(order, clock, one, raw, (topic, partition, record.offset())))
+                    place = (topic, partition, record.offset())
+                    arrivals.append(Arrival(order, clock, one, raw, place, index if batch else None))
             stamps.append(part.records[0].timestamp()[1])
             if newest > -(2**62) and topic != RULES:
                 time_max[partition] = newest

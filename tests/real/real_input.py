@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -265,25 +265,30 @@ PURGATORY_REGISTERED = "2020-11-01"
 
 
 class Stall(NamedTuple):
-    """A listing on the market: who offers what, and whose it is."""
+    """An offer on the market: of what, whose it is, and who makes it."""
 
     asset: str
     owner: str
     seller: str
 
-    def events(self, time: str, since: str = PURGATORY_REGISTERED) -> Iterator[Json]:
-        yield asset(self.asset, since, owner=self.owner, title=self.asset)
-        yield listed(self.asset, time, seller=self.seller, id=f"listing of {self.asset}")
+    @property
+    def listing(self) -> str:
+        """The id of the listing's event."""
+        return f"{self.seller} offers {self.asset}"
+
+    def registered(self) -> Json:
+        return asset(self.asset, PURGATORY_REGISTERED, owner=self.owner)
+
+    def listed(self, time: str) -> Json:
+        return listed(self.asset, time, seller=self.seller, id=self.listing)
 
 
 def stalls(changes: Sequence[Change]) -> list[Stall]:
-    """Everything and everybody that was ever on the list, and others beside them, on offer."""
-    assets = dict.fromkeys(one.id for one in changes if one.kind == "asset")
-    accounts = dict.fromkeys(account(one.id) for one in changes if one.kind == "account")
+    """Offers of everything and by everybody that was ever on the list, and of others and by others."""
+    assets = list(dict.fromkeys(one.id for one in changes if one.kind == "asset"))
+    accounts = list(dict.fromkeys(account(one.id) for one in changes if one.kind == "account"))
     found = [Stall(one, CLEAN, CLEAN) for one in assets]
-    for place, one in enumerate(accounts):
-        found.append(Stall(f"did:op:sold-{place}", CLEAN, one))
-        found.append(Stall(f"did:op:owned-{place}", one, CLEAN))
-    # An asset of the list that an account of the list offers is on it twice.
-    found.append(Stall("did:op:" + "0" * 40, CLEAN, account("0x" + "0" * 40)))
-    return found
+    found += [Stall(f"did:op:sold-{place}", CLEAN, one) for place, one in enumerate(accounts)]
+    found += [Stall(f"did:op:owned-{place}", one, CLEAN) for place, one in enumerate(accounts)]
+    found += [Stall(f"did:op:other-{place}", CLEAN, account(f"0x{place:040x}")) for place in range(100)]
+    return found + [Stall(one, CLEAN, accounts[-1 - place]) for place, one in enumerate(assets[-20:])]

@@ -1,0 +1,228 @@
+"""Where it is measured: a broker, stores and workers of its own in a temporary folder, and the clocks to read."""
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from confluent_kafka import Producer
+
+from benchmarks.load import Message
+from deploy import processes
+from deploy.kafka import Kafka
+from deploy.postgres import Postgres
+from streams import topics
+from streams.store import Store
+
+PARTITIONS: Final = 8
+POLL_SECONDS: Final = 0.05
+START_SECONDS_MAX: Final = 60.0
+SETTLE_SECONDS_MAX: Final = 300.0
+STOP_SECONDS_MAX: Final = 30.0
+METRIC: Final = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
+
+SQLITE, POSTGRESQL = "SQLite", "PostgreSQL"
+
+
+class Stuck(Exception):
+    """What was waited for did not come."""
+
+
+class Lab:
+    """A broker with topics that are empty, and a folder; all of it is gone in the end."""
+
+    def __init__(self) -> None:
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="circulation-bench-")))
+        # The server of PostgreSQL runs as a user of its own where we are root.
+        self.folder.chmod(0o755)
+        kafka = Kafka(self.folder / "kafka")
+        self._stack.callback(kafka.stop)
+        self.bootstrap = kafka.start(0)
+        topics.create(self.bootstrap, PARTITIONS)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def stores(self) -> dict[str, str]:
+        """Addresses of fresh stores: SQLite, and PostgreSQL where this machine has it."""
+        found = {SQLITE: f"sqlite:///{self.folder}/store.db"}
+        if (lacking := Postgres.available()) is None:
+            postgres = Postgres(self.folder / "postgres")
+            self._stack.callback(postgres.stop)
+            postgres.start()
+            found[POSTGRESQL] = postgres.create_database("bench")
+        else:
+            print(f"  without PostgreSQL: {lacking}", flush=True)
+        return found
+
+    def send(self, messages: Iterable[Message]) -> int:
+        """Sends messages as a producer of any language would (murmur2, lz4); returns when Kafka has them."""
+        producer = Producer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "partitioner": "murmur2_random",
+                "compression.type": "lz4",
+                "enable.idempotence": True,
+                "linger.ms": 50,
+                "batch.size": 1_000_000,
+                "queue.buffering.max.messages": 200_000,
+            }
+        )
+        count = 0
+        for message in messages:
+            while True:
+                try:
+                    producer.produce(message.topic, message.value, message.key)
+                    break
+                except BufferError:
+                    producer.poll(0.1)
+            count += 1
+            if count % 1000 == 0:
+                producer.poll(0)
+        producer.flush()
+        return count
+
+
+class Books:
+    """What a store says to one who only reads it."""
+
+    def __init__(self, url: str) -> None:
+        self._store = Store(url)
+
+    def progress(self) -> dict[int, int]:
+        """The next offset of each partition of the contracts' topic."""
+        with self._store.reading() as db:
+            return dict(db.rows("select partition, next from progress where topic = ?", topics.CONTRACTS))
+
+    def waiting(self) -> int:
+        """How much is still to be judged and to be sent."""
+        with self._store.reading() as db:
+            row = db.one("select (select count(*) from queue) + (select count(*) from outbox)")
+        return int(row[0]) if row else 0
+
+    def standing(self) -> Counter[str]:
+        """Standing findings by severity."""
+        with self._store.reading() as db:
+            return Counter(dict(db.rows("select severity, count(*) from findings where standing group by severity")))
+
+    def raised_since(self, instant: int) -> list[tuple[str, int, int]]:
+        """(finding, when it occurred, when it was raised) of what was raised at this instant or later, µs."""
+        with self._store.reading() as db:
+            query = "select finding, occurred, raised from findings where raised >= ?"
+            return [(str(row[0]), int(row[1]), int(row[2])) for row in db.rows(query, instant)]
+
+    def close(self) -> None:
+        """Lets go of the store."""
+        self._store.close()
+
+
+class Worker:
+    """One `circulation worker`, a process of its own, on a store."""
+
+    def __init__(self, lab: Lab, url: str, name: str, **settings: Any) -> None:
+        self._log = lab.folder / f"worker-{name}.log"
+        self._web = f"127.0.0.1:{processes.free_port()}"
+        own = {name: value for name, value in os.environ.items() if not name.startswith("CIRCULATION_")}
+        self._environment = {
+            **own,
+            "CIRCULATION_KAFKA": lab.bootstrap,
+            "CIRCULATION_STORE": url,
+            "CIRCULATION_WEB": self._web,
+            **{f"CIRCULATION_{key.upper()}": str(value) for key, value in settings.items()},
+        }
+
+    def __enter__(self) -> Self:
+        command = [sys.executable, "-c", "from streams.cli import main; main()", "worker"]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if error is not None:
+            print(processes.tail(self._log, 30), file=sys.stderr, flush=True)
+
+    def wait(self, done: Callable[[], bool], what: str, seconds_max: float, poll_seconds: float = POLL_SECONDS) -> None:
+        """Waits until something is so. Raises `Stuck` where the worker ends, or it takes too long."""
+        until = time.monotonic() + seconds_max
+        while not done():
+            if (code := self._process.poll()) is not None:
+                raise Stuck(f"the worker ended with {code} before {what}")
+            if time.monotonic() > until:
+                raise Stuck(f"after {seconds_max:.0f} s still not: {what}")
+            time.sleep(poll_seconds)
+
+    def ready(self) -> bool:
+        """Whether it says that it has partitions, store and broker."""
+        try:
+            with urllib.request.urlopen(f"http://{self._web}/ready", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def metrics(self) -> dict[tuple[str, str], float]:
+        """All series by (name, labels as they are written)."""
+        with urllib.request.urlopen(f"http://{self._web}/metrics", timeout=30) as answer:
+            text = answer.read().decode()
+        return {(name, labels): float(value) for name, labels, value in METRIC.findall(text)}
+
+    def cpu_seconds(self) -> float | None:
+        """CPU time of the process so far, all its threads; None where there is no /proc."""
+        try:
+            fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return None
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory_peak_bytes(self) -> int | None:
+        """The most memory that it ever had; None where there is no /proc."""
+        try:
+            status = Path(f"/proc/{self._process.pid}/status").read_text()
+        except OSError:
+            return None
+        found = re.search(r"VmHWM:\s+(\d+) kB", status)
+        return int(found[1]) * 1024 if found else None
+
+    @property
+    def pid(self) -> int:
+        """The process, for who wants to look into it."""
+        return self._process.pid
+
+
+@contextlib.contextmanager
+def working(lab: Lab, url: str, name: str, **settings: Any) -> Iterator[tuple[Worker, Books]]:
+    """A worker that has begun, and the books of its store."""
+    with Worker(lab, url, name, **settings) as worker:
+        worker.wait(worker.ready, "it is ready", START_SECONDS_MAX, 0.2)
+        books = Books(url)
+        try:
+            yield worker, books
+        finally:
+            books.close()
+
+
+def total(metrics: Mapping[tuple[str, str], float], name: str, *labels: str) -> float:
+    """The sum of the series of this name that have all these labels (`outcome="taken"`)."""
+    return sum(value for (one, text), value in metrics.items() if one == name and all(part in text for part in labels))
