@@ -78,6 +78,7 @@ class Lab:
                 "partitioner": "murmur2_random",
                 "compression.type": "lz4",
                 "enable.idempotence": True,
+                "log_level": 3,
                 "linger.ms": 50,
                 "batch.size": 1_000_000,
                 "queue.buffering.max.messages": 200_000,
@@ -204,6 +205,10 @@ class Worker:
             return None
         found = re.search(r"VmHWM:\s+(\d+) kB", status)
         return int(found[1]) * 1024 if found else None
+
+    def alive(self) -> bool:
+        """Whether the process is still there."""
+        return self._process.poll() is None
 
     @property
     def pid(self) -> int:

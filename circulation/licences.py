@@ -73,22 +73,21 @@ def _limits(terms: Terms) -> _Limits:
 
 
 class Licences:
-    """The licences of one contract that are visible at this point of its key."""
+    """The licences of one contract that are visible at this point of its key.
 
-    __slots__ = ("_all", "_current", "_visible")
+    `windowed` tells whether any of them limits the uses of a window.
+    """
+
+    __slots__ = ("_all", "_current", "_visible", "windowed")
 
     def __init__(self) -> None:
         self._all: list[Licence] = []
         self._visible: list[Licence] = []
         self._current: list[Licence] = []
+        self.windowed = False
 
     def __bool__(self) -> bool:
         return bool(self._visible)
-
-    @property
-    def windowed(self) -> bool:
-        """Whether any of them limits the uses of a window."""
-        return any(one.terms.windows for one in self._current)
 
     def add(self, event: Event) -> Licence:
         """Takes in a `contract.signed` or `.amended` at the point where it came."""
@@ -114,13 +113,17 @@ class Licences:
         )
         self._all.append(licence)
         self._visible.append(licence)
-        self._current = ranked(self._visible)
+        self._settle()
         return licence
 
     def end(self, type_: str, source: str, id_: str) -> None:
         """Terms that were taken back end here on the key."""
         self._visible = [one for one in self._visible if (one.type, one.source, one.id) != (type_, source, id_)]
+        self._settle()
+
+    def _settle(self) -> None:
         self._current = ranked(self._visible)
+        self.windowed = any(one.terms.windows for one in self._current)
 
     def at(self, instant: int) -> Licence | None:
         """The licence for a use at this instant; None before the first terms."""

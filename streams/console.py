@@ -96,6 +96,9 @@ def findings_table(findings: Sequence[Mapping[str, Any]], *, title: str = "", wi
 
     `findings` are their `data` (contract §4); with `with_state` each also has `standing`.
     """
+    if is_terminal(sys.stdout):
+        _findings_drawn(findings, title, with_state)
+        return
     columns = ["occurred", "severity", "detector", "about", "party", "why"]
     rows: list[list[object]] = []
     for one in findings:
@@ -107,6 +110,32 @@ def findings_table(findings: Sequence[Mapping[str, Any]], *, title: str = "", wi
             row.insert(0, "stands" if one["standing"] else "cleared")
         rows.append(row)
     table(["state", *columns] if with_state else columns, rows, title=title)
+
+
+def _findings_drawn(findings: Sequence[Mapping[str, Any]], title: str, with_state: bool) -> None:
+    """The same on a terminal: three columns of several lines each, so that it fits 80 characters."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(title=title or None, title_justify="left", header_style="bold", show_lines=True)
+    drawn.add_column("when", no_wrap=True)
+    drawn.add_column("what, and who", overflow="fold", max_width=34)
+    drawn.add_column("why", overflow="fold")
+    for one in findings:
+        when = Text(shown(one["occurred"])[:16].replace("T", " ") + "\n")
+        when.append(one["severity"], style=COLOURS.get(one["severity"], ""))
+        if with_state and not one["standing"]:
+            when.append("\ncleared", style="dim")
+        what = Text(one["detector"], style="bold")
+        for more in dict.fromkeys((one["about"]["id"], one.get("party"))):
+            if more:
+                what.append(f"\n{shown(more)}", style="not bold")
+        why = Text(shown(one["summary"]))
+        if evidence := one.get("evidence"):
+            why.append(f"\n{shown(in_words(evidence))}", style="dim")
+        drawn.add_row(when, what, why)
+    Console().print(drawn)
 
 
 @contextlib.contextmanager

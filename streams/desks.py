@@ -865,16 +865,18 @@ class Intake:
         batch.by_thing.clear()
 
     def _write(self, db: Db, batch: _Batch) -> None:
+        encode = self._encode
         states: list[tuple[Any, ...]] = []
         parts: list[tuple[Any, ...]] = []
         for (topic, subject), desk in batch.desks.items():
             if desk.dirty:
-                memories = [desk.memories.get(rule) for rule in self._memory_types]
-                state = self._encode(self._state(desk.sequences, desk.waiting, desk.retracted, *memories))
+                memories = map(desk.memories.get, self._memory_types)
+                # a tuple is written as the array that `State` is read from
+                state = encode((desk.sequences, desk.waiting, desk.retracted, *memories))
                 states.append((topic, subject, state))
                 desk.dirty = False
             if desk.parts_dirty:
-                parts.extend((subject, name, self._encode(desk.parts[name])) for name in sorted(desk.parts_dirty))
+                parts.extend((subject, name, encode(desk.parts[name])) for name in sorted(desk.parts_dirty))
                 desk.parts_dirty.clear()
         db.many(schema.desks, states, "upsert")
         db.many(schema.parts, parts, "upsert")

@@ -62,10 +62,11 @@ def test_the_story_is_found_by_a_replay_of_it() -> None:
     assert Counter(story.FOUND) == found
 
 
+@pytest.mark.timeout(400)  # two whole demos, on a machine that may be busy
 def test_the_demo_finds_its_story_twice_in_a_row_and_leaves_nothing_running(folder: Path) -> None:
     for _ in range(2):
         ran = start(folder)
-        said, _ = ran.communicate(timeout=120)
+        said, _ = ran.communicate(timeout=180)
         assert 0 == ran.returncode, said
         assert f"Found, and sent to circulation.findings: {len(story.FOUND)} findings." in said
         assert 2 == said.count("holds the findings of a replay of the same file: yes")

@@ -52,7 +52,8 @@ def run(bootstrap: str, url: str, folder: Path, events: int, workers: int) -> No
     finally:
         store.close()
 
-    assert [] == differences(expected.truth, truth(url))
+    different = differences(expected.truth, truth(url))
+    assert not different, "\n".join(different)
     standing, wrong = sent_findings(bootstrap)
     assert [] == wrong
     assert expected.truth.findings == standing

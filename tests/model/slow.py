@@ -459,6 +459,7 @@ class World:
         for (party, year), exports in years.items():
             sums = {"persons": 0, "sensitive_persons": 0}
             said: set[tuple[str, int]] = set()
+            full = False
             for one in exports:
                 for measure in sums:
                     sums[measure] += one.data[measure]
@@ -471,18 +472,17 @@ class World:
                 limits = {"persons": 1_000_000, "sensitive_persons": 10_000}
                 limits |= self.setting("export-assessment-missing", one.time)
                 reached = {
-                    ("either" if band == 100 else measure, band): measure
-                    for measure in ("sensitive_persons", "persons")
+                    (measure, band)
+                    for measure in sums
                     for band in (80, 95, 100)
                     if sums[measure] * 100 >= limits[measure] * band
                 }
-                new = {key: measure for key, measure in reached.items() if key not in said}
-                said |= set(reached)
-                if new:
-                    # Of equal bands of both measures, that of persons.
-                    _, band = max(new, key=lambda key: (key[1], key[0] == "persons"))
-                    ((_, measure),) = ((k, m) for k, m in new.items() if k[1] == band and (m == "persons" or len(
-                        [1 for other in new if other[1] == band]) == 1))
+                new = reached - said
+                said |= reached
+                # Of equal bands of both measures, that of persons; the full one is once for both.
+                measure, band = max(new, key=lambda one: (one[1], one[0] == "persons"), default=("", 0))
+                if new and not (band == 100 and full):
+                    full = full or band == 100
                     self.say(
                         "export-assessment-missing",
                         {80: "blue", 95: "yellow", 100: "red"}[band],
@@ -590,9 +590,7 @@ def below(region: str, above: str) -> bool:
 
 def within(terms: Json, instant: Moment) -> bool:
     """Whether an instant is in [valid_from, valid_to)."""
-    return moment(terms["valid_from"]) <= instant and not (
-        "valid_to" in terms and instant >= moment(terms["valid_to"])
-    )
+    return moment(terms["valid_from"]) <= instant and not ("valid_to" in terms and instant >= moment(terms["valid_to"]))
 
 
 class Counted:
@@ -696,7 +694,7 @@ class Desk:
                 self.lacking.add(term)
             severity = "yellow" if given is None else "orange"
             self.world.say("outside-terms", severity, about, one, one.time, at, term=term, given=said, kind="use")
-        self.limits(one, use.licence, at, {m: one.data.get(m) or 0 for m in ("uses", "bytes", "rows")})
+        self.limits(one, use.licence, at, {"uses": use.left} | {m: one.data.get(m) or 0 for m in ("bytes", "rows")})
         self.windows(use, at)
 
     def deliver(self, one: One, at: int) -> None:
@@ -777,8 +775,10 @@ MEMBERS: dict[str, Callable[[Json], Json]] = {
     },
     "purpose-drift": lambda e: {"given": e["given"]},
     "feed-gap": lambda e: {k: e[k] for k in ("topic", "subject", "missing")},
-    "usage-limit": lambda e: {k: e[k] for k in ("limit", "maximum", "used", "band", "seconds") if k in e}
-    | ({"window": moment(e["window"]).isoformat()} if "window" in e else {}),
+    "usage-limit": lambda e: (
+        {k: e[k] for k in ("limit", "maximum", "used", "band", "seconds") if k in e}
+        | ({"window": moment(e["window"]).isoformat()} if "window" in e else {})
+    ),
 }
 
 

@@ -292,3 +292,21 @@ def stalls(changes: Sequence[Change]) -> list[Stall]:
     found += [Stall(f"did:op:owned-{place}", one, CLEAN) for place, one in enumerate(accounts)]
     found += [Stall(f"did:op:other-{place}", CLEAN, account(f"0x{place:040x}")) for place in range(100)]
     return found + [Stall(one, CLEAN, accounts[-1 - place]) for place, one in enumerate(assets[-20:])]
+
+
+# The envelope.
+
+# What the contract asks of an event beyond CloudEvents; the samples' own attributes come before it.
+ASKED = {"subject": "contract-1", "time": "2026-01-01T00:00:00Z"}
+
+
+def conformance_samples(folder: Path) -> list[tuple[Json, str]]:
+    """Each conformance sample's attributes as text, extensions among them, and its data."""
+    found = []
+    for file in sorted((folder / "cloudevents").glob("*.yaml")):
+        # Nothing but texts: 1.0 is no number here, and a time no date.
+        for one in yaml.load_all(file.read_text(encoding="utf-8"), Loader=yaml.BaseLoader):
+            attributes = dict(one["ContextAttributes"])
+            extensions = attributes.pop("Extensions", {})
+            found.append((attributes | extensions, one["Data"]))
+    return found

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-import packs
 import pytest
 import yaml
 from real_input import LISTED, Played, Product, catalogue, catalogue_story, played, wire
+
+import packs
 
 PRODUCTS = 100
 
@@ -31,7 +32,9 @@ def test_every_entry_is_admitted_with_its_words_in_any_language(products: list[P
 
 
 def test_no_tag_of_the_catalogue_is_a_word_of_the_negative_list(products: list[Product]) -> None:
-    forbidden = {tag for one in yaml.safe_load(packs.shipped())["negative_list"] for tag in one["match"].get("tags", ())}
+    forbidden = {
+        tag for one in yaml.safe_load(packs.shipped())["negative_list"] for tag in one["match"].get("tags", ())
+    }
     given = {str(tag) for one in products for tag in one.document["Tags"]}
 
     assert set() == forbidden & given

@@ -98,7 +98,7 @@ def test_all_files_together_derive_the_same_in_any_order(test_data: Path, apart:
     assert edges(events) == derivations(played(wire(events)).store)
     assert expected == derivations(played(wire(apart)).store)
     assert expected == derivations(played(wire(reversed(apart))).store)
-    assert len(expected) > 20
+    assert len(expected) > 10
 
 
 def test_a_run_that_failed_derives_nothing(test_data: Path) -> None:
@@ -145,7 +145,9 @@ def test_of_several_upstream_datasets_the_nearest_is_the_origin(apart: list[Json
     expected = {}
     for one in below:
         ways = paths_up(inputs_of, one)
-        expected[one] = list(min((ways[source] for source in sources if source in ways), key=lambda way: (len(way), way)))
+        expected[one] = list(
+            min((ways[source] for source in sources if source in ways), key=lambda way: (len(way), way))
+        )
     said = [one for one in found.standing() if one["detector"] == "negative-list"]
     assert expected == {one["about"]["id"]: one["evidence"]["path"] for one in said}
     assert {way[0] for way in expected.values()} == {one["evidence"]["origin"] for one in said}

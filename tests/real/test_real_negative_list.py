@@ -90,7 +90,7 @@ def test_at_every_second_of_its_history_the_list_is_what_it_was_then(changes: li
         offer = offers[id_ if kind == "asset" else account(id_)]
         times = {parse_instant(one.time) for one in changes if (one.kind, one.id) == (kind, id_)}
         for time in sorted({each + shift for each in times for shift in (-SECOND, 0, SECOND)}):
-            listing = f"{offer.listing} at {format_instant(time)}"
+            listing = f"{kind} {id_} at {format_instant(time)}"
             events.append(listed(offer.asset, format_instant(time), seller=offer.seller, id=listing, product="data"))
             expected |= {
                 (offer.asset, f"{kind}/{id_}/{place}", listing)
@@ -98,8 +98,10 @@ def test_at_every_second_of_its_history_the_list_is_what_it_was_then(changes: li
                 if (one.kind, one.id) == (kind, id_) and start <= time and (end is None or time < end)
             }
     found = played(wire(events), pack=pack(*entries))
+    assert [] == found.rejected
 
     # What has no cause was screened again when an entry took effect, and is not about a listing of that second.
     said = [one for one in found.standing() if one.get("cause")]
     assert expected == {(one["about"]["id"], one["evidence"]["entry"], one["cause"]["id"]) for one in said}
     assert len(expected) == len(said)
+    assert len(expected) > len(changes)
