@@ -37,6 +37,18 @@ class Stuck(Exception):
     """What was waited for did not come."""
 
 
+def kinds() -> list[str]:
+    """The kinds of store that this machine has."""
+    if (lacking := Postgres.available()) is None:
+        return [SQLITE, POSTGRESQL]
+    print(f"  without PostgreSQL: {lacking}", flush=True)
+    return [SQLITE]
+
+
+def _quietly(_: str) -> None:
+    """What the servers tell of their start is of no use between figures."""
+
+
 class Lab:
     """A broker with topics that are empty, and a folder; all of it is gone in the end."""
 
@@ -47,7 +59,7 @@ class Lab:
         self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="circulation-bench-")))
         # The server of PostgreSQL runs as a user of its own where we are root.
         self.folder.chmod(0o755)
-        kafka = Kafka(self.folder / "kafka")
+        kafka = Kafka(self.folder / "kafka", tell=_quietly)
         self._stack.callback(kafka.stop)
         self.bootstrap = kafka.start(0)
         topics.create(self.bootstrap, PARTITIONS)
@@ -58,17 +70,14 @@ class Lab:
     ) -> None:
         self._stack.close()
 
-    def stores(self) -> dict[str, str]:
-        """Addresses of fresh stores: SQLite, and PostgreSQL where this machine has it."""
-        found = {SQLITE: f"sqlite:///{self.folder}/store.db"}
-        if (lacking := Postgres.available()) is None:
-            postgres = Postgres(self.folder / "postgres")
-            self._stack.callback(postgres.stop)
-            postgres.start()
-            found[POSTGRESQL] = postgres.create_database("bench")
-        else:
-            print(f"  without PostgreSQL: {lacking}", flush=True)
-        return found
+    def store(self, kind: str) -> str:
+        """The address of a fresh store of this kind."""
+        if kind == SQLITE:
+            return f"sqlite:///{self.folder}/store.db"
+        postgres = Postgres(self.folder / "postgres", tell=_quietly)
+        self._stack.callback(postgres.stop)
+        postgres.start()
+        return postgres.create_database("bench")
 
     def send(self, messages: Iterable[Message]) -> int:
         """Sends messages as a producer of any language would (murmur2, lz4); returns when Kafka has them."""

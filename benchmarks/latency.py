@@ -1,6 +1,7 @@
 """`latency`: how long after an event its finding is committed, while 10,000 uses a second come in."""
 
 import argparse
+import itertools
 import json
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from typing import Final
 
 from confluent_kafka import Producer
 
-from benchmarks.lab import SQLITE, Books, Lab, Worker, working
+from benchmarks.lab import Books, Lab, Worker, kinds, working
 from benchmarks.load import AMPLE, contract_id, entities, signings, use
 from benchmarks.report import Report
 from benchmarks.usage import ends, settle
@@ -41,14 +42,9 @@ def run(report: Report, *, quick: bool) -> None:
         " as it is handed to the producer, until another connection sees the committed finding in the store, asked"
         f" every {LOOK_SECONDS * 1000:.0f} ms",
     )
-    names = [SQLITE]
-    at = 0
-    while at < len(names):
+    for kind in kinds():
         with Lab() as lab:
-            stores = lab.stores()
-            names = list(stores)
-            _measure(lab, names[at], stores[names[at]], seconds, report)
-        at += 1
+            _measure(lab, kind, lab.store(kind), seconds, report)
 
 
 def _measure(lab: Lab, name: str, url: str, seconds: int, report: Report) -> None:
@@ -83,9 +79,7 @@ def _measure(lab: Lab, name: str, url: str, seconds: int, report: Report) -> Non
     report.at_most(f"p99 on {name}", _quantile(counted, 0.99), TARGET_MS, "ms")
 
 
-def _watch(
-    worker: Worker, books: Books, producing: "subprocess.Popen[str]", count: int
-) -> list[tuple[int, int]]:
+def _watch(worker: Worker, books: Books, producing: "subprocess.Popen[str]", count: int) -> list[tuple[int, int]]:
     """(when the event was, µs until its finding was seen) of each finding, as it appears."""
     delays: dict[str, tuple[int, int]] = {}
     newest = 0
@@ -142,7 +136,7 @@ def produce(bootstrap: str, seconds: int) -> None:
     while sent < RATE * seconds:
         due = int((time.perf_counter() - begun) * RATE) + 1
         behind = max(behind, (due - sent) / RATE * 1000)
-        for contract, sequence, count in _take(uses, due - sent):
+        for contract, sequence, count in itertools.islice(uses, max(0, due - sent)):
             if not sequence:
                 sequence = sequences[contract] = sequences.get(contract, 1) + 1
             time_text = format_instant(time.time_ns() // 1000)
@@ -153,11 +147,6 @@ def produce(bootstrap: str, seconds: int) -> None:
         time.sleep(TICK_SECONDS)
     producer.flush()
     print(json.dumps({"sent": sent, "began": began, "behind_ms_max": behind}))
-
-
-def _take(uses: Iterator[tuple[int, int, int]], count: int) -> Iterator[tuple[int, int, int]]:
-    for _, one in zip(range(count), uses, strict=False):
-        yield one
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ def run(report: Report, *, quick: bool) -> None:
     )
     for records in FETCHES:
         with Lab() as lab:
-            stores = {SQLITE: f"sqlite:///{lab.folder}/store.db"}
+            stores = {SQLITE: lab.store(SQLITE)}
             prepared = prepare(lab, stores, events)
             taken = measure(lab, SQLITE, stores[SQLITE], prepared, report, fetch_records_max=records)
         if taken.memory_peak_bytes is None:

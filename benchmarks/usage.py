@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import orjson
 from confluent_kafka import Consumer, TopicPartition
 
-from benchmarks.lab import PARTITIONS, POSTGRESQL, SETTLE_SECONDS_MAX, SQLITE, Books, Lab, Worker, total, working
+from benchmarks.lab import PARTITIONS, POSTGRESQL, SETTLE_SECONDS_MAX, SQLITE, Books, Lab, Worker, kinds, total, working
 from benchmarks.load import Uses, entities, limits, signings
 from benchmarks.report import Report, median
 from streams.topics import CONTRACTS
@@ -40,7 +40,7 @@ def run(report: Report, *, quick: bool) -> None:
     """Fills the topic, then measures in turn: ceiling, SQLite, ceiling, PostgreSQL, ceiling."""
     events = EVENTS_QUICK if quick else EVENTS
     with Lab() as lab:
-        stores = lab.stores()
+        stores = {kind: lab.store(kind) for kind in kinds()}
         prepared = prepare(lab, stores, events)
         report.title(
             "usage",
@@ -126,7 +126,7 @@ def ceiling(lab: Lab, prepared: Prepared) -> Taken:
         while left:
             records = consumer.consume(min(CONSUME_MAX, left), 0.5)
             for record in records:
-                loads(record.value())
+                loads(record.value() or b"")
             left -= len(records)
             if records and not first:
                 first = len(records)

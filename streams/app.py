@@ -4,7 +4,10 @@ records of Kafka → Fetch (reader, fetches) → events and rejections (admissio
                  → judge queue → findings and outbox (judging) → Kafka again (relay)
 """
 
+import os
+import tempfile
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import faust
@@ -36,7 +39,7 @@ def make_app(worker: Any, settings: Settings) -> faust.App:
         broker_max_poll_interval=600.0,
         stream_buffer_maxsize=16,
         stream_wait_empty=False,
-        datadir=settings_datadir(),
+        datadir=datadir(),
     )
     app.worker = worker  # type: ignore[attr-defined]  # where the transport finds it
     for topic in TOPICS_IN:
@@ -45,11 +48,9 @@ def make_app(worker: Any, settings: Settings) -> faust.App:
     return app
 
 
-def settings_datadir() -> str:
-    """Faust wants a folder though there are no tables; a temporary one leaves nothing behind."""
-    import tempfile
-
-    return tempfile.mkdtemp(prefix="circulation-")
+def datadir() -> Path:
+    """Faust wants a folder though there are no tables: one for all workers of a user, which stays empty."""
+    return Path(tempfile.gettempdir()) / f"circulation-faust-{os.getuid()}"
 
 
 def _agent(worker: Any) -> Callable[[Any], Any]:

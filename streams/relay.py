@@ -29,7 +29,7 @@ class Relay:
             {
                 "bootstrap.servers": bootstrap,
                 "enable.idempotence": True,
-                "compression.type": "lz4",
+                "compression.type": "zstd",
                 "linger.ms": 2,
                 "message.max.bytes": 16 * 1024 * 1024,
                 "partitioner": "murmur2_random",

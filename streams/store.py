@@ -210,7 +210,7 @@ class Store:
             timeout=10,
             cached_statements=512,
         )
-        for pragma in ("journal_mode=wal", "synchronous=normal", "busy_timeout=10000", "cache_size=-65536"):
+        for pragma in ("journal_mode=wal", "synchronous=normal", "busy_timeout=10000", "cache_size=-32768"):
             raw.execute(f"pragma {pragma}")
         if self.memory:
             raw.execute("pragma synchronous=off")

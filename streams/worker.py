@@ -5,14 +5,16 @@ is read anew from the store's positions.
 """
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from confluent_kafka import TopicCollection
 from confluent_kafka import TopicPartition as Partition
@@ -46,6 +48,9 @@ DAY = 86_400_000_000
 PRUNE_SECONDS = 600.0
 # A worker that is further behind than this says that it is not keeping up.
 LAG_SECONDS_MAX = 60.0
+
+
+T = TypeVar("T")
 
 
 class Stale(Exception):
@@ -84,14 +89,21 @@ class Worker:
         self._relay_error = ""
         self._failing = ""
         self._threads: list[threading.Thread] = []
+        # One thread each: a connection of the store belongs to a thread.
+        self._taking = ThreadPoolExecutor(1, "take")
+        self._pulling = ThreadPoolExecutor(1, "pull")
 
     # Faust's side.
+
+    @staticmethod
+    async def _in(executor: ThreadPoolExecutor, call: Callable[..., T], *values: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(executor, call, *values)
 
     async def pull(self) -> list[Fetch]:
         """The next fetches, one a topic; assigns anew first where something is in doubt."""
         if self._reassign.is_set():
             await self.assigned(self._assigned)
-        return await asyncio.to_thread(self._pull)
+        return await self._in(self._pulling, self._pull)
 
     def _pull(self) -> list[Fetch]:
         if self.reader.held:
@@ -108,7 +120,7 @@ class Worker:
         attempt = 0
         while True:
             try:
-                positions = await asyncio.to_thread(self._assign, wanted)
+                positions = await self._in(self._taking, self._assign, wanted)
             except Exception as error:
                 self._store_up = not isinstance(error, StoreAway)
                 self._say_failing("assigning", error)
@@ -204,7 +216,7 @@ class Worker:
                 self._doubt()
                 return
             try:
-                outcome = await asyncio.to_thread(self._take, fetch)
+                outcome = await self._in(self._taking, self._take, fetch)
             except Stale:
                 self._doubt()
                 return
@@ -218,7 +230,7 @@ class Worker:
                 self._say_failing("taking in", error)
                 log.exception("a fetch of %s failed; its records are taken one by one", fetch.topic)
                 try:
-                    await asyncio.to_thread(self._one_by_one, fetch)
+                    await self._in(self._taking, self._one_by_one, fetch)
                 except Exception as again:
                     self._say_failing("taking in one by one", again)
                     await asyncio.sleep(_backoff(attempt))
@@ -361,6 +373,8 @@ class Worker:
         self._mail.set()
         for thread in self._threads:
             thread.join(timeout=20)
+        self._taking.shutdown()
+        self._pulling.shutdown()
         self.reader.close()
 
     def _forever(self, step: Callable[[], float], name: str) -> None:
@@ -630,6 +644,10 @@ def main(settings: Settings) -> int:
             """Says where the worker is."""
             log.info("worker on %s, store %s, http://%s", settings.kafka, store.place, settings.web)
 
+    # Desks and fetches are many small objects without cycles: looking for cycles among them is most of what a
+    # default collector would do.
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 50)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)

@@ -456,7 +456,7 @@ class World:
         for one in self.acts("export.performed", "export"):
             if not self.exempt(one):
                 years.setdefault((one.subject, one.time.year), []).append(one)
-        for (party, year), exports in years.items():
+        for (party, _), exports in years.items():
             sums = {"persons": 0, "sensitive_persons": 0}
             said: set[tuple[str, int]] = set()
             full = False

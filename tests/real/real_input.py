@@ -200,7 +200,7 @@ def catalogue(folder: Path) -> list[Product]:
 
 
 def catalogue_story(products: Sequence[Product]) -> list[Json]:
-    """Registered and listed as the catalogue has it; then graded, with the grants that were lacking, and listed again."""
+    """Registered and listed as the catalogue has it; then graded, granted what was lacking, and listed again."""
     owners = {one.owner: str(one.document["ManagedBy"]) for one in products}
     said = [party(code, CATALOGUED, name=name, roles=["holder", "operator"]) for code, name in owners.items()]
     said += [one.registered() for one in products]

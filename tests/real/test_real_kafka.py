@@ -35,7 +35,7 @@ def published(changes: list[Change]) -> Json:
     return event("rulepack.published", "beijing", PUBLISHED, **members)
 
 
-def test_all_real_input_at_once_is_found_as_in_a_replay(topics: str, test_data: Path, tmp_path: Path) -> None:
+def test_all_real_input_at_once_is_found_as_in_a_replay(test_data: Path, topics: str, tmp_path: Path) -> None:
     changes = history(test_data)
     offers = stalls(changes)
     codes = (test_data / "identifiers" / "uscc.txt").read_text().split()
