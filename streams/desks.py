@@ -20,6 +20,7 @@ from circulation.licences import TERMS_TYPES, Licence, Licences
 from circulation.lineage import stops
 from circulation.rulepack import Pack, PackInvalid, Packs, parse_pack
 from circulation.rules import Counted, Rule, Uses
+from detectors import feed_gap
 from streams import schema
 from streams.book import JOURNAL, REJECTED, Book, Change, Entry, Message, cloudevent, post
 from streams.loading import COLUMNS, event_of
@@ -183,6 +184,7 @@ class _Batch:
         self.queue: dict[tuple[int, str], int] = {}
         self.entries: list[tuple[int, Entry]] = []
         self.closed: list[tuple[int, int, str]] = []
+        self.gaps: dict[str, tuple[int, bytes] | None] = {}
         self.refused: list[Refused] = []
         self.journal: list[tuple[int, Message]] = []
         self.waiting: list[tuple[str, int, bytes]] = []
@@ -207,7 +209,6 @@ class Intake:
         known_detectors: Mapping[str, Any],
         desks_max: int = 200_000,
         remember_chunk: int = 0,
-        feed_gap: Callable[..., Said],
     ) -> None:
         self._rules = rules
         self._book = book
@@ -215,7 +216,6 @@ class Intake:
         self._known = known_detectors
         self._desks_max = desks_max
         self._remember_chunk = remember_chunk
-        self._feed_gap = feed_gap
         self._tallies = [rule for rule in rules.values() if rule.tally is not None]
         self._memory_types = {rule.id: rule.tally.memory for rule in self._tallies if rule.tally}
         self._state = msgspec.defstruct(
@@ -380,7 +380,8 @@ class Intake:
 
     def _advance(self, batch: _Batch, desk: Desk, arrival: Arrival, fresh: sequences.Taken | bool) -> None:
         event = arrival.event
-        desk.dirty = True
+        # Events of a run come on any key, so their desk may be open on two workers: it remembers nothing.
+        desk.dirty = desk.dirty or event.type != RUN
         batch.taken[event.type] = batch.taken.get(event.type, 0) + 1
         if isinstance(fresh, bool):
             identity = _identity(event)
@@ -390,15 +391,18 @@ class Intake:
         desk.sequences[event.source] = fresh.sequence
         if fresh.opened is not None:
             gap = fresh.opened
-            said = self._gap(event, gap)
-            self._say(batch, arrival, "feed-gap", said, joined("feed", event.topic, event.subject, event.source))
+            thing = gap_thing(event, gap)
+            batch.gaps[thing] = (gap.time, packed_gap(event, gap))
+            self._say(batch, arrival, "feed-gap", gap_said(event.topic, event.subject, event.source, gap), thing)
         if fresh.closed is not None:
-            said = self._gap(event, fresh.closed)
+            gap = fresh.closed
+            thing = gap_thing(event, gap)
+            batch.gaps[thing] = None
+            said = gap_said(event.topic, event.subject, event.source, gap)
             finding = finding_id("feed-gap", said.about, said.cause, said.apart)
             batch.closed.append((arrival.order, arrival.clock, finding))
-
-    def _gap(self, event: Event, gap: sequences.Gap) -> Said:
-        return self._feed_gap(event.topic, event.subject, Cause(event.source, gap.id), gap.time, gap.revealed)
+            # A judge that enters it anew for a late pack may just have seen it open.
+            self._queue(batch, thing, LIVE, arrival.order)
 
     def _say(self, batch: _Batch, arrival: Arrival, rule: str, said: Said, thing: str) -> None:
         pack = self._packs().in_force(said.occurred)
@@ -792,9 +796,9 @@ class Intake:
         if event.type == DERIVED:
             data = event.data
             stopping = stops(data.process, data.irreversible, data.evidence)
-            for one in data.inputs:
-                if one.asset != event.subject:
-                    batch.edges.append((event.subject, one.asset, f"event:{number}", event.time, stopping))
+            for source in dict.fromkeys(one.asset for one in data.inputs):
+                if source != event.subject:
+                    batch.edges.append((event.subject, source, f"event:{number}", event.time, stopping))
         self._touch(batch, event, thing, arrival.order)
         return number, False
 
@@ -883,6 +887,10 @@ class Intake:
         self._flush_rows(db, batch)
         self._flush_waiting(db, batch)
         db.many(schema.seen, batch.seen_new, "ignore")
+        opened = [(thing, *gap) for thing, gap in batch.gaps.items() if gap is not None]
+        db.many(schema.gaps, opened, "upsert")
+        if len(opened) < len(batch.gaps):
+            db.run("delete from gaps where thing = any(?)", [thing for thing, gap in batch.gaps.items() if gap is None])
         for (topic, partition), remembered in self._remembered.items():
             if len(remembered.digests) > 16 * self._remember_chunk:
                 row = (topic, partition, batch.now, bytes(remembered.digests), bytes(remembered.details))
@@ -908,6 +916,27 @@ class Intake:
             raised = []
             batch.changes += self._book.clear(db, one, clock)
         batch.changes += self._book.enter(db, raised)
+
+
+def gap_thing(event: Event, gap: sequences.Gap) -> str:
+    """What a gap is called: the feed and its first missing number."""
+    return joined("gap", event.topic, event.subject, event.source, str(gap.revealed[0][0]))
+
+
+def packed_gap(event: Event, gap: sequences.Gap) -> bytes:
+    """A gap as the store keeps it while it is open."""
+    return msgspec.msgpack.encode((event.topic, event.subject, event.source, gap))
+
+
+def unpacked_gap(raw: bytes) -> Said:
+    """What an open gap says."""
+    topic, subject, source, gap = msgspec.msgpack.decode(raw, type=tuple[str, str, str, sequences.Gap])
+    return gap_said(topic, subject, source, gap)
+
+
+def gap_said(topic: str, subject: str, source: str, gap: sequences.Gap) -> Said:
+    """What a gap says, with all numbers that its event revealed as missing."""
+    return feed_gap.said(topic, subject, Cause(source, gap.id), gap.time, gap.revealed)
 
 
 def error_said(rule: str, error: Exception, event: Any, party: str | None) -> Said:

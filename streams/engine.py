@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 import detectors
 from circulation.rulepack import Pack
 from circulation.rules import Rule
-from detectors import feed_gap
 from streams.book import Book
 from streams.desks import AGAIN, ASIDE, Arrival, Intake, Outcome, Refused
 from streams.judging import Judge, Judged, Sectors
@@ -40,7 +39,6 @@ class Engine:
             known_detectors=parameters(self.rules),
             desks_max=desks_max,
             remember_chunk=remember_chunk,
-            feed_gap=feed_gap.said,
         )
         self.judge = Judge(self.rules, self.book, self.rulebook)
 
@@ -62,6 +60,11 @@ class Engine:
         except BaseException:
             self.intake.forget()  # what was cached on the way was not committed
             raise
+
+    def waiting(self) -> bool:
+        """Whether anything waits to be judged."""
+        with self.store.reading() as db:
+            return db.one("select 1 from queue where priority < ? limit 1", ASIDE) is not None
 
     def judge_round(self, now: int, limit: int, *, bulk_first: bool = False) -> Judged:
         """One transaction of judging; 0 items when nothing waits."""
@@ -88,6 +91,7 @@ class Engine:
         writes. Answers whether any finding changed."""
         changed = False
         with self.store.writing() as db:
+            self.rulebook.refresh(db)
             db.run("update horizon set instant = ? where instant < ?", clock, clock)
             while (judged := self.judge.round(db, clock, SETTLE_ROUND)).items:
                 changed = changed or bool(judged.changes)

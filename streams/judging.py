@@ -17,7 +17,7 @@ from circulation.rulepack import Packs
 from circulation.rules import Check, Rule, Sum
 from streams import loading, schema
 from streams.book import Book, Change, Entry
-from streams.desks import AGAIN, ASIDE, LIVE, SEPARATOR, error_said, joined, thing_of
+from streams.desks import AGAIN, ASIDE, LIVE, RETRACTED, RUN, SEPARATOR, error_said, joined, thing_of, unpacked_gap
 from streams.loading import COLUMNS, event_of
 from streams.store import Db
 
@@ -79,6 +79,11 @@ class Judge:
         self._changed(db, by_kind.get("fact", ()), judged=acts)
         for thing in by_kind.get("run", ()):
             self._derive(db, thing.split(SEPARATOR, 1)[1])
+        if gaps := by_kind.get("gap"):
+            rows = db.rows("select thing, gap from gaps where thing = any(?) order by thing", gaps)
+            rule = self._rules["feed-gap"]
+            entries = [one for thing, raw in rows for one in self._entries(thing, [(rule, unpacked_gap(raw))], now)]
+            changes += self._book.enter(db, entries, things=gaps, now=now)
         if acts:
             self._judge_acts(db, acts, now, changes, errors)
         if sums := by_kind.get("sum"):
@@ -106,6 +111,8 @@ class Judge:
     def _again(self, db: Db, since: int) -> None:
         """A pack came late, or went: all acts from its start on."""
         self._queue(db, self._things(db, "time >= ?", since), AGAIN)
+        gaps = db.rows("select thing from gaps where time >= ? order by time, thing", since)
+        self._queue(db, [row[0] for row in gaps], AGAIN)
 
     def _changed(self, db: Db, things: Sequence[str], judged: Sequence[str]) -> None:
         """Finds the acts that look at assets, parties or contracts of which something was stated.
@@ -162,22 +169,25 @@ class Judge:
 
     def _derive(self, db: Db, run: str) -> None:
         """A run's events add up: with its COMPLETE, each output that any names is derived from each input."""
-        query = f"select {COLUMNS} from events where topic = ? and subject = ? and type = ? and retracted is null"  # noqa: S608
-        rows = db.rows(query, loading.ASSETS, run, "openlineage.run")
+        query = f"select {COLUMNS} from events where topic = ? and subject = ? and type = any(?)"  # noqa: S608
+        events = [event_of(row) for row in db.rows(query, loading.ASSETS, run, [RUN, RETRACTED])]
+        # A retraction may come before its event, and on another partition.
+        void = {(one.source, one.data.event) for one in events if one.type == RETRACTED and one.data.type == RUN}
         by_producer: dict[str, list[Event]] = {}
-        for row in rows:
-            event = event_of(row)
-            by_producer.setdefault(event.source, []).append(event)
+        for event in events:
+            if event.type == RUN and (event.source, event.id) not in void:
+                by_producer.setdefault(event.source, []).append(event)
         old = set(db.rows("select output, input, origin, time from derivations where origin = ?", f"run:{run}"))
-        new: set[tuple[Any, ...]] = set()
-        for events in by_producer.values():
-            completed = [one.time for one in events if one.data.event_type == "COMPLETE"]
+        times: dict[tuple[str, str], int] = {}
+        for some in by_producer.values():
+            completed = [one.time for one in some if one.data.event_type == "COMPLETE"]
             if not completed:
                 continue
-            inputs = {id_ for one in events for id_ in one.data.inputs}
-            outputs = {id_ for one in events for id_ in one.data.outputs}
-            time = min(completed)
-            new |= {(o, i, f"run:{run}", time) for o in outputs for i in inputs if o != i}
+            inputs = {id_ for one in some for id_ in one.data.inputs}
+            outputs = {id_ for one in some for id_ in one.data.outputs}
+            for edge in ((output, input_) for output in outputs for input_ in inputs if output != input_):
+                times[edge] = min(times.get(edge, completed[0]), *completed)
+        new = {(*edge, f"run:{run}", time) for edge, time in times.items()}
         if new == old:
             return
         db.run("delete from derivations where origin = ?", f"run:{run}")

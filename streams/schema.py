@@ -169,6 +169,15 @@ findings = Table(
     Index("findings_by_party", "party"),
 )
 
+# Numbers of a feed that are missing, by the event that revealed them.
+gaps = Table(
+    "gaps",
+    metadata,
+    Column("thing", Text, primary_key=True),
+    Column("time", BigInteger, nullable=False, index=True),
+    Column("gap", LargeBinary, nullable=False),
+)
+
 # What is still to be sent.
 outbox = Table(
     "outbox",

@@ -274,4 +274,7 @@ class Store:
 
 
 def _away(error: BaseException | None) -> bool:
+    # 54: a limit of the program that this row breaks (an id too long for an index); no retry mends that
+    if isinstance(error, psycopg.OperationalError) and (error.sqlstate or "").startswith("54"):
+        return False
     return isinstance(error, (sqlite3.OperationalError, psycopg.OperationalError, psycopg.InterfaceError))

@@ -137,7 +137,8 @@ class Worker:
         stopped: dict[TP, str] = {}
         positions: dict[TP, int] = {}
         if wanted:
-            ids = self._topic_ids({topic for topic, _ in wanted})
+            # The packs hold back this worker's uses, whoever reads them.
+            ids = self._topic_ids({RULES, *(topic for topic, _ in wanted)})
             with self.store.writing() as db:
                 for topic, partition in sorted(wanted):
                     row = db.one(
@@ -401,6 +402,10 @@ class Worker:
                 self.engine.take_up()
                 taken_up = True
             turn += 1
+            if not self.engine.waiting():
+                self._work.wait(JUDGE_SECONDS)
+                self._work.clear()
+                return 0.0
             begun = time.perf_counter()
             now = self._events_clock() if self.settings.clock == "events" else wall()
             judged = self._judge_round(now, bulk_first=turn % 10 == 0)
@@ -411,9 +416,6 @@ class Worker:
                     self.metrics.event_to_finding.observe(max(0, wall() - judged.since) / 1e6)
                 if judged.changes:
                     self._mail.set()
-                return 0.0
-            self._work.wait(JUDGE_SECONDS)
-            self._work.clear()
             return 0.0
 
         self._forever(step, "judging")

@@ -8,7 +8,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--events", type=int, default=60_000, help="events of the tests of exactness (60000)")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def events_count(pytestconfig: pytest.Config) -> int:
     """How many events a test of exactness sends; without its own option where only a folder above was named."""
     return int(pytestconfig.getoption("--events", 60_000))

@@ -154,13 +154,17 @@ class Sender:
         """Sends events; returns when Kafka has them."""
         count = 0
         for line in lines:
-            if line.strip():
-                placed = place(line)
-                headers = [(name, value) for name, value in placed.headers]
-                self._producer.produce(placed.topic, line, key=placed.key, headers=headers)
-                count += 1
+            count += self.put(line)
         self.flush()
         return count
+
+    def put(self, line: bytes) -> bool:
+        """Sends one event without waiting; empty lines are passed over."""
+        if not line.strip():
+            return False
+        placed = place(line)
+        self.raw(placed.topic, line, placed.key, placed.headers)
+        return True
 
     def raw(self, topic: str, value: bytes | None, key: bytes | None, headers: Sequence[tuple[str, bytes]] = ()) -> None:
         """Sends one record as it is."""

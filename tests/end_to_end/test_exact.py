@@ -6,7 +6,19 @@ from pathlib import Path
 
 import pytest
 from market import Market
-from running import Sender, Worker, differences, progressed, received, replayed, sent_findings, truth, wait, wait_drained
+from running import (
+    Replayed,
+    Sender,
+    Worker,
+    differences,
+    progressed,
+    received,
+    replayed,
+    sent_findings,
+    truth,
+    wait,
+    wait_drained,
+)
 
 from streams.store import Store
 from streams.topics import REJECTED
@@ -16,10 +28,18 @@ FETCH_RECORDS = "300"
 TURNS = (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGTERM)
 
 
-def run(bootstrap: str, url: str, folder: Path, events: int, workers: int) -> None:
-    market = Market(events)
-    expected = replayed([*market.packs, *market.lines])
-    choose = random.Random(events + workers)
+@pytest.fixture(scope="module")
+def market(events_count: int) -> Market:
+    return Market(events_count)
+
+
+@pytest.fixture(scope="module")
+def expected(market: Market) -> Replayed:
+    return replayed([*market.packs, *market.lines])
+
+
+def run(bootstrap: str, url: str, folder: Path, market: Market, expected: Replayed, *, workers: int) -> None:
+    choose = random.Random(len(market.lines) + workers)
     sender = Sender(bootstrap)
     sender.send(market.packs)
     running = [
@@ -66,13 +86,13 @@ def run(bootstrap: str, url: str, folder: Path, events: int, workers: int) -> No
 
 @pytest.mark.timeout(900)
 def test_two_workers_that_are_killed_and_stopped_by_turns_lose_and_double_nothing(
-    topics, postgres_url, tmp_path, events_count
+    topics, postgres_url, tmp_path, market, expected
 ):
-    run(topics, postgres_url, tmp_path, events_count, workers=2)
+    run(topics, postgres_url, tmp_path, market, expected, workers=2)
 
 
 @pytest.mark.timeout(900)
 def test_a_worker_on_sqlite_that_is_killed_and_stopped_by_turns_loses_and_doubles_nothing(
-    topics, tmp_path, events_count
+    topics, tmp_path, market, expected
 ):
-    run(topics, f"sqlite:///{tmp_path}/store.db", tmp_path, events_count, workers=1)
+    run(topics, f"sqlite:///{tmp_path}/store.db", tmp_path, market, expected, workers=1)

@@ -317,10 +317,10 @@ EXPORTING = (parties, grants, exports, exports, exports, assets, contracts)
 
 
 @st.composite
-def markets(draw: st.DrawFn, *, length: int = 18, packs_first: bool = False) -> list[Json]:
+def markets(draw: st.DrawFn, *, length: int = 30, packs_first: bool = False) -> list[Json]:
     """The lines of a small file: with duplicates, retractions, revocations, numbers and packs that come at any time."""
     theme = draw(some([COUNTING, COUNTING, CIRCULATING, EXPORTING, (*COUNTING, *CIRCULATING, *EXPORTING)]))
-    lines: list[Json] = draw(st.lists(st.one_of(*theme), min_size=1, max_size=length))
+    lines: list[Json] = draw(st.lists(st.one_of(*theme), min_size=draw(st.integers(1, length)), max_size=length))
     lines = _renamed(lines)
     for _ in range(draw(st.integers(0, 2))):
         lines.insert(draw(st.integers(0, len(lines))), draw(published))

@@ -77,6 +77,14 @@ def upgrade() -> None:
     op.create_index("findings_by_thing", "findings", ["thing"], unique=False)
     op.create_index("findings_standing", "findings", ["standing", "detector", "severity"], unique=False)
     op.create_table(
+        "gaps",
+        sa.Column("thing", sa.Text(), nullable=False),
+        sa.Column("time", sa.BigInteger(), nullable=False),
+        sa.Column("gap", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("thing"),
+    )
+    op.create_index(op.f("ix_gaps_time"), "gaps", ["time"], unique=False)
+    op.create_table(
         "horizon",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("instant", sa.BigInteger(), nullable=False),

@@ -1,0 +1,217 @@
+"""What goes away comes back, what is broken is said, and nothing of it loses an event."""
+
+import signal
+import sqlite3
+from itertools import count
+
+import orjson
+import pytest
+from kafka.admin import KafkaAdminClient
+from market import Market
+from running import (
+    Sender,
+    Worker,
+    differences,
+    progressed,
+    received,
+    replayed,
+    sent_findings,
+    truth,
+    wait,
+    wait_drained,
+)
+
+from circulation.cases import OWNER, SELLER, asset, party, signed, terms, used
+from streams import topics as kafka_topics
+from streams.store import Store
+from streams.topics import ASSETS, CONTRACTS, PARTIES, REJECTED, TOPICS_IN
+
+EVENTS = 3_000
+
+
+@pytest.fixture(scope="module")
+def market() -> Market:
+    return Market(EVENTS, seed=5)
+
+
+@pytest.fixture(scope="module")
+def expected(market):
+    return replayed([*market.packs, *market.lines])
+
+
+def assert_as_replayed(bootstrap, url, expected) -> None:
+    wait_drained(bootstrap, url)
+    different = differences(expected.truth, truth(url))
+    assert not different, "\n".join(different)
+    standing, wrong = sent_findings(bootstrap)
+    assert [] == wrong
+    assert expected.truth.findings == standing
+
+
+def begun(url: str, more_than: int = 0) -> None:
+    store = Store(url)
+    wait("the worker takes in", lambda: progressed(store) > more_than, every=0.01)
+    store.close()
+
+
+def test_a_postgres_that_is_killed_and_comes_back_loses_nothing(
+    topics, postgres, postgres_url, tmp_path, market, expected
+):
+    sender = Sender(topics)
+    half = len(market.lines) // 2
+    sender.send([*market.packs, *market.lines[:half]])
+    with Worker(topics, postgres_url, tmp_path, fetch_records_max="50") as worker:
+        begun(postgres_url)
+        postgres.kill()
+        said = worker.wait_unready(lambda state: not state["store"])
+        assert said["failing"]
+        sender.send(market.lines[half:])
+        postgres.start()
+        worker.wait_ready()
+        assert_as_replayed(topics, postgres_url, expected)
+        assert 0 == worker.signal(signal.SIGTERM)
+
+
+def test_a_broker_that_is_killed_and_comes_back_loses_nothing(kafka, topics, tmp_path, market, expected):
+    url = f"sqlite:///{tmp_path}/store.db"
+    sender = Sender(topics)
+    half = len(market.lines) // 2
+    sender.send([*market.packs, *market.lines[:half]])
+    with Worker(topics, url, tmp_path, fetch_records_max="50") as worker:
+        begun(url)
+        kafka.kill()
+        worker.wait_unready(lambda state: not state["broker"])
+        kafka.start()
+        sender.send(market.lines[half:])
+        worker.wait_ready()
+        assert_as_replayed(topics, url, expected)
+        assert 0 == worker.signal(signal.SIGTERM)
+
+
+def test_a_sqlite_file_that_somebody_locks_makes_the_worker_wait_and_say_so(topics, tmp_path, market, expected):
+    url = f"sqlite:///{tmp_path}/store.db"
+    sender = Sender(topics)
+    half = len(market.lines) // 2
+    sender.send([*market.packs, *market.lines[:half]])
+    with Worker(topics, url, tmp_path, fetch_records_max="50") as worker:
+        begun(url)
+        other = sqlite3.connect(tmp_path / "store.db", timeout=30, isolation_level=None)
+        other.execute("begin immediate")
+        sender.send(market.lines[half:])
+        said = worker.wait_unready(lambda state: not state["store"])
+        assert "locked" in said["failing"]
+        other.execute("rollback")
+        other.close()
+        worker.wait_ready()
+        assert_as_replayed(topics, url, expected)
+
+
+def test_poison_between_good_records_is_set_aside_and_stops_nothing(topics, tmp_path, market, expected):
+    url = f"sqlite:///{tmp_path}/store.db"
+    poison = [
+        b"\x00\xff garbage",
+        b'{"specversion":"1.0","id":"' + b"x" * (2 << 20) + b'"}',
+        b'{"data":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        None,
+        b"",
+    ]
+    sender = Sender(topics)
+    sender.send(market.packs)
+    sent = 0
+    for number, line in enumerate(market.lines):
+        sender.put(line)
+        if number % 100 == 50:
+            for topic in (PARTIES, ASSETS, CONTRACTS):
+                sender.raw(topic, poison[number // 100 % len(poison)], market.contracts[number % 10].encode())
+                sent += 1
+    sender.flush()
+    with Worker(topics, url, tmp_path) as worker:
+        assert_as_replayed(topics, url, expected)
+        assert 200 == worker.ready()[0]
+    assert len(expected.rejected) + sent == len(received(topics, REJECTED))
+
+
+def test_a_topic_that_is_made_anew_is_not_read_any_more_and_the_others_are(topics, tmp_path):
+    url = f"sqlite:///{tmp_path}/store.db"
+    number = count()
+
+    def send() -> None:
+        at = next(number)
+        sender.send(
+            orjson.dumps(one)
+            for one in (
+                party(SELLER, "2025-01-01", name=f"Name {at}"),
+                asset(f"asset-{at}", "2025-01-01", owner=OWNER),
+                signed(f"contract-{at}", "2025-01-02", terms=terms(uses_max=1)),
+                used(f"contract-{at}", "2025-01-03", 2),
+            )
+        )
+
+    def stopped(state) -> bool:
+        return {ASSETS} == {one["topic"] for one in state["stopped"]} and len(state["stopped"]) == 8
+
+    others = [topic for topic in TOPICS_IN if topic != ASSETS]
+    sender = Sender(topics)
+    send()
+    with Worker(topics, url, tmp_path) as worker:
+        worker.wait_ready()
+        wait_drained(topics, url)
+        with KafkaAdminClient(bootstrap_servers=topics) as admin:
+            admin.delete_topics([ASSETS])
+        worker.wait_unready(lambda state: state["stopped"])
+        kafka_topics.create(topics)
+        send()
+        said = worker.wait_unready(stopped)
+        assert all(one["why"] for one in said["stopped"])
+        assert [f'circulation_partitions_stopped{{topic="{ASSETS}"}} 8.0'] == [
+            line for line in worker.metric("circulation_partitions_stopped") if ASSETS in line
+        ]
+        wait_drained(topics, url, others)
+        assert 0 == worker.signal(signal.SIGTERM)
+        # The store knows which topic it has read: a new worker does not begin with the other one either.
+        worker.start()
+        send()
+        said = worker.wait_unready(stopped)
+        assert {"the topic was made anew: its records are others"} == {one["why"] for one in said["stopped"]}
+        wait_drained(topics, url, others)
+    kept = {subject for topic, subject, *_ in truth(url).events if topic == ASSETS}
+    assert {"asset-0"} == kept
+    assert {"contract-0", "contract-1", "contract-2"} == {
+        one["about"]["id"] for one in truth(url).findings.values() if one["detector"] == "usage-limit"
+    }
+
+
+def test_a_second_worker_on_one_sqlite_file_exits_2_and_says_why(topics, tmp_path):
+    url = f"sqlite:///{tmp_path}/store.db"
+    with Worker(topics, url, tmp_path, "first") as first:
+        first.wait_ready()
+        with Worker(topics, url, tmp_path, "second") as second:
+            assert 2 == second.ended()
+        assert "is in use by another worker; SQLite serves one" in second.said()
+        assert str(tmp_path) in second.said()
+        assert 200 == first.ready()[0]
+        first.signal(signal.SIGKILL)
+        # The lock dies with its holder.
+        with Worker(topics, url, tmp_path, "third") as third:
+            third.wait_ready()
+
+
+def test_fetches_that_a_rebalance_drops_are_read_again(topics, postgres_url, tmp_path, market, expected):
+    sender = Sender(topics)
+    third = len(market.lines) // 3
+    sender.send([*market.packs, *market.lines[:third]])
+    settings = {"fetch_records_max": "20"}
+    with (
+        Worker(topics, postgres_url, tmp_path, "one", **settings),
+        Worker(topics, postgres_url, tmp_path, "two", **settings),
+    ):
+        begun(postgres_url)
+        joining = Worker(topics, postgres_url, tmp_path, "three", **settings)
+        with joining:
+            sender.send(market.lines[third : 2 * third])
+            wait("the third has partitions", lambda: joining.ready()[1].get("assigned"))
+            sender.send(market.lines[2 * third :])
+            assert 0 == joining.signal(signal.SIGTERM)
+        assert_as_replayed(topics, postgres_url, expected)

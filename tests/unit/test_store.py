@@ -1,0 +1,96 @@
+"""The store: one schema in both dialects, and nothing that an event holds may stop a transaction."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
+
+from circulation.admission import Admission
+from circulation.cases import OWNER, derived, event
+from streams.replay import Replay, offline
+from streams.schema import metadata
+from streams.store import Store, StoreTaken
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    url = f"sqlite:///{tmp_path}/store.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    made = Store(url)
+    made.migrate()
+    return made
+
+
+def replayed(store: Store, events: list[dict[str, object]]) -> list[tuple[object, ...]]:
+    Replay(offline(store, None), Admission()).run([orjson.dumps(one) for one in events])
+    with store.reading() as db:
+        return db.rows("select output, input, time from derivations order by output, input")
+
+
+def test_the_migrations_make_the_schema_that_the_code_declares(store: Store, tmp_path: Path) -> None:
+    url = store._url.set(drivername="postgresql+psycopg") if store.postgres else store._url
+    with create_engine(url).connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": False})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_migrating_twice_changes_nothing(store: Store) -> None:
+    store.migrate()
+    with store.reading() as db:
+        assert db.rows("select count(*) from horizon") == [(1,)]
+
+
+def test_a_derivation_that_names_one_input_twice_is_one_edge(store: Store) -> None:
+    edges = replayed(store, [derived("b", "2025-01-01", "a", "a")])
+    assert [edge[:2] for edge in edges] == [("b", "a")]
+
+
+def test_a_run_that_two_producers_complete_derives_from_the_earlier_on(store: Store) -> None:
+    def run(producer: str, time: str) -> dict[str, object]:
+        return {
+            "eventType": "COMPLETE",
+            "eventTime": time,
+            "producer": producer,
+            "run": {"runId": "r"},
+            "job": {"namespace": "n", "name": "j"},
+            "inputs": [{"namespace": "n", "name": "a"}],
+            "outputs": [{"namespace": "n", "name": "b"}],
+        }
+
+    edges = replayed(store, [run("urn:late", "2025-01-02T00:00:00Z"), run("urn:early", "2025-01-01T00:00:00Z")])
+    assert edges == [("n/b", "n/a", 1_735_689_600_000_000)]
+
+
+def test_ids_of_any_script_and_length_are_kept(store: Store) -> None:
+    ids = ["数" * 128, "é" * 128, "a" * 128, "ns/" + "x" * 1_021]
+    members = {"title": "t", "owner": OWNER, "rights": ["holding"], "category": "c", "level": "general"}
+    events = [event("asset.registered", id_, "2025-01-01", personal="none", **members) for id_ in ids]
+    assert replayed(store, events) == []
+    with store.reading() as db:
+        assert {row[0] for row in db.rows("select subject from events")} == set(ids)
+
+
+def test_a_second_process_may_not_have_a_sqlite_file_that_is_claimed(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/store.db"
+    store = Store(url)
+    store.claim()
+    code = (
+        f"from streams.store import Store, StoreTaken\ntry: Store({url!r}).claim()\nexcept StoreTaken: print('taken')"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout == "taken\n"
+    store.close()
+    again = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert again.stdout == ""
+
+
+def test_what_fails_inside_a_transaction_leaves_nothing(store: Store) -> None:
+    with pytest.raises(StoreTaken), store.writing() as db:
+        db.run("insert into horizon (id, instant) values (2, 0)")
+        raise StoreTaken("any error")
+    with store.reading() as db:
+        assert db.rows("select id from horizon") == [(1,)]
