@@ -3,6 +3,7 @@
 import argparse
 import itertools
 import json
+import random
 import subprocess
 import sys
 import time
@@ -23,7 +24,7 @@ CROSSINGS: Final = 20
 SECONDS, SECONDS_QUICK = 20, 8
 # The first seconds load the contracts; they are sent at the same rate and not counted.
 WARM_SECONDS: Final = 3
-AMPLE_CONTRACTS: Final = 10_000
+AMPLE_CONTRACTS: Final = 20_000
 # How often the store is asked; a delay comes out longer by up to as much, never shorter.
 LOOK_SECONDS: Final = 0.002
 TICK_SECONDS: Final = 0.002
@@ -37,7 +38,7 @@ def run(report: Report, *, quick: bool) -> None:
     seconds = SECONDS_QUICK if quick else SECONDS
     report.title(
         "latency",
-        f"{RATE:,} uses a second for {seconds} s (after {WARM_SECONDS} s that are not counted) from a process of its"
+        f"{RATE:,} uses a second of {AMPLE_CONTRACTS:,} contracts for {seconds} s (after {WARM_SECONDS} s that are not counted) from a process of its"
         f" own, {CROSSINGS} of them a second the first of a contract and beyond its limit; from the event's `time`, set"
         " as it is handed to the producer, until another connection sees the committed finding in the store, asked"
         f" every {LOOK_SECONDS * 1000:.0f} ms",
@@ -55,18 +56,22 @@ def _measure(lab: Lab, name: str, url: str, seconds: int, report: Report) -> Non
         settle(worker, books, ends(lab))
         command = [sys.executable, "-m", "benchmarks.latency", lab.bootstrap, str(seconds + WARM_SECONDS)]
         producing = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        busy, begun = worker.cpu_seconds(), time.perf_counter()
         try:
             delays = _watch(worker, books, producing, crossing)
         finally:
             if producing.poll() is None:
                 producing.kill()
             said, _ = producing.communicate()
+        after, lasted = worker.cpu_seconds(), time.perf_counter() - begun
         sent = json.loads(said)
         settle(worker, books, ends(lab))
         report.same(f"uses sent on {name}", RATE * (seconds + WARM_SECONDS), sent["sent"])
         report.same(f"standing findings on {name}", {"red": crossing}, dict(books.standing()))
     since = sent["began"] + WARM_SECONDS * 1_000_000
     counted = sorted(delay / 1000 for occurred, delay in delays if occurred >= since)
+    if busy is not None and after is not None:
+        report.line(f"the worker on {name}", f"{(after - busy) / lasted:.0%} of a core")
     report.line(
         f"event to committed finding, {name}",
         f"p50 {_quantile(counted, 0.5):.1f} ms",
@@ -107,11 +112,12 @@ def _uses(seconds: int) -> Iterator[tuple[int, int, int]]:
     """(contract, its how-manieth event, uses) in the order in which they are sent."""
     crossing = CROSSINGS * seconds
     every = RATE // CROSSINGS
+    below = random.Random(11).random
     for number in range(RATE * seconds):
         if number % every == every // 2:
             yield number // every, 2, 2  # one use is licensed: two are 200 %
         else:
-            yield crossing + number % AMPLE_CONTRACTS, 0, 1
+            yield crossing + int(below() * AMPLE_CONTRACTS), 0, 1
 
 
 def produce(bootstrap: str, seconds: int) -> None:

@@ -74,7 +74,7 @@ Process = Literal["copy", "join", "aggregate", "model", "deidentify", "anonymise
 EventType = Literal["START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER"]
 
 
-class Data(msgspec.Struct, frozen=True, kw_only=True):
+class Data(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The data of an event. What may be absent is None then, lists too."""
 
 
@@ -440,7 +440,7 @@ TYPES: Final[dict[str, tuple[str | None, type[Data] | None]]] = {
 }
 
 
-class Event(msgspec.Struct):
+class Event(msgspec.Struct, gc=False):
     """One admitted event. `raw_data` is what a store keeps of `data` (empty for uses, which are only counted).
 
     `time` is an instant; `reporter` an index of `REPORTERS`; `source` and `id`, within `topic` and `subject`, are

@@ -63,12 +63,12 @@ class Counted(NamedTuple):
 class Uses(msgspec.Struct, kw_only=True):
     """A run of plain uses of one contract under one licence, summed up: what the fast path of a tally looks at.
 
-    `totals` are [uses, bytes, rows] by rank of the reporter; `places` are (country, region, environment, actor).
+    `totals` are [uses, bytes, rows] by rank of the reporter; `kinds` are (purpose, country, region, environment,
+    actor).
     """
 
     totals: dict[int, list[int]]
-    purposes: set[str]
-    places: set[tuple[str | None, str | None, str | None, str | None]]
+    kinds: set[tuple[str, str | None, str | None, str | None, str | None]]
     first: int
     last: int
 

@@ -125,12 +125,12 @@ def step(memory: Memory, parts: Mapping[str, Any], counted: Counted, licence: Li
     return Stepped(memory, {}, said)
 
 
-def quiet(memory: Memory, parts: Mapping[str, Any], uses: Uses, licence: Licence, _: Parameters) -> Stepped | None:
+def quiet(memory: Memory, parts: Mapping[str, Any], uses: Uses, licence: Licence, __: Parameters) -> Stepped | None:
     """A run of uses is quiet when its first and last instant and each place in it are inside the terms."""
     terms = licence.terms
     if not (inside(terms, uses.first) and inside(terms, uses.last)):
         return None
-    for country, region, environment, actor in uses.places:
+    for _, country, region, environment, actor in uses.kinds:
         if not (
             _quiet("country", country, terms.countries, memory)
             and _quiet("environment", environment, terms.environments, memory)

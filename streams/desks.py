@@ -494,14 +494,13 @@ class Intake:
         desk.dirty = True
         batch.taken[USAGE] = batch.taken.get(USAGE, 0) + len(run)
         totals: dict[int, list[int]] = {}
-        purposes: set[str] = set()
-        places: set[tuple[str | None, str | None, str | None, str | None]] = set()
+        kinds: set[tuple[str, str | None, str | None, str | None, str | None]] = set()
         first = latest = run[0].event.time
         remembered = self._remembered.get(partition)
         if remembered is None:
             remembered = self._remembered[partition] = _Remembered()
         digests, details = remembered.digests, remembered.details
-        prefix = joined(last.subject, last.source, "").encode()
+        seed = _use_seed(last.subject, last.source)
         licences = desk.licences
         single = licences.at(first)
         index = single.index if single else -1
@@ -524,15 +523,14 @@ class Intake:
                 total[1] += data.bytes
             if data.rows:
                 total[2] += data.rows
-            purposes.add(data.purpose)
-            places.add((data.country, data.region, data.environment, data.actor))
-            digests += digest_of(prefix + event.id.encode())
+            kinds.add((data.purpose, data.country, data.region, data.environment, data.actor))
+            digests += digest_of(event.id.encode(), seed)
             details += pack_detail(time, uses, index, reporter)
         one_licence = licences.at(first) is licences.at(latest)
         if one_licence and single is not None and self._packs().in_force(first) is self._packs().in_force(latest):
             licence = licences.at(first)
             if licence is single:
-                summary = Uses(totals=totals, purposes=purposes, places=places, first=first, last=latest)
+                summary = Uses(totals=totals, kinds=kinds, first=first, last=latest)
                 if self._run_quietly(desk, summary, licence):
                     return
         at = len(details) - DETAIL.size * len(run)
@@ -974,8 +972,12 @@ def _identity(event: Event) -> str:
     return xxhash.xxh3_128_hexdigest(text.encode())
 
 
+def _use_seed(contract: str, source: str) -> int:
+    return xxhash.xxh3_64_intdigest(joined(contract, source).encode())
+
+
 def _use_digest(contract: str, source: str, id_: str) -> bytes:
-    return xxhash.xxh3_128_digest(joined(contract, source, id_).encode())
+    return xxhash.xxh3_128_digest(id_.encode(), _use_seed(contract, source))
 
 
 def _take_off(details: bytearray, at: int, uses: int) -> tuple[int, int, int, int]:

@@ -166,9 +166,16 @@ class Sender:
         self.raw(placed.topic, line, placed.key, placed.headers)
         return True
 
-    def raw(self, topic: str, value: bytes | None, key: bytes | None, headers: Sequence[tuple[str, bytes]] = ()) -> None:
-        """Sends one record as it is."""
-        self._producer.produce(topic, value, key=key, headers=list(headers))
+    def raw(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        headers: Sequence[tuple[str, bytes]] = (),
+        landed: Callable[[Any, Any], None] | None = None,
+    ) -> None:
+        """Sends one record as it is; `landed(error, record)` is told where it went."""
+        self._producer.produce(topic, value, key=key, headers=list(headers), on_delivery=landed)
 
     def flush(self) -> None:
         """Waits until Kafka has all that was sent."""
