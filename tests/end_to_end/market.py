@@ -231,7 +231,9 @@ class Market:
             one = listed(what, _at(self._instant(20, 350)), seller=seller, product=product)
             events.append(one)
             if self._chance(0.3):
-                events.append(event("product.delisted", what, _at(self._instant(350, 360)), product=product, reason="sold"))
+                events.append(
+                    event("product.delisted", what, _at(self._instant(350, 360)), product=product, reason="sold")
+                )
             if self._chance(0.1):
                 events.append(retracted(one, _at(self._instant(350, 360))))
         choose.shuffle(events)
@@ -267,7 +269,11 @@ class Market:
             "rows_max": choose.choice([None, 4 * uses]),
             "persons_max": choose.choice([None, 500]),
             "windows": choose.choice(
-                [None, [{"uses_max": max(1, uses // 100), "seconds": 86_400}], [{"uses_max": uses // 8, "seconds": 2_592_000}]]
+                [
+                    None,
+                    [{"uses_max": max(1, uses // 100), "seconds": 86_400}],
+                    [{"uses_max": uses // 8, "seconds": 2_592_000}],
+                ]
             ),
             "purposes": choose.choice([None, ["research", "credit"]]),
             "countries": choose.choice([None, None, None, ["CN"]]),
@@ -287,7 +293,11 @@ class Market:
         }
         terms = self._terms(2 * count)
         opening = signed(contract, _at(self._instant(0, 30)), source=told, terms=terms, **members)
-        hours = sorted(choose.sample(range(8_500), count)) if count <= 8_500 else sorted(choose.choices(range(8_500), k=count))
+        hours = (
+            sorted(choose.sample(range(8_500), count))
+            if count <= 8_500
+            else sorted(choose.choices(range(8_500), k=count))
+        )
         events: list[Json] = []
         usages: list[Json] = []
         for number, hour in enumerate(hours):
@@ -311,12 +321,16 @@ class Market:
             if self._chance(0.01):
                 back = choose.choice(usages[-40:])
                 given = {"usage": back["id"], "uses": choose.choice([1, 2, 9])}
-                events.append(event("usage.cancelled", contract, use["time"], source=back["source"], id=f"x{number}", **given))
+                events.append(
+                    event("usage.cancelled", contract, use["time"], source=back["source"], id=f"x{number}", **given)
+                )
             if self._chance(0.01):
                 amounts = {"bytes": choose.choice([500, 90_000]), "persons": choose.choice([None, 0, 90])}
                 mode = choose.choice(["api", "api", "file"])
                 id_ = f"delivery-{contract}-{number}"
-                one = delivered(contract, use["time"], source=told, delivery=id_, mode=mode, recipient=members["buyer"], **amounts)
+                one = delivered(
+                    contract, use["time"], source=told, delivery=id_, mode=mode, recipient=members["buyer"], **amounts
+                )
                 events.append(one)
                 if self._chance(0.3):
                     other = {**one, "source": PROVIDER, "reporter": "provider", "id": f"{one['id']}-p"}
@@ -324,7 +338,9 @@ class Market:
                 if self._chance(0.2):
                     events.append(retracted(one, use["time"]))
             if self._chance(1 / count):
-                change = signed(contract, use["time"], amended=True, source=told, terms=self._terms(3 * count), **members)
+                change = signed(
+                    contract, use["time"], amended=True, source=told, terms=self._terms(3 * count), **members
+                )
                 events.append(change)
                 if self._chance(0.3):
                     events.append(retracted(change, use["time"]))

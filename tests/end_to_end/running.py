@@ -125,11 +125,17 @@ class Worker:
 
     def wait_unready(self, told: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
         """Waits until `/ready` answers 503 and tells why."""
-        return wait(f"{self.log.name} says why", lambda: (found := self.ready())[0] == 503 and told(found[1]) and found[1])
+        return wait(
+            f"{self.log.name} says why", lambda: (found := self.ready())[0] == 503 and told(found[1]) and found[1]
+        )
 
     def metric(self, name: str) -> list[str]:
         """The lines of one metric."""
-        return [line for line in self.answer("/metrics")[1].decode().splitlines() if line.startswith((f"{name}{{", f"{name} "))]
+        return [
+            line
+            for line in self.answer("/metrics")[1].decode().splitlines()
+            if line.startswith((f"{name}{{", f"{name} "))
+        ]
 
 
 # Sending and receiving.
@@ -267,7 +273,9 @@ def _drain(store: Store) -> Drain | None:
     """None while the store does not answer."""
     try:
         with store.reading() as db:
-            positions = {(topic, part): at for topic, part, at in db.rows("select topic, partition, next from progress")}
+            positions = {
+                (topic, part): at for topic, part, at in db.rows("select topic, partition, next from progress")
+            }
             counts = db.one(
                 "select (select count(*) from queue), (select count(*) from outbox), (select count(*) from deadlines"
                 " where due < (select max(time_max) from progress where topic <> ?))",

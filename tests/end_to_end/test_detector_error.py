@@ -11,7 +11,7 @@ from circulation.admission import ANY, Admission
 from circulation.cases import asset, delivered, listed, pack, signed, terms, used
 from circulation.rulepack import parse_pack
 from circulation.rules import Check
-from streams.desks import Arrival, Place
+from streams.desks import Arrival
 from streams.engine import Engine
 from streams.store import Store
 
@@ -48,7 +48,7 @@ def take(engine, *events):
     for order, one in enumerate(events):
         record = orjson.dumps(one)
         admitted = Admission().admit(record, topic=None, key=ANY, headers=(), now=NOW)
-        arrivals.append(Arrival(order, NOW, admitted, record, Place("file", 0, order)))
+        arrivals.append(Arrival(order, NOW, admitted, record, ("file", 0, order)))
     outcome = engine.take(arrivals, [], NOW)
     errors = list(outcome.errors)
     while (judged := engine.judge_round(NOW, 100)).items:
@@ -58,7 +58,8 @@ def take(engine, *events):
 
 def standing(engine):
     return sorted(
-        (one["detector"], one["about"]["id"], one["evidence"].get("rule")) for one in truth(engine.store).findings.values()
+        (one["detector"], one["about"]["id"], one["evidence"].get("rule"))
+        for one in truth(engine.store).findings.values()
     )
 
 
@@ -105,7 +106,9 @@ def test_a_tally_that_fails_is_found_on_its_use_and_the_others_count_on():
     rules = {**detectors.RULES, "purpose-drift": dataclasses.replace(drift, tally=tally)}
     engine = Engine(Store("sqlite://"), PACK, rules=rules)
     first = signed("contract", "2025-01-02", terms=terms(uses_max=1, valid_to="2025-02-01"))
-    errors = take(engine, first, used("contract", "2025-01-03", 2, id="one"), used("contract", "2025-03-03", 1, id="two"))
+    errors = take(
+        engine, first, used("contract", "2025-01-03", 2, id="one"), used("contract", "2025-03-03", 1, id="two")
+    )
 
     assert ["purpose-drift", "purpose-drift"] == errors
     found = standing(engine)
