@@ -160,7 +160,7 @@ class ContractFacts:
     def __init__(self, contract: str, statements: Collection[Event]) -> None:
         self.id = contract
         self._terms = sorted(ranked([one for one in statements if one.type in TERMS_TYPES]), key=order)
-        self._terminated = _of(statements, "circulation.contract.terminated")
+        self._terminated = _of(ranked(statements), "circulation.contract.terminated")
 
     def statement(self, instant: int) -> Any | None:
         """The signing or amendment in force at the instant, or the earliest; None before any is known."""

@@ -427,6 +427,10 @@ class Packs:
         """The pack by which an act of this instant (µs) is judged."""
         return self._spans[bisect_right(self._starts, instant)].pack
 
+    def unchanged(self, first: int, last: int) -> bool:
+        """Whether one pack is in force from the first instant to the last, without another in between."""
+        return bisect_right(self._starts, first) == bisect_right(self._starts, last)
+
     def spans(self) -> tuple[Span, ...]:
         """All packs that are ever in force, in the order of time, without gaps."""
         return self._spans

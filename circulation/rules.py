@@ -41,13 +41,14 @@ class Check:
 class Sum:
     """Judges the acts of one scope together: `judge(scope, acts, facts)`, acts in the order of (time, source, id).
 
-    `scopes(act)` names the scopes that an act belongs to.
+    `scopes(act)` names the scopes that an act belongs to. `due` tells that what it says may have a deadline.
     """
 
     acts: frozenset[str]
     scopes: Callable[[Act], Iterable[str]]
     judge: Callable[[str, Sequence[Act], Facts], Iterable[Said]]
     needs: frozenset[Need] = frozenset()
+    due: bool = False
 
 
 class Counted(NamedTuple):

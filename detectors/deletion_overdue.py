@@ -72,6 +72,7 @@ RULE = Rule(
     severity="orange",
     articles=("个人信息保护法 21", "个人信息保护法 47"),
     sum=Sum(
+        due=True,
         acts=frozenset(
             {
                 "circulation.contract.signed",

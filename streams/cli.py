@@ -269,7 +269,7 @@ def replay(
         out = _writer(stack, findings)
         bad = _writer(stack, rejected)
         replaying = Replay(
-            offline(kept, pack),
+            offline(kept, pack, name=os.environ.get("CIRCULATION_PACK") or None),
             admission,
             findings=_line_sink(out),
             rejected=_line_sink(bad),

@@ -527,7 +527,7 @@ class Intake:
             digests += digest_of(event.id.encode(), seed)
             details += pack_detail(time, uses, index, reporter)
         one_licence = licences.at(first) is licences.at(latest)
-        if one_licence and single is not None and self._packs().in_force(first) is self._packs().in_force(latest):
+        if one_licence and single is not None and self._packs().unchanged(first, latest):
             licence = licences.at(first)
             if licence is single:
                 summary = Uses(totals=totals, kinds=kinds, first=first, last=latest)

@@ -111,6 +111,10 @@ class Judge:
     def _again(self, db: Db, since: int) -> None:
         """A pack came late, or went: all acts from its start on."""
         self._queue(db, self._things(db, "time >= ?", since), AGAIN)
+        # What a sum says may come after all its acts: a deadline has an instant of its own.
+        later = [rule.id for rule in self._rules.values() if rule.sum is not None and rule.sum.due]
+        rows = db.rows("select distinct rule, scope from scopes where rule = any(?)", later)
+        self._queue(db, sorted(joined("sum", rule, scope) for rule, scope in rows), AGAIN)
         gaps = db.rows("select thing from gaps where time >= ? order by time, thing", since)
         self._queue(db, [row[0] for row in gaps], AGAIN)
 

@@ -8,6 +8,7 @@ import base64
 import gzip
 import io
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -60,7 +61,7 @@ def lines_of(path: Path) -> Iterator[bytes]:
             stream = raw
         try:
             yield from stream
-        except (EOFError, zstandard.ZstdError, gzip.BadGzipFile) as error:
+        except (EOFError, zlib.error, zstandard.ZstdError, gzip.BadGzipFile) as error:
             raise OSError(f"{path}: {error}") from error
 
 
@@ -170,11 +171,12 @@ class Replay:
 
 def _rejected_line(one: Refused) -> bytes:
     rejection = one.rejection
+    record = rejection.record.rstrip(b"\r\n")  # the line's end is not part of the record
     line: dict[str, Any] = {"line": one.order, "reason": str(rejection.reason), "detail": rejection.detail}
     try:
-        line["record"] = rejection.record.decode()
+        line["record"] = record.decode()
     except UnicodeDecodeError:
-        line["record_base64"] = base64.b64encode(rejection.record).decode()
+        line["record_base64"] = base64.b64encode(record).decode()
     return orjson.dumps(line)
 
 
@@ -202,9 +204,9 @@ def _pack(members: dict[str, Any]) -> Pack:
     return parse_pack(members, published=False, known=parameters(detectors.RULES))
 
 
-def offline(store: Store, pack: Pack | None) -> Engine:
+def offline(store: Store, pack: Pack | None, *, name: str | None = None) -> Engine:
     """An engine for a replay: uses stay cancellable for the whole run, and are packed by the hundred thousand."""
     import detectors
 
     default = shipped(detectors.RULES) if pack is None else pack
-    return Engine(store, default, remember_chunk=100_000)
+    return Engine(store, default, name=name if pack is None else None, remember_chunk=100_000)

@@ -549,6 +549,8 @@ class Worker:
         for (topic, partition), end in self._ends.items():
             metrics.lag.labels(topic, str(partition)).set(self._behind((topic, partition), end))
         with self.store.reading() as db:
+            # A worker that has nothing to do learns of packs here.
+            self.engine.rulebook.refresh(db)
             counts = [db.one(f"select count(*) from {table}") for table in ("queue", "outbox", "deadlines")]  # noqa: S608
         self._store_up = True
         for gauge, row in zip((metrics.judge_queue, metrics.outbox, metrics.deadlines), counts, strict=True):

@@ -109,7 +109,7 @@ def test_a_gap_is_cleared_when_the_last_of_its_numbers_comes() -> None:
 
 
 def test_what_comes_after_all_is_taken_in() -> None:
-    late = party(SELLER, "2025-02-01", sequence=1, id="n1", industry="I65")
+    late = party(SELLER, "2025-02-02", sequence=1, id="n1", industry="I65")
     shown = listed("asset", "2025-03-01")
     rules = pack(entry("software", match={"industry": "I65"}))
     lines = [asset("asset", owner=SELLER, industry=None), shown, party(BUYER, "2025-02-01"), numbered(2), late]
@@ -340,8 +340,11 @@ def test_a_pack_that_is_published_later_judges_anew() -> None:
 
 
 def test_a_pack_with_fewer_than_two_approvers_is_refused_and_judges_nothing() -> None:
-    members = SECRET | {"valid_from": "2025-01-01", "approved_by": ["one", "one"], "detectors": {"negative-list": {}}}
-    strict = members | {"detectors": {"negative-list": {"mode": "enforce"}}}
+    strict = SECRET | {
+        "valid_from": "2025-01-01",
+        "approved_by": ["one", "one"],
+        "detectors": {"negative-list": {"mode": "enforce"}},
+    }
     lines = [asset("asset", tags=["secret"]), listed("asset", "2025-02-01")]
     desks = taken_in([*lines, event("rulepack.published", "beijing", "2025-06-01", **strict)])
     assert (["invalid-data"], []) == ([one["reason"] for one in desks.rejected], desks.standing)
