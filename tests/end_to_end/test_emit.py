@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 from click.testing import CliRunner, Result
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, Producer, TopicPartition
 
 from circulation.admission import Admission
 from circulation.events import TYPES, Event
@@ -36,6 +36,18 @@ def use(number: int, contract: str = "contract-1", **changes: Any) -> bytes:
     return orjson.dumps(event | changes)
 
 
+def _end(consumer: Consumer, partition: TopicPartition) -> int:
+    """The end of a partition; one that was just made may not have its leader yet."""
+    deadline = time.monotonic() + 15
+    while True:
+        try:
+            return int(consumer.get_watermark_offsets(partition, timeout=15)[1])
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
 def records(bootstrap: str, *topics: str) -> list[Message]:
     """All records of topics, each partition in its order."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "test-emit", "enable.auto.commit": False})
@@ -45,7 +57,7 @@ def records(bootstrap: str, *topics: str) -> list[Message]:
             for topic in topics or TOPICS_IN
             for number in consumer.list_topics(topic, timeout=15).topics[topic].partitions
         ]
-        left = sum(consumer.get_watermark_offsets(one, timeout=15)[1] for one in partitions)
+        left = sum(_end(consumer, one) for one in partitions)
         consumer.assign(partitions)
         found: list[Message] = []
         deadline = time.monotonic() + 30
