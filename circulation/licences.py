@@ -131,6 +131,10 @@ class Licences:
             return self._current[0]
         return in_force(self._current, instant)
 
+    def last(self) -> Licence | None:
+        """The one that came last, also where it was ended: what was counted can be given back after all terms ended."""
+        return self._all[-1] if self._all else None
+
     def past(self, index: int) -> Licence:
         """The licence of this index, also one that was ended."""
         return self._all[index]

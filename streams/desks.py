@@ -752,23 +752,20 @@ class Intake:
             self._volumes(db, batch, desk, arrival, event, before)
 
     def _volumes(
-        self,
-        db: Db,
-        batch: _Batch,
-        desk: Desk,
-        arrival: Arrival,
-        event: Event,
-        instead_of: Event | None,
-        sign: int = 1,
+        self, db: Db, batch: _Batch, desk: Desk, arrival: Arrival, event: Event | None, instead_of: Event | None
     ) -> None:
-        licence = desk.licences.at(event.time)
+        """Counts a delivery in the place of another one, or of none; or takes it off, where none comes instead."""
+        counting = event or instead_of
+        if counting is None:
+            return
+        licence = desk.licences.at(counting.time) or desk.licences.last()
         if licence is None:
             return
-        new, old = event.data, instead_of.data if instead_of is not None else None
+        new, old = None if event is None else event.data, None if instead_of is None else instead_of.data
         amounts = {}
         for measure in ("bytes", "rows", "persons"):
-            amounts[measure] = sign * (getattr(new, measure) or 0) - sign * (getattr(old, measure, None) or 0)
-        self._step(db, batch, desk, arrival, Counted(event, **amounts), licence)
+            amounts[measure] = (getattr(new, measure, None) or 0) - (getattr(old, measure, None) or 0)
+        self._step(db, batch, desk, arrival, Counted(counting, **amounts), licence)
 
     # What is kept.
 
@@ -832,11 +829,11 @@ class Intake:
         for row in found:
             target = event_of(row)
             waited = target.type == DELIVERY and self._unwait(db, batch, desk, row[0], target)
-            if target.type == DELIVERY and desk.licences and not waited:
-                others = [one for _, one in self._reports(db, batch, target, 2**62) if one.id != target.id]
+            if target.type == DELIVERY and not waited:
+                others = [one for each, one in self._reports(db, batch, target, 2**62) if each != row[0]]
                 if target is min([*others, target], key=_order):
                     instead = min(others, key=_order, default=None)
-                    self._volumes(db, batch, desk, arrival, target, instead, sign=-1)
+                    self._volumes(db, batch, desk, arrival, instead, target)
             db.run("update events set retracted = ? where id = ?", number, row[0])
             batch.by_thing.pop(row[4], None)
             if target.type in TERMS_TYPES:

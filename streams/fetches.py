@@ -4,8 +4,8 @@ Faust keeps membership, assignment, agents, timers and life cycle; librdkafka re
 per message that it hands over, so a message is everything of one topic that one poll brought; the next is asked for
 when the last has been acknowledged, which makes batches as large as the load wants them.
 
-Three private names of Faust and of its aiokafka driver are used here and nowhere else: `_to_message`,
-`_unacked_messages`, `_thread`. `tests/unit/test_fetches.py` holds them.
+Four private names of Faust and of its aiokafka driver are used here and nowhere else: `_to_message`,
+`_unacked_messages`, `_thread`, `_add_gap`. `tests/unit/test_fetches.py` holds them.
 """
 
 import asyncio
@@ -18,6 +18,9 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streams.reader import Fetch
+
+# How often one looks whether the last fetch has been acknowledged; Faust has no call for that.
+LOOK_SECONDS = 0.002
 
 
 class Record(NamedTuple):
@@ -39,6 +42,9 @@ class Record(NamedTuple):
 class Consumer(driver.Consumer):
     """Hands over one message a fetch and topic."""
 
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """A message bears the offset that its fetch begins at: between two of them are records, and no gap."""
+
     @property
     def _worker(self) -> Any:
         return cast(Any, self.app).worker
@@ -46,7 +52,7 @@ class Consumer(driver.Consumer):
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
         """Waits for the last fetch to be acknowledged, then hands over the next."""
         while self._unacked_messages and not self.should_stop:
-            await asyncio.sleep(0.0005)
+            await asyncio.sleep(LOOK_SECONDS)
         if not self.flow_active:
             await self.wait(cast(Any, self.can_resume_flow))
             await self.perform_seek()

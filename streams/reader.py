@@ -15,6 +15,9 @@ log = logging.getLogger(__name__)
 
 TP = tuple[str, int]
 
+# The broker gathers up to 64 KiB for so long before it answers.
+FETCH_WAIT_MS = 10
+
 # The broker no longer has what comes next, or the topic is not there: no retry mends that.
 LOST = frozenset(
     {
@@ -57,7 +60,9 @@ class Reader:
                 "fetch.queue.backoff.ms": 5,  # by default it mostly waits
                 "queued.max.messages.kbytes": memory_kbytes,
                 "queued.min.messages": records_max,
-                "fetch.wait.max.ms": 100,
+                # a broker that answers with every few records is busy with nothing else
+                "fetch.min.bytes": 64 * 1024,
+                "fetch.wait.max.ms": FETCH_WAIT_MS,
                 "fetch.message.max.bytes": 4 * 1024 * 1024,
                 "receive.message.max.bytes": 256 * 1024 * 1024,
                 "check.crcs": True,

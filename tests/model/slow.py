@@ -649,6 +649,8 @@ class Desk:
         elif one.type == "usage.cancelled":
             (use,) = (u for u in self.known() if (u.one.source, u.one.id) == (one.source, one.data["usage"]))
             use.left -= min(use.left, one.data["uses"])
+        elif one.type == "event.retracted":
+            self.take_back(one)
         elif one.type == "delivery.completed":
             if self.visible(one.at):
                 self.deliver(one, one.at)
@@ -707,6 +709,27 @@ class Desk:
         licence = self.licence(one.time, at)
         if licence is not None:
             self.limits(one, licence, at, more)
+
+    def take_back(self, one: One) -> None:
+        """Another report of a delivery that was taken back may then count, and with more than that one had."""
+        for target in self.deliveries:
+            if target.cause != (one.source, one.data["event"]) or not self.world.stands(target, one.at - 1):
+                continue
+            measures = ("bytes", "rows", "persons")
+            more = {
+                measure: self.total(measure, target.reporter, one.at) - self.total(measure, target.reporter, one.at - 1)
+                for measure in measures
+            }
+            others = [
+                each
+                for each in self.deliveries
+                if (each.data["delivery"], each.reporter) == (target.data["delivery"], target.reporter)
+                and self.world.stands(each, one.at)
+            ]
+            counting = min(others, key=lambda each: each.order, default=None)
+            licence = None if counting is None else self.licence(counting.time, one.at)
+            if counting is not None and licence is not None:
+                self.limits(counting, licence, one.at, more)
 
     def total(self, measure: str, reporter: int, at: int) -> int:
         """What a reporter reported so far and did not take back."""

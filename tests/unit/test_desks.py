@@ -283,6 +283,26 @@ def test_of_two_reports_of_a_delivery_the_other_counts_when_one_is_taken_back() 
     assert 60 == total([OPEN, first, second, retracted(first, "2025-02-03")], "bytes")
 
 
+def test_two_sources_may_use_one_id_for_their_reports_of_a_delivery() -> None:
+    first = delivered("c", "2025-02-01", delivery="d", bytes=70, id="1")
+    second = delivered("c", "2025-02-02", delivery="d", bytes=60, id="1", source=OTHER)
+    assert 60 == total([OPEN, first, second, retracted(first, "2025-02-03")], "bytes")
+
+
+def test_a_delivery_gives_back_its_volumes_also_when_all_terms_have_ended() -> None:
+    first = delivered("c", "2025-02-01", bytes=70)
+    lines = [OPEN, first, retracted(OPEN, "2025-02-02"), retracted(first, "2025-02-03"), signed("c", "2025-01-02")]
+    assert 5 == total([*lines, delivered("c", "2025-02-04", bytes=5)], "bytes")
+
+
+def test_a_limit_that_is_passed_by_a_retraction_is_passed_by_the_report_that_then_counts() -> None:
+    held = signed("c", "2025-01-01", terms=terms(bytes_max=100))
+    small = delivered("c", "2025-02-01", delivery="d", bytes=1, id="small")
+    large = delivered("c", "2025-02-02", delivery="d", bytes=90, id="large")
+    (found,) = taken_in([held, small, large, retracted(small, "2025-02-03")]).of("usage-limit")
+    assert ("large", 90) == (found["cause"]["id"], found["evidence"]["used"])
+
+
 def test_terms_that_were_taken_back_end_there_on_the_key() -> None:
     strict = signed("c", "2025-01-02", amended=True, terms=terms(purposes=["credit"]))
     lines = [
