@@ -32,6 +32,7 @@ from circulation.events import (
     USAGE_REPORTED,
     Event,
     Fault,
+    Reading,
     UsageReported,
     read,
 )
@@ -238,6 +239,8 @@ class _Envelope(NamedTuple):
     reporter: int
     partitionkey: str | None
     data: dict[str, Any]
+    # Data that is no JSON object: CloudEvents allows it, no type of event here does.
+    fault: Fault | None
 
 
 class Admission:
@@ -333,7 +336,8 @@ class Admission:
             return self._openlineage(document, topic, now)
         envelope = _envelope(document)
         home = _topic(envelope, topic)
-        reading = read(envelope.type, envelope.data)
+        fault = envelope.fault
+        reading = read(envelope.type, envelope.data) if fault is None else Reading(None, b"", None, fault)
         identifier = _subject_fault(envelope, home) or _envelope_fault(envelope) or reading.identifier
         if identifier is not None:
             raise _Refused(Reason.BAD_IDENTIFIER, str(identifier))
@@ -374,7 +378,8 @@ class Admission:
         _check_time(run.time, now, "$.eventTime")
         fault = fault or reading.fault
         if fault is not None:
-            raise _Refused(Reason.INVALID_DATA, str(fault).replace("$.data", "$", 1))
+            path = fault.path.replace("$.data", "$", 1).replace("$.event_type", "$.eventType", 1)
+            raise _Refused(Reason.INVALID_DATA, f"{path}: {fault.rule}")
         event_id = f"{reading.data.event_type or ''}@{run.event_time}"
         return Event(
             ASSETS, OPENLINEAGE_RUN, run.run, run.producer, event_id, run.time, None, 0, reading.data, reading.raw
@@ -587,13 +592,13 @@ def _envelope(document: Any) -> _Envelope:
     reporter = document.get("reporter")
     if reporter is not None and not (isinstance(reporter, str) and reporter in _RANKS):
         raise _not_cloudevent(f"$.reporter: must be one of {', '.join(REPORTERS)}")
-    data = document.get("data")
-    if data is None and document["type"] == HEARTBEAT:
-        data = {}  # a heartbeat has nothing to say but itself
+    data, fault = document.get("data"), None
     if document.get("data_base64") is not None:
-        raise _not_cloudevent("$.data_base64: data must be JSON, in `data`")
-    if not isinstance(data, dict):
-        raise _not_cloudevent("$.data: " + ("is missing" if data is None else "expected an object"))
+        fault = Fault("$.data_base64", "data must be JSON, in `data`")
+    elif data is None and document["type"] != HEARTBEAT:  # a heartbeat has nothing to say but itself
+        fault = Fault("$.data", "is missing")
+    elif data is not None and not isinstance(data, dict):
+        fault = Fault("$.data", "expected an object")
     return _Envelope(
         document["type"],
         document["subject"],
@@ -603,7 +608,8 @@ def _envelope(document: Any) -> _Envelope:
         _sequence(document),
         _RANKS[reporter],
         partitionkey,
-        data,
+        data if isinstance(data, dict) else {},
+        fault,
     )
 
 

@@ -100,7 +100,7 @@ class PartyFacts:
     def __init__(self, party: str, statements: Collection[Event]) -> None:
         self.id = party
         self._registered = _of(statements, "circulation.party.registered")
-        self._grants = _of(statements, "circulation.grant.issued")
+        self._grants = _grants(_of(statements, "circulation.grant.issued"))
         self._revoked: dict[str, int] = {}
         for one in _of(statements, "circulation.grant.revoked"):
             self._revoked.setdefault(one.data.grant, one.time)
@@ -112,13 +112,9 @@ class PartyFacts:
 
     def grants(self, instant: int) -> list[Any]:
         """Grants that are valid at the instant: issued no later, in their validity, not revoked by then."""
-        newest: dict[str, Any] = {}
-        for one in self._grants:
-            if one.time <= instant:
-                newest[one.data.grant] = one.data
         return [
             grant
-            for grant in newest.values()
+            for grant in (one.data for one in self._grants if one.time <= instant)
             if grant.valid_from <= instant
             and (grant.valid_to is None or instant < grant.valid_to)
             and not self._revoked.get(grant.grant, instant + 1) <= instant
@@ -143,6 +139,14 @@ class PartyFacts:
             and _contains(grant.recipients, recipients)
             for grant in self.grants(instant)
         )
+
+
+def _grants(issued: Iterable[Event]) -> list[Event]:
+    """Of several reports of one grant the best reporter's, of that the earliest (contract §2, "Acts and reporters")."""
+    found: dict[str, Event] = {}
+    for one in sorted(issued, key=lambda one: (one.reporter, *order(one))):
+        found.setdefault(one.data.grant, one)
+    return list(found.values())
 
 
 def _contains(restriction: Collection[str] | None, named: Collection[str]) -> bool:
@@ -181,8 +185,8 @@ class ContractFacts:
         return {statement.data.asset for statement in self._terms}
 
     @property
-    def end(self) -> tuple[int, Terms] | None:
-        """The end and the terms in force just before it: the earlier of the first termination and `valid_to`.
+    def end(self) -> tuple[int, Any] | None:
+        """The end and the statement in force just before it: the earlier of the first termination and `valid_to`.
 
         An amendment after the end does not undo it; one that puts `valid_to` before itself ends the contract there.
         """
@@ -197,7 +201,7 @@ class ContractFacts:
             if terms.valid_to is not None:
                 ends.append(terms.valid_to if since is None else max(terms.valid_to, since))
             if ends and (until is None or min(ends) <= until):
-                return min(ends), terms
+                return min(ends), one.data
         return None
 
 

@@ -35,19 +35,18 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
     contract = facts.contract(scope)
     if contract.end is None:
         return []
-    end, terms_at_end = contract.end
-    within_days = terms_at_end.delete_within_days
+    end, statement = contract.end
+    within_days = statement.terms.delete_within_days
     if within_days is None:
         return []
     deadline = past(end, within_days)
     if any(act.type == PROVED and act.time <= deadline for act in acts):
         return []
-    statement = contract.statement(end)
     return [
         Said(
             severity=RULE.severity,
             about=About("contract", scope),
-            party=None if statement is None else statement.buyer,
+            party=statement.buyer,
             occurred=deadline,
             summary=(
                 f"The contract ended at {format_instant(end)}, and no deletion was proved within {within_days:,} "
@@ -60,7 +59,7 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
             },
             apart=(str(end),),
             due=deadline,
-            asset=None if statement is None else statement.asset,
+            asset=statement.asset,
         )
     ]
 

@@ -115,7 +115,7 @@ class Refused(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a fetch did: for the metrics."""
+    """What a fetch did. `ignored` are the arrivals that were duplicates or refused: they did not move the clock."""
 
     taken: dict[str, int]
     duplicates: int
@@ -124,16 +124,30 @@ class Outcome(NamedTuple):
     queued: int
     rejections: list[Refused]
     errors: list[str]
+    ignored: set[int]
+    clock: int
 
 
 class Desk:
     """One key: what is remembered of it between events."""
 
-    __slots__ = ("dirty", "licences", "memories", "parts", "parts_dirty", "retracted", "sequences", "waiting")
+    __slots__ = (
+        "dirty",
+        "licences",
+        "memories",
+        "parts",
+        "parts_dirty",
+        "retracted",
+        "sequences",
+        "waiting",
+        "waiting_uses",
+    )
 
     def __init__(self) -> None:
         self.sequences: dict[str, sequences.Sequence] = {}
+        # The newest position of those that wait, and how many uses have come to wait.
         self.waiting = 0
+        self.waiting_uses = 0
         self.retracted: list[tuple[str, str, str]] = []
         self.memories: dict[str, Any] = {}
         self.licences = Licences()
@@ -194,6 +208,7 @@ class _Batch:
         self.duplicates = 0
         self.changes: list[Change] = []
         self.errors: list[str] = []
+        self.ignored: set[int] = set()
         self.numbers: list[int] = []
 
 
@@ -223,6 +238,7 @@ class Intake:
             [
                 ("sequences", dict[str, sequences.Sequence], msgspec.field(default_factory=dict)),
                 ("waiting", int, 0),
+                ("waiting_uses", int, 0),
                 ("retracted", list[tuple[str, str, str]], msgspec.field(default_factory=list)),
                 *((rule.replace("-", "_"), type_ | None, None) for rule, type_ in self._memory_types.items()),
             ],
@@ -253,8 +269,13 @@ class Intake:
         arrivals: Sequence[Arrival],
         refused: Sequence[Refused],
         now: int,
+        *,
+        clock: int | None = None,
     ) -> Outcome:
-        """Takes in what came, in order; all that follows from it is written to the open transaction."""
+        """Takes in what came, in order; all that follows from it is written to the open transaction.
+
+        `clock` is the clock before the first of them, where events move it; else it is the wall's.
+        """
         batch = _Batch(now)
         batch.refused.extend(refused)
         groups: dict[tuple[str, str], list[Arrival]] = {}
@@ -277,6 +298,12 @@ class Intake:
             else:
                 for arrival in group:
                     self._take_other(db, batch, desk, arrival, partition)
+        if clock is None:
+            clock = now
+        elif batch.ignored:
+            clock = self._clocked(batch, arrivals, clock)
+        elif arrivals:
+            clock = max(clock, arrivals[-1].clock)
         self._write(db, batch)
         return Outcome(
             batch.taken,
@@ -286,7 +313,21 @@ class Intake:
             len(batch.queue),
             sorted(batch.refused, key=lambda one: one.order),
             batch.errors,
+            batch.ignored,
+            clock,
         )
+
+    @staticmethod
+    def _clocked(batch: _Batch, arrivals: Sequence[Arrival], clock: int) -> int:
+        """Sets what was entered to the clock as it is without what was ignored; answers with the clock at the end."""
+        clocks: dict[int, int] = {}
+        for arrival in arrivals:
+            if arrival.order not in batch.ignored and arrival.event.topic != RULES:
+                clock = max(clock, arrival.event.time)
+            clocks[arrival.order] = clock
+        batch.entries = [(order, entry._replace(now=clocks[order])) for order, entry in batch.entries]
+        batch.closed = [(order, clocks[order], finding) for order, _, finding in batch.closed]
+        return clock
 
     # What is loaded in bulk.
 
@@ -305,7 +346,8 @@ class Intake:
             for subject, raw in db.rows(query, topic, subjects):
                 desk = batch.desks[(topic, subject)]
                 state: Any = self._decode_state(raw)
-                desk.sequences, desk.waiting, desk.retracted = state.sequences, state.waiting, state.retracted
+                desk.sequences, desk.retracted = state.sequences, state.retracted
+                desk.waiting, desk.waiting_uses = state.waiting, state.waiting_uses
                 for rule in self._memory_types:
                     desk.memories[rule] = getattr(state, rule.replace("-", "_"))
             if topic == CONTRACTS:
@@ -413,6 +455,7 @@ class Intake:
         record = arrival.record if arrival.index is None else elements_of(arrival.record)[arrival.index]
         rejection = Rejection(reason=Reason.INVALID_DATA, detail=detail, record=record, index=arrival.index)
         batch.refused.append(Refused(arrival.order, rejection, arrival.place))
+        batch.ignored.add(arrival.order)
 
     # Parties, assets, rules, orders.
 
@@ -420,6 +463,7 @@ class Intake:
         fresh = self._fresh(batch, desk, arrival)
         if fresh is False:
             batch.duplicates += 1
+            batch.ignored.add(arrival.order)
             return
         event = arrival.event
         if event.type == PACK:
@@ -618,14 +662,16 @@ class Intake:
         fresh = self._fresh(batch, desk, arrival)
         if fresh is False:
             batch.duplicates += 1
+            batch.ignored.add(arrival.order)
             return
         event = arrival.event
         if event.type == USAGE:
             if not desk.licences:
-                if desk.waiting >= WAITING_MAX:
+                if desk.waiting_uses >= WAITING_MAX:
                     self._refuse(batch, arrival, f"$.subject: {WAITING_MAX} uses wait for the terms of this contract")
                     return
                 self._advance(batch, desk, arrival, fresh)
+                desk.waiting_uses += 1
                 self._wait(batch, desk, event)
                 return
             self._advance(batch, desk, arrival, fresh)
@@ -673,7 +719,7 @@ class Intake:
         self._flush_waiting(db, batch)
         rows = db.rows("select event from waiting where contract = ? order by position", contract)
         db.run("delete from waiting where contract = ?", contract)
-        desk.waiting = 0
+        desk.waiting = desk.waiting_uses = 0
         for (raw,) in rows:
             event, number = _unpacked(raw)
             if event.type == DELIVERY:
@@ -871,7 +917,7 @@ class Intake:
             if desk.dirty:
                 memories = map(desk.memories.get, self._memory_types)
                 # a tuple is written as the array that `State` is read from
-                state = encode((desk.sequences, desk.waiting, desk.retracted, *memories))
+                state = encode((desk.sequences, desk.waiting, desk.waiting_uses, desk.retracted, *memories))
                 states.append((topic, subject, state))
                 desk.dirty = False
             if desk.parts_dirty:

@@ -48,15 +48,24 @@ class Engine:
         refused: Sequence[Refused],
         now: int,
         *,
+        clock: int | None = None,
         fence: Callable[[Db], None] | None = None,
+        after: Callable[[Db, Outcome], None] | None = None,
     ) -> Outcome:
-        """One fetch, one transaction. `fence` runs first in it, and raises where the fetch is not ours to take."""
+        """One fetch, one transaction. `fence` runs first in it, and raises where the fetch is not ours to take.
+
+        `clock` is what the clock was before it, where events move the clock: what is ignored or refused does not.
+        `after` runs last in the transaction.
+        """
         try:
             with self.store.writing() as db:
                 if fence is not None:
                     fence(db)
                 self.rulebook.refresh(db)
-                return self.intake.take(db, arrivals, refused, now)
+                outcome = self.intake.take(db, arrivals, refused, now, clock=clock)
+                if after is not None:
+                    after(db, outcome)
+                return outcome
         except BaseException:
             self.intake.forget()  # what was cached on the way was not committed
             raise

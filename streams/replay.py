@@ -11,7 +11,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import orjson
 import zstandard
@@ -28,8 +28,8 @@ from streams.store import Store
 # Uses that are taken in together at most: bounds the memory, and changes nothing that is written.
 RUN_MAX = 20_000
 BEFORE_ALL = -(2**62)
-# A line longer than the largest event is cut there: what is beyond is read, and only its length is kept in mind.
-LINE_BYTES_MAX = 64 * 1024 * 1024
+# What is unpacked at once: a block of three bytes may unpack to 128 KiB.
+PACKED_BYTES = 4 * 1024
 
 
 class Tally(NamedTuple):
@@ -56,13 +56,44 @@ def lines_of(path: Path) -> Iterator[bytes]:
         if path.suffix == ".gz":
             stream = gzip.GzipFile(fileobj=raw)
         elif path.suffix == ".zst":
-            stream = io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True))
+            stream = io.BufferedReader(_Zstandard(raw))
         else:
             stream = raw
         try:
             yield from stream
         except (EOFError, zlib.error, zstandard.ZstdError, gzip.BadGzipFile) as error:
             raise OSError(f"{path}: {error}") from error
+
+
+class _Zstandard(io.RawIOBase):
+    """Frame after frame of a file. The library's own reader takes a file that was cut for one that has ended."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        self._raw = raw
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._begun = False
+        self._ready = memoryview(b"")
+
+    def readable(self) -> bool:
+        """It is there to be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Some bytes of what was packed; 0 at the end. Raises EOFError where the file ends within a frame."""
+        while not self._ready:
+            packed = (self._frame.unused_data if self._frame.eof else b"") or self._raw.read(PACKED_BYTES)
+            if not packed:
+                if self._begun and not self._frame.eof:
+                    raise EOFError("the file ends within a frame: it was cut")
+                return 0
+            if self._frame.eof:
+                self._frame = zstandard.ZstdDecompressor().decompressobj()
+            self._begun = True
+            self._ready = memoryview(self._frame.decompress(packed))
+        taken = self._ready[: len(buffer)]
+        buffer[: len(taken)] = taken
+        self._ready = self._ready[len(taken) :]
+        return len(taken)
 
 
 class Replay:
@@ -112,15 +143,13 @@ class Replay:
             usage = event.type == USAGE
             if not usage:
                 self._flush()  # by the clock as it was before this event
+                clock = self._clock
             if event.time > clock and event.topic != RULES:
-                clock = self._clock = event.time
-            if usage:
-                pending.append(Arrival(number, clock, event, line, ("file", 0, number)))
-                if clock > self._due or len(pending) >= RUN_MAX:
-                    self._flush()
-                continue
+                clock = event.time
             pending.append(Arrival(number, clock, event, line, ("file", 0, number)))
-            self._flush()
+            if not usage or clock > self._due or len(pending) >= RUN_MAX:
+                self._flush()
+                clock = self._clock
         self._flush()
         if self._until is not None and self._until > self._clock:
             self._clock = self._until
@@ -132,7 +161,8 @@ class Replay:
         """Takes in what is pending; where that queued something, judges it."""
         pending, refused = self._pending, self._refused
         if pending or refused:
-            outcome = self._engine.take(pending, refused, time.time_ns() // 1000)
+            outcome = self._engine.take(pending, refused, time.time_ns() // 1000, clock=self._clock)
+            self._clock = outcome.clock
             self._counts[0] += outcome.duplicates
             self._counts[1] += len(outcome.rejections)
             for one in outcome.rejections:

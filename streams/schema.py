@@ -12,7 +12,7 @@ def _numbered() -> Column[int]:
     return Column("id", Number, primary_key=True, autoincrement=True)
 
 
-# Where reading goes on. `time_max` is the highest admitted time of the partition (the clock `events`).
+# Where reading goes on. `time_max` is the highest admitted time of the partition, kept while the clock is `events`.
 progress = Table(
     "progress",
     metadata,

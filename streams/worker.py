@@ -255,11 +255,10 @@ class Worker:
         admit, topic = self.admission.admit, fetch.topic
         by_events = self.settings.clock == "events"
         clock = self._events_clock() if by_events else now
-        time_max: dict[int, int] = {}
+        before = clock
         order = 0
         stamps: list[int] = []
         for partition, part in fetch.parts.items():
-            newest = -(2**62)
             for record in part.records:
                 raw = record.value() or b""
                 answer = admit(raw, topic=topic, key=record.key(), headers=record.headers() or (), now=now)
@@ -269,43 +268,56 @@ class Worker:
                     if isinstance(one, Rejection):
                         refused.append(Refused(order, one, _place(record)))
                         continue
-                    if one.time > newest:
-                        newest = one.time
-                        if by_events and newest > clock and topic != RULES:
-                            clock = newest
+                    if by_events and one.time > clock and topic != RULES:
+                        clock = one.time
                     place = (topic, partition, record.offset())
                     arrivals.append(Arrival(order, clock, one, raw, place, index if batch else None))
             stamps.append(part.records[0].timestamp()[1])
-            if newest > -(2**62) and topic != RULES:
-                time_max[partition] = newest
         admitted = time.perf_counter()
         outcome = self.engine.take(
             arrivals,
             refused,
             now,
-            fence=lambda db: self._fence(db, fetch, time_max),
+            clock=before if by_events else None,
+            fence=lambda db: self._fence(db, fetch),
+            after=(lambda db, outcome: self._clocked(db, fetch, arrivals, outcome)) if by_events else None,
         )
         for partition, part in fetch.parts.items():
             self._positions[(topic, partition)] = part.end
         self._count(fetch, outcome, admitted - begun, time.perf_counter() - admitted, stamps)
         return outcome
 
-    def _fence(self, db: Db, fetch: Fetch, time_max: Mapping[int, int]) -> None:
+    def _fence(self, db: Db, fetch: Fetch) -> None:
         for partition, part in sorted(fetch.parts.items()):
             if self._positions.get((fetch.topic, partition)) != part.begin:
                 raise Stale(f"{fetch.topic}[{partition}]@{part.begin}")
             moved = db.run(
-                "update progress set next = ?, time_max = case when time_max is null or time_max < ? then ? else"
-                " time_max end where topic = ? and partition = ? and next = ?",
+                "update progress set next = ? where topic = ? and partition = ? and next = ?",
                 part.end,
-                time_max.get(partition, -(2**62)),
-                time_max.get(partition),
                 fetch.topic,
                 partition,
                 part.begin,
             )
             if not moved:
                 raise Stale(f"{fetch.topic}[{partition}]@{part.begin}: another worker was here")
+
+    @staticmethod
+    def _clocked(db: Db, fetch: Fetch, arrivals: list[Arrival], outcome: Outcome) -> None:
+        """Keeps the highest admitted time of each partition, where that is the clock."""
+        highest: dict[int, int] = {}
+        for one in arrivals:
+            if one.order not in outcome.ignored and fetch.topic != RULES:
+                partition = one.place[1]
+                highest[partition] = max(highest.get(partition, one.event.time), one.event.time)
+        for partition, instant in sorted(highest.items()):
+            db.run(
+                "update progress set time_max = ? where topic = ? and partition = ?"
+                " and (time_max is null or time_max < ?)",
+                instant,
+                fetch.topic,
+                partition,
+                instant,
+            )
 
     def _one_by_one(self, fetch: Fetch) -> None:
         """After a failure that is not the store's: each record by itself; one that fails again is rejected."""
@@ -331,7 +343,7 @@ class Worker:
                         [],
                         [Refused(1, refusal, _place(record))],
                         wall(),
-                        fence=lambda db, one=alone: self._fence(db, one, {}),  # type: ignore[misc]
+                        fence=lambda db, one=alone: self._fence(db, one),  # type: ignore[misc]
                     )
                     self._positions[(fetch.topic, partition)] = single.end
 

@@ -97,8 +97,8 @@ def test_binary_mode_is_as_strict() -> None:
     assert Reason.NOT_CLOUDEVENT == reason(record, headers=[h for h in headers if h[0] != "ce_id"])
     assert Reason.NOT_CLOUDEVENT == reason(record, headers=[*headers, ("ce_id", b"\xff")])
     assert Reason.NOT_CLOUDEVENT == reason(record, headers=[*headers, ("content-type", b"text/plain")])
-    assert Reason.NOT_CLOUDEVENT == reason(b"", headers=headers)
-    assert Reason.NOT_CLOUDEVENT == reason(b"[]", headers=headers)
+    assert Reason.INVALID_DATA == reason(b"", headers=headers)
+    assert Reason.INVALID_DATA == reason(b"[]", headers=headers)
     assert Reason.NOT_JSON == reason(b"{", headers=headers)
     assert reason(record, headers=[*headers, ("ce_x", None), ("other", b"\xff")]) is None
 
@@ -124,10 +124,10 @@ def test_structured_mode_is_also_what_has_no_content_type(content_type: bytes | 
         (Reason.NOT_CLOUDEVENT, {"time": "yesterday"}),
         (Reason.NOT_CLOUDEVENT, {"time": "2026-11-23T11:00:00"}),
         (Reason.NOT_CLOUDEVENT, {"time": 1}),
-        (Reason.NOT_CLOUDEVENT, {"data": None}),
-        (Reason.NOT_CLOUDEVENT, {"data": []}),
-        (Reason.NOT_CLOUDEVENT, {"data": "x"}),
-        (Reason.NOT_CLOUDEVENT, {"data_base64": "e30="}),
+        (Reason.INVALID_DATA, {"data": None}),
+        (Reason.INVALID_DATA, {"data": []}),
+        (Reason.INVALID_DATA, {"data": "x"}),
+        (Reason.INVALID_DATA, {"data_base64": "e30="}),
         (Reason.NOT_CLOUDEVENT, {"sequence": 1}),
         (Reason.NOT_CLOUDEVENT, {"sequence": ""}),
         (Reason.NOT_CLOUDEVENT, {"sequence": "0"}),
@@ -205,6 +205,15 @@ def test_the_records_key_is_the_bytes_of_the_subject() -> None:
         assert [None, *[Reason.KEY_MISMATCH] * 3] == [reason(sample(type_name), key=key) for key in keys]
     assert reason(RUN, topic=ASSETS, key=b"anything") is None
     assert reason(RUN, topic=ASSETS, key=None) is None
+
+
+def test_data_that_is_missing_comes_after_what_is_wrong_with_the_envelope() -> None:
+    without = sample(USAGE)
+    del without["data"]
+    assert Reason.INVALID_DATA == reason(without)
+    assert Reason.UNKNOWN_TYPE == reason(without | {"type": "no.such"})
+    assert Reason.BAD_IDENTIFIER == reason(without | {"id": "\u0000"})
+    assert Reason.FROM_THE_FUTURE == reason(without | {"time": "2999-01-01T00:00:00Z"})
 
 
 def test_a_heartbeat_needs_no_data_and_is_about_its_source() -> None:

@@ -179,6 +179,14 @@ def test_as_many_uses_wait_as_may_and_the_next_one_is_refused() -> None:
     assert WAITING_MAX == total([*lines, OPEN])
 
 
+def test_deliveries_that_wait_take_no_place_of_uses() -> None:
+    lines = [
+        delivered("c", "2025-02-01", bytes=7),
+        *(used("c", "2025-02-01", id=f"u{at}") for at in range(WAITING_MAX)),
+    ]
+    assert [] == taken_in(lines).rejected
+
+
 def test_uses_that_waited_are_counted_once() -> None:
     lines = [used("c", "2025-02-01", 3, id="u"), OPEN, signed("c", "2025-01-02", amended=True)]
     assert 3 == total(lines)

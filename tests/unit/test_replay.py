@@ -2,7 +2,7 @@
 
 import base64
 import gzip
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -76,6 +76,24 @@ def test_rejections_are_written_in_the_order_of_the_lines() -> None:
 def test_the_clock_is_the_highest_admitted_time() -> None:
     written = replayed([party("p:1", "2025-03-01"), party("p:1", "2025-02-01"), b"rejected"])
     assert parse_instant("2025-03-01") == written.tally.clock
+
+
+def test_what_is_refused_late_or_is_a_duplicate_does_not_move_the_clock() -> None:
+    first = party("p:1", "2025-02-20", id="first")
+    unknown = event("usage.cancelled", "c", "2025-12-01", usage="never", uses=1)
+    again = first | {"time": "2025-12-01T00:00:00+08:00"}
+    for ignored in (unknown, again):
+        assert parse_instant("2025-02-20") == replayed([first, ignored]).tally.clock
+        assert [] == deletion(None, first, ignored)
+
+
+def test_a_duplicate_among_uses_does_not_move_the_clock_of_what_they_raise() -> None:
+    held = signed("c", "2025-01-01", terms=terms(uses_max=2))
+    first, second, third = (used("c", f"2025-02-0{day}", sequence=day, id=f"u{day}") for day in (1, 2, 3))
+    again = used("c", "2025-02-20", sequence=1, id="u1")
+    found = replayed([held, first, second, again, third]).findings
+    bands = [one["time"] for one in found if one["data"]["detector"] == "usage-limit"]
+    assert [parse_instant("2025-02-02"), parse_instant("2025-02-03")] == [parse_instant(one) for one in bands]
 
 
 def test_packs_do_not_move_the_clock() -> None:
@@ -169,8 +187,15 @@ def test_a_packed_file_that_is_none_cannot_be_read(suffix: str, tmp_path: Path) 
         list(lines_of(path))
 
 
-def test_a_file_that_was_cut_off_cannot_be_read(tmp_path: Path) -> None:
-    path = tmp_path / "events.gz"
-    path.write_bytes(gzip.compress(b"line\n" * 1000)[:-12])
+def test_a_file_of_several_frames_is_read_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl.zst"
+    path.write_bytes(b"".join(zstandard.compress(one) for one in (b"one\nt", b"", b"wo\n" + b"x" * 300_000)))
+    assert [b"one\n", b"two\n", b"x" * 300_000] == list(lines_of(path))
+
+
+@pytest.mark.parametrize(("suffix", "pack_"), [(".gz", gzip.compress), (".zst", zstandard.compress)])
+def test_a_file_that_was_cut_off_cannot_be_read(suffix: str, pack_: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    path = tmp_path / f"events{suffix}"
+    path.write_bytes(pack_(b"line\n" * 1000)[:-12])
     with pytest.raises(OSError):
         list(lines_of(path))
