@@ -42,6 +42,8 @@ class Record(NamedTuple):
 class Consumer(driver.Consumer):
     """Hands over one message a fetch and topic."""
 
+    _telling = False
+
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """A message bears the offset that its fetch begins at: between two of them are records, and no gap."""
 
@@ -75,13 +77,20 @@ class Consumer(driver.Consumer):
         return {TP(topic, partition): offset for (topic, partition), offset in positions.items()}
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
-        """Tells Kafka how far the store is, for people who look at lag; nothing depends on it."""
+        """Tells Kafka how far the store is, for people who look at lag; nothing depends on it.
+
+        Never while partitions change hands: Kafka refuses that, the driver then forgets that it is joining the group
+        and joins once more, and the group would wait for a member that is nobody.
+        """
         positions = self._worker.positions()
-        if positions:
+        if positions and not self.app.rebalancing and not self._telling:
+            self._telling = True
             try:
                 await self._thread.commit({TP(*tp): at for tp, at in positions.items()})
             except Exception as error:  # a rebalance or a broker that is away: the next commit says it again
                 self.log.debug("committed offsets are not told to Kafka: %r", error)
+            finally:
+                self._telling = False
         return True
 
 
