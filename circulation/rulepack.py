@@ -20,6 +20,7 @@ import msgspec
 import orjson
 import yaml
 
+from circulation import credit
 from circulation.calendar import parse_instant
 from circulation.identifiers import COUNT_MAX, DATASET_LENGTH_MAX, ID_LENGTH_MAX, check_party
 
@@ -229,7 +230,7 @@ class Pack(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     approved_by: tuple[str, ...]
     negative_list: tuple[Entry, ...]
     detectors: dict[str, DetectorSetting]
-    credit: dict[str, Any]
+    credit: credit.Settings
     sectors: dict[str, tuple[str, ...]]
     sandbox: tuple[str, ...]
     digest: str
@@ -754,13 +755,22 @@ class _Reading:
             approved_by=tuple(approvers),
             negative_list=entries,
             detectors=detectors,
-            credit=_copied(self.typed(data, "credit", root, dict) or {}),
+            credit=self.credit(data),
             sectors=self.sectors(data),
             sandbox=sandbox,
             digest=hashlib.sha256(canonical).hexdigest(),
             canonical=canonical,
             ignored=tuple(self.ignored),
         )
+
+    def credit(self, data: dict[str, Any]) -> credit.Settings:
+        given = self.typed(data, "credit", self.root, dict) or {}
+        self.known_only(given, f"{self.root}.credit", frozenset(credit.Settings.__struct_fields__))
+        try:
+            return credit.settings_of(_without_nulls(given))
+        except ValueError as error:
+            self.problem(f"{self.root}.credit", str(error))
+            return credit.Settings()
 
     def entries(self, data: dict[str, Any]) -> tuple[Entry, ...]:
         items = self.typed(data, "negative_list", self.root, list) or []

@@ -1,6 +1,7 @@
 """The book of findings: raises, revises and clears them, and posts what goes out, in the caller's transaction."""
 
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,7 +15,9 @@ from streams import schema
 from streams.store import Db
 
 FINDINGS, REJECTED, JOURNAL = "circulation.findings", "circulation.rejected", "circulation.journal"
+CREDIT = "circulation.credit"
 # Two sources: a finding's `raised` and `cleared` share the id `finding.revision`, and identity is (source, id).
+UPHELD = "objection-upheld"
 RAISED_BY, CLEARED_BY = "/circulation/findings/raised", "/circulation/findings/cleared"
 
 
@@ -76,6 +79,17 @@ class Entry(NamedTuple):
         return finding_id(self.rule.id, self.said.about, self.said.cause, self.said.apart)
 
 
+# What follows from a finding is judged like all else, by items of the queue: `credit␟party`.
+SEPARATOR = "\x1f"
+LIVE = 0
+
+
+def followers(data: Mapping[str, Any]) -> set[str]:
+    """The things to judge where this finding was raised, revised or cleared."""
+    party = data.get("party")
+    return {f"credit{SEPARATOR}{party}"} if party is not None and data["mode"] == "enforce" else set()
+
+
 _COLUMNS = "finding, thing, standing, revision, data, detector, severity, mode, occurred, raised"
 
 Receivers = Callable[[Db, Sequence[Entry]], Sequence[tuple[str, ...]]]
@@ -126,28 +140,87 @@ class Book:
             if old is not None and old[2] and _same(orjson.loads(old[4]), data):
                 continue
             new.append((finding, entry, 1 if old is None else old[3] + 1, data))
+        if new:
+            new = self._not_upheld(db, new)
         messages: list[Message] = []
         changes: list[Change] = []
+        follow: set[str] = set()
         for row in gone:
-            self._clear(db, row, now, reason, messages, changes)
+            follow |= self._clear(db, row, now, reason, messages, changes)
         if new:
             sectors = self._receivers(db, [entry for _, entry, _, _ in new])
             rows = []
             for (finding, entry, revision, data), receivers in zip(new, sectors, strict=True):
                 rows.append(self._raise(finding, entry, revision, data, receivers, messages))
                 changes.append(_change(entry, first=revision == 1))
+                follow |= followers(data)
+                if finding in known:
+                    follow |= followers(orjson.loads(known[finding][4]))
             db.many(schema.findings, rows, "upsert")
         post(db, messages)
+        _queue(db, follow)
         return changes
+
+    @staticmethod
+    def _not_upheld(
+        db: Db, new: list[tuple[str, Entry, int, dict[str, Any]]]
+    ) -> list[tuple[str, Entry, int, dict[str, Any]]]:
+        """What an upheld objection of the party that is responsible cleared is not raised again (contract §4)."""
+        rows = db.rows("select finding, party from upheld where finding = any(?)", [one[0] for one in new])
+        gone = set(rows)
+        return [one for one in new if (one[0], objector(one[3])) not in gone] if gone else new
+
+    def uphold(self, db: Db, party: str, findings: set[str], now: int) -> list[Change]:
+        """Clears what an objection of this party was upheld to, and raises anew what it no longer is upheld to."""
+        before = {row[0] for row in db.rows("select finding from upheld where party = ?", party)}
+        if findings == before:
+            return []
+        messages: list[Message] = []
+        changes: list[Change] = []
+        follow: set[str] = set()
+        query = f"select {_COLUMNS} from findings where finding = any(?) order by finding"  # noqa: S608
+        db.many(schema.upheld, [(party, finding) for finding in sorted(findings - before)])
+        for row in db.rows(query, sorted(findings - before)):
+            if row[2] and objector(orjson.loads(row[4])) == party:
+                follow |= self._clear(db, row, now, lambda *_: UPHELD, messages, changes)
+        for finding in sorted(before - findings):
+            db.run("delete from upheld where party = ? and finding = ?", party, finding)
+        for row in db.rows(f"{query}", sorted(before - findings)):
+            follow |= self._restore(db, row, now, messages, changes)
+        post(db, messages)
+        _queue(db, follow)
+        return changes
+
+    @staticmethod
+    def _restore(db: Db, row: tuple[Any, ...], now: int, messages: list[Message], changes: list[Change]) -> set[str]:
+        """Raises a finding as it was, since the objection to it was taken back; what is judged is judged anew."""
+        finding, thing, standing, revision, raw, detector, severity, mode, occurred, _ = row
+        reason = db.one("select reason from findings where finding = ?", finding)
+        if standing or reason is None or reason[0] != UPHELD:
+            return set()
+        data = {**orjson.loads(raw), "revision": revision + 1}
+        db.run(
+            "update findings set standing = true, revision = ?, raised = ?, cleared = null, reason = null, data = ?"
+            " where finding = ?",
+            revision + 1,
+            now,
+            canonical(data),
+            finding,
+        )
+        messages += _raised(finding, revision + 1, data, now)
+        changes.append(Change(detector, severity, mode, raised=True, first=False, occurred=occurred))
+        return {thing, *followers(data)}
 
     def clear(self, db: Db, finding: str, now: int) -> list[Change]:
         """Clears one finding, where it stands: what it said has been refuted."""
         messages: list[Message] = []
         changes: list[Change] = []
         query = f"select {_COLUMNS} from findings where finding = ? and standing"  # noqa: S608
+        follow: set[str] = set()
         for row in db.rows(query, finding):
-            self._clear(db, row, now, None, messages, changes)
+            follow |= self._clear(db, row, now, None, messages, changes)
         post(db, messages)
+        _queue(db, follow)
         return changes
 
     @staticmethod
@@ -161,19 +234,7 @@ class Book:
     ) -> tuple[Any, ...]:
         said, now = entry.said, entry.now
         data = {**data, "revision": revision, "sectors": list(receivers)}
-        key = said.party or said.about.id
-        for topic in (FINDINGS, JOURNAL):
-            messages.append(
-                cloudevent(
-                    topic,
-                    key,
-                    type_="circulation.finding.raised",
-                    source=RAISED_BY,
-                    id_=f"{finding}.{revision}",
-                    time=now,
-                    data=data,
-                )
-            )
+        messages += _raised(finding, revision, data, now)
         return (
             finding,
             entry.thing,
@@ -200,12 +261,12 @@ class Book:
         reason: Callable[[str, Mapping[str, Any]], str] | None,
         messages: list[Message],
         changes: list[Change],
-    ) -> None:
+    ) -> set[str]:
         finding, thing, _, revision, raw, detector, severity, mode, occurred, _ = row
         data = orjson.loads(raw)
         why = reason(thing, data) if reason is not None else "refuted"
         db.run("update findings set standing = false, cleared = ?, reason = ? where finding = ?", now, why, finding)
-        key = data.get("party") or data["about"]["id"]
+        key = objector(data)
         cleared = {"finding": finding, "revision": revision, "reason": why, "cleared": format_instant(now)}
         for topic in (FINDINGS, JOURNAL):
             messages.append(
@@ -220,6 +281,22 @@ class Book:
                 )
             )
         changes.append(Change(detector, severity, mode, raised=False, first=False, occurred=occurred))
+        return followers(data)
+
+
+def objector(data: Mapping[str, Any]) -> str:
+    """Whose objection counts: that of the responsible party, else of what the finding is about."""
+    party: str = data.get("party") or data["about"]["id"]
+    return party
+
+
+def _raised(finding: str, revision: int, data: Mapping[str, Any], now: int) -> list[Message]:
+    event = {"type_": "circulation.finding.raised", "source": RAISED_BY, "id_": f"{finding}.{revision}", "time": now}
+    return [cloudevent(topic, objector(data), **event, data=data) for topic in (FINDINGS, JOURNAL)]  # type: ignore[arg-type]
+
+
+def _queue(db: Db, things: Iterable[str]) -> None:
+    db.many(schema.queue, [(LIVE, thing, time.time_ns() // 1000) for thing in sorted(things)])
 
 
 def _change(entry: Entry, *, first: bool) -> Change:

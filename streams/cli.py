@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 # Commands that live in another module: where, and the line that the list shows without importing it.
 ELSEWHERE: Final = {
     "kafka": ("streams.cli_deploy:kafka", "A Kafka of your own on this machine: start, stop, status."),
+    "credit": ("streams.cli_credit:credit", "The statement of credit of a PARTY: its score, and what made it."),
     "topics": ("streams.cli_deploy:topics", "The topics of CIRCULATION_KAFKA: make them."),
 }
 SECTIONS: Final = {
     "To begin": ("demo", "kafka", "topics"),
     "Events": ("worker", "emit", "replay"),
-    "What was found": ("findings",),
+    "What was found": ("findings", "credit"),
     "Rules": ("rules",),
     "This program": ("settings", "completion"),
 }
@@ -113,7 +114,7 @@ def main() -> None:
     cli(prog_name="circulation")
 
 
-def _settings() -> "Settings":
+def configured() -> "Settings":
     from streams.settings import Settings, SettingsInvalid
 
     try:
@@ -189,7 +190,7 @@ def worker() -> None:
     On PostgreSQL any number of workers share the load; SQLite serves one. Stop it with Ctrl-C or SIGTERM; even a
     SIGKILL loses nothing. It answers on CIRCULATION_WEB: /metrics, /health, /ready.
     """
-    settings = _settings()
+    settings = configured()
     from streams import worker as workers
 
     sys.exit(workers.main(settings))
@@ -204,7 +205,7 @@ def emit(files: tuple[Path, ...], rate: float | None) -> None:
     A file has one event a line (.jsonl, also .gz or .zst), or is a .json with an array of them. OpenLineage events may
     be among them. What has no type or topic is sent as well, so that it is rejected in public, and counted here.
     """
-    settings = _settings()
+    settings = configured()
     for path in files:
         _readable(path)
     from streams import console
@@ -231,11 +232,18 @@ def emit(files: tuple[Path, ...], rate: float | None) -> None:
 @click.option(
     "--findings", metavar="OUT.jsonl", type=click.Path(path_type=Path), help="Every finding raised and cleared."
 )
+@click.option("--credit", metavar="OUT.jsonl", type=click.Path(path_type=Path), help="The statement of each party.")
 @click.option("--rejected", metavar="OUT.jsonl", type=click.Path(path_type=Path), help="Every line rejected, and why.")
 @click.option("--store", metavar="URL", help="Keep facts and findings there; without it, nothing is kept.")
 @click.option("--until", metavar="INSTANT", help="Move the clock on to this instant at the end.")
 def replay(
-    events: Path, rules: Path | None, findings: Path | None, rejected: Path | None, store: str | None, until: str | None
+    events: Path,
+    rules: Path | None,
+    findings: Path | None,
+    credit: Path | None,
+    rejected: Path | None,
+    store: str | None,
+    until: str | None,
 ) -> None:
     """Judge a file of events, without Kafka, as the workers would.
 
@@ -268,6 +276,7 @@ def replay(
     with _store(store) as kept, contextlib.ExitStack() as stack:
         out = _writer(stack, findings)
         bad = _writer(stack, rejected)
+        scores = _writer(stack, credit)
         replaying = Replay(
             offline(kept, pack, name=os.environ.get("CIRCULATION_PACK") or None),
             admission,
@@ -280,6 +289,9 @@ def replay(
             tally = replaying.run(console.watched(lines_of(events), advance, by_bytes=bool(total)))
         except OSError as error:
             raise Refused(f"{events}: {error}") from error
+        if scores is not None:
+            for statement in replaying.statements():
+                scores.write(statement + b"\n")
         rows = _standing(kept, limit=FINDINGS_SHOWN_MAX + 1)
         (standing,) = _one(kept, "select count(*) from findings where standing")
     if findings is None and rows:
@@ -333,6 +345,26 @@ def _store(url: str | None, *, own: bool = True) -> Iterator["Store"]:
         store.close()
 
 
+@contextlib.contextmanager
+def looked_at(settings: "Settings") -> Iterator["Store"]:
+    """The store that the settings name, to be looked at and not written."""
+    from sqlalchemy import make_url
+
+    from streams.store import StoreAway
+
+    url = make_url(settings.store)
+    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).is_file():
+        raise Refused(f"there is no store at {settings.store_shown}: CIRCULATION_STORE names it, a worker makes it")
+    with _store(settings.store, own=False) as store:
+        try:
+            yield store
+        except (StoreAway, click.ClickException):
+            raise
+        except Exception as error:
+            said = str(error).partition("\n")[0]
+            raise click.ClickException(f"the store {settings.store_shown} cannot be read: {said}") from error
+
+
 def _one(store: "Store", sql: str, *values: Any) -> tuple[Any, ...]:
     with store.reading() as db:
         return db.one(sql, *values) or (None,)
@@ -380,25 +412,12 @@ def findings(
     circulation findings --severity red
     circulation findings --json --party 91110108MA00AA017N
     """
-    settings = _settings()
-    from sqlalchemy import make_url
-
     from streams import console
-    from streams.store import StoreAway
 
-    url = make_url(settings.store)
-    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).is_file():
-        raise Refused(f"there is no store at {settings.store_shown}: CIRCULATION_STORE names it, a worker makes it")
     given = {"detector": detector, "severity": severity, "about": about, "party": party}
     where = {column: value for column, value in given.items() if value is not None}
-    with _store(settings.store, own=False) as store:
-        try:
-            rows = _standing(store, where, cleared=cleared)
-        except StoreAway:
-            raise
-        except Exception as error:
-            said = str(error).partition("\n")[0]
-            raise click.ClickException(f"the store {settings.store_shown} cannot be read: {said}") from error
+    with looked_at(configured()) as store:
+        rows = _standing(store, where, cleared=cleared)
     if as_json:
         console.document(rows)
     elif rows:
@@ -478,7 +497,7 @@ def rules_publish(path: Path) -> None:
 
     What enforces needs two approvers. To take a pack back, publish the older content as a new version.
     """
-    settings = _settings()
+    settings = configured()
     pack = _pack(path)
     if problems := _unpublishable(pack):
         raise Refused("\n".join(f"{path}: {problem}" for problem in problems))

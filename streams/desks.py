@@ -14,6 +14,7 @@ import xxhash
 
 from circulation import sequences
 from circulation.admission import Reason, Rejection, elements_of
+from circulation.credit import TYPES as CREDIT_TYPES
 from circulation.events import Event, decode_data
 from circulation.findings import About, Cause, Said, finding_id
 from circulation.licences import TERMS_TYPES, Licence, Licences
@@ -851,6 +852,8 @@ class Intake:
             self._queue(batch, joined("fact", kind, event.subject), LIVE, order)
         if event.type == RUN:
             self._queue(batch, joined("run", event.subject), LIVE, order)
+        if event.type in CREDIT_TYPES or event.type == "circulation.party.registered":
+            self._queue(batch, joined("credit", event.subject), LIVE, order)
 
     @staticmethod
     def _queue(batch: _Batch, thing: str, priority: int, order: int) -> None:

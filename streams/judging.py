@@ -6,17 +6,21 @@ second judgement of the same facts changes nothing. Nothing is locked between de
 judge reads is seen by it, and what is committed later brings an item of its own.
 """
 
+import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+import orjson
+
+from circulation.credit import upheld
 from circulation.events import Event
 from circulation.facts import Act, Facts, order
 from circulation.findings import Said
 from circulation.rulepack import Packs
 from circulation.rules import Check, Rule, Sum
-from streams import loading, schema
-from streams.book import Book, Change, Entry
+from streams import loading, schema, statements
+from streams.book import CREDIT, JOURNAL, Book, Change, Entry, canonical, cloudevent, post
 from streams.desks import AGAIN, ASIDE, LIVE, RETRACTED, RUN, SEPARATOR, error_said, joined, thing_of, unpacked_gap
 from streams.loading import COLUMNS, event_of
 from streams.store import Db
@@ -88,6 +92,8 @@ class Judge:
             self._judge_acts(db, acts, now, changes, errors)
         if sums := by_kind.get("sum"):
             self._judge_sums(db, sums, now, horizon, changes, errors)
+        if credit := by_kind.get("credit"):
+            self._state(db, credit, now, changes)
         return Judged(len(items), changes, errors, since)
 
     def due(self, db: Db, horizon: int, now: int) -> int:
@@ -109,7 +115,9 @@ class Judge:
         return [row[0] for row in db.rows(query, self._types, *values)]
 
     def _again(self, db: Db, since: int) -> None:
-        """A pack came late, or went: all acts from its start on."""
+        """A pack came late, or went: all acts from its start on, and every statement of credit."""
+        parties = db.rows("select party from statements order by party")
+        self._queue(db, [joined("credit", row[0]) for row in parties], AGAIN)
         self._queue(db, self._things(db, "time >= ?", since), AGAIN)
         # What a sum says may come after all its acts: a deadline has an instant of its own.
         later = [rule.id for rule in self._rules.values() if rule.sum is not None and rule.sum.due]
@@ -290,6 +298,45 @@ class Judge:
             return "retracted" if taken_back or (thing in empty and not cause) else "refuted"
 
         changes += self._book.enter(db, entries, things=list(things), now=now, reason=reason)
+
+    # Credit.
+
+    def _state(self, db: Db, things: Sequence[str], now: int, changes: list[Change]) -> None:
+        """Folds the statements of parties anew; what is not as it was sent goes out, and what time changes is due."""
+        ledgers = statements.ledgers(db, [thing.split(SEPARATOR, 1)[1] for thing in things])
+        for party, ledger in ledgers.items():
+            # what this clears or raises brings an item of its own
+            changes += self._book.uphold(db, party, upheld(ledger.events), now)
+        packs = self._packs()
+        stated = statements.statements(ledgers, packs, now)
+        later = [span.start for span in packs.spans() if span.start is not None and span.start > now]
+        old = dict(db.rows("select party, data from statements where party = any(?)", list(stated)))
+        rows, messages, deadlines = [], [], []
+        for party, one in stated.items():
+            turns = [*later, *(() if one.changes is None else (one.changes,))]
+            if turns:
+                # deadlines are taken once the clock is past them
+                deadlines.append((joined("credit", party), min(turns) - 1))
+            before = orjson.loads(old[party]) if party in old else {}
+            if before | {"as_of": None} == one.data | {"as_of": None}:
+                continue
+            rows.append((party, now, one.data["score"], one.data["grade"], canonical(one.data)))
+            for topic in (CREDIT, JOURNAL):
+                messages.append(
+                    cloudevent(
+                        topic,
+                        party,
+                        type_="circulation.credit.stated",
+                        source="/circulation/credit",
+                        id_=hashlib.blake2b(canonical(one.data), digest_size=16).hexdigest(),
+                        time=now,
+                        data=one.data,
+                    )
+                )
+        db.run("delete from deadlines where thing = any(?)", list(things))
+        db.many(schema.deadlines, deadlines)
+        db.many(schema.statements, rows, "upsert")
+        post(db, messages)
 
     def _sum_of(self, rule: str) -> Sum | None:
         found = self._rules.get(rule)

@@ -19,7 +19,8 @@ import zstandard
 from circulation.admission import ANY, Admission, Rejection
 from circulation.events import Event
 from circulation.rulepack import Pack, parse_pack
-from streams.book import FINDINGS
+from streams import statements
+from streams.book import FINDINGS, canonical
 from streams.desks import RULES, USAGE, Arrival, Refused
 from streams.engine import Engine
 from streams.rulebook import parameters, shipped
@@ -27,6 +28,7 @@ from streams.store import Store
 
 # Uses that are taken in together at most: bounds the memory, and changes nothing that is written.
 RUN_MAX = 20_000
+STATEMENTS_AT_ONCE = 1_000
 BEFORE_ALL = -(2**62)
 # What is unpacked at once: a block of three bytes may unpack to 128 KiB.
 PACKED_BYTES = 4 * 1024
@@ -157,6 +159,17 @@ class Replay:
         duplicates, rejected = self._counts
         return Tally(number, admitted, duplicates, rejected, None if self._clock == BEFORE_ALL else self._clock)
 
+    def statements(self) -> Iterator[bytes]:
+        """The statement of credit of every party that is known, as of the clock, in the order of the parties."""
+        if self._clock == BEFORE_ALL:
+            return
+        with self._engine.store.reading() as db:
+            parties = statements.known_parties(db)
+            for at in range(0, len(parties), STATEMENTS_AT_ONCE):
+                ledgers = statements.ledgers(db, parties[at : at + STATEMENTS_AT_ONCE])
+                for one in statements.statements(ledgers, self._engine.rulebook(), self._clock).values():
+                    yield canonical(one.data)
+
     def _flush(self) -> None:
         """Takes in what is pending; where that queued something, judges it."""
         pending, refused = self._pending, self._refused
@@ -170,7 +183,7 @@ class Replay:
             pending.clear()
             refused.clear()
             changed = bool(outcome.changes or outcome.rejections)
-            if outcome.queued:
+            if outcome.queued or outcome.changes:
                 changed = self._engine.settle(self._clock) or changed
                 self._due = self._next_due()
             if changed:

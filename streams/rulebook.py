@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import packs as shipped_packs
 from circulation.rulepack import Pack, Packs, Published, load_yaml, parse_pack
 from circulation.rules import Rule
 from streams.loading import COLUMNS, event_of
+from streams.settings import Settings
 from streams.store import Db
 
 RULES, PACK = "circulation.rules", "circulation.rulepack.published"
@@ -26,6 +28,14 @@ def read_pack(raw: bytes, rules: Mapping[str, Rule]) -> Pack:
 def shipped(rules: Mapping[str, Rule]) -> Pack:
     """The pack that travels with the distribution."""
     return read_pack(shipped_packs.shipped(), rules)
+
+
+def start(settings: Settings, rules: Mapping[str, Rule]) -> tuple[Pack, str]:
+    """The pack to start from, and the name of those that replace it: what the settings ask for."""
+    if settings.rules is None:
+        return shipped(rules), settings.pack
+    pack = read_pack(Path(settings.rules).read_bytes(), rules)
+    return pack, pack.pack
 
 
 class Rulebook:

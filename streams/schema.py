@@ -169,6 +169,26 @@ findings = Table(
     Index("findings_by_party", "party"),
 )
 
+# The newest statement of credit of each party (JSON), as it was sent.
+statements = Table(
+    "statements",
+    metadata,
+    Column("party", Text, primary_key=True),
+    Column("as_of", BigInteger, nullable=False),
+    Column("score", Integer, nullable=False),
+    Column("grade", Text, nullable=False, index=True),
+    Column("data", LargeBinary, nullable=False),
+)
+
+# Findings to which an objection of the party that is responsible was upheld: they do not stand.
+upheld = Table(
+    "upheld",
+    metadata,
+    Column("party", Text, primary_key=True),
+    Column("finding", Text, primary_key=True),
+    Index("upheld_by_finding", "finding"),
+)
+
 # Numbers of a feed that are missing, by the event that revealed them.
 gaps = Table(
     "gaps",

@@ -30,7 +30,7 @@ from streams.judging import Judged
 from streams.metrics import Metrics
 from streams.reader import TP, Fetch, Part, Reader
 from streams.relay import NotConfirmed, Relay
-from streams.rulebook import read_pack, shipped
+from streams.rulebook import start
 from streams.settings import Settings
 from streams.store import Db, Store, StoreAway, StoreTaken
 from streams.topics import TOPICS_IN
@@ -69,8 +69,7 @@ class Worker:
         self.settings = settings
         self.store = store
         rules = detectors.RULES
-        default = shipped(rules) if settings.rules is None else read_pack(Path(settings.rules).read_bytes(), rules)
-        name = settings.pack if settings.rules is None else default.pack
+        default, name = start(settings, rules)
         self.engine = Engine(store, default, name=name, desks_max=settings.cache_contracts_max)
         sources = None if settings.sources is None else Sources.parse(Path(settings.sources).read_bytes())
         self.admission = Admission(sources)

@@ -91,6 +91,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
+        "statements",
+        sa.Column("party", sa.Text(), nullable=False),
+        sa.Column("as_of", sa.BigInteger(), nullable=False),
+        sa.Column("score", sa.Integer(), nullable=False),
+        sa.Column("grade", sa.Text(), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("party"),
+    )
+    op.create_index(op.f("ix_statements_grade"), "statements", ["grade"], unique=False)
+    op.create_table(
+        "upheld",
+        sa.Column("party", sa.Text(), nullable=False),
+        sa.Column("finding", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("party", "finding"),
+    )
+    op.create_index("upheld_by_finding", "upheld", ["finding"], unique=False)
+    op.create_table(
         "outbox",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("topic", sa.Text(), nullable=False),
