@@ -19,8 +19,8 @@ from streams.rulebook import Rulebook, start
 def credit(party: str, as_of: str | None, as_json: bool) -> None:
     """The statement of credit of a PARTY: its score, and what made it.
 
-    The score is that of the pack (80) and merits, less the points of records and of standing findings. A record takes no points while an
-    objection to it is open, once it was withdrawn or repaired, and when it is no longer public.
+    The score is that of the pack (80) and merits, less the points of records and of standing findings. A record takes
+    no points while an objection to it is open, once it was withdrawn or repaired, and when it is no longer public.
 
     \b
     circulation credit 91110108MA00AA017N
