@@ -174,3 +174,9 @@ def add_months(day: dt.date, months: int) -> dt.date:
     if year < dt.MINYEAR:
         return dt.date.min
     return dt.date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
+
+
+def months_later(instant: int, months: int) -> int:
+    """The same time of the day at +08:00 some calendar months later, clamped to the month's end."""
+    day = day_of(instant)
+    return start_of_day(add_months(day, months)) + instant - start_of_day(day)

@@ -13,10 +13,13 @@ import msgspec
 from circulation.calendar import days
 from circulation.events import Event
 from circulation.findings import Cause
-from circulation.licences import TERMS_TYPES, in_force, ranked
+from circulation.licences import TERMINATED, TERMS_TYPES, in_force, ranked
 from circulation.lineage import Ancestry, Edge, ancestry
 from circulation.rulepack import Pack, Packs, Subject
 from circulation.terms import Terms, allows_purpose
+
+# Controllers above one party that are looked at: a longer chain is cut there.
+CONTROLLERS_MAX = 64
 
 
 class Act(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +71,11 @@ class AssetFacts:
         found = in_force(self._registered, instant)
         return None if found is None else found.data
 
+    def stated(self, instant: int) -> Any | None:
+        """What the registration says that was made no later than the instant; None where there was none by then."""
+        found = _latest(self._registered, instant)
+        return None if found is None else found.data
+
     def owners(self) -> set[str]:
         """All owners that were ever stated."""
         return {one.data.owner for one in self._registered if one.data.owner is not None}
@@ -109,6 +117,10 @@ class PartyFacts:
         """The registration in force, or the first one; None where there is none."""
         found = in_force(self._registered, instant)
         return None if found is None else found.data
+
+    def controllers(self) -> set[str]:
+        """All controllers that were ever stated."""
+        return {one.data.controller for one in self._registered if one.data.controller is not None}
 
     def grants(self, instant: int) -> list[Any]:
         """Grants that are valid at the instant: issued no later, in their validity, not revoked by then."""
@@ -164,7 +176,7 @@ class ContractFacts:
     def __init__(self, contract: str, statements: Collection[Event]) -> None:
         self.id = contract
         self._terms = sorted(ranked([one for one in statements if one.type in TERMS_TYPES]), key=order)
-        self._terminated = _of(ranked(statements), "circulation.contract.terminated")
+        self._terminated = _of(ranked(statements), TERMINATED)
 
     def statement(self, instant: int) -> Any | None:
         """The signing or amendment in force at the instant, or the earliest; None before any is known."""
@@ -185,6 +197,11 @@ class ContractFacts:
         return {statement.data.asset for statement in self._terms}
 
     @property
+    def terminated(self) -> int | None:
+        """When it was terminated; None where it never was."""
+        return self._terminated[0].time if self._terminated else None
+
+    @property
     def end(self) -> tuple[int, Any] | None:
         """The end and the statement in force just before it: the earlier of the first termination and `valid_to`.
 
@@ -192,7 +209,7 @@ class ContractFacts:
         """
         if not self._terms:
             return None
-        terminated = self._terminated[0].time if self._terminated else None
+        terminated = self.terminated
         for index, one in enumerate(self._terms):
             terms: Terms = one.data.terms
             since = one.time if index else None
@@ -260,6 +277,16 @@ class Facts:
     def contract(self, contract: str) -> ContractFacts:
         """Facts of a contract (also of one that is not signed)."""
         return self._contracts[contract]
+
+    def chain(self, party: str, instant: int) -> list[str]:
+        """The party, its controller, that one's, and so on, each once: `controllers` must be declared."""
+        found = [party]
+        while len(found) <= CONTROLLERS_MAX:
+            data = self._parties[found[-1]].at(instant)
+            if data is None or data.controller is None or data.controller in found:
+                break
+            found.append(data.controller)
+        return found
 
     def subject(self, asset: str, instant: int) -> Subject:
         """An asset as negative lists see it; its industry is its own, else its owner's."""

@@ -13,6 +13,7 @@ from circulation.terms import Terms
 
 LIMITS = ("uses", "bytes", "rows", "persons")
 TERMS_TYPES = ("circulation.contract.signed", "circulation.contract.amended")
+TERMINATED = "circulation.contract.terminated"
 
 S = TypeVar("S", bound="Event | Licence")
 
@@ -22,6 +23,7 @@ class Licence(msgspec.Struct, frozen=True, kw_only=True):
 
     `index` counts the statements of the key from 0. `origins` names, for each limit of `LIMITS` and for `windows`,
     the statement that first gave it its present value: bands that were raised stay raised while it is the same.
+    `terminated` is when the contract was terminated, as far as that came before on the key.
     """
 
     index: int
@@ -35,6 +37,7 @@ class Licence(msgspec.Struct, frozen=True, kw_only=True):
     buyer: str
     terms: Terms
     origins: dict[str, str]
+    terminated: int | None = None
 
 
 def ranked(statements: Iterable[S]) -> list[S]:
@@ -78,12 +81,13 @@ class Licences:
     `windowed` tells whether any of them limits the uses of a window.
     """
 
-    __slots__ = ("_all", "_current", "_visible", "windowed")
+    __slots__ = ("_all", "_current", "_terminations", "_visible", "windowed")
 
     def __init__(self) -> None:
         self._all: list[Licence] = []
         self._visible: list[Licence] = []
         self._current: list[Licence] = []
+        self._terminations: list[Event] = []
         self.windowed = False
 
     def __bool__(self) -> bool:
@@ -110,11 +114,32 @@ class Licences:
             buyer=data.buyer,
             terms=data.terms,
             origins=origins,
+            terminated=self._terminated(),
         )
         self._all.append(licence)
         self._visible.append(licence)
         self._settle()
         return licence
+
+    def terminate(self, event: Event) -> None:
+        """Takes in a `contract.terminated` at the point where it came."""
+        self._terminations.append(event)
+        self._terminate()
+
+    def resume(self, source: str, id_: str) -> None:
+        """A termination that was taken back ends here on the key."""
+        self._terminations = [one for one in self._terminations if (one.source, one.id) != (source, id_)]
+        self._terminate()
+
+    def _terminated(self) -> int | None:
+        return min((one.time for one in ranked(self._terminations)), default=None)
+
+    def _terminate(self) -> None:
+        ended = {one.index for one in self._all} - {one.index for one in self._visible}
+        instant = self._terminated()
+        self._all = [msgspec.structs.replace(one, terminated=instant) for one in self._all]
+        self._visible = [one for one in self._all if one.index not in ended]
+        self._settle()
 
     def end(self, type_: str, source: str, id_: str) -> None:
         """Terms that were taken back end here on the key."""

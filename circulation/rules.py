@@ -16,7 +16,7 @@ from circulation.facts import Act, Facts
 from circulation.findings import Kind, Said, Severity
 from circulation.licences import Licence
 
-Need = Literal["asset", "ancestors", "contract", "party"]
+Need = Literal["asset", "ancestors", "contract", "party", "controllers"]
 Parameters = Mapping[str, Any]
 
 

@@ -158,9 +158,10 @@ class _View:
 
 
 def _raised(subject: Subject, claimed: str | None) -> Subject:
-    """Of an export's and the asset's level the higher counts, where both are known."""
-    known = subject.registered and subject.level in RANKS and claimed in RANKS
-    if not known or claimed is None or RANKS[claimed] <= RANKS[subject.level]:
+    """Of an export's and the asset's level the higher counts; of one that is not graded only the highest is certain."""
+    if not subject.registered or claimed not in RANKS:
+        return subject
+    if RANKS[claimed] <= RANKS.get(subject.level or "", RANKS["important"]):
         return subject
     return msgspec.structs.replace(subject, level=claimed)
 

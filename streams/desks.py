@@ -17,7 +17,7 @@ from circulation.admission import Reason, Rejection, elements_of
 from circulation.credit import TYPES as CREDIT_TYPES
 from circulation.events import Event, decode_data
 from circulation.findings import About, Cause, Said, finding_id
-from circulation.licences import TERMS_TYPES, Licence, Licences
+from circulation.licences import TERMINATED, TERMS_TYPES, Licence, Licences
 from circulation.lineage import stops
 from circulation.rulepack import Pack, PackInvalid, Packs, parse_pack
 from circulation.rules import Counted, Rule, Uses
@@ -61,6 +61,7 @@ FACT_OF = {
     DERIVED: "asset",
     "circulation.contract.signed": "contract",
     "circulation.contract.amended": "contract",
+    TERMINATED: "contract",
 }
 
 # What an event names besides its subject: (member of `data`, kind of entity).
@@ -357,15 +358,21 @@ class Intake:
     @staticmethod
     def _load_licences(db: Db, batch: _Batch, contracts: Sequence[str]) -> None:
         # The licences as they grew: statements in the order in which they came, each ended where it was taken back.
-        types = [*TERMS_TYPES, RETRACTED]
+        types = [*TERMS_TYPES, TERMINATED, RETRACTED]
         query = f"select {COLUMNS} from events where topic = ? and subject = any(?) and type = any(?) order by id"  # noqa: S608
         for row in db.rows(query, CONTRACTS, list(contracts), types):
             event = event_of(row)
             licences = batch.desks[(CONTRACTS, event.subject)].licences
             if event.type == RETRACTED:
-                licences.end(event.data.type, event.source, event.data.event)
+                if event.data.type == TERMINATED:
+                    licences.resume(event.source, event.data.event)
+                else:
+                    licences.end(event.data.type, event.source, event.data.event)
             elif row[10] is None or row[10] > row[0]:
-                licences.add(event)
+                if event.type == TERMINATED:
+                    licences.terminate(event)
+                else:
+                    licences.add(event)
 
     def _load_seen(self, db: Db, batch: _Batch, arrivals: Sequence[Arrival]) -> None:
         digests = [_identity(one.event) for one in arrivals if one.event.sequence is None]
@@ -693,6 +700,8 @@ class Intake:
                 desk.licences.add(event)
                 if first and desk.waiting:
                     self._release(db, batch, desk, arrival, partition)
+            elif event.type == TERMINATED:
+                desk.licences.terminate(event)
             elif event.type == DELIVERY:
                 if desk.licences:
                     self._deliver(db, batch, desk, arrival, number, event)
@@ -887,6 +896,8 @@ class Intake:
             batch.by_thing.pop(row[4], None)
             if target.type in TERMS_TYPES:
                 desk.licences.end(target.type, target.source, target.id)
+            elif target.type == TERMINATED:
+                desk.licences.resume(target.source, target.id)
             elif target.type == DERIVED:
                 db.run("delete from derivations where origin = ?", f"event:{row[0]}")
             elif target.type == PACK:

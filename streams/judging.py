@@ -139,7 +139,7 @@ class Judge:
             subjects[kind].append(subject)
         found: dict[str, None] = {}
         assets, contracts = set(subjects["asset"]), set(subjects["contract"])
-        if parties := subjects["party"]:
+        if parties := loading.controlled(db, subjects["party"]):
             found.update(dict.fromkeys(self._things(db, "topic = ? and subject = any(?)", loading.PARTIES, parties)))
             named = self._named(db, "party", parties)
             found.update(dict.fromkeys(self._things(db, "id = any(?)", [row[0] for row in named])))
@@ -375,11 +375,11 @@ class Judge:
                 edges = loading.edges_above(db, ids)
                 ids = loading.nodes_above(ids, edges)
             assets = loading.assets(db, ids)
-        if {*needs} & {"party", "asset", "ancestors"}:
+        if {*needs} & {"party", "controllers", "asset", "ancestors"}:
             wanted = {one for act in acts for one in _parties_of(act)}
             wanted |= {one for contract in contracts.values() for one in contract.parties()}
             wanted |= {owner for asset in assets.values() for owner in asset.owners()}
-            parties = loading.parties(db, wanted)
+            parties = (loading.with_controllers if "controllers" in needs else loading.parties)(db, wanted)
         return Facts(packs=self._packs(), assets=assets, parties=parties, contracts=contracts, edges=edges)
 
 

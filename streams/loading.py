@@ -66,6 +66,32 @@ def parties(db: Db, ids: Collection[str]) -> dict[str, PartyFacts]:
     return {id_: PartyFacts(id_, some) for id_, some in statements(db, PARTIES, ids).items()}
 
 
+def controlled(db: Db, ids: Collection[str]) -> list[str]:
+    """The parties and all that were ever stated to be controlled by them, over any number of steps."""
+    found = set(ids)
+    layer = sorted(found)
+    while layer:
+        rows = db.rows(
+            "select distinct e.subject from refs r join events e on e.id = r.event"
+            " where r.kind = 'party' and r.ref = any(?) and e.type = 'circulation.party.registered'",
+            layer,
+        )
+        layer = sorted({row[0] for row in rows} - found)
+        found.update(layer)
+    return sorted(found)
+
+
+def with_controllers(db: Db, ids: Collection[str]) -> dict[str, PartyFacts]:
+    """Facts of parties and of all that ever controlled them, over any number of steps."""
+    found: dict[str, PartyFacts] = {}
+    layer = set(ids)
+    while layer:
+        some = parties(db, layer)
+        found.update(some)
+        layer = {one for facts in some.values() for one in facts.controllers()} - found.keys()
+    return found
+
+
 def contracts(db: Db, ids: Collection[str]) -> dict[str, ContractFacts]:
     """Facts of contracts, also of those that are not signed."""
     return {id_: ContractFacts(id_, some) for id_, some in statements(db, CONTRACTS, ids).items()}

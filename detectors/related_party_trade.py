@@ -1,0 +1,156 @@
+"""Buyer and seller are one, or have a controller in common.
+
+Why it matters: a trade with oneself makes turnover, prices and subsidies out of nothing (Anti-Unfair Competition Law
+9; Beijing's opinion of 2023-06-20, article 23, on support for real trade).
+
+False positives: groups that trade inside for good reasons, and say so. One such trade is yellow; from the third of a
+pair in twelve months on it is orange.
+
+What to do: ask for the price's basis and for proof that the data were delivered and used.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from circulation.calendar import months_later
+from circulation.cases import BUYER, OWNER, SELLER, THIRD, Case, Json, pack, party, retracted, signed
+from circulation.facts import Act, Facts
+from circulation.findings import About, Said
+from circulation.rules import Parameter, Rule, Sum
+
+SIGNED = "circulation.contract.signed"
+SEPARATOR = "\x1f"
+
+
+def scopes(act: Act) -> Iterable[str]:
+    """The pair of parties, whoever of them sells."""
+    yield SEPARATOR.join(sorted((act.data.seller, act.data.buyer)))
+
+
+def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
+    """Goes over the trades of a pair; each that is related counts those of the months before it."""
+    found: list[Said] = []
+    related: list[int] = []
+    for act in acts:
+        seller, buyer = act.data.seller, act.data.buyer
+        above = facts.chain(buyer, act.time)
+        common = next((one for one in facts.chain(seller, act.time) if one in above), None)
+        if common is None:
+            continue
+        related.append(act.time)
+        settings = facts.parameters(act.time)
+        months, repeated = settings["months"], settings["repeated"]
+        count = sum(months_later(time, months) >= act.time for time in related)
+        found.append(
+            Said(
+                severity="orange" if count >= repeated else "yellow",
+                about=About("contract", act.subject),
+                party=seller,
+                occurred=act.time,
+                cause=act.cause,
+                summary=(
+                    f"{seller} sold to {buyer}: "
+                    + ("they are one" if seller == buyer else f"{common} stands above both, or is one of them")
+                    + f"; {count:,} such {'trade' if count == 1 else 'trades'} of the two within {months} months."
+                ),
+                evidence={"seller": seller, "buyer": buyer, "controller": common, "trades": count},
+                asset=act.data.asset,
+            )
+        )
+    return found
+
+
+RULE = Rule(
+    id="related-party-trade",
+    title="A trade with oneself",
+    about="contract",
+    severity="yellow",
+    articles=("反不正当竞争法 9", "关于更好发挥数据要素作用进一步加快发展数字经济的实施意见 23"),
+    parameters={
+        "months": Parameter(12, "calendar months over which trades of a pair count: more of them find more repeats"),
+        "repeated": Parameter(3, "the trade of a pair within them from which on it is orange"),
+    },
+    sum=Sum(acts=frozenset({SIGNED}), scopes=scopes, judge=judge, needs=frozenset({"controllers"})),
+)
+
+
+def _related(contract: str, count: int = 1, controller: str = OWNER) -> Json:
+    return {
+        "severity": "orange" if count >= 3 else "yellow",
+        "about": {"kind": "contract", "id": contract},
+        "party": SELLER,
+        "evidence": {"controller": controller, "trades": count},
+    }
+
+
+_RULES = pack()
+_SELLER, _BUYER = party(SELLER, controller=OWNER), party(BUYER, controller=OWNER)
+_TRADES = [signed(f"c{at}", f"2025-0{at}-01") for at in (1, 2, 3)]
+
+CASES = (
+    Case(name="strangers", rules=_RULES, events=[party(SELLER), party(BUYER), signed("c", "2025-01-02")]),
+    Case(name="parties of which nothing is known", rules=_RULES, events=[signed("c", "2025-01-02")]),
+    Case(
+        name="with oneself",
+        rules=_RULES,
+        events=[signed("c", "2025-01-02", buyer=SELLER)],
+        fires=[_related("c", controller=SELLER)],
+    ),
+    Case(
+        name="one controller",
+        rules=_RULES,
+        events=[_SELLER, _BUYER, signed("c", "2025-01-02")],
+        fires=[_related("c")],
+    ),
+    Case(
+        name="the buyer controls the seller",
+        rules=_RULES,
+        events=[party(SELLER, controller=BUYER), signed("c", "2025-01-02")],
+        fires=[_related("c", controller=BUYER)],
+    ),
+    Case(
+        name="a controller two steps up, stated late",
+        rules=_RULES,
+        events=[
+            party(SELLER, controller=THIRD),
+            _BUYER,
+            signed("c", "2025-01-02"),
+            party(THIRD, "2025-02-01", controller=OWNER),
+        ],
+        fires=[_related("c")],
+    ),
+    Case(
+        name="circles of control end",
+        rules=_RULES,
+        events=[party(SELLER, controller=THIRD), party(THIRD, controller=SELLER), signed("c", "2025-01-02")],
+    ),
+    Case(
+        name="a controller that came later",
+        rules=_RULES,
+        events=[party(SELLER), _BUYER, signed("c", "2025-01-02"), party(SELLER, "2025-01-03", controller=OWNER)],
+    ),
+    Case(
+        name="from the third on it is orange, whoever sells",
+        rules=_RULES,
+        events=[_SELLER, _BUYER, *_TRADES[:2], signed("c3", "2025-03-01", seller=BUYER, buyer=SELLER)],
+        fires=[_related("c1"), _related("c2", 2), _related("c3", 3) | {"party": BUYER}],
+    ),
+    *(
+        Case(
+            name=f"a first trade {name} ago",
+            rules=_RULES,
+            events=[_SELLER, _BUYER, *_TRADES[:2], signed("c9", time)],
+            fires=[_related("c1"), _related("c2", 2), _related("c9", count)],
+        )
+        for name, time, count in (
+            ("not quite twelve months", "2025-12-31T23:59:59.999999", 3),
+            ("twelve months", "2026-01-01", 3),
+            ("more than twelve months", "2026-01-01T00:00:00.000001", 2),
+        )
+    ),
+    Case(
+        name="a trade that was taken back does not count",
+        rules=_RULES,
+        events=[_SELLER, _BUYER, *_TRADES, retracted(_TRADES[0], "2025-04-01")],
+        fires=[_related("c2"), _related("c3", 2)],
+    ),
+)
