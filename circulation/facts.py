@@ -233,6 +233,7 @@ class Facts:
         parties: Mapping[str, PartyFacts] | None = None,
         contracts: Mapping[str, ContractFacts] | None = None,
         edges: Mapping[str, Sequence[Edge]] | None = None,
+        uses: Mapping[str, int] | None = None,
         settings: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None,
         rule: str = "",
     ) -> None:
@@ -241,6 +242,7 @@ class Facts:
         self._parties = parties or {}
         self._contracts = contracts or {}
         self._edges = edges or {}
+        self._uses = uses or {}
         self._settings = settings
         self._rule = rule
 
@@ -252,6 +254,7 @@ class Facts:
             parties=self._parties,
             contracts=self._contracts,
             edges=self._edges,
+            uses=self._uses,
             settings=settings,
             rule=rule,
         )
@@ -277,6 +280,10 @@ class Facts:
     def contract(self, contract: str) -> ContractFacts:
         """Facts of a contract (also of one that is not signed)."""
         return self._contracts[contract]
+
+    def first_use(self, contract: str) -> int | None:
+        """The earliest `time` of a use of the contract, any reporter's: uses are counted, and not kept one by one."""
+        return self._uses.get(contract)
 
     def chain(self, party: str, instant: int) -> list[str]:
         """The party, its controller, that one's, and so on, each once: `controllers` must be declared."""

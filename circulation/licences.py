@@ -160,6 +160,12 @@ class Licences:
         """The one that came last, also where it was ended: what was counted can be given back after all terms ended."""
         return self._all[-1] if self._all else None
 
+    @property
+    def signed(self) -> int:
+        """The earliest signing, µs; later than any instant where none came."""
+        times = (one.time for one in self._visible if one.type == TERMS_TYPES[0])
+        return min(times, default=2**62)
+
     def past(self, index: int) -> Licence:
         """The licence of this index, also one that was ended."""
         return self._all[index]

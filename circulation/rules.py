@@ -16,7 +16,7 @@ from circulation.facts import Act, Facts
 from circulation.findings import Kind, Said, Severity
 from circulation.licences import Licence
 
-Need = Literal["asset", "ancestors", "contract", "party", "controllers"]
+Need = Literal["asset", "ancestors", "contract", "party", "controllers", "uses"]
 Parameters = Mapping[str, Any]
 
 
@@ -41,7 +41,8 @@ class Check:
 class Sum:
     """Judges the acts of one scope together: `judge(scope, acts, facts)`, acts in the order of (time, source, id).
 
-    `scopes(act)` names the scopes that an act belongs to. `due` tells that what it says may have a deadline.
+    `scopes(act)` names the scopes that an act belongs to. `due` tells that what it says may have a deadline. One that
+    needs `uses` has contracts for scopes, and is asked also of a contract that has uses and no acts.
     """
 
     acts: frozenset[str]

@@ -30,6 +30,7 @@ from streams.store import Db
 CONTRACTS, RULES = "circulation.contracts", "circulation.rules"
 USAGE, CANCELLED = "circulation.usage.reported", "circulation.usage.cancelled"
 DELIVERY, RETRACTED = "circulation.delivery.completed", "circulation.event.retracted"
+SETTLED = "circulation.settlement.paid"
 DERIVED, RUN, PACK = "circulation.asset.derived", "openlineage.run", "circulation.rulepack.published"
 HEARTBEAT = "circulation.source.heartbeat"
 
@@ -37,6 +38,9 @@ HEARTBEAT = "circulation.source.heartbeat"
 WAITING_MAX = 10_000
 # Windows of one contract that are held in memory between fetches; the store has them all.
 PARTS_CACHED_MAX = 64
+
+# Later than any instant.
+NEVER = 2**62
 
 SEPARATOR = "\x1f"
 
@@ -135,8 +139,10 @@ class Desk:
 
     __slots__ = (
         "dirty",
+        "first_use",
         "licences",
         "memories",
+        "paid",
         "parts",
         "parts_dirty",
         "retracted",
@@ -156,6 +162,13 @@ class Desk:
         self.parts: dict[str, Any] = {}
         self.parts_dirty: set[str] = set()
         self.dirty = False
+        # The earliest `time` of a use, and whether a settlement came.
+        self.first_use = NEVER
+        self.paid = False
+
+    def plain(self) -> tuple[int, int, int, bool]:
+        """Its numbers, in the order in which the store keeps them."""
+        return (self.waiting, self.waiting_uses, self.first_use, self.paid)
 
 
 class _Plan(NamedTuple):
@@ -204,6 +217,7 @@ class _Batch:
         self.refused: list[Refused] = []
         self.journal: list[tuple[int, Message]] = []
         self.waiting: list[tuple[str, int, bytes]] = []
+        self.first_uses: dict[str, int] = {}
         self.seen: set[str] = set()
         self.seen_new: list[tuple[str, int]] = []
         self.taken: dict[str, int] = {}
@@ -241,6 +255,8 @@ class Intake:
                 ("sequences", dict[str, sequences.Sequence], msgspec.field(default_factory=dict)),
                 ("waiting", int, 0),
                 ("waiting_uses", int, 0),
+                ("first_use", int, NEVER),
+                ("paid", bool, False),
                 ("retracted", list[tuple[str, str, str]], msgspec.field(default_factory=list)),
                 *((rule.replace("-", "_"), type_ | None, None) for rule, type_ in self._memory_types.items()),
             ],
@@ -256,6 +272,7 @@ class Intake:
             if shape is not None
             for type_ in shape.acts
         }
+        self._asking = [rule.id for rule in rules.values() if rule.sum is not None and "uses" in rule.sum.needs]
         self._cache: dict[tuple[str, str], Desk] = {}
         self._remembered: dict[tuple[str, int], _Remembered] = {}
         self._plans: dict[str, list[_Plan]] = {}
@@ -350,6 +367,7 @@ class Intake:
                 state: Any = self._decode_state(raw)
                 desk.sequences, desk.retracted = state.sequences, state.retracted
                 desk.waiting, desk.waiting_uses = state.waiting, state.waiting_uses
+                desk.first_use, desk.paid = state.first_use, state.paid
                 for rule in self._memory_types:
                     desk.memories[rule] = getattr(state, rule.replace("-", "_"))
             if topic == CONTRACTS:
@@ -495,9 +513,19 @@ class Intake:
             )
             batch.journal.append((arrival.order, message))
         self._advance(batch, desk, arrival, fresh)
-        if event.type == HEARTBEAT:
+        if event.type == HEARTBEAT and not self._newest(db, batch, event):
             return
         self._keep(db, batch, desk, arrival)
+
+    def _newest(self, db: Db, batch: _Batch, event: Event) -> bool:
+        """Whether a heartbeat is the newest of its source; then the one that was is not kept any longer."""
+        self._flush_rows(db, batch)
+        query = "topic = ? and subject = ? and type = ?"
+        for (time,) in db.rows(f"select time from events where {query}", event.topic, event.subject, HEARTBEAT):  # noqa: S608
+            if time >= event.time:
+                return False
+        db.run(f"delete from events where {query}", event.topic, event.subject, HEARTBEAT)  # noqa: S608
+        return True
 
     # Contracts.
 
@@ -578,6 +606,8 @@ class Intake:
             kinds.add((data.purpose, data.country, data.region, data.environment, data.actor))
             digests += digest_of(event.id.encode(), seed)
             details += pack_detail(time, uses, index, reporter)
+        if first < desk.first_use:
+            self._used_first(batch, desk, run[0], first)
         one_licence = licences.at(first) is licences.at(latest)
         if one_licence and single is not None and self._packs().unchanged(first, latest):
             licence = licences.at(first)
@@ -597,6 +627,15 @@ class Intake:
             )
             counted = Counted(event, event.data.uses, event.data.bytes or 0, event.data.rows or 0)
             self._step(db, batch, desk, arrival, counted, licence)
+
+    def _used_first(self, batch: _Batch, desk: Desk, arrival: Arrival, time: int) -> None:
+        """An earlier use than any before: rules that ask for it are judged where it can matter to them."""
+        contract = arrival.event.subject
+        desk.first_use = time
+        batch.first_uses[contract] = time
+        if desk.paid or time < desk.licences.signed:
+            for rule in self._asking:
+                self._queue(batch, joined("sum", rule, contract), LIVE, arrival.order)
 
     def _plan(self, pack: Pack) -> list[_Plan]:
         plan = self._plans.get(pack.digest)
@@ -656,7 +695,7 @@ class Intake:
                 answer = tally.step(memory, parts, counted, licence, parameters)
             except Exception as error:
                 batch.errors.append(rule.id)
-                self._say(batch, arrival, "detector-error", error_said(rule.id, error, event, licence.buyer), thing)
+                self._say(batch, arrival, "detector-error", error_said(rule.id, error, event, licence.seller), thing)
                 continue
             desk.memories[rule.id] = answer.memory
             for name, part in answer.parts.items():
@@ -679,10 +718,14 @@ class Intake:
                     self._refuse(batch, arrival, f"$.subject: {WAITING_MAX} uses wait for the terms of this contract")
                     return
                 self._advance(batch, desk, arrival, fresh)
+                if event.time < desk.first_use:
+                    self._used_first(batch, desk, arrival, event.time)
                 desk.waiting_uses += 1
                 self._wait(batch, desk, event)
                 return
             self._advance(batch, desk, arrival, fresh)
+            if event.time < desk.first_use:
+                self._used_first(batch, desk, arrival, event.time)
             self._use(db, batch, desk, arrival, event, partition)
         elif event.type == CANCELLED:
             if not self._cancel(db, batch, desk, arrival, partition):
@@ -702,6 +745,8 @@ class Intake:
                     self._release(db, batch, desk, arrival, partition)
             elif event.type == TERMINATED:
                 desk.licences.terminate(event)
+            elif event.type == SETTLED:
+                desk.paid = True
             elif event.type == DELIVERY:
                 if desk.licences:
                     self._deliver(db, batch, desk, arrival, number, event)
@@ -931,7 +976,7 @@ class Intake:
             if desk.dirty:
                 memories = map(desk.memories.get, self._memory_types)
                 # a tuple is written as the array that `State` is read from
-                state = encode((desk.sequences, desk.waiting, desk.waiting_uses, desk.retracted, *memories))
+                state = encode((desk.sequences, *desk.plain(), desk.retracted, *memories))
                 states.append((topic, subject, state))
                 desk.dirty = False
             if desk.parts_dirty:
@@ -939,6 +984,7 @@ class Intake:
                 desk.parts_dirty.clear()
         db.many(schema.desks, states, "upsert")
         db.many(schema.parts, parts, "upsert")
+        db.many(schema.first_uses, list(batch.first_uses.items()), "upsert")
         self._flush_rows(db, batch)
         self._flush_waiting(db, batch)
         db.many(schema.seen, batch.seen_new, "ignore")

@@ -270,18 +270,23 @@ class Judge:
         by_thing, void = self._acts(db, sorted({one for some in members.values() for one in some}))
         gone = {one for some in void.values() for one in some}
         needs = {need for rule in rules if (shape := self._sum_of(rule)) for need in shape.needs}
-        facts = self._load(db, [act for some in by_thing.values() for act in some], needs)
+        asking = {scope for _, rule, scope in scopes if (shape := self._sum_of(rule)) and "uses" in shape.needs}
+        uses = loading.first_uses(db, asking) if asking else {}
+        facts = self._load(db, [act for some in by_thing.values() for act in some], needs, contracts=asking, uses=uses)
         entries: list[Entry] = []
         deadlines: list[tuple[str, int]] = []
         empty: set[str] = set()
         for thing, rule_id, scope in scopes:
             shape = self._sum_of(rule_id)
             acts = sorted((a for one in members.get((rule_id, scope), ()) for a in by_thing[one]), key=order)
-            if shape is None or not acts:
+            used = shape is not None and "uses" in shape.needs and scope in uses
+            if shape is None or not (acts or used):
                 empty.add(thing)
                 continue
             rule = self._rules[rule_id]
-            said = self._say(rule, acts[-1], partial(shape.judge, scope, acts, _bound(facts, rule)), errors)
+            said = self._say(
+                rule, acts[-1] if acts else None, partial(shape.judge, scope, acts, _bound(facts, rule)), errors
+            )
             standing = []
             for who, one in said:
                 if one.due is None or one.due < horizon:
@@ -352,35 +357,54 @@ class Judge:
         return found
 
     def _say(
-        self, rule: Rule, act: Act, judge: Callable[[], Iterable[Said]], errors: list[str]
+        self, rule: Rule, act: Act | None, judge: Callable[[], Iterable[Said]], errors: list[str]
     ) -> list[tuple[Rule, Said]]:
         """What a rule says; where it raises, that is what is said, and the other rules go on."""
         try:
             return [(rule, one) for one in judge()]
         except Exception as error:
             errors.append(rule.id)
-            return [(self._rules["detector-error"], error_said(rule.id, error, act, None))]
+            if act is None:
+                return []
+            return [(self._rules["detector-error"], error_said(rule.id, error, act, _responsible(act)))]
 
-    def _load(self, db: Db, acts: Sequence[Act], needs: Collection[str]) -> Facts:
+    def _load(
+        self,
+        db: Db,
+        acts: Sequence[Act],
+        needs: Collection[str],
+        *,
+        contracts: Collection[str] = (),
+        uses: Mapping[str, int] | None = None,
+    ) -> Facts:
         """All that the rules declared, in bulk: contracts, then assets and their ancestors, then parties."""
-        contracts: dict[str, Any] = {}
+        more = set(contracts)
+        contracts_: dict[str, Any] = {}
         assets: dict[str, Any] = {}
         parties: dict[str, Any] = {}
         edges: dict[str, Any] = {}
         if {*needs} & {"contract", "asset", "ancestors"}:
-            contracts = loading.contracts(db, {one for act in acts for one in _contracts_of(act)})
+            contracts_ = loading.contracts(db, more | {one for act in acts for one in _contracts_of(act)})
         if {*needs} & {"asset", "ancestors"}:
-            ids = {one for act in acts for one in _assets_of(act, contracts)}
+            ids = {one for act in acts for one in _assets_of(act, contracts_)}
             if "ancestors" in needs:
                 edges = loading.edges_above(db, ids)
                 ids = loading.nodes_above(ids, edges)
             assets = loading.assets(db, ids)
         if {*needs} & {"party", "controllers", "asset", "ancestors"}:
             wanted = {one for act in acts for one in _parties_of(act)}
-            wanted |= {one for contract in contracts.values() for one in contract.parties()}
+            wanted |= {one for contract in contracts_.values() for one in contract.parties()}
             wanted |= {owner for asset in assets.values() for owner in asset.owners()}
             parties = (loading.with_controllers if "controllers" in needs else loading.parties)(db, wanted)
-        return Facts(packs=self._packs(), assets=assets, parties=parties, contracts=contracts, edges=edges)
+        return Facts(packs=self._packs(), assets=assets, parties=parties, contracts=contracts_, edges=edges, uses=uses)
+
+
+def _responsible(act: Act) -> str | None:
+    """Who answers for an act, as far as it says so itself: the party of its desk, or the seller."""
+    if thing_topic(act.type) == loading.PARTIES:
+        return act.subject
+    seller: str | None = getattr(act.data, "seller", None)
+    return seller
 
 
 def _bound(facts: Facts, rule: Rule) -> Facts:

@@ -97,6 +97,11 @@ def contracts(db: Db, ids: Collection[str]) -> dict[str, ContractFacts]:
     return {id_: ContractFacts(id_, some) for id_, some in statements(db, CONTRACTS, ids).items()}
 
 
+def first_uses(db: Db, ids: Collection[str]) -> dict[str, int]:
+    """The earliest time of a use of each contract that has one."""
+    return dict(db.rows("select contract, time from first_uses where contract = any(?)", list(ids)))
+
+
 def edges_above(db: Db, ids: Collection[str]) -> dict[str, list[Edge]]:
     """All derivations upstream of these assets, by output. Cycles are harmless: `union` keeps each node once."""
     if not ids:

@@ -92,6 +92,11 @@ derivations = Table(
     Index("derivations_by_origin", "origin"),
 )
 
+# The earliest time of a use of each contract: what rules can still ask of uses that are not kept.
+first_uses = Table(
+    "first_uses", metadata, Column("contract", Text, primary_key=True), Column("time", BigInteger, nullable=False)
+)
+
 # Uses that came before the first terms of their contract.
 waiting = Table(
     "waiting",

@@ -24,7 +24,9 @@ from prometheus_client import CollectorRegistry
 
 import detectors
 from circulation.admission import Admission, Reason, Rejection, Sources
-from streams.desks import Arrival, Outcome, Place, Refused
+from detectors import feed_lost
+from streams.book import Entry
+from streams.desks import Arrival, Outcome, Place, Refused, joined
 from streams.engine import Engine
 from streams.judging import Judged
 from streams.metrics import Metrics
@@ -531,6 +533,7 @@ class Worker:
                 for tp in self.reader.stopped:
                     self._positions.pop(tp, None)
                 self._ends = self._ends_of(list(self._positions))
+            self._lost()
             self._gauges()
             if time.monotonic() - last_prune > PRUNE_SECONDS:
                 last_prune = time.monotonic()
@@ -548,6 +551,27 @@ class Worker:
                 raise
 
         self._forever(guarded, "watching")
+
+    def _lost(self) -> None:
+        """Raises what is lost with a partition that is read no more: once, whichever worker sees it and how often."""
+        stopped = dict(self.reader.stopped)
+        if not stopped:
+            return
+        now = wall()
+        pack = self.engine.rulebook().in_force(now)
+        if pack.setting("feed-lost").mode == "off":
+            return
+        with self.store.writing() as db:
+            for (topic, partition), why in sorted(stopped.items()):
+                row = db.one("select next from progress where topic = ? and partition = ?", topic, partition)
+                if row is None:
+                    continue
+                said = feed_lost.said(topic, partition, row[0], why, now)
+                entry = Entry(joined("lost", topic, str(partition)), self.engine.rules["feed-lost"], pack, said, now)
+                db.lock([entry.finding])
+                if db.one("select 1 from findings where finding = ?", entry.finding) is None:
+                    self._changed(self.engine.book.enter(db, [entry]), ())
+                    self._mail.set()
 
     def _prune(self) -> None:
         now = wall()

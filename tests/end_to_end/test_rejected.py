@@ -68,7 +68,7 @@ def mangled(choose: random.Random, topic: str, event: dict[str, Any]) -> tuple[s
         (topic, "from-the-future", orjson.dumps({**event, "time": "2999-01-01T00:00:00Z"})),
         (topic, "invalid-data", orjson.dumps({**event, "data": {**data, number: -1}})),
         (topic, "invalid-data", orjson.dumps({**event, "data": {**data, number: "many"}})),
-        (topic, "not-cloudevent", orjson.dumps({**event, "data": []})),
+        (topic, "invalid-data", orjson.dumps({**event, "data": []})),
     ]
     if "buyer" in data:
         ways.append((topic, "bad-identifier", orjson.dumps({**event, "data": {**data, "buyer": SELLER[:-1] + "0"}})))

@@ -18,8 +18,8 @@ from streams import replay
 from streams.store import Store
 
 # The engine raises these itself, so that they have no shape; no event can make a rule fail.
-BY_THE_ENGINE = {"feed-gap", "detector-error", "unknown-contract"}
-WITHOUT_CASES = {"detector-error"}
+BY_THE_ENGINE = {"feed-gap", "feed-lost", "detector-error"}
+WITHOUT_CASES = {"detector-error", "feed-lost"}
 HEADINGS = ("Why it matters", "False positives", "What to do")
 # They say when a finding left and to whom, not what was found.
 OF_THE_EVENT = {"revision", "sectors"}

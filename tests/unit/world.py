@@ -56,12 +56,17 @@ def facts(events: Sequence[Event], rule: Rule, in_force: Packs) -> Facts:
             stopping = stops(one.data.process, one.data.irreversible, one.data.evidence)
             for each in one.data.inputs:
                 edges.setdefault(one.subject, []).append(Edge(one.subject, each.asset, one.time, stopping))
+    uses: dict[str, int] = {}
+    for one in events:
+        if one.type == "circulation.usage.reported":
+            uses[one.subject] = min(one.time, uses.get(one.subject, one.time))
     return Facts(
         packs=in_force,
         assets=Everything(AssetFacts, "circulation.assets", events),
         parties=Everything(PartyFacts, "circulation.parties", events),
         contracts=Everything(ContractFacts, "circulation.contracts", events),
         edges=edges,
+        uses=uses,
     ).bound(rule.id, rule.settings)
 
 

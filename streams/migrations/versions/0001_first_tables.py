@@ -77,6 +77,12 @@ def upgrade() -> None:
     op.create_index("findings_by_thing", "findings", ["thing"], unique=False)
     op.create_index("findings_standing", "findings", ["standing", "detector", "severity"], unique=False)
     op.create_table(
+        "first_uses",
+        sa.Column("contract", sa.Text(), nullable=False),
+        sa.Column("time", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("contract"),
+    )
+    op.create_table(
         "gaps",
         sa.Column("thing", sa.Text(), nullable=False),
         sa.Column("time", sa.BigInteger(), nullable=False),

@@ -1,0 +1,94 @@
+"""A source that said it was alive says nothing more.
+
+Why it matters: while an exchange's feed is silent nobody watches its trades, and what is not seen cannot be found
+(Beijing Digital Economy Promotion Regulations 22: data transactions are to be traceable as a whole).
+
+False positives: a source that was switched off for good; have it say so. Network trouble ends by itself: the next
+heartbeat clears the finding.
+
+What to do: ask the source. When it is back, look at `feed-gap` for what is still missing.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from circulation.calendar import SECOND, format_instant
+from circulation.cases import Case, Json, event, pack
+from circulation.facts import Act, Facts
+from circulation.findings import About, Said
+from circulation.rules import Parameter, Rule, Sum
+
+HEARTBEAT = "circulation.source.heartbeat"
+
+
+def scopes(act: Act) -> Iterable[str]:
+    """The source."""
+    yield act.subject
+
+
+def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
+    """What is said of the newest heartbeat stands once the clock is past the seconds that it gives."""
+    newest = acts[-1]
+    seconds = facts.parameters(newest.time)["seconds"]
+    deadline = newest.time + seconds * SECOND
+    return [
+        Said(
+            severity=RULE.severity,
+            about=About("source", scope),
+            party=None,
+            occurred=deadline,
+            summary=f"{scope} was last heard at {format_instant(newest.time)}, and not within {seconds:,} seconds.",
+            evidence={"newest": format_instant(newest.time), "seconds": seconds},
+            apart=(str(newest.time),),
+            due=deadline,
+        )
+    ]
+
+
+RULE = Rule(
+    id="feed-silence",
+    title="A source is silent",
+    about="source",
+    severity="yellow",
+    articles=("北京市数字经济促进条例 22",),
+    parameters={"seconds": Parameter(300, "seconds without a heartbeat after which a source is taken for silent")},
+    sum=Sum(due=True, acts=frozenset({HEARTBEAT}), scopes=scopes, judge=judge),
+)
+
+
+def _beat(time: str) -> Json:
+    return event("source.heartbeat", "//exchange.example", time)
+
+
+_RULES = pack()
+_SILENT: Json = {
+    "severity": "yellow",
+    "about": {"kind": "source", "id": "//exchange.example"},
+    "occurred": "2025-02-01T08:05:00+08:00",
+    "evidence": {"newest": "2025-02-01T08:00:00+08:00", "seconds": 300},
+}
+_FIRST = _beat("2025-02-01T08:00:00")
+
+CASES = (
+    Case(name="before the seconds are over", rules=_RULES, events=[_FIRST], until="2025-02-01T08:04:59.999999+08:00"),
+    Case(name="when they are over", rules=_RULES, events=[_FIRST], until="2025-02-01T08:05:00+08:00"),
+    Case(name="past them", rules=_RULES, events=[_FIRST], until="2025-02-01T08:05:00.000001+08:00", fires=[_SILENT]),
+    Case(
+        name="the next heartbeat clears it",
+        rules=_RULES,
+        events=[_FIRST, _beat("2025-02-01T08:10:00")],
+        until="2025-02-01T08:15:00+08:00",
+    ),
+    Case(
+        name="a heartbeat of before changes nothing",
+        rules=_RULES,
+        events=[_FIRST, _beat("2025-02-01T07:59:00")],
+        until="2025-02-01T09:00:00+08:00",
+        fires=[_SILENT],
+    ),
+    Case(
+        name="a pack that is more patient",
+        rules=pack(detectors={"feed-silence": {"mode": "enforce", "seconds": 3600}}),
+        events=[_FIRST],
+        until="2025-02-01T09:00:00+08:00",
+    ),
+)
