@@ -25,6 +25,7 @@ from detectors import feed_gap
 from streams import schema
 from streams.book import JOURNAL, REJECTED, Book, Change, Entry, Message, cloudevent, post
 from streams.loading import COLUMNS, event_of
+from streams.screening import CIRCULATING
 from streams.store import Db
 
 CONTRACTS, RULES = "circulation.contracts", "circulation.rules"
@@ -271,7 +272,7 @@ class Intake:
             for shape in (rule.check, rule.sum)
             if shape is not None
             for type_ in shape.acts
-        }
+        } | ({*CIRCULATING} if any(rule.screen for rule in rules.values()) else set())
         self._asking = [rule.id for rule in rules.values() if rule.sum is not None and "uses" in rule.sum.needs]
         self._cache: dict[tuple[str, str], Desk] = {}
         self._remembered: dict[tuple[str, int], _Remembered] = {}

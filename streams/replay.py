@@ -118,6 +118,7 @@ class Replay:
         self._clock = BEFORE_ALL
         self._pending: list[Arrival] = []
         self._refused: list[Refused] = []
+        engine.take_up()
         self._due = self._next_due()
         self._counts = [0, 0]
 
