@@ -283,6 +283,13 @@ class Intake:
         self._cache.clear()
         self._remembered.clear()
 
+    def asks(self, event: Event) -> bool:
+        """Whether a use may have something judged, and not only counted; sure where it says no."""
+        desk = self._cache.get((event.topic, event.subject))
+        if desk is None:
+            return True
+        return event.time < desk.first_use and (desk.paid or event.time < desk.licences.signed)
+
     def take(
         self,
         db: Db,

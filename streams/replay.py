@@ -126,7 +126,7 @@ class Replay:
         """Takes in all lines, then moves the clock on to `until`."""
         wall = time.time_ns() // 1000
         limit = wall if self._until is None else max(wall, self._until)
-        admit = self._admission.admit
+        admit, asks = self._admission.admit, self._engine.intake.asks
         pending = self._pending
         clock = self._clock
         admitted = number = 0
@@ -143,14 +143,15 @@ class Replay:
             if not isinstance(event, Event):
                 raise AssertionError("a line is one event")
             admitted += 1
-            usage = event.type == USAGE
-            if not usage:
+            # what is judged is judged at once, before the next event
+            single = event.type != USAGE or asks(event)
+            if single:
                 self._flush()  # by the clock as it was before this event
                 clock = self._clock
             if event.time > clock and event.topic != RULES:
                 clock = event.time
             pending.append(Arrival(number, clock, event, line, ("file", 0, number)))
-            if not usage or clock > self._due or len(pending) >= RUN_MAX:
+            if single or clock > self._due or len(pending) >= RUN_MAX:
                 self._flush()
                 clock = self._clock
         self._flush()
