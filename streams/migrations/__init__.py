@@ -4,7 +4,10 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
+
+from streams import schema
 
 
 def config() -> Config:
@@ -15,7 +18,11 @@ def config() -> Config:
 
 
 def upgrade(connection: Connection) -> None:
-    """Brings the schema of an open connection to the newest version."""
+    """Brings the schema of an open connection to the newest version; views are made anew where it was not."""
+    before = MigrationContext.configure(connection).get_current_heads()
     made = config()
     made.attributes["connection"] = connection
     command.upgrade(made, "head")
+    if MigrationContext.configure(connection).get_current_heads() != before:
+        for statement in schema.views(postgres=connection.dialect.name == "postgresql"):
+            connection.exec_driver_sql(statement)
