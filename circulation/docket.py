@@ -81,7 +81,10 @@ def counts(finding: Mapping[str, Any]) -> bool:
 
 
 def step_of(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, at: int) -> Raised | Cleared | None:
-    """What the change of a finding is to its docket; None where it is nothing. Of what does not stand, None is given."""
+    """What the change of a finding is to its docket, None where it is nothing.
+
+    `before` and `after` are its `data`; None where it did not stand, or stands no longer.
+    """
     counted = before is not None and counts(before)
     if after is not None and counts(after):
         if counted and before is not None and before["severity"] == after["severity"]:
@@ -171,7 +174,7 @@ class Told(NamedTuple):
 
 
 def _graver(one: str, other: str) -> bool:
-    return SEVERITIES.index(one) > SEVERITIES.index(other)  # type: ignore[arg-type]
+    return SEVERITIES.index(one) > SEVERITIES.index(other)
 
 
 class Docket:

@@ -92,6 +92,17 @@ def followers(data: Mapping[str, Any]) -> set[str]:
     return {f"credit{SEPARATOR}{party}"} if party is not None and data["mode"] == "enforce" else set()
 
 
+class Change(NamedTuple):
+    """What happened to a finding: for the metrics."""
+
+    detector: str
+    severity: str
+    mode: str
+    raised: bool
+    first: bool
+    occurred: int
+
+
 def note(db: Db, steps: Sequence[tuple[str, Step]]) -> None:
     """Writes down steps of dockets, in their order; the items that have them entered are queued by the caller."""
     encode = msgspec.msgpack.encode
@@ -132,17 +143,6 @@ class _Page:
 _COLUMNS = "finding, thing, standing, revision, data, detector, severity, mode, occurred, raised"
 
 Receivers = Callable[[Db, Sequence[Entry]], Sequence[tuple[str, ...]]]
-
-
-class Change(NamedTuple):
-    """What happened to a finding: for the metrics."""
-
-    detector: str
-    severity: str
-    mode: str
-    raised: bool
-    first: bool
-    occurred: int
 
 
 class Book:

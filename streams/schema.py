@@ -305,5 +305,6 @@ def views(*, postgres: bool) -> list[str]:
         "drop view if exists open_findings",
         "drop view if exists standing_findings",
         standing,
-        "create view open_findings as select * from standing_findings where case_state is null or case_state <> 'closed'",
+        "create view open_findings as select * from standing_findings"
+        " where case_state is null or case_state <> 'closed'",
     ]
