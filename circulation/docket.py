@@ -104,7 +104,8 @@ def order_of(event: Event) -> Order | None:
         return None
     data = event.data
     verb: Any = event.type.removeprefix(_PREFIX)
-    return Order(event.subject, verb, event.source, event.id, event.time, data.by, data.note, data.due, data.evidence)
+    due = None if data.due is None else int(data.due)
+    return Order(event.subject, verb, event.source, event.id, event.time, data.by, data.note, due, data.evidence)
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):

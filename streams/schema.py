@@ -273,6 +273,10 @@ outbox = Table(
 )
 
 
+# In the order in which they can be dropped.
+VIEWS = ("open_findings", "standing_findings")
+
+
 def views(*, postgres: bool) -> list[str]:
     """The statements that make the views, for dashboards and for people; they are made anew with every migration.
 
@@ -302,8 +306,6 @@ def views(*, postgres: bool) -> list[str]:
         " where f.standing"
     )
     return [
-        "drop view if exists open_findings",
-        "drop view if exists standing_findings",
         standing,
         "create view open_findings as select * from standing_findings"
         " where case_state is null or case_state <> 'closed'",
