@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 ELSEWHERE: Final = {
     "kafka": ("streams.cli_deploy:kafka", "A Kafka of your own on this machine: start, stop, status."),
     "credit": ("streams.cli_credit:credit", "The statement of credit of a PARTY: its score, and what made it."),
+    "cases": ("streams.cli_cases:cases", "The cases: what was found about one thing, and what officials did."),
+    "case": ("streams.cli_cases:case", "Acknowledge, order, rectify, close or reopen a case."),
     "topics": ("streams.cli_deploy:topics", "The topics of CIRCULATION_KAFKA: make them."),
 }
 SECTIONS: Final = {
     "To begin": ("demo", "kafka", "topics"),
     "Events": ("worker", "emit", "replay"),
-    "What was found": ("findings", "credit"),
+    "What was found": ("findings", "cases", "case", "credit"),
     "Rules": ("rules",),
     "This program": ("settings", "completion"),
 }

@@ -427,7 +427,7 @@ class Worker:
                 self._changed(judged.changes, judged.errors)
                 if judged.changes:
                     self.metrics.event_to_finding.observe(max(0, wall() - judged.since) / 1e6)
-                if judged.changes:
+                if judged.changes or judged.told:
                     self._mail.set()
             return 0.0
 
