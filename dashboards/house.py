@@ -6,7 +6,7 @@ provisioned with the dashboards.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from grafanalib import core as grafana
@@ -22,13 +22,17 @@ WIDTH: Final = 24
 HEIGHT: Final = 8
 
 
+def _check(metric: Metric, labels: Iterable[str]) -> None:
+    if unknown := set(labels) - set(metric.labels):
+        raise ValueError(f"{metric.name} has no label {', '.join(sorted(unknown))}")
+
+
 def select(metric: Metric, suffix: str = "", /, **labels: str) -> str:
     """A selector of a metric: `circulation_events_total{outcome="taken"}`. Labels that it has not are refused.
 
     `suffix` names a series of a histogram: `_bucket`, `_sum` or `_count`.
     """
-    if unknown := labels.keys() - set(metric.labels):
-        raise ValueError(f"{metric.name} has no label {', '.join(sorted(unknown))}")
+    _check(metric, labels)
     if bool(suffix) != (metric.kind == "histogram"):
         raise ValueError(f"{metric.name} is a {metric.kind}: a histogram, and nothing else, is asked for by a suffix")
     inside = ",".join(f'{name}="{value}"' for name, value in labels.items())
@@ -37,8 +41,7 @@ def select(metric: Metric, suffix: str = "", /, **labels: str) -> str:
 
 def over(how: str, metric: Metric, *by: str, window: str = "", **labels: str) -> str:
     """An aggregate over workers: `max by (severity) (…)`; with a `window` of the rate."""
-    if unknown := set(by) - set(metric.labels):
-        raise ValueError(f"{metric.name} has no label {', '.join(sorted(unknown))}")
+    _check(metric, by)
     inner = select(metric, **labels)
     if window:
         inner = f"rate({inner}[{window}])"
@@ -47,14 +50,14 @@ def over(how: str, metric: Metric, *by: str, window: str = "", **labels: str) ->
 
 def shared(metric: Metric, *by: str, **labels: str) -> str:
     """A gauge of the store, which every worker reports alike: of workers the maximum, of other labels the sum."""
+    _check(metric, by)
     each = over("max", metric, *metric.labels, **labels)
     return f"sum by ({', '.join(by)}) ({each})" if by else f"sum({each})"
 
 
 def quantile(metric: Metric, share: float, window: str, *by: str) -> str:
     """A quantile of a histogram over all workers."""
-    if unknown := set(by) - set(metric.labels):
-        raise ValueError(f"{metric.name} has no label {', '.join(sorted(unknown))}")
+    _check(metric, by)
     labels = ", ".join(("le", *by))
     return f"histogram_quantile({share}, sum by ({labels}) (rate({select(metric, '_bucket')}[{window}])))"
 
