@@ -40,9 +40,15 @@ class Message(NamedTuple):
     value: bytes
 
 
+def _wall() -> int:
+    """The wall clock, µs: since when something waits is of this machine, and part of nothing that is sent."""
+    return time.time_ns() // 1000
+
+
 def post(db: Db, messages: Iterable[Message]) -> None:
     """Puts messages into the outbox, in their order."""
-    rows = [(one.topic, one.key, orjson.dumps(one.headers), one.value) for one in messages]
+    since = _wall()
+    rows = [(since, one.topic, one.key, orjson.dumps(one.headers), one.value) for one in messages]
     db.many(schema.outbox, rows)
 
 
@@ -136,7 +142,8 @@ class _Page:
         """Writes it to the open transaction."""
         post(db, self.messages)
         note(db, self.steps)
-        db.many(schema.queue, [(LIVE, thing, time.time_ns() // 1000) for thing in sorted(self.follow)])
+        now = _wall()
+        db.many(schema.queue, [(LIVE, thing, now) for thing in sorted(self.follow)])
         return self.changes
 
 

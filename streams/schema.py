@@ -169,7 +169,7 @@ findings = Table(
     Column("reason", Text),
     Column("data", LargeBinary, nullable=False),
     Index("findings_by_thing", "thing"),
-    Index("findings_standing", "standing", "detector", "severity"),
+    Index("findings_standing", "standing", "detector", "severity", "mode"),
     Index("findings_by_about", "about_kind", "about"),
     Index("findings_by_party", "party"),
 )
@@ -261,11 +261,12 @@ case_events = Table(
     Column("data", Text, nullable=False),
 )
 
-# What is still to be sent.
+# What is still to be sent, and since when (wall clock).
 outbox = Table(
     "outbox",
     metadata,
     _numbered(),
+    Column("since", BigInteger, nullable=False),
     Column("topic", Text, nullable=False),
     Column("key", LargeBinary),
     Column("headers", LargeBinary, nullable=False),

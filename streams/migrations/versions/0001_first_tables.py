@@ -75,7 +75,7 @@ def upgrade() -> None:
     op.create_index("findings_by_about", "findings", ["about_kind", "about"], unique=False)
     op.create_index("findings_by_party", "findings", ["party"], unique=False)
     op.create_index("findings_by_thing", "findings", ["thing"], unique=False)
-    op.create_index("findings_standing", "findings", ["standing", "detector", "severity"], unique=False)
+    op.create_index("findings_standing", "findings", ["standing", "detector", "severity", "mode"], unique=False)
     op.create_table(
         "first_uses",
         sa.Column("contract", sa.Text(), nullable=False),
@@ -116,6 +116,7 @@ def upgrade() -> None:
     op.create_table(
         "outbox",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
         sa.Column("topic", sa.Text(), nullable=False),
         sa.Column("key", sa.LargeBinary(), nullable=True),
         sa.Column("headers", sa.LargeBinary(), nullable=False),
