@@ -1,7 +1,7 @@
 """The same desks and detectors over a file, without Kafka, in the file's order, with the clock of its events.
 
-Uses between two other events are taken in together, everything else one by one, and the judge queue is drained after
-every event that may fill it: what is written is the same however the file is read.
+Uses between two other events are taken in together as long as nobody asks for them, everything else one by one, and
+the judge queue is drained after every event that may fill it: what is written is the same however the file is read.
 """
 
 import base64
@@ -126,7 +126,7 @@ class Replay:
         """Takes in all lines, then moves the clock on to `until`."""
         wall = time.time_ns() // 1000
         limit = wall if self._until is None else max(wall, self._until)
-        admit = self._admission.admit
+        admit, asked = self._admission.admit, self._engine.intake.asked
         pending = self._pending
         clock = self._clock
         admitted = number = 0
@@ -150,7 +150,7 @@ class Replay:
             if event.time > clock and event.topic != RULES:
                 clock = event.time
             pending.append(Arrival(number, clock, event, line, ("file", 0, number)))
-            if not usage or clock > self._due or len(pending) >= RUN_MAX:
+            if not usage or clock > self._due or len(pending) >= RUN_MAX or asked(event):
                 self._flush()
                 clock = self._clock
         self._flush()
