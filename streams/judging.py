@@ -152,6 +152,14 @@ class Judge:
         later = [rule.id for rule in self._rules.values() if rule.sum is not None and rule.sum.due]
         rows = db.rows("select distinct rule, scope from scopes where rule = any(?)", later)
         self._queue(db, sorted(joined("sum", rule, scope) for rule, scope in rows), AGAIN)
+        # Of a contract that has uses and no acts, nothing else tells.
+        query = (
+            "select contract from first_uses u where time >= ? and not exists"
+            " (select 1 from scopes s where s.rule = ? and s.scope = u.contract) order by contract"
+        )
+        for rule in self._rules.values():
+            if rule.sum is not None and "uses" in rule.sum.needs:
+                self._queue(db, [joined("sum", rule.id, row[0]) for row in db.rows(query, since, rule.id)], AGAIN)
         gaps = db.rows("select thing from gaps where time >= ? order by time, thing", since)
         self._queue(db, [row[0] for row in gaps], AGAIN)
         if self._screens:
