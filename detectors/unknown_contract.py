@@ -22,7 +22,7 @@ SIGNED, SETTLED = "circulation.contract.signed", "circulation.settlement.paid"
 DELIVERED = "circulation.delivery.completed"
 
 
-def scopes(act: Act) -> Iterable[str]:
+def scopes(act: Act, _: Facts) -> Iterable[str]:
     """The contract."""
     yield act.subject
 
