@@ -277,13 +277,16 @@ class Judge:
         deadlines: list[tuple[str, int]] = []
         empty: set[str] = set()
         for thing, rule_id, scope in scopes:
-            shape = self._sum_of(rule_id)
-            acts = sorted((a for one in members.get((rule_id, scope), ()) for a in by_thing[one]), key=order)
-            used = shape is not None and "uses" in shape.needs and scope in uses
-            if shape is None or not (acts or used):
+            rule, shape = self._rules.get(rule_id), self._sum_of(rule_id)
+            if rule is None or shape is None:
                 empty.add(thing)
                 continue
-            rule = self._rules[rule_id]
+            some = (act for one in members.get((rule_id, scope), ()) for act in by_thing[one])
+            # Several signings of one contract are one thing, and may belong to different scopes.
+            acts = sorted((act for act in some if scope in shape.scopes(act)), key=order)
+            if not acts and not ("uses" in shape.needs and scope in uses):
+                empty.add(thing)
+                continue
             said = self._say(
                 rule, acts[-1] if acts else None, partial(shape.judge, scope, acts, _bound(facts, rule)), errors
             )

@@ -40,6 +40,8 @@ TIMES = (
     "2025-12-31T23:59:59.999999+08:00",
     "2025-12-31T16:00:00Z",
 )
+# Just more than twelve months after the first.
+LATEST = "2026-01-01T00:00:00.000001+08:00"
 UNTIL = ("2026-01-01T00:00:00+08:00", "2026-01-01T00:00:00.000001+08:00", "2026-02-01T00:00:00+08:00")
 PARTIES = (SELLER, BUYER, THIRD)
 ASSETS = ("a0", "a1", "a2", "ns/a3")
@@ -86,6 +88,10 @@ packs = st.builds(
         {
             "export-assessment-missing": st.just({"persons": 100, "sensitive_persons": 10}),
             "purpose-drift": said(st.fixed_dictionaries({"mode": some(["enforce", "off", "shadow"])})),
+            "raw-public-data": said(st.fixed_dictionaries({"modes": optional(st.just(["file"]))})),
+            "related-party-trade": said(
+                st.fixed_dictionaries({"months": optional(some([1, 12])), "repeated": optional(some([2]))})
+            ),
             "negative-list": said(st.fixed_dictionaries({"mode": some(["enforce", "enforce", "warn", "off"])})),
         }
     ),
@@ -142,6 +148,14 @@ def _contract(contract: str, time: str, amended: bool, asset_: str, held: Json, 
 contracts = st.builds(
     _contract, some(CONTRACTS), times, some([False, False, True]), some(ASSETS), contract_terms, reported
 )
+# Trades between all parties, also with themselves, of which the first and the last are just twelve months apart.
+trades = st.builds(
+    lambda contract, time, data, more: signed(contract, time, **data, **more),
+    some([f"c{at}" for at in range(6)]),
+    some((TIMES[0], *TIMES, LATEST)),
+    st.fixed_dictionaries({"asset": some(ASSETS), "seller": some(PARTIES), "buyer": some(PARTIES)}),
+    reported,
+)
 places = {"country": optional(some(["CN", "DE"])), "region": optional(some(["110108", "310115", "310000"]))}
 counts = some([0, 1, 2, 3, 5, 8, 10])
 uses = st.builds(
@@ -169,7 +183,7 @@ deliveries = st.builds(
     st.fixed_dictionaries(
         {
             "delivery": some(["d0", "d1", "d2"]),
-            "mode": some(["api", "file"]),
+            "mode": some(["api", "file", "report"]),
             "bytes": counts,
             "rows": optional(counts),
             "persons": optional(counts),
@@ -207,6 +221,8 @@ assets = st.builds(
     st.fixed_dictionaries(
         {
             "owner": some([OWNER, THIRD]),
+            "rights": some([["operating"], ["holding", "processing"]]),
+            "public": optional(st.booleans()),
             "industry": optional(some(["I65", "C36"])),
             "level": some(["general", "core", "ungraded"]),
             "personal": some(["none", "personal"]),
@@ -267,6 +283,7 @@ parties = st.builds(
     st.fixed_dictionaries(
         {
             "industry": optional(some(["I65", "C36"])),
+            "controller": optional(some((*PARTIES, OWNER))),
             "ciio": optional(st.booleans()),
             "ftz": optional(st.just("beijing")),
             "employees": optional(some([50, 60])),
@@ -278,7 +295,7 @@ grants = st.builds(
     lambda party_, time, kind, data, more: granted(party_, time, kind, **data, **more),
     some(PARTIES),
     times,
-    some(["consent", "security-assessment", "certification"]),
+    some(["consent", "security-assessment", "certification", "operating-right"]),
     st.fixed_dictionaries(
         {
             "valid_from": some(["2025-01-01", "2025-03-01"]),
@@ -314,12 +331,14 @@ exports = st.builds(
 COUNTING = (contracts, contracts, uses, uses, uses, uses, cancelled, deliveries, deliveries, endings)
 CIRCULATING = (assets, assets, gradings, derivations, derivations, runs, listings, contracts, deliveries, grants)
 EXPORTING = (parties, grants, exports, exports, exports, assets, contracts)
+TRADING = (parties, parties, trades, trades, trades)
+ALL = (*COUNTING, *CIRCULATING, *EXPORTING, *TRADING)
 
 
 @st.composite
 def markets(draw: st.DrawFn, *, length: int = 30, packs_first: bool = False) -> list[Json]:
     """The lines of a small file: with duplicates, retractions, revocations, numbers and packs that come at any time."""
-    theme = draw(some([COUNTING, COUNTING, CIRCULATING, EXPORTING, (*COUNTING, *CIRCULATING, *EXPORTING)]))
+    theme = draw(some([COUNTING, COUNTING, CIRCULATING, EXPORTING, TRADING, ALL]))
     lines: list[Json] = draw(st.lists(st.one_of(*theme), min_size=draw(st.integers(1, length)), max_size=length))
     lines = _renamed(lines)
     for _ in range(draw(st.integers(0, 2))):

@@ -4,6 +4,7 @@ It imports no word, rule or engine of the project, so that a misreading there do
 everything, looks at everything for every question, and is right only for small worlds.
 """
 
+import calendar
 import datetime as dt
 import fnmatch
 from collections.abc import Callable, Iterable, Sequence
@@ -544,6 +545,70 @@ class World:
                 about = ("contract", one.subject)
                 self.say("outside-terms", severity, about, one, one.time, term=term, given=said, kind="delivery")
 
+    def provenance(self) -> None:
+        traded = [(one, one.subject) for one in self.acts("product.listed", "product")]
+        traded += [(one, one.data["asset"]) for one in self.acts("contract.signed", None)]
+        for one, asset in traded:
+            missing = [
+                source
+                for source in self.paths(asset, one.time, True)
+                if not any(each.time <= one.time for each in self.all("asset.registered", subject=source))
+            ]
+            if missing:
+                about = ("asset", asset)
+                self.say("broken-provenance", "orange", about, one, one.time, missing=sorted(missing))
+
+    def rights(self) -> None:
+        for one in self.acts("product.listed", "product"):
+            seller, asset = one.data["seller"], self.asset(one.subject, one.time) or {}
+            if asset.get("owner") == seller and "operating" in asset["rights"]:
+                continue
+            named = {"purposes": one.data.get("purposes", ())}
+            if not self.covered(seller, ["operating-right"], one.time, asset=one.subject, **named):
+                about = ("asset", one.subject)
+                self.say("right-missing", "orange", about, one, one.time, owner=asset.get("owner"))
+
+    def raw(self) -> None:
+        for one in self.acts("delivery.completed", "delivery"):
+            contract = self.contract(one.subject, one.time)
+            asset = None if contract is None else self.asset(contract["asset"], one.time)
+            modes = self.setting("raw-public-data", one.time).get("modes", ["file", "api"])
+            if asset is not None and asset.get("public") and one.data["mode"] in modes:
+                about = ("contract", one.subject)
+                self.say("raw-public-data", "red", about, one, one.time, mode=one.data["mode"])
+
+    def late_deliveries(self) -> None:
+        for one in self.acts("delivery.completed", "delivery"):
+            ended = [each.time for each in self.acts("contract.terminated", None, one.subject)]
+            if ended and min(ended) <= one.time and self.contract(one.subject, one.time) is not None:
+                self.after_end(one, min(ended), "delivery")
+
+    def after_end(self, one: One, ended: Moment, kind: str, by: int | None = None) -> None:
+        about = ("contract", one.subject)
+        self.say("use-after-end", "orange", about, one, one.time, by, kind=kind, terminated=ended.isoformat())
+
+    def above(self, party: str, instant: Moment) -> list[str]:
+        """The party, its controller, that one's, and so on."""
+        chain = [party]
+        while (one := self.party(chain[-1], instant).get("controller")) is not None and one not in chain:
+            chain.append(one)
+        return chain
+
+    def related(self) -> None:
+        earlier: dict[frozenset[str], list[Moment]] = {}
+        for one in self.acts("contract.signed", None):
+            seller, buyer = one.data["seller"], one.data["buyer"]
+            common = [each for each in self.above(seller, one.time) if each in self.above(buyer, one.time)]
+            if not common:
+                continue
+            times = earlier.setdefault(frozenset({seller, buyer}), [])
+            times.append(one.time)
+            setting = {"months": 12, "repeated": 3} | self.setting("related-party-trade", one.time)
+            trades = sum(1 for each in times if months_after(each, setting["months"]) >= one.time)
+            severity = "orange" if trades >= setting["repeated"] else "yellow"
+            evidence = {"controller": common[0], "trades": trades}
+            self.say("related-party-trade", severity, ("contract", one.subject), one, one.time, **evidence)
+
     def feed_gaps(self) -> None:
         for one, missing in self.gaps:
             if missing - set(self.numbers[(one.topic, one.source, one.subject)]):
@@ -552,9 +617,27 @@ class World:
                 self.say("feed-gap", "yellow", ("source", one.source), one, one.time, one.at, **evidence)
 
     def judge(self) -> set[Found]:
-        for rule in (self.negative_list, self.exports, self.deletions, self.deliveries, self.feed_gaps):
+        for rule in (
+            self.negative_list,
+            self.provenance,
+            self.rights,
+            self.raw,
+            self.late_deliveries,
+            self.related,
+            self.exports,
+            self.deletions,
+            self.deliveries,
+            self.feed_gaps,
+        ):
             rule()
         return self.found
+
+
+def months_after(instant: Moment, months: int) -> Moment:
+    """The same time of the day at +08:00 some calendar months later, at most the month's last day."""
+    year, month = divmod(instant.year * 12 + instant.month - 1 + months, 12)
+    last = calendar.monthrange(year, month + 1)[1]
+    return instant.replace(year=year, month=month + 1, day=min(instant.day, last))
 
 
 def outside(one: One, terms: Json) -> Iterable[tuple[str, str | None, str | None]]:
@@ -623,6 +706,18 @@ class Desk:
 
     def licence(self, instant: Moment, at: int) -> One | None:
         return self.world.first_stated(self.visible(at), instant)
+
+    def ended(self, at: int) -> Moment | None:
+        """The earliest termination that stands at this place of the key, of the best reporter's."""
+        came = [
+            one
+            for one in self.world.events
+            if (one.type, one.subject) == ("contract.terminated", self.contract)
+            and one.at <= at
+            and self.world.stands(one, at)
+        ]
+        best = min((one.reporter for one in came), default=None)
+        return min((one.time for one in came if one.reporter == best), default=None)
 
     def may_wait(self, one: One) -> bool:
         waiting = sum(1 for each in self.waiting if isinstance(each, Counted))
@@ -696,6 +791,8 @@ class Desk:
                 self.lacking.add(term)
             severity = "yellow" if given is None else "orange"
             self.world.say("outside-terms", severity, about, one, one.time, at, term=term, given=said, kind="use")
+        if (ended := self.ended(at)) is not None and ended <= one.time:
+            self.world.after_end(one, ended, "use", at)
         self.limits(one, use.licence, at, {"uses": use.left} | {m: one.data.get(m) or 0 for m in ("bytes", "rows")})
         self.windows(use, at)
 
@@ -797,6 +894,11 @@ MEMBERS: dict[str, Callable[[Json], Json]] = {
         "given": None if e["term"] == "time" else e["given"],
     },
     "purpose-drift": lambda e: {"given": e["given"]},
+    "broken-provenance": lambda e: {"missing": e["missing"]},
+    "right-missing": lambda e: {"owner": e["owner"]},
+    "raw-public-data": lambda e: {"mode": e["mode"]},
+    "use-after-end": lambda e: {"kind": e["kind"], "terminated": moment(e["terminated"]).isoformat()},
+    "related-party-trade": lambda e: {k: e[k] for k in ("controller", "trades")},
     "feed-gap": lambda e: {k: e[k] for k in ("topic", "subject", "missing")},
     "usage-limit": lambda e: (
         {k: e[k] for k in ("limit", "maximum", "used", "band", "seconds") if k in e}
