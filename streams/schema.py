@@ -79,8 +79,8 @@ refs = Table(
     Column("event", BigInteger, primary_key=True),
 )
 
-# Edges of lineage, from `circulation.asset.derived` and from OpenLineage runs. `origin` is what stated them, `share` the
-# part of the output that came from the input, where it was stated.
+# Edges of lineage, from `circulation.asset.derived` and from OpenLineage runs. `origin` is what stated them, `share`
+# the part of the output that came from the input, where it was stated.
 derivations = Table(
     "derivations",
     metadata,

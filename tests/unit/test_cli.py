@@ -179,7 +179,7 @@ def test_replay_without_findings_shows_those_that_stand(file: Path) -> None:
     result = run("replay", file)
     assert 0 == result.exit_code
     lines = result.stdout.splitlines()
-    assert ["occurred", "severity", "detector", "about", "party", "why"] == lines[0].split()
+    assert ["finding", "occurred", "severity", "detector", "about", "party", "why"] == lines[0].split()
     assert len(story.FOUND) == len(lines) - 1
     assert "\x1b" not in result.output
 
