@@ -37,7 +37,8 @@ def advice(docstring: str) -> Advice:
             parts[heading] = rest[:1].upper() + rest[1:]
         else:
             more.append(paragraph)
-    return Advice(summary, *(parts.get(heading, "") for heading in HEADINGS), "\n\n".join(more))
+    why, false_positives, what_to_do = (parts.get(heading, "") for heading in HEADINGS)
+    return Advice(summary, why, false_positives, what_to_do, "\n\n".join(more))
 
 
 def _modules() -> dict[str, ModuleType]:

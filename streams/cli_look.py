@@ -118,10 +118,11 @@ def _the(db: Db, text: str) -> Json:
     if len(rows) > 1:
         ids = ", ".join(one["finding"] for one in rows[: found.MATCHES_SHOWN_MAX])
         raise click.ClickException(f"several findings begin with {text!r}: {ids}; give more characters")
-    rows_near = db.rows("select finding from findings where finding like ? limit ?", text[:2] + "%", CANDIDATES_MAX)
+    alike = db.rows("select finding from findings where finding like ? limit ?", text[:2] + "%", CANDIDATES_MAX)
+    near = hint(text, (row[0][: len(text)] for row in alike))
     raise click.ClickException(
-        f"there is no finding {text!r}{hint(text, (row[0] for row in rows_near))}; `circulation findings --all --json`"
-        f" lists all with their ids, of which {found.PREFIX_CHARACTERS_MIN} characters or more are enough"
+        f"there is no finding {text!r}{near or ';'} `circulation findings --all` lists them with the beginning of their"
+        f" ids; {found.PREFIX_CHARACTERS_MIN} characters are enough"
     )
 
 

@@ -1,7 +1,7 @@
 """What somebody may have meant: words near to one that is not there, for errors that help."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 SHOWN_MAX: Final = 3
@@ -18,7 +18,11 @@ def near(word: str, known: Iterable[str]) -> list[str]:
     return [folded[one] for one in found]
 
 
+def did_you_mean(names: Sequence[str]) -> str:
+    """`; did you mean a, or b?`, or nothing where there is nothing to name."""
+    return f"; did you mean {', or '.join(names)}?" if names else ""
+
+
 def hint(word: str, known: Iterable[str]) -> str:
-    """`; did you mean a, or b?`, or nothing where nothing is near."""
-    found = near(word, known)
-    return f"; did you mean {', or '.join(found)}?" if found else ""
+    """`; did you mean a, or b?` of the known words that are near, or nothing."""
+    return did_you_mean(near(word, known))

@@ -12,7 +12,7 @@ from typing import Any, Self
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from streams.near import hint
+from streams.near import did_you_mean, near
 
 PREFIX = "CIRCULATION_"
 # Read by the tests alone, which run in the same environment.
@@ -201,7 +201,9 @@ class Settings:
         for name in sorted(set(environ) - known):
             if name.startswith(PREFIX):
                 names = sorted(known - ELSEWHERE)
-                problems.append(f"{name} is no setting{hint(name, names) or ';'} there are {', '.join(names)}")
+                # Without the prefix, which is alike in all of them.
+                meant = [PREFIX + one for one in near(name.removeprefix(PREFIX), (s.name.upper() for s in SETTINGS))]
+                problems.append(f"{name} is no setting{did_you_mean(meant) or ';'} there are {', '.join(names)}")
         if problems:
             raise SettingsInvalid(problems)
         return cls(**values)
