@@ -127,11 +127,12 @@ def _the(db: Db, text: str) -> Json:
 
 
 def _tell(one: Json, words: Mapping[str, Any]) -> None:
-    click.echo(f"{one['finding']}  {one['detector']}  {one['severity']}")
+    click.echo(f"{one['detector']}  {one['severity']}  {one['finding'][: console.ID_CHARACTERS_SHOWN]}")
     console.paragraphs(
         [
             ("What", words["what"]),
-            ("State", words["state"]),
+            ("Rule", words["rule"]),
+            ("State", [words["state"], f"Its id is {one['finding']}."]),
             ("About", f"{words['about']}, occurred {one['occurred']}"),
             ("Who", words["who"]),
             ("Evidence", words["evidence"]),
@@ -194,7 +195,8 @@ def _hint(db: Db, asset: str) -> str:
 
 def _show(seen: traces.Trace) -> None:
     root = seen.asset
-    click.echo(f"{console.shown(root.asset)}  {_title(root)}, as of {seen.as_of}")
+    click.echo(f"{console.shown(root.asset)}  {_title(root)}")
+    click.echo(f"as of {seen.as_of}")
     for heading, assets, none in (
         ("Came from", seen.up, "nothing that was reported: it is a source"),
         ("Became", seen.down, "nothing that was reported"),
