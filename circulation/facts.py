@@ -178,6 +178,17 @@ def _allows(purposes: Collection[str] | None, named: Collection[str]) -> bool:
     return purposes is None or (bool(named) and all(allows_purpose(tuple(purposes), one) for one in named))
 
 
+def chain(parties: Mapping[str, PartyFacts], party: str, instant: int) -> list[str]:
+    """The party, its controller, that one's, and so on, each once. `parties` has the facts of all of them."""
+    found = [party]
+    while len(found) <= CONTROLLERS_MAX:
+        data = parties[found[-1]].at(instant)
+        if data is None or data.controller is None or data.controller in found:
+            break
+        found.append(data.controller)
+    return found
+
+
 class ContractFacts:
     """One contract: its terms over time, its end, what was proved."""
 
@@ -358,13 +369,7 @@ class Facts:
 
     def chain(self, party: str, instant: int) -> list[str]:
         """The party, its controller, that one's, and so on, each once: `controllers` must be declared."""
-        found = [party]
-        while len(found) <= CONTROLLERS_MAX:
-            data = self._parties[found[-1]].at(instant)
-            if data is None or data.controller is None or data.controller in found:
-                break
-            found.append(data.controller)
-        return found
+        return chain(self._parties, party, instant)
 
     def subject(self, asset: str, instant: int) -> Subject:
         """An asset as negative lists see it; its industry is its own, else its owner's."""

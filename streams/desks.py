@@ -22,6 +22,7 @@ from circulation.licences import TERMINATED, TERMS_TYPES, Licence, Licences
 from circulation.lineage import stops
 from circulation.rulepack import Pack, PackInvalid, Packs, parse_pack
 from circulation.rules import Counted, Rule, Uses
+from circulation.shares import stated
 from detectors import feed_gap
 from streams import schema
 from streams.book import JOURNAL, REJECTED, Book, Change, Entry, Message, cloudevent, note, post
@@ -899,9 +900,9 @@ class Intake:
         if event.type == DERIVED:
             data = event.data
             stopping = stops(data.process, data.irreversible, data.evidence)
-            for source in dict.fromkeys(one.asset for one in data.inputs):
+            for source, share in stated((one.asset, one.share) for one in data.inputs).items():
                 if source != event.subject:
-                    batch.edges.append((event.subject, source, f"event:{number}", event.time, stopping))
+                    batch.edges.append((event.subject, source, f"event:{number}", event.time, stopping, share))
         self._touch(batch, event, thing, arrival.order)
         order, docket = order_of(event), docket_of(event.subject)
         if order is not None and docket is not None:

@@ -262,7 +262,7 @@ class Judge:
         if new == old:
             return
         db.run("delete from derivations where origin = ?", f"run:{run}")
-        db.many(schema.derivations, [(*one, False) for one in sorted(new)], "upsert")
+        db.many(schema.derivations, [(*one, False, None) for one in sorted(new)], "upsert")
         self._queue(db, [joined("fact", "asset", output) for output in sorted({one[0] for one in new ^ old})], LIVE)
 
     # Judging.

@@ -1,6 +1,6 @@
 """The tables of the store, one schema for SQLite and PostgreSQL. Instants are µs since 1970 UTC, ids are texts."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, LargeBinary, MetaData, Table, Text
 
 metadata = MetaData()
 
@@ -79,7 +79,8 @@ refs = Table(
     Column("event", BigInteger, primary_key=True),
 )
 
-# Edges of lineage, from `circulation.asset.derived` and from OpenLineage runs. `origin` is what stated them.
+# Edges of lineage, from `circulation.asset.derived` and from OpenLineage runs. `origin` is what stated them, `share`
+# the part of the output that came from the input, where it was stated.
 derivations = Table(
     "derivations",
     metadata,
@@ -88,6 +89,7 @@ derivations = Table(
     Column("origin", Text, primary_key=True),
     Column("time", BigInteger, nullable=False),
     Column("stops", Boolean, nullable=False),
+    Column("share", Double),
     Index("derivations_by_input", "input", "output"),
     Index("derivations_by_origin", "origin"),
 )

@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("origin", sa.Text(), nullable=False),
         sa.Column("time", sa.BigInteger(), nullable=False),
         sa.Column("stops", sa.Boolean(), nullable=False),
+        sa.Column("share", sa.Double(), nullable=True),
         sa.PrimaryKeyConstraint("output", "input", "origin"),
     )
     op.create_index("derivations_by_input", "derivations", ["input", "output"], unique=False)
