@@ -21,16 +21,22 @@ if TYPE_CHECKING:
 
 # Commands that live in another module: where, and the line that the list shows without importing it.
 ELSEWHERE: Final = {
+    "dashboards": (
+        "dashboards.command:dashboards",
+        "Write Grafana dashboards, their provisioning, and Prometheus rules.",
+    ),
     "kafka": ("streams.cli_deploy:kafka", "A Kafka of your own on this machine: start, stop, status."),
     "credit": ("streams.cli_credit:credit", "The statement of credit of a PARTY: its score, and what made it."),
+    "cases": ("streams.cli_cases:cases", "The cases: what was found about one thing, and what officials did."),
+    "case": ("streams.cli_cases:case", "Acknowledge, order, rectify, close or reopen a case."),
     "topics": ("streams.cli_deploy:topics", "The topics of CIRCULATION_KAFKA: make them."),
 }
 SECTIONS: Final = {
     "To begin": ("demo", "kafka", "topics"),
     "Events": ("worker", "emit", "replay"),
-    "What was found": ("findings", "credit"),
+    "What was found": ("findings", "cases", "case", "credit"),
     "Rules": ("rules",),
-    "This program": ("settings", "completion"),
+    "This program": ("dashboards", "settings", "completion"),
 }
 FINDINGS_SHOWN_MAX: Final = 40
 WRITE_BUFFER_BYTES: Final = 1 << 20

@@ -19,7 +19,7 @@ from circulation.facts import DELISTED, LISTED, Act, Facts, order
 from circulation.findings import Said
 from circulation.rulepack import Packs
 from circulation.rules import Check, Rule, Screen, Sum
-from streams import loading, schema, screening, statements
+from streams import docket, loading, schema, screening, statements
 from streams.book import CREDIT, JOURNAL, Book, Change, Entry, canonical, cloudevent, post
 from streams.desks import AGAIN, ASIDE, LIVE, RETRACTED, RUN, SEPARATOR, error_said, joined, thing_of, unpacked_gap
 from streams.loading import COLUMNS, event_of
@@ -30,12 +30,13 @@ EXPANDED_MAX = 5_000
 
 
 class Judged(NamedTuple):
-    """What one round of judging did: for the metrics."""
+    """What one round of judging did: for the metrics. `told` counts events of cases that are to be sent."""
 
     items: int
     changes: list[Change]
     errors: list[str]
     since: int
+    told: int = 0
 
 
 class Judge:
@@ -103,7 +104,8 @@ class Judge:
             self._judge_sums(db, sums, now, horizon, changes, errors)
         if credit := by_kind.get("credit"):
             self._state(db, credit, now, changes)
-        return Judged(len(items), changes, errors, since)
+        told = docket.enter(db, cases, horizon) if (cases := by_kind.get("case")) else 0
+        return Judged(len(items), changes, errors, since, told)
 
     def due(self, db: Db, horizon: int, now: int) -> int:
         """Moves the horizon on and queues what is due by it; answers with how many."""
