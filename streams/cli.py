@@ -21,18 +21,27 @@ if TYPE_CHECKING:
 
 # Commands that live in another module: where, and the line that the list shows without importing it.
 ELSEWHERE: Final = {
+    "dashboards": (
+        "dashboards.command:dashboards",
+        "Write Grafana dashboards, their provisioning, and Prometheus rules.",
+    ),
     "kafka": ("streams.cli_deploy:kafka", "A Kafka of your own on this machine: start, stop, status."),
     "trace": ("streams.cli_look:trace", "Look through an ASSET: what it came from, what came of it, who holds it."),
     "findings": ("streams.cli_look:findings", "Show the findings that stand, from the store, or explain one."),
     "credit": ("streams.cli_credit:credit", "The statement of credit of a PARTY: its score, and what made it."),
+    "cases": ("streams.cli_cases:cases", "Show the cases, newest first; with a CASE its life and its findings."),
+    "case": (
+        "streams.cli_cases:case",
+        "Send what an official does to a case: acknowledge, order, rectify, close, reopen.",
+    ),
     "topics": ("streams.cli_deploy:topics", "The topics of CIRCULATION_KAFKA: make them."),
 }
 SECTIONS: Final = {
     "To begin": ("demo", "kafka", "topics"),
     "Events": ("worker", "emit", "replay"),
-    "What was found": ("findings", "trace", "credit"),
+    "What was found": ("findings", "trace", "cases", "case", "credit"),
     "Rules": ("rules",),
-    "This program": ("settings", "completion"),
+    "This program": ("dashboards", "settings", "completion"),
 }
 FINDINGS_SHOWN_MAX: Final = 40
 WRITE_BUFFER_BYTES: Final = 1 << 20

@@ -15,7 +15,8 @@ import xxhash
 from circulation import sequences
 from circulation.admission import Reason, Rejection, elements_of
 from circulation.credit import TYPES as CREDIT_TYPES
-from circulation.events import Event, decode_data
+from circulation.docket import Order, Step, docket_of, order_of
+from circulation.events import ORDERS, Event, decode_data
 from circulation.findings import About, Cause, Said, finding_id
 from circulation.licences import TERMINATED, TERMS_TYPES, Licence, Licences
 from circulation.lineage import stops
@@ -24,8 +25,9 @@ from circulation.rules import Counted, Rule, Uses
 from circulation.shares import stated
 from detectors import feed_gap
 from streams import schema
-from streams.book import JOURNAL, REJECTED, Book, Change, Entry, Message, cloudevent, post
+from streams.book import JOURNAL, REJECTED, Book, Change, Entry, Message, cloudevent, note, post
 from streams.loading import COLUMNS, event_of
+from streams.screening import CIRCULATING
 from streams.store import Db
 
 CONTRACTS, RULES = "circulation.contracts", "circulation.rules"
@@ -213,6 +215,7 @@ class _Batch:
         self.edges: list[tuple[Any, ...]] = []
         self.queue: dict[tuple[int, str], int] = {}
         self.entries: list[tuple[int, Entry]] = []
+        self.orders: list[tuple[str, Order]] = []
         self.closed: list[tuple[int, int, str]] = []
         self.gaps: dict[str, tuple[int, bytes] | None] = {}
         self.refused: list[Refused] = []
@@ -272,7 +275,7 @@ class Intake:
             for shape in (rule.check, rule.sum)
             if shape is not None
             for type_ in shape.acts
-        }
+        } | ({*CIRCULATING} if any(rule.screen for rule in rules.values()) else set())
         self._asking = [rule.id for rule in rules.values() if rule.sum is not None and "uses" in rule.sum.needs]
         self._cache: dict[tuple[str, str], Desk] = {}
         self._remembered: dict[tuple[str, int], _Remembered] = {}
@@ -282,6 +285,13 @@ class Intake:
         """Drops what is cached: after a failed transaction, and when partitions change hands."""
         self._cache.clear()
         self._remembered.clear()
+
+    def asks(self, event: Event) -> bool:
+        """Whether a use may have something judged, and not only counted; sure where it says no."""
+        desk = self._cache.get((event.topic, event.subject))
+        if desk is None:
+            return True
+        return event.time < desk.first_use and (desk.paid or event.time < desk.licences.signed)
 
     def take(
         self,
@@ -897,6 +907,10 @@ class Intake:
                 if source != event.subject:
                     batch.edges.append((event.subject, source, f"event:{number}", event.time, stopping, share))
         self._touch(batch, event, thing, arrival.order)
+        order, docket = order_of(event), docket_of(event.subject)
+        if order is not None and docket is not None:
+            batch.orders.append((docket, order))
+            self._queue(batch, joined("case", docket), LIVE, arrival.order)
         return number, False
 
     def _touch(self, batch: _Batch, event: Event, thing: str, order: int) -> None:
@@ -946,9 +960,20 @@ class Intake:
                 desk.licences.resume(target.source, target.id)
             elif target.type == DERIVED:
                 db.run("delete from derivations where origin = ?", f"event:{row[0]}")
+            elif target.topic == ORDERS:
+                self._unorder(db, batch, target)
             elif target.type == PACK:
                 self._queue(batch, joined("pack", str(-(2**62))), LIVE, arrival.order)
             self._touch(batch, target, row[4], arrival.order)
+
+    @staticmethod
+    def _unorder(db: Db, batch: _Batch, target: Event) -> None:
+        """An order that was taken back before it took effect takes none; later only another order undoes it."""
+        order, docket = order_of(target), docket_of(target.subject)
+        batch.orders = [one for one in batch.orders if one[1] != order]
+        for number, step in db.rows("select id, step from docket where docket = ?", docket):
+            if msgspec.msgpack.decode(step, type=Step) == order:
+                db.run("delete from docket where id = ?", number)
 
     def _unwait(self, db: Db, batch: _Batch, desk: Desk, number: int, target: Event) -> bool:
         """Takes a delivery out of those that wait for terms; answers whether it was among them."""
@@ -1000,6 +1025,7 @@ class Intake:
                 remembered.digests, remembered.details = bytearray(), bytearray()
         queued = sorted(batch.queue.items(), key=lambda one: one[1])
         db.many(schema.queue, [(priority, thing, batch.now) for (priority, thing), _ in queued])
+        note(db, batch.orders)
         out = [(one.order, _rejected(one)) for one in batch.refused] + batch.journal
         post(db, [message for _, message in sorted(out, key=lambda one: one[0])])
         self._enter(db, batch)

@@ -85,7 +85,7 @@ def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
 def test_the_list_of_commands_holds_all_of_them_once() -> None:
     listed = [name for names in SECTIONS.values() for name in names]
     assert sorted(listed) == sorted({*cli.commands, *ELSEWHERE})
-    assert {"simulate", "archive", "dashboards"}.isdisjoint(listed)
+    assert {"simulate", "archive"}.isdisjoint(listed)
 
 
 def test_what_the_list_says_of_commands_elsewhere_is_how_their_own_help_begins() -> None:
@@ -262,7 +262,7 @@ def test_a_store_is_kept_and_findings_reads_it(file: Path, tmp_path: Path, monke
         ("--party", "nobody", 0),
     ):
         assert expected == len(json.loads(run("findings", "--json", option, value).stdout)), option
-    plain = run("findings", "--all").stdout.splitlines()
+    plain = run("findings", "--state", "all").stdout.splitlines()
     assert plain[0].startswith("state ")
     assert all(line.startswith("stands ") for line in plain[1:])
     assert "no findings that fit" in run("findings", "--party", "nobody").stderr
