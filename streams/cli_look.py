@@ -167,7 +167,8 @@ def trace(asset: str | None, up: bool, down: bool, as_of: int | None, as_json: b
     Over any number of derivations: ancestors with the share of the asset that came from each, descendants, owners and
     buyers under contracts in force with those who control them, and the countries to which any of it went. Shares
     multiply along a way and add up over all ways; inputs whose share nobody stated divide evenly what is left, which
-    is marked as assumed.
+    is marked as assumed. What lies beyond a limit (10,000 assets each way) is said to be cut off, and shares that it
+    may add to are said to be at least what they are.
 
     \b
     circulation trace asset-1

@@ -1,7 +1,12 @@
 """Findings that fit, and findings in words; the commands that show them, and looking through."""
 
+import contextlib
 import json
 import os
+import pty
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +20,8 @@ from streams import console, found, near, story
 from streams.cli import cli
 from streams.found import Wanted
 from streams.store import Store
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -220,3 +227,23 @@ def test_a_terminal_is_never_overrun(url: str, width: int, monkeypatch: pytest.M
     for arguments in (("findings",), ("findings", "--explain", "--limit", "3"), ("trace", "insurance-risk-scores")):
         lines = run(url, *arguments).stdout.splitlines()
         assert [] == [line for line in lines if cell_len(line) > width]
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_terminal_has_colours_unless_no_color_is_set(url: str, plain: bool) -> None:
+    ours, theirs = pty.openpty()
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("CIRCULATION_", "NO_COLOR"))
+    }
+    environment |= {"CIRCULATION_STORE": url, "TERM": "xterm-256color"} | ({"NO_COLOR": "1"} if plain else {})
+    command = [sys.executable, "-m", "streams.cli", "findings", "--severity", "red"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=theirs, stderr=theirs, stdin=theirs, env=environment) as ran:
+        os.close(theirs)
+        said = b""
+        with contextlib.suppress(OSError):  # how a terminal ends on Linux
+            while more := os.read(ours, 65_536):
+                said += more
+    os.close(ours)
+    assert 0 == ran.returncode, said
+    assert b"red" in said
+    assert plain == (re.search(rb"\x1b\[[0-9;]*3[0-7]m", said) is None)
