@@ -76,9 +76,9 @@ class AssetFacts:
         found = _latest(self._registered, instant)
         return None if found is None else found.data
 
-    def times(self) -> set[int]:
-        """The instants from which on something else was stated."""
-        return {one.time for one in self._levels}
+    def times(self) -> list[int]:
+        """The `time` of each registration and grading, in their order."""
+        return [one.time for one in self._levels]
 
     def owners(self) -> set[str]:
         """All owners that were ever stated."""
@@ -126,9 +126,9 @@ class PartyFacts:
         """All controllers that were ever stated."""
         return {one.data.controller for one in self._registered if one.data.controller is not None}
 
-    def times(self) -> set[int]:
-        """The instants from which on another registration is in force."""
-        return {one.time for one in self._registered}
+    def times(self) -> list[int]:
+        """The `time` of each registration, in their order."""
+        return [one.time for one in self._registered]
 
     def grants(self, instant: int) -> list[Any]:
         """Grants that are valid at the instant: issued no later, in their validity, not revoked by then."""

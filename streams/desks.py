@@ -281,17 +281,15 @@ class Intake:
         self._remembered: dict[tuple[str, int], _Remembered] = {}
         self._plans: dict[str, list[_Plan]] = {}
 
+    def asked(self, event: Event) -> bool:
+        """Whether a use, coming next, may bring something to be judged: where that is not known, it may."""
+        desk = self._cache.get((event.topic, event.subject))
+        return desk is None or _asked(desk, event.time)
+
     def forget(self) -> None:
         """Drops what is cached: after a failed transaction, and when partitions change hands."""
         self._cache.clear()
         self._remembered.clear()
-
-    def asks(self, event: Event) -> bool:
-        """Whether a use may have something judged, and not only counted; sure where it says no."""
-        desk = self._cache.get((event.topic, event.subject))
-        if desk is None:
-            return True
-        return event.time < desk.first_use and (desk.paid or event.time < desk.licences.signed)
 
     def take(
         self,
@@ -524,7 +522,7 @@ class Intake:
             )
             batch.journal.append((arrival.order, message))
         self._advance(batch, desk, arrival, fresh)
-        if event.type == HEARTBEAT and not self._newest(db, batch, event):
+        if event.type == HEARTBEAT and (_void(desk, event) or not self._newest(db, batch, event)):
             return
         self._keep(db, batch, desk, arrival)
 
@@ -532,10 +530,10 @@ class Intake:
         """Whether a heartbeat is the newest of its source; then the one that was is not kept any longer."""
         self._flush_rows(db, batch)
         query = "topic = ? and subject = ? and type = ?"
-        for (time,) in db.rows(f"select time from events where {query}", event.topic, event.subject, HEARTBEAT):  # noqa: S608
-            if time >= event.time:
-                return False
-        db.run(f"delete from events where {query}", event.topic, event.subject, HEARTBEAT)  # noqa: S608
+        values = (event.topic, event.subject, HEARTBEAT)
+        if db.one(f"select 1 from events where {query} and retracted is null and time >= ?", *values, event.time):  # noqa: S608
+            return False
+        db.run(f"delete from events where {query}", *values)  # noqa: S608
         return True
 
     # Contracts.
@@ -642,9 +640,10 @@ class Intake:
     def _used_first(self, batch: _Batch, desk: Desk, arrival: Arrival, time: int) -> None:
         """An earlier use than any before: rules that ask for it are judged where it can matter to them."""
         contract = arrival.event.subject
+        asked = _asked(desk, time)
         desk.first_use = time
         batch.first_uses[contract] = time
-        if desk.paid or time < desk.licences.signed:
+        if asked:
             for rule in self._asking:
                 self._queue(batch, joined("sum", rule, contract), LIVE, arrival.order)
 
@@ -885,9 +884,7 @@ class Intake:
         """Keeps an event as a row and queues what has to be judged; answers with its number, and if it is void."""
         event = arrival.event
         number = self._number(db, batch)
-        void = any(
-            (event.source, event.id, event.type) == (source, id_, type_) for source, id_, type_ in desk.retracted
-        )
+        void = _void(desk, event)
         thing = thing_of(event)
         batch.rows.append(_row(number, event, thing, 0 if void else None))
         for member, kind in NAMED:
@@ -1091,6 +1088,19 @@ def about_of(event: Any) -> tuple[Any, str]:
     if type_.startswith(("circulation.party.", "circulation.grant.", "circulation.export.", "circulation.incident.")):
         return "party", event.subject
     return "contract", event.subject
+
+
+def _asked(desk: Desk, time: int) -> bool:
+    """Whether a rule may say something else for a use at this instant: uses are asked for by the earliest of them.
+
+    It matters to what was paid, and to what was signed only later.
+    """
+    return time < desk.first_use and (desk.paid or time < desk.licences.signed)
+
+
+def _void(desk: Desk, event: Event) -> bool:
+    """Whether an event was taken back before it came."""
+    return (event.source, event.id, event.type) in desk.retracted
 
 
 def _order(event: Event) -> tuple[int, str, str]:

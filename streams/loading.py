@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from circulation.events import Event, decode_data
-from circulation.facts import AssetFacts, ContractFacts, PartyFacts
+from circulation.facts import CONTROLLERS_MAX, AssetFacts, ContractFacts, PartyFacts
 from circulation.lineage import Edge
 from streams.store import Db
 
@@ -67,10 +67,12 @@ def parties(db: Db, ids: Collection[str]) -> dict[str, PartyFacts]:
 
 
 def controlled(db: Db, ids: Collection[str]) -> list[str]:
-    """The parties and all that were ever stated to be controlled by them, over any number of steps."""
+    """The parties and all that were ever stated to be controlled by them, as far as a chain is looked at."""
     found = set(ids)
     layer = sorted(found)
-    while layer:
+    for _ in range(CONTROLLERS_MAX):
+        if not layer:
+            break
         rows = db.rows(
             "select distinct e.subject from refs r join events e on e.id = r.event"
             " where r.kind = 'party' and r.ref = any(?) and e.type = 'circulation.party.registered'",
@@ -82,10 +84,12 @@ def controlled(db: Db, ids: Collection[str]) -> list[str]:
 
 
 def with_controllers(db: Db, ids: Collection[str]) -> dict[str, PartyFacts]:
-    """Facts of parties and of all that ever controlled them, over any number of steps."""
+    """Facts of parties and of all that ever controlled them, as far as a chain is looked at."""
     found: dict[str, PartyFacts] = {}
     layer = set(ids)
-    while layer:
+    for _ in range(CONTROLLERS_MAX):
+        if not layer:
+            break
         some = parties(db, layer)
         found.update(some)
         layer = {one for facts in some.values() for one in facts.controllers()} - found.keys()

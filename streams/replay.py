@@ -127,7 +127,7 @@ class Replay:
         """Takes in all lines, then moves the clock on to `until`."""
         wall = time.time_ns() // 1000
         limit = wall if self._until is None else max(wall, self._until)
-        admit, asks = self._admission.admit, self._engine.intake.asks
+        admit, asked = self._admission.admit, self._engine.intake.asked
         pending = self._pending
         clock = self._clock
         admitted = number = 0
@@ -144,15 +144,14 @@ class Replay:
             if not isinstance(event, Event):
                 raise AssertionError("a line is one event")
             admitted += 1
-            # what is judged is judged at once, before the next event
-            single = event.type != USAGE or asks(event)
-            if single:
+            usage = event.type == USAGE
+            if not usage:
                 self._flush()  # by the clock as it was before this event
                 clock = self._clock
             if event.time > clock and event.topic != RULES:
                 clock = event.time
             pending.append(Arrival(number, clock, event, line, ("file", 0, number)))
-            if single or clock > self._due or len(pending) >= RUN_MAX:
+            if not usage or clock > self._due or len(pending) >= RUN_MAX or asked(event):
                 self._flush()
                 clock = self._clock
         self._flush()

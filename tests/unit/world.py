@@ -100,7 +100,7 @@ def said(rule: Rule, stated: Sequence[Json], pack: Json) -> list[Said]:
     if rule.sum is not None:
         scopes: dict[str, list[Act]] = {}
         for act in acts(events, rule.sum.acts):
-            for scope in rule.sum.scopes(act):
+            for scope in rule.sum.scopes(act, known):
                 scopes.setdefault(scope, []).append(act)
         for scope, members in scopes.items():
             found += rule.sum.judge(scope, members, known)
