@@ -20,6 +20,10 @@ def dashboards(out: Path, folder: str | None) -> None:
     Point Grafana's GF_PATHS_PROVISIONING to OUT/grafana/provisioning and give Grafana, in its environment,
     PROMETHEUS_URL, STORE_HOST (host:port), STORE_DATABASE, STORE_USER, STORE_PASSWORD and STORE_SSLMODE; name
     OUT/prometheus/circulation.yml under `rule_files` of Prometheus.
+
+    \b
+    circulation dashboards /etc/circulation
+    circulation dashboards out --folder /var/lib/grafana/dashboards
     """
     from dashboards.files import write
 

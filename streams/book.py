@@ -147,7 +147,7 @@ class _Page:
         return self.changes
 
 
-_COLUMNS = "finding, thing, standing, revision, data, detector, severity, mode, occurred, raised"
+_COLUMNS = "finding, thing, standing, revision, data, detector, severity, mode, occurred, key"
 
 Receivers = Callable[[Db, Sequence[Entry]], Sequence[tuple[str, ...]]]
 
@@ -195,9 +195,11 @@ class Book:
             sectors = self._receivers(db, [entry for _, entry, _, _ in new])
             rows = []
             for (finding, entry, revision, data), receivers in zip(new, sectors, strict=True):
-                rows.append(self._raise(finding, entry, revision, data, receivers, page.messages))
-                page.changes.append(_change(entry, first=revision == 1))
                 old = known.get(finding)
+                # The key stays: what is said of one finding leaves in order, also when another party answers for it.
+                key = objector(data) if old is None else old[9]
+                rows.append(self._raise(finding, entry, revision, data, receivers, key, page.messages))
+                page.changes.append(_change(entry, first=revision == 1))
                 before = None if old is None else orjson.loads(old[4])
                 page.changed(before, data, entry.now, stood=old is not None and bool(old[2]))
             db.many(schema.findings, rows, "upsert")
@@ -232,7 +234,7 @@ class Book:
     @staticmethod
     def _restore(db: Db, row: tuple[Any, ...], now: int, page: _Page) -> None:
         """Raises a finding as it was, since the objection to it was taken back; what is judged is judged anew."""
-        finding, thing, standing, revision, raw, detector, severity, mode, occurred, _ = row
+        finding, thing, standing, revision, raw, detector, severity, mode, occurred, key = row
         reason = db.one("select reason from findings where finding = ?", finding)
         if standing or reason is None or reason[0] != UPHELD:
             return
@@ -245,7 +247,7 @@ class Book:
             canonical(data),
             finding,
         )
-        page.messages += _raised(finding, revision + 1, data, now)
+        page.messages += _raised(finding, revision + 1, data, key, now)
         page.changes.append(Change(detector, severity, mode, raised=True, first=False, occurred=occurred))
         page.changed(None, data, now)
         page.follow.add(thing)
@@ -265,13 +267,15 @@ class Book:
         revision: int,
         data: dict[str, Any],
         receivers: Sequence[str],
+        key: str,
         messages: list[Message],
     ) -> tuple[Any, ...]:
         said, now = entry.said, entry.now
         data = {**data, "revision": revision, "sectors": list(receivers)}
-        messages += _raised(finding, revision, data, now)
+        messages += _raised(finding, revision, data, key, now)
         return (
             finding,
+            key,
             entry.thing,
             entry.rule.id,
             data["mode"],
@@ -296,11 +300,10 @@ class Book:
         reason: Callable[[str, Mapping[str, Any]], str] | None,
         page: _Page,
     ) -> None:
-        finding, thing, _, revision, raw, detector, severity, mode, occurred, _ = row
+        finding, thing, _, revision, raw, detector, severity, mode, occurred, key = row
         data = orjson.loads(raw)
         why = reason(thing, data) if reason is not None else "refuted"
         db.run("update findings set standing = false, cleared = ?, reason = ? where finding = ?", now, why, finding)
-        key = objector(data)
         cleared = {"finding": finding, "revision": revision, "reason": why, "cleared": format_instant(now)}
         for topic in (FINDINGS, JOURNAL):
             page.messages.append(
@@ -324,9 +327,9 @@ def objector(data: Mapping[str, Any]) -> str:
     return party
 
 
-def _raised(finding: str, revision: int, data: Mapping[str, Any], now: int) -> list[Message]:
+def _raised(finding: str, revision: int, data: Mapping[str, Any], key: str, now: int) -> list[Message]:
     event = {"type_": "circulation.finding.raised", "source": RAISED_BY, "id_": f"{finding}.{revision}", "time": now}
-    return [cloudevent(topic, objector(data), **event, data=data) for topic in (FINDINGS, JOURNAL)]  # type: ignore[arg-type]
+    return [cloudevent(topic, key, **event, data=data) for topic in (FINDINGS, JOURNAL)]  # type: ignore[arg-type]
 
 
 def _change(entry: Entry, *, first: bool) -> Change:

@@ -29,8 +29,11 @@ ELSEWHERE: Final = {
     "trace": ("streams.cli_look:trace", "Look through an ASSET: what it came from, what came of it, who holds it."),
     "findings": ("streams.cli_look:findings", "Show the findings that stand, from the store, or explain one."),
     "credit": ("streams.cli_credit:credit", "The statement of credit of a PARTY: its score, and what made it."),
-    "cases": ("streams.cli_cases:cases", "The cases: what was found about one thing, and what officials did."),
-    "case": ("streams.cli_cases:case", "Acknowledge, order, rectify, close or reopen a case."),
+    "cases": ("streams.cli_cases:cases", "Show the cases, newest first; with a CASE its life and its findings."),
+    "case": (
+        "streams.cli_cases:case",
+        "Send what an official does to a case: acknowledge, order, rectify, close, reopen.",
+    ),
     "topics": ("streams.cli_deploy:topics", "The topics of CIRCULATION_KAFKA: make them."),
 }
 SECTIONS: Final = {

@@ -136,7 +136,10 @@ def case() -> None:
 
 
 def _command(name: str, verb: str, about: str) -> click.Command:
-    @click.command(name, help=about)
+    due = " --due 2026-03-01" if verb == "ordered" else ""
+    example = f'circulation case {name} 592de800afa96e47ffcb8de7c69cc9bf-1 --by "Li Wei"{due}'
+
+    @click.command(name, help=f"{about}\n\n\b\n{example}")
     @click.argument("case")
     @click.option("--by", required=True, help="Who does it: a person, an office.")
     @click.option("--note", help="What is to be said of it.")

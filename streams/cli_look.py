@@ -65,7 +65,13 @@ class Instant(click.ParamType):
 @click.option("--party", metavar="ID", help="Only those that this party is responsible for.")
 @click.option("--since", metavar="INSTANT", type=Instant(), help="Only what occurred at this instant or later.")
 @click.option("--until", metavar="INSTANT", type=Instant(), help="Only what occurred before this instant.")
-@click.option("--all", "cleared", is_flag=True, help="Also those that were cleared.")
+@click.option(
+    "--state",
+    type=click.Choice(["open", "standing", "all"]),
+    default="standing",
+    show_default=True,
+    help="Those that stand; of these only those whose case is not closed; or all, the cleared ones too.",
+)
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
@@ -81,13 +87,12 @@ def findings(finding: str | None, limit: int | None, explain: bool, as_json: boo
 
     \b
     circulation findings --severity red
-    circulation findings --detector usage-limit --since 2026-01-01 --explain
+    circulation findings --state open --detector usage-limit --since 2026-01-01 --explain
     circulation findings 3f0c2a91
     circulation findings --json --party 91110108MA00AA017N
     """
     wanted = Wanted(**given)
-    restricts = wanted != Wanted(cleared=wanted.cleared)
-    if finding is not None and (restricts or wanted.cleared or limit is not None):
+    if finding is not None and (wanted != Wanted() or limit is not None):
         raise click.UsageError("FINDING names one finding: there is nothing else to choose")
     if limit is None and not as_json and console.is_terminal(sys.stdout):
         limit = SHOWN_MAX
@@ -100,12 +105,12 @@ def findings(finding: str | None, limit: int | None, explain: bool, as_json: boo
         console.document(full if finding is None else full[0])
         return
     if not rows:
-        click.echo("no findings" + (" that fit" if restricts else ""), err=True)
+        click.echo("no findings" + (" that fit" if wanted != Wanted() else ""), err=True)
     elif explained:
         for one, words in zip(rows, explained, strict=True):
             _tell(one, words)
     else:
-        console.findings_table(rows, with_state=wanted.cleared)
+        console.findings_table(rows, with_state=wanted.state == "all")
     if total > len(rows):
         click.echo(f"and {total - len(rows):,} before them; --limit {total} shows all", err=True)
 
@@ -121,8 +126,8 @@ def _the(db: Db, text: str) -> Json:
     alike = db.rows("select finding from findings where finding like ? limit ?", text[:2] + "%", CANDIDATES_MAX)
     near = hint(text, (row[0][: len(text)] for row in alike))
     raise click.ClickException(
-        f"there is no finding {text!r}{near or ';'} `circulation findings --all` lists them with the beginning of their"
-        f" ids; {found.PREFIX_CHARACTERS_MIN} characters are enough"
+        f"there is no finding {text!r}{near or ';'} `circulation findings --state all` lists them with the beginning"
+        f" of their ids; {found.PREFIX_CHARACTERS_MIN} characters are enough"
     )
 
 
@@ -132,7 +137,7 @@ def _tell(one: Json, words: Mapping[str, Any]) -> None:
         [
             ("What", words["what"]),
             ("Rule", words["rule"]),
-            ("State", [words["state"], f"Its id is {one['finding']}."]),
+            ("State", [words["state"], words["case"], f"Its id is {one['finding']}."]),
             ("About", f"{words['about']}, occurred {one['occurred']}"),
             ("Who", words["who"]),
             ("Evidence", words["evidence"]),
@@ -162,7 +167,8 @@ def trace(asset: str | None, up: bool, down: bool, as_of: int | None, as_json: b
     Over any number of derivations: ancestors with the share of the asset that came from each, descendants, owners and
     buyers under contracts in force with those who control them, and the countries to which any of it went. Shares
     multiply along a way and add up over all ways; inputs whose share nobody stated divide evenly what is left, which
-    is marked as assumed.
+    is marked as assumed. What lies beyond a limit (10,000 assets each way) is said to be cut off, and shares that it
+    may add to are said to be at least what they are.
 
     \b
     circulation trace asset-1

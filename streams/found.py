@@ -6,7 +6,7 @@ about, how it may be false, and what to do. All that is known already: here it i
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import orjson
 
@@ -26,9 +26,19 @@ REASONS: Final = {
 }
 
 
+# Blue findings, and those in shadow, have no case: they are open while they stand (contract §4).
+OPEN: Final = (
+    "not exists (select 1 from case_findings m join cases c on c.case_id = m.case_id"
+    " where m.finding = findings.finding and c.state = 'closed')"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which findings: members that are None do not restrict. `occurred` lies in [since, until), µs."""
+    """Which findings: members that are None do not restrict. `occurred` lies in [since, until), µs.
+
+    `state`: those that stand, those of them whose case is not closed (`open`), or all, the cleared ones too.
+    """
 
     detector: str | None = None
     severity: str | None = None
@@ -37,11 +47,11 @@ class Wanted:
     party: str | None = None
     since: int | None = None
     until: int | None = None
-    cleared: bool = False
+    state: Literal["open", "standing", "all"] = "standing"
 
     def condition(self) -> tuple[str, list[Any]]:
         """As SQL over `findings`, and its values. The columns are ours, the values are bound."""
-        conditions = [] if self.cleared else ["standing"]
+        conditions = {"all": [], "standing": ["standing"], "open": ["standing", OPEN]}[self.state]
         values: list[Any] = []
         for column in ("detector", "severity", "mode", "about", "party"):
             if (value := getattr(self, column)) is not None:
@@ -71,7 +81,7 @@ def those(db: Db, wanted: Wanted, limit: int | None = None) -> list[Json]:
     if limit is not None:
         query += " limit ?"
         values.append(limit)
-    return [_document(row, stated=wanted.cleared) for row in reversed(db.rows(query, *values))]
+    return [_document(row, stated=wanted.state == "all") for row in reversed(db.rows(query, *values))]
 
 
 def of_id(db: Db, text: str) -> list[Json]:
@@ -112,6 +122,7 @@ def _explained(db: Db, one: Json, parties: Mapping[str, PartyFacts]) -> Json:
         "what": one["summary"],
         "rule": "" if rule is None else f"{rule.title}.",
         "state": _state(one),
+        "case": _case(db, one),
         "about": f"{about['kind']} {about['id']}",
         "who": _who(one, parties),
         "evidence": sentences(one.get("evidence") or {}),
@@ -128,6 +139,14 @@ def _state(one: Json) -> str:
     if one.get("standing", True):
         return f"It stands, in revision {one['revision']}."
     return f"It was cleared at {one['cleared']}: {REASONS.get(one['reason'], one['reason'])}."
+
+
+def _case(db: Db, one: Json) -> str:
+    row = db.one(
+        "select c.case_id, c.state from case_findings m join cases c on c.case_id = m.case_id where m.finding = ?",
+        one["finding"],
+    )
+    return "There is no case." if row is None else f"Case {row[0]}, {row[1]}."
 
 
 def _who(one: Json, parties: Mapping[str, PartyFacts]) -> str:

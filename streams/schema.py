@@ -156,6 +156,8 @@ findings = Table(
     "findings",
     metadata,
     Column("finding", Text, primary_key=True),
+    # under which it is sent, from its first revision on
+    Column("key", Text, nullable=False),
     Column("thing", Text, nullable=False),
     Column("detector", Text, nullable=False),
     Column("mode", Text, nullable=False),

@@ -262,7 +262,7 @@ def test_a_store_is_kept_and_findings_reads_it(file: Path, tmp_path: Path, monke
         ("--party", "nobody", 0),
     ):
         assert expected == len(json.loads(run("findings", "--json", option, value).stdout)), option
-    plain = run("findings", "--all").stdout.splitlines()
+    plain = run("findings", "--state", "all").stdout.splitlines()
     assert plain[0].startswith("state ")
     assert all(line.startswith("stands ") for line in plain[1:])
     assert "no findings that fit" in run("findings", "--party", "nobody").stderr

@@ -1,17 +1,27 @@
 """Findings that fit, and findings in words; the commands that show them, and looking through."""
 
+import contextlib
 import json
 import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from circulation.calendar import parse_instant
+from circulation.cases import event, signed, terms, used
+from circulation.docket import docket_id
 from streams import console, found, near, story
 from streams.cli import cli
 from streams.found import Wanted
 from streams.store import Store
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +98,26 @@ def test_a_finding_is_explained_by_the_beginning_of_its_id(url: str) -> None:
     assert one["summary"] == document["explained"]["what"]
 
 
+def test_findings_are_open_until_their_case_is_closed(tmp_path: Path) -> None:
+    events = [
+        signed("c", "2025-02-01", terms=terms(uses_max=10)),
+        signed("d", "2025-02-01", terms=terms(uses_max=10)),
+        used("c", "2025-02-02", 8),
+        used("c", "2025-02-03", 4),
+        used("d", "2025-02-03", 11),
+    ]
+    case = docket_id("usage-limit", "contract", "c") + "-1"
+    order = event("case.closed", case, "2025-02-04", by="an official")
+    for number, more, count, said in ((1, [], 3, f"Case {case}, opened."), (2, [order], 2, f"Case {case}, closed.")):
+        file, kept = tmp_path / f"{number}.jsonl", f"sqlite:///{tmp_path / f'{number}.db'}"
+        file.write_text("".join(json.dumps(one) + "\n" for one in [*events, *more]))
+        assert 0 == CliRunner(env=bare()).invoke(cli, ["replay", str(file), "--store", kept]).exit_code
+        ours = [one for one in standing(kept, state="open") if one["detector"] == "usage-limit"]
+        assert count == len(ours)
+        (red,) = [one for one in standing(kept, about="c", severity="orange") if one["detector"] == "usage-limit"]
+        assert said in run(kept, "findings", red["finding"]).stdout
+
+
 def test_each_finding_can_be_explained(url: str) -> None:
     rows = json.loads(run(url, "findings", "--explain", "--json").stdout)
     assert len(story.FOUND) == len(rows)
@@ -103,7 +133,7 @@ def test_each_finding_can_be_explained(url: str) -> None:
     [
         (("findings", "zz"), 1, "there is no finding 'zz'"),
         (("findings", "ffff%"), 1, "there is no finding"),
-        (("findings", "abcd", "--all"), 2, "there is nothing else to choose"),
+        (("findings", "abcd", "--state", "all"), 2, "there is nothing else to choose"),
         (("findings", "--detector", "usage-limits"), 2, "did you mean usage-limit?"),
         (("findings", "--since", "yesterday"), 2, "expected RFC 3339"),
         (("trace",), 2, "name an ASSET"),
@@ -197,3 +227,23 @@ def test_a_terminal_is_never_overrun(url: str, width: int, monkeypatch: pytest.M
     for arguments in (("findings",), ("findings", "--explain", "--limit", "3"), ("trace", "insurance-risk-scores")):
         lines = run(url, *arguments).stdout.splitlines()
         assert [] == [line for line in lines if cell_len(line) > width]
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_terminal_has_colours_unless_no_color_is_set(url: str, plain: bool) -> None:
+    ours, theirs = pty.openpty()
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("CIRCULATION_", "NO_COLOR"))
+    }
+    environment |= {"CIRCULATION_STORE": url, "TERM": "xterm-256color"} | ({"NO_COLOR": "1"} if plain else {})
+    command = [sys.executable, "-m", "streams.cli", "findings", "--severity", "red"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=theirs, stderr=theirs, stdin=theirs, env=environment) as ran:
+        os.close(theirs)
+        said = b""
+        with contextlib.suppress(OSError):  # how a terminal ends on Linux
+            while more := os.read(ours, 65_536):
+                said += more
+    os.close(ours)
+    assert 0 == ran.returncode, said
+    assert b"red" in said
+    assert plain == (re.search(rb"\x1b\[[0-9;]*3[0-7]m", said) is None)

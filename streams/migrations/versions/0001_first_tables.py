@@ -57,6 +57,7 @@ def upgrade() -> None:
     op.create_table(
         "findings",
         sa.Column("finding", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
         sa.Column("thing", sa.Text(), nullable=False),
         sa.Column("detector", sa.Text(), nullable=False),
         sa.Column("mode", sa.Text(), nullable=False),
