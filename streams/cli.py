@@ -7,7 +7,7 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
@@ -16,6 +16,7 @@ import click
 if TYPE_CHECKING:
     from circulation.admission import Admission
     from circulation.rulepack import Pack
+    from streams.replay import Record
     from streams.settings import Settings
     from streams.store import Store
 
@@ -24,6 +25,10 @@ ELSEWHERE: Final = {
     "dashboards": (
         "dashboards.command:dashboards",
         "Write Grafana dashboards, their provisioning, and Prometheus rules.",
+    ),
+    "archive": (
+        "streams.cli_archive:archive",
+        "Keep the input topics as Parquet, and verify what was kept.",
     ),
     "kafka": ("streams.cli_deploy:kafka", "A Kafka of your own on this machine: start, stop, status."),
     "trace": ("streams.cli_look:trace", "Look through an ASSET: what it came from, what came of it, who holds it."),
@@ -38,7 +43,7 @@ ELSEWHERE: Final = {
 }
 SECTIONS: Final = {
     "To begin": ("demo", "kafka", "topics"),
-    "Events": ("worker", "emit", "replay"),
+    "Events": ("worker", "emit", "replay", "archive"),
     "What was found": ("findings", "trace", "cases", "case", "credit"),
     "Rules": ("rules",),
     "This program": ("dashboards", "settings", "completion"),
@@ -159,6 +164,25 @@ def _readable(path: Path) -> None:
         raise Refused(f"cannot read {path}: {error.strerror}") from error
 
 
+def _lines(path: Path) -> "tuple[Iterable[bytes | Record], int | None, str]":
+    """What a path holds: lines, or the records of an archive; and how much of which unit, as far as that is known."""
+    from streams.replay import lines_of
+
+    if path.is_dir() or path.suffix == ".parquet":
+        from streams import archive
+
+        try:
+            found = archive.spans(path)
+        except OSError as error:
+            raise Refused(f"cannot read {error}") from error
+        for problem in archive.breaks(found):
+            click.echo(f"warning: {problem}", err=True)
+        return archive.records(found), sum(span.records for span in found), "records"
+    _readable(path)
+    known = path.suffix not in (".gz", ".zst") and path.is_file()
+    return lines_of(path), path.stat().st_size if known else None, "bytes" if known else "lines"
+
+
 def _raw(path: Path) -> bytes:
     try:
         return path.read_bytes()
@@ -266,7 +290,7 @@ def emit(files: tuple[Path, ...], rate: float | None) -> None:
 
 
 @cli.command()
-@click.argument("events", metavar="EVENTS.jsonl", type=click.Path(path_type=Path))
+@click.argument("events", metavar="EVENTS", type=click.Path(path_type=Path))
 @click.option(
     "--rules", metavar="PACK.yaml", type=click.Path(path_type=Path), help="The pack in force from the beginning."
 )
@@ -286,14 +310,17 @@ def replay(
     store: str | None,
     until: str | None,
 ) -> None:
-    """Judge a file of events, without Kafka, as the workers would.
+    """Judge a file of events, or an archive, without Kafka, as the workers would.
 
-    The clock is the highest time among the events so far; --until moves it on at the end, so that deadlines pass. The
-    same file under the same pack writes the same bytes, always. Without --findings the standing findings are shown.
+    A file has one event a line (.jsonl, also .gz or .zst); an archive is a folder or a .parquet file that `circulation
+    archive` wrote. The clock is the highest time among the events so far; --until moves it on at the end, so that
+    deadlines pass. The same file under the same pack writes the same bytes, always. Without --findings the standing
+    findings are shown.
 
     \b
     circulation replay events.jsonl
     circulation replay events.jsonl.zst --rules pack.yaml --findings found.jsonl --until 2026-12-31
+    circulation replay archive/
     """
     from circulation.calendar import parse_instant
 
@@ -303,16 +330,14 @@ def replay(
             until_instant = parse_instant(until)
         except ValueError as error:
             raise Refused(f"--until: {error}") from error
-    _readable(events)
+    lines, total, unit = _lines(events)
     pack = None if rules is None else _pack(rules)
     admission = _admission()
     import time
 
     from streams import console, found
-    from streams.replay import Replay, lines_of, offline
+    from streams.replay import Replay, offline
 
-    known = events.suffix not in (".gz", ".zst")
-    total = events.stat().st_size if known and events.is_file() else None
     began = time.monotonic()
     with _store(store) as kept, contextlib.ExitStack() as stack:
         out = _writer(stack, findings)
@@ -325,9 +350,9 @@ def replay(
             rejected=_line_sink(bad),
             until=until_instant,
         )
-        advance = stack.enter_context(console.progress("replay", total, unit="bytes" if total else "lines"))
+        advance = stack.enter_context(console.progress("replay", total, unit=unit))
         try:
-            tally = replaying.run(console.watched(lines_of(events), advance, by_bytes=bool(total)))
+            tally = replaying.run(console.watched(lines, advance, by_bytes=unit == "bytes"))
         except OSError as error:
             raise Refused(f"{events}: {error}") from error
         if scores is not None:

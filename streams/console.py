@@ -7,11 +7,14 @@ without colours, so that `grep` and `awk` work. Progress is shown on a terminal 
 import contextlib
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import IO, Any, Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from typing import IO, Any, Final, TypeVar
 
 import click
 import orjson
+
+# Lines of a file, or records of an archive.
+Line = TypeVar("Line", bound=Sized)
 
 COLOURS: Final = {"blue": "blue", "yellow": "yellow", "orange": "dark_orange", "red": "bold red"}
 # Events between two looks at the progress bar: it costs nothing, and still moves.
@@ -178,12 +181,12 @@ def progress(label: str, total: int | None, *, unit: str = "bytes") -> Iterator[
         yield lambda more: bar.update(task, advance=more)
 
 
-def watched(lines: Iterable[bytes], advance: Callable[[int], None] | None, *, by_bytes: bool = True) -> Iterable[bytes]:
+def watched(lines: Iterable[Line], advance: Callable[[int], None] | None, *, by_bytes: bool = True) -> Iterable[Line]:
     """The same lines, with the bar moved on as they are taken; untouched where there is no bar."""
     return lines if advance is None else _watched(lines, advance, by_bytes)
 
 
-def _watched(lines: Iterable[bytes], advance: Callable[[int], None], by_bytes: bool) -> Iterator[bytes]:
+def _watched(lines: Iterable[Line], advance: Callable[[int], None], by_bytes: bool) -> Iterator[Line]:
     done = 0
     for number, line in enumerate(lines, start=1):
         yield line

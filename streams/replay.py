@@ -16,12 +16,12 @@ from typing import IO, Any, NamedTuple
 import orjson
 import zstandard
 
-from circulation.admission import ANY, Admission, Rejection
+from circulation.admission import ANY, Admission, Headers, Rejection
 from circulation.events import Event
 from circulation.rulepack import Pack, parse_pack
 from streams import statements
 from streams.book import CASES, FINDINGS, canonical
-from streams.desks import RULES, USAGE, Arrival, Refused
+from streams.desks import RULES, USAGE, Arrival, Place, Refused
 from streams.engine import Engine
 from streams.rulebook import parameters, shipped
 from streams.store import Store
@@ -42,6 +42,16 @@ class Tally(NamedTuple):
     duplicates: int
     rejected: int
     clock: int | None
+
+
+class Record(NamedTuple):
+    """A record as it stood in Kafka; a line of a file is the same with no more than its bytes."""
+
+    value: bytes | None
+    topic: str
+    key: bytes | None
+    headers: Headers
+    place: Place
 
 
 Sink = Callable[[bytes], object]
@@ -123,26 +133,20 @@ class Replay:
         self._due = self._next_due()
         self._counts = [0, 0]
 
-    def run(self, lines: Iterable[bytes]) -> Tally:
-        """Takes in all lines, then moves the clock on to `until`."""
+    def run(self, lines: Iterable[bytes | Record]) -> Tally:
+        """Takes in all lines, or all records, then moves the clock on to `until`."""
         wall = time.time_ns() // 1000
         limit = wall if self._until is None else max(wall, self._until)
-        admit, asked = self._admission.admit, self._engine.intake.asked
+        asked = self._engine.intake.asked
         pending = self._pending
         clock = self._clock
-        admitted = number = 0
-        for number, line in enumerate(lines, start=1):
-            event = admit(line, topic=None, key=ANY, headers=(), now=limit)
-            if isinstance(event, Rejection):
-                if not line.strip():
-                    continue
-                # once more without the line's end, which is not part of the record
-                event = admit(line.rstrip(b"\r\n"), topic=None, key=ANY, headers=(), now=limit)
-            if isinstance(event, Rejection):
-                self._refused.append(Refused(number, event, ("file", 0, number)))
+        admitted = order = 0
+        for order, (event, record, place, index) in enumerate(self._answers(lines, limit), start=1):
+            if event is None:
                 continue
-            if not isinstance(event, Event):
-                raise AssertionError("a line is one event")
+            if isinstance(event, Rejection):
+                self._refused.append(Refused(order, event, place))
+                continue
             admitted += 1
             usage = event.type == USAGE
             if not usage:
@@ -150,7 +154,7 @@ class Replay:
                 clock = self._clock
             if event.time > clock and event.topic != RULES:
                 clock = event.time
-            pending.append(Arrival(number, clock, event, line, ("file", 0, number)))
+            pending.append(Arrival(order, clock, event, record, place, index))
             if not usage or clock > self._due or len(pending) >= RUN_MAX or asked(event):
                 self._flush()
                 clock = self._clock
@@ -160,7 +164,34 @@ class Replay:
         self._pass_deadlines()
         self._relay()  # also what follows from no finding, as statements of credit
         duplicates, rejected = self._counts
-        return Tally(number, admitted, duplicates, rejected, None if self._clock == BEFORE_ALL else self._clock)
+        return Tally(order, admitted, duplicates, rejected, None if self._clock == BEFORE_ALL else self._clock)
+
+    def _answers(
+        self, lines: Iterable[bytes | Record], limit: int
+    ) -> Iterator[tuple[Event | Rejection | None, bytes, Place, int | None]]:
+        """What admission says, with the record, its place and its index in a batch. Of an empty line it is None, for
+        lines are numbered by the file."""
+        admit = self._admission.admit
+        for number, line in enumerate(lines, start=1):
+            if isinstance(line, Record):
+                raw = line.value or b""
+                answer = admit(raw, topic=line.topic, key=line.key, headers=line.headers, now=limit)
+                if isinstance(answer, list):
+                    yield from ((one, raw, line.place, index) for index, one in enumerate(answer))
+                else:
+                    yield answer, raw, line.place, None
+                continue
+            place = ("file", 0, number)
+            event = admit(line, topic=None, key=ANY, headers=(), now=limit)
+            if isinstance(event, Rejection):
+                if not line.strip():
+                    yield None, line, place, None
+                    continue
+                # once more without the line's end, which is not part of the record
+                event = admit(line.rstrip(b"\r\n"), topic=None, key=ANY, headers=(), now=limit)
+            if isinstance(event, list):
+                raise AssertionError("a line is one event")
+            yield event, line, place, None
 
     def statements(self) -> Iterator[bytes]:
         """The statement of credit of every party that is known, as of the clock, in the order of the parties."""
@@ -216,8 +247,16 @@ class Replay:
 
 def _rejected_line(one: Refused) -> bytes:
     rejection = one.rejection
-    record = rejection.record.rstrip(b"\r\n")  # the line's end is not part of the record
-    line: dict[str, Any] = {"line": one.order, "reason": str(rejection.reason), "detail": rejection.detail}
+    record = rejection.record
+    topic, partition, offset = one.place
+    line: dict[str, Any]
+    if topic == "file":
+        record = record.rstrip(b"\r\n")  # the line's end is not part of the record
+        line = {"line": one.order}
+    else:
+        line = {"topic": topic, "partition": partition, "offset": offset}
+        line |= {} if rejection.index is None else {"index": rejection.index}
+    line |= {"reason": str(rejection.reason), "detail": rejection.detail}
     try:
         line["record"] = record.decode()
     except UnicodeDecodeError:

@@ -382,9 +382,34 @@ def test_a_contract_has_terms_or_a_policy() -> None:
 
 
 NAMES = st.sampled_from(
-    "permission constraint leftOperand operator rightOperand action assignee target refinement dataType Agreement "
-    "@id @type @value @list @context uid odrl:permission rdf:value count dateTime elapsedTime spatial lteq lt eq isAnyOf "
-    "CN P1D 2026-02-01 \0".split(" ")
+    [
+        *sorted(odrl.PERMISSION_TAKEN | odrl.CONSTRAINT_TAKEN),
+        *(
+            "permission",
+            "odrl:permission",
+            "refinement",
+            "@value",
+            "@list",
+            "@context",
+            "uid",
+            "Agreement",
+            "rdf:value",
+        ),
+        *(
+            "count",
+            "dateTime",
+            "elapsedTime",
+            "spatial",
+            "lteq",
+            "lt",
+            "eq",
+            "isAnyOf",
+            "CN",
+            "P1D",
+            "2026-02-01",
+            "\0",
+        ),
+    ]
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | NAMES | st.text(max_size=8),

@@ -1,0 +1,45 @@
+"""`circulation archive`: the input topics to Parquet, and whether an archive is whole."""
+
+from pathlib import Path
+
+import click
+
+from streams.cli import Refused, configured
+
+
+@click.command()
+@click.argument("out", metavar="OUT/", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--verify", is_flag=True, help="Only read what is there, and say whether it is whole.")
+def archive(out: Path, verify: bool) -> None:
+    """Keep the input topics as Parquet: every record with its offset, timestamp, key, headers and bytes.
+
+    Takes what the topics hold now and the archive does not, then ends; run it again, by cron say, and it goes on where
+    it ended. A run that is killed leaves no half file. `circulation replay` judges an archive anew. --verify
+    exits with 1 where something is missing or was changed.
+
+    \b
+    circulation archive /data/archive
+    circulation archive /data/archive --verify
+    circulation replay /data/archive
+    """
+    from streams import archive as archives
+    from streams import console
+
+    try:
+        if verify:
+            found = archives.verify(out)
+            for problem in found.problems:
+                click.echo(problem, err=True)
+            click.echo(f"{found.records:,} records in {found.files:,} files: ", nl=False)
+            click.echo(f"{len(found.problems):,} problems" if found.problems else "whole")
+            raise SystemExit(1 if found.problems else 0)
+        settings = configured()
+        with console.progress("archive", None, unit="records") as advance:
+            done = archives.archive(out, settings.kafka, advance=advance)
+    except archives.ArchiveError as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise Refused(str(error)) from error
+    for line in done.lost:
+        click.echo(f"lost: {line}", err=True)
+    click.echo(f"archived {done.records:,} records in {done.files:,} new files")
