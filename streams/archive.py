@@ -414,16 +414,18 @@ def _rows(path: Path) -> Iterator[tuple[Any, ...]]:
     with _reading(path) as parquet:
         if not parquet.schema_arrow.equals(SCHEMA):
             raise OSError(f"{path}: not the columns of an archive")
-        for batch in parquet.iter_batches(READ_RECORDS, columns=list(COLUMNS), use_threads=False):
-            offsets, timestamps, keys, headers, values = batch.columns
-            yield from zip(
-                offsets.to_pylist(),
-                timestamps.cast(pa.int64()).fill_null(_NO_TIMESTAMP).to_pylist(),
-                keys.to_pylist(),
-                ([(one["name"], one["value"]) for one in some] for some in headers.to_pylist()),
-                values.to_pylist(),
-                strict=True,
-            )
+        for group in range(parquet.num_row_groups):
+            # Group by group, for a batch of several holds all of them.
+            for batch in parquet.iter_batches(READ_RECORDS, [group], list(COLUMNS), use_threads=False):
+                offsets, timestamps, keys, headers, values = batch.columns
+                yield from zip(
+                    offsets.to_pylist(),
+                    timestamps.cast(pa.int64()).fill_null(_NO_TIMESTAMP).to_pylist(),
+                    keys.to_pylist(),
+                    ([(one["name"], one["value"]) for one in some] for some in headers.to_pylist()),
+                    values.to_pylist(),
+                    strict=True,
+                )
 
 
 def records(found: Sequence[Span]) -> Iterator[Record]:

@@ -11,11 +11,11 @@ from streams.cli import Refused, configured
 @click.argument("out", metavar="OUT/", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--verify", is_flag=True, help="Only read what is there, and say whether it is whole.")
 def archive(out: Path, verify: bool) -> None:
-    """Keep the input topics as Parquet: every record with its offset, timestamp, key, headers and bytes.
+    """Keep the input topics as Parquet, and verify what was kept.
 
-    Takes what the topics hold now and the archive does not, then ends; run it again, by cron say, and it goes on where
-    it ended. A run that is killed leaves no half file. `circulation replay` judges an archive anew. --verify
-    exits with 1 where something is missing or was changed.
+    Takes what the topics hold now and OUT/ does not, every record with its offset, timestamp, key, headers and bytes,
+    then ends; the next run, by cron say, goes on where it ended. A run that is killed leaves no half file. --verify
+    reads all of it, and exits with 1 where something is missing or was changed. `circulation replay` judges it anew.
 
     \b
     circulation archive /data/archive

@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples import BUYER, CONTRACT, SELLER, TERMS
 
-from circulation import odrl
+from circulation import cases, odrl
 from circulation.admission import ANY, Admission, Reason, Rejection
 from circulation.cases import Json
 from circulation.events import Reading, decode_data, read
 from circulation.identifiers import COUNT_MAX
+from streams.replay import findings_of
 
 SIGNED = "circulation.contract.signed"
 BARE = {name: member for name, member in CONTRACT.items() if name != "terms"} | {"signed": "2026-01-15"}
@@ -436,3 +437,23 @@ def test_no_json_raises(policy: Any, inner: Any, signed: Any) -> None:
 def test_a_constraint_changes_the_terms_or_is_refused(left: str, operator: str, right: Any) -> None:
     found = reading(agreement(constraint(left, operator, right)))
     assert found.fault is not None or {"valid_from": BEGAN} != orjson.loads(found.raw)["terms"]
+
+
+def test_a_contract_by_policy_is_judged_as_the_same_contract_by_terms() -> None:
+    policy = agreement(
+        constraint("count", "lteq", 2), constraint("purpose", "eq", "credit"), constraint("elapsedTime", "lt", "P30D")
+    )
+    terms = {"valid_from": "2026-01-15", "valid_to": "2026-02-14", "uses_max": 2, "purposes": ["credit"]}
+
+    def found(**form: Json) -> list[Json]:
+        return findings_of(
+            [
+                cases.event("contract.signed", "contract-1", "2026-01-15", id="signed", **BARE, **form),
+                cases.event("usage.reported", "contract-1", "2026-01-16", uses=3, purpose="credit/scoring"),
+                cases.event("usage.reported", "contract-1", "2026-02-14", uses=1, purpose="marketing"),
+            ]
+        )
+
+    by_policy = found(policy=policy)
+    assert found(terms=terms) == by_policy
+    assert {"usage-limit", "purpose-drift", "outside-terms"} <= {one["detector"] for one in by_policy}
