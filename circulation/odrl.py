@@ -59,6 +59,10 @@ RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 
 ROOT: Final = "$.data.policy"
 
+# A short name can stand for a long IRI, so a small policy could become large terms: both have their limits.
+IRI_LENGTH_MAX: Final = 256
+TEXTS_LENGTH_MAX: Final = 1_048_576
+
 PREFIXES: Final = {"odrl": ODRL, "xsd": XSD, "rdf": RDF}
 # ODRL's context has names of its own for two keywords of JSON-LD.
 KEYWORDS: Final = {"uid": "@id", "type": "@type"}
@@ -142,7 +146,11 @@ class _Reader:
             for name, meaning in context.items() if isinstance(context, dict) else ():
                 iri = meaning.get("@id") if isinstance(meaning, dict) else meaning
                 if isinstance(iri, str) and not name.startswith("@"):
-                    self._context[name] = self.name(iri, short=False)
+                    whole = self.name(iri, short=False)
+                    if len(whole) > IRI_LENGTH_MAX:
+                        self.fault(f"{ROOT}.@context", f"an IRI of at most {IRI_LENGTH_MAX} characters")
+                        continue
+                    self._context[name] = whole
 
     def fault(self, path: str, rule: str, *, identifies: bool = False) -> None:
         """What is wrong, and where."""
@@ -249,6 +257,8 @@ class _Limits:
         """What is allowed of a kind."""
         if term in self._lists:
             self._found.add(path, f"`{term}` is limited by another constraint already: name what both allow in one")
+        if sum(map(len, values)) > TEXTS_LENGTH_MAX:
+            self._found.add(path, f"`{term}` of at most {TEXTS_LENGTH_MAX} characters")
         self._lists[term] = values
 
     def allow(self, term: str) -> None:
@@ -294,6 +304,9 @@ def _read_policy(reader: _Reader, policy: _Members, contract: Json, limits: _Lim
         permission = reader.members(node)
         if permission is None:
             continue
+        rules = {reader.term(type_) for type_ in permission.get("@type", ())}
+        if rules & {"Prohibition", "Duty"}:
+            reader.fault(node.path, "Expected a permission")
         _refuse_others(reader, permission, PERMISSION_TAKEN)
         _read_named(reader, permission, contract, limits)
         for constraint in permission.get("constraint", ()):

@@ -317,6 +317,21 @@ REFUSED: list[tuple[str, Any, str]] = [
         "$.data.policy.assigner.uid: the assigner must be the contract's seller",
     ),
     ("two assignees", agreement(assignee=["ex:a", "ex:b"]), f"{PERMISSION}.assignee[1]: a second assignee"),
+    (
+        "a prohibition among permissions",
+        agreement(**{"@type": "odrl:Prohibition"}),
+        f"{PERMISSION}: Expected a permission",
+    ),
+    (
+        "a name for more than an IRI",
+        agreement() | {"@context": {"p": "urn:" + "x" * 253}},
+        "$.data.policy.@context: an IRI of at most 256 characters",
+    ),
+    (
+        "a little that stands for much",
+        agreement(constraint("purpose", "isAnyOf", [{"@id": "p:"}] * 4_097)) | {"@context": {"p": "urn:" + "x" * 252}},
+        f"{FIRST}.rightOperand[0]: `purposes` of at most 1048576 characters",
+    ),
     ("a graph", agreement() | {"@graph": [{}]}, "$.data.policy.@graph[0]: `@graph`"),
 ]
 
