@@ -382,7 +382,39 @@ def test_a_contract_has_terms_or_a_policy() -> None:
 
 
 NAMES = st.sampled_from(
-    ["permission", "constraint", "leftOperand", "operator", "rightOperand", "action", "assignee", "target", "refinement", "dataType", "Agreement", "@id", "@type", "@value", "@list", "@context", "uid", "odrl:permission", "rdf:value", "count", "dateTime", "elapsedTime", "spatial", "lteq", "lt", "eq", "isAnyOf", "CN", "P1D", "2026-02-01", "\x00"]
+    [
+        "permission",
+        "constraint",
+        "leftOperand",
+        "operator",
+        "rightOperand",
+        "action",
+        "assignee",
+        "target",
+        "refinement",
+        "dataType",
+        "Agreement",
+        "@id",
+        "@type",
+        "@value",
+        "@list",
+        "@context",
+        "uid",
+        "odrl:permission",
+        "rdf:value",
+        "count",
+        "dateTime",
+        "elapsedTime",
+        "spatial",
+        "lteq",
+        "lt",
+        "eq",
+        "isAnyOf",
+        "CN",
+        "P1D",
+        "2026-02-01",
+        "\x00",
+    ]
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | NAMES | st.text(max_size=8),
