@@ -35,7 +35,7 @@ PACKED_BYTES = 4 * 1024
 
 
 class Tally(NamedTuple):
-    """How a replay ended."""
+    """How a replay ended. `lines` are the records of an archive, each of which may be a batch of events."""
 
     lines: int
     admitted: int
@@ -132,6 +132,7 @@ class Replay:
         engine.take_up()
         self._due = self._next_due()
         self._counts = [0, 0]
+        self._lines = 0
 
     def run(self, lines: Iterable[bytes | Record]) -> Tally:
         """Takes in all lines, or all records, then moves the clock on to `until`."""
@@ -140,7 +141,7 @@ class Replay:
         asked = self._engine.intake.asked
         pending = self._pending
         clock = self._clock
-        admitted = order = 0
+        admitted = 0
         for order, (event, record, place, index) in enumerate(self._answers(lines, limit), start=1):
             if event is None:
                 continue
@@ -164,7 +165,7 @@ class Replay:
         self._pass_deadlines()
         self._relay()  # also what follows from no finding, as statements of credit
         duplicates, rejected = self._counts
-        return Tally(order, admitted, duplicates, rejected, None if self._clock == BEFORE_ALL else self._clock)
+        return Tally(self._lines, admitted, duplicates, rejected, None if self._clock == BEFORE_ALL else self._clock)
 
     def _answers(
         self, lines: Iterable[bytes | Record], limit: int
@@ -173,6 +174,7 @@ class Replay:
         lines are numbered by the file."""
         admit = self._admission.admit
         for number, line in enumerate(lines, start=1):
+            self._lines = number
             if isinstance(line, Record):
                 raw = line.value or b""
                 answer = admit(raw, topic=line.topic, key=line.key, headers=line.headers, now=limit)

@@ -139,7 +139,7 @@ def test_the_command_replays_a_folder_and_a_file(told: tuple[str, Path], tmp_pat
     file = next(one for one in spans(told[1]) if one.topic == CONTRACTS)
     alone = command("replay", file.path)
     assert 0 == alone.exit_code, alone.output
-    assert f"{file.records} lines" in alone.stderr
+    assert f"{file.records} records" in alone.stderr
 
 
 def test_a_run_with_nothing_new_writes_nothing(told: tuple[str, Path]) -> None:
