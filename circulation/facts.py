@@ -76,9 +76,9 @@ class AssetFacts:
         found = _latest(self._registered, instant)
         return None if found is None else found.data
 
-    def times(self) -> set[int]:
-        """The instants from which on something else was stated."""
-        return {one.time for one in self._levels}
+    def times(self) -> list[int]:
+        """The `time` of each registration and grading, in their order."""
+        return [one.time for one in self._levels]
 
     def owners(self) -> set[str]:
         """All owners that were ever stated."""
@@ -126,9 +126,9 @@ class PartyFacts:
         """All controllers that were ever stated."""
         return {one.data.controller for one in self._registered if one.data.controller is not None}
 
-    def times(self) -> set[int]:
-        """The instants from which on another registration is in force."""
-        return {one.time for one in self._registered}
+    def times(self) -> list[int]:
+        """The `time` of each registration, in their order."""
+        return [one.time for one in self._registered]
 
     def grants(self, instant: int) -> list[Any]:
         """Grants that are valid at the instant: issued no later, in their validity, not revoked by then."""
@@ -176,6 +176,17 @@ def _contains(restriction: Collection[str] | None, named: Collection[str]) -> bo
 
 def _allows(purposes: Collection[str] | None, named: Collection[str]) -> bool:
     return purposes is None or (bool(named) and all(allows_purpose(tuple(purposes), one) for one in named))
+
+
+def chain(parties: Mapping[str, PartyFacts], party: str, instant: int) -> list[str]:
+    """The party, its controller, that one's, and so on, each once. `parties` has the facts of all of them."""
+    found = [party]
+    while len(found) <= CONTROLLERS_MAX:
+        data = parties[found[-1]].at(instant)
+        if data is None or data.controller is None or data.controller in found:
+            break
+        found.append(data.controller)
+    return found
 
 
 class ContractFacts:
@@ -358,13 +369,7 @@ class Facts:
 
     def chain(self, party: str, instant: int) -> list[str]:
         """The party, its controller, that one's, and so on, each once: `controllers` must be declared."""
-        found = [party]
-        while len(found) <= CONTROLLERS_MAX:
-            data = self._parties[found[-1]].at(instant)
-            if data is None or data.controller is None or data.controller in found:
-                break
-            found.append(data.controller)
-        return found
+        return chain(self._parties, party, instant)
 
     def subject(self, asset: str, instant: int) -> Subject:
         """An asset as negative lists see it; its industry is its own, else its owner's."""

@@ -41,12 +41,14 @@ class Check:
 class Sum:
     """Judges the acts of one scope together: `judge(scope, acts, facts)`, acts in the order of (time, source, id).
 
-    `scopes(act)` names the scopes that an act belongs to. `due` tells that what it says may have a deadline. One that
-    needs `uses` has contracts for scopes, and is asked also of a contract that has uses and no acts.
+    `scopes(act, facts)` names the scopes that an act belongs to; where they hang on facts, a changed fact moves the act
+    to others. It names none for an act that the rule has nothing to say of: a scope is judged as a whole whenever one
+    of its acts is. `due` tells that what it says may have a deadline. One that needs `uses` has contracts for scopes,
+    and is asked also of a contract that has uses and no acts.
     """
 
     acts: frozenset[str]
-    scopes: Callable[[Act], Iterable[str]]
+    scopes: Callable[[Act, Facts], Iterable[str]]
     judge: Callable[[str, Sequence[Act], Facts], Iterable[Said]]
     needs: frozenset[Need] = frozenset()
     due: bool = False

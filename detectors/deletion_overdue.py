@@ -22,7 +22,7 @@ from circulation.rules import Rule, Sum
 PROVED = "circulation.deletion.proved"
 
 
-def scopes(act: Act) -> Iterable[str]:
+def scopes(act: Act, _: Facts) -> Iterable[str]:
     """The contract."""
     yield act.subject
 

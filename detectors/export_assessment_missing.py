@@ -68,7 +68,7 @@ def _covered(act: Act, facts: Facts) -> bool:
     )
 
 
-def scopes(act: Act) -> Iterable[str]:
+def scopes(act: Act, _: Facts) -> Iterable[str]:
     """The exporter's calendar year."""
     yield f"{act.subject}/{year_of(act.time)}"
 

@@ -20,7 +20,7 @@ from circulation.rules import Parameter, Rule, Sum
 HEARTBEAT = "circulation.source.heartbeat"
 
 
-def scopes(act: Act) -> Iterable[str]:
+def scopes(act: Act, _: Facts) -> Iterable[str]:
     """The source."""
     yield act.subject
 

@@ -192,7 +192,7 @@ RULE = Rule(
     check=Check(acts=frozenset({DELIVERY}), check=check, needs=frozenset({"contract"})),
     sum=Sum(
         acts=frozenset({DELIVERY}),
-        scopes=lambda act: (act.subject,),
+        scopes=lambda act, _: (act.subject,),
         judge=judge,
         needs=frozenset({"contract"}),
     ),

@@ -20,7 +20,7 @@ from circulation.rules import Parameter, Rule, Sum
 SETTLED, DELIVERED = "circulation.settlement.paid", "circulation.delivery.completed"
 
 
-def scopes(act: Act) -> Iterable[str]:
+def scopes(act: Act, _: Facts) -> Iterable[str]:
     """The contract."""
     yield act.subject
 

@@ -9,6 +9,7 @@ pair in twelve months on it is orange.
 What to do: ask for the price's basis and for proof that the data were delivered and used.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
 from circulation.calendar import months_later
@@ -21,25 +22,27 @@ SIGNED = "circulation.contract.signed"
 SEPARATOR = "\x1f"
 
 
-def scopes(act: Act) -> Iterable[str]:
-    """The pair of parties, whoever of them sells."""
-    yield SEPARATOR.join(sorted((act.data.seller, act.data.buyer)))
+def common_controller(act: Act, facts: Facts) -> str | None:
+    """Who stands above both, or is one of them: of several the nearest to the seller; None for strangers."""
+    above = facts.chain(act.data.buyer, act.time)
+    return next((one for one in facts.chain(act.data.seller, act.time) if one in above), None)
+
+
+def scopes(act: Act, facts: Facts) -> Iterable[str]:
+    """The pair of parties, whoever of them sells; none for strangers, who may trade as often as they like."""
+    if common_controller(act, facts) is not None:
+        yield SEPARATOR.join(sorted((act.data.seller, act.data.buyer)))
 
 
 def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
-    """Goes over the trades of a pair; each that is related counts those of the months before it."""
+    """Goes over the related trades of a pair; each counts those of the months before it."""
     found: list[Said] = []
-    related: list[int] = []
-    for act in acts:
-        seller, buyer = act.data.seller, act.data.buyer
-        above = facts.chain(buyer, act.time)
-        common = next((one for one in facts.chain(seller, act.time) if one in above), None)
-        if common is None:
-            continue
-        related.append(act.time)
+    for at, act in enumerate(acts):
+        seller, buyer, common = act.data.seller, act.data.buyer, common_controller(act, facts)
         settings = facts.parameters(act.time)
         months, repeated = settings["months"], settings["repeated"]
-        count = sum(months_later(time, months) >= act.time for time in related)
+        since = months_later(act.time, -months)
+        count = at + 1 - bisect_left(acts, since, hi=at + 1, key=lambda one: one.time)
         found.append(
             Said(
                 severity="orange" if count >= repeated else "yellow",

@@ -22,7 +22,7 @@ SIGNED, AMENDED = "circulation.contract.signed", "circulation.contract.amended"
 DONE = {"circulation.delivery.completed": "delivery", "circulation.settlement.paid": "settlement"}
 
 
-def scopes(act: Act) -> Iterable[str]:
+def scopes(act: Act, _: Facts) -> Iterable[str]:
     """The contract."""
     yield act.subject
 

@@ -15,15 +15,17 @@ import xxhash
 from circulation import sequences
 from circulation.admission import Reason, Rejection, elements_of
 from circulation.credit import TYPES as CREDIT_TYPES
-from circulation.events import TYPES, Event, decode_data
+from circulation.docket import Order, Step, docket_of, order_of
+from circulation.events import ORDERS, TYPES, Event, decode_data
 from circulation.findings import About, Cause, Kind, Said, finding_id
 from circulation.licences import TERMINATED, TERMS_TYPES, Licence, Licences
 from circulation.lineage import stops
 from circulation.rulepack import Pack, PackInvalid, Packs, parse_pack
 from circulation.rules import Counted, Rule, Uses
+from circulation.shares import stated
 from detectors import feed_gap
 from streams import schema
-from streams.book import JOURNAL, REJECTED, Book, Change, Entry, Message, cloudevent, post
+from streams.book import JOURNAL, REJECTED, Book, Change, Entry, Message, cloudevent, note, post
 from streams.loading import COLUMNS, event_of
 from streams.screening import CIRCULATING
 from streams.store import Db
@@ -216,6 +218,7 @@ class _Batch:
         self.edges: list[tuple[Any, ...]] = []
         self.queue: dict[tuple[int, str], int] = {}
         self.entries: list[tuple[int, Entry]] = []
+        self.orders: list[tuple[str, Order]] = []
         self.closed: list[tuple[int, int, str]] = []
         self.gaps: dict[str, tuple[int, bytes] | None] = {}
         self.refused: list[Refused] = []
@@ -900,10 +903,14 @@ class Intake:
         if event.type == DERIVED:
             data = event.data
             stopping = stops(data.process, data.irreversible, data.evidence)
-            for source in dict.fromkeys(one.asset for one in data.inputs):
+            for source, share in stated((one.asset, one.share) for one in data.inputs).items():
                 if source != event.subject:
-                    batch.edges.append((event.subject, source, f"event:{number}", event.time, stopping))
+                    batch.edges.append((event.subject, source, f"event:{number}", event.time, stopping, share))
         self._touch(batch, event, thing, arrival.order)
+        order, docket = order_of(event), docket_of(event.subject)
+        if order is not None and docket is not None:
+            batch.orders.append((docket, order))
+            self._queue(batch, joined("case", docket), LIVE, arrival.order)
         return number, False
 
     def _touch(self, batch: _Batch, event: Event, thing: str, order: int) -> None:
@@ -953,9 +960,20 @@ class Intake:
                 desk.licences.resume(target.source, target.id)
             elif target.type == DERIVED:
                 db.run("delete from derivations where origin = ?", f"event:{row[0]}")
+            elif target.topic == ORDERS:
+                self._unorder(db, batch, target)
             elif target.type == PACK:
                 self._queue(batch, joined("pack", str(-(2**62))), LIVE, arrival.order)
             self._touch(batch, target, row[4], arrival.order)
+
+    @staticmethod
+    def _unorder(db: Db, batch: _Batch, target: Event) -> None:
+        """An order that was taken back before it took effect takes none; later only another order undoes it."""
+        order, docket = order_of(target), docket_of(target.subject)
+        batch.orders = [one for one in batch.orders if one[1] != order]
+        for number, step in db.rows("select id, step from docket where docket = ?", docket):
+            if msgspec.msgpack.decode(step, type=Step) == order:
+                db.run("delete from docket where id = ?", number)
 
     def _unwait(self, db: Db, batch: _Batch, desk: Desk, number: int, target: Event) -> bool:
         """Takes a delivery out of those that wait for terms; answers whether it was among them."""
@@ -1007,6 +1025,7 @@ class Intake:
                 remembered.digests, remembered.details = bytearray(), bytearray()
         queued = sorted(batch.queue.items(), key=lambda one: one[1])
         db.many(schema.queue, [(priority, thing, batch.now) for (priority, thing), _ in queued])
+        note(db, batch.orders)
         out = [(one.order, _rejected(one)) for one in batch.refused] + batch.journal
         post(db, [message for _, message in sorted(out, key=lambda one: one[0])])
         self._enter(db, batch)

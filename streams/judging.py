@@ -19,7 +19,7 @@ from circulation.facts import DELISTED, LISTED, Act, Facts, order
 from circulation.findings import Said
 from circulation.rulepack import Packs
 from circulation.rules import Check, Rule, Screen, Sum
-from streams import loading, schema, screening, statements
+from streams import docket, loading, schema, screening, statements
 from streams.book import CREDIT, JOURNAL, Book, Change, Entry, canonical, cloudevent, post
 from streams.desks import (
     AGAIN,
@@ -42,12 +42,13 @@ EXPANDED_MAX = 5_000
 
 
 class Judged(NamedTuple):
-    """What one round of judging did: for the metrics."""
+    """What one round of judging did: for the metrics. `told` counts events of cases that are to be sent."""
 
     items: int
     changes: list[Change]
     errors: list[str]
     since: int
+    told: int = 0
 
 
 class Judge:
@@ -67,6 +68,9 @@ class Judge:
         self._screens: list[tuple[Rule, Screen]] = [(rule, rule.screen) for rule in rules.values() if rule.screen]
         circulating = screening.CIRCULATING if self._screens else ()
         self._types = sorted({*self._checks, *self._sums, *circulating})
+        shapes: list[Check | Sum | None] = [shape for rule in rules.values() for shape in (rule.check, rule.sum)]
+        of_groups = [shape.acts for shape in shapes if shape is not None and "controllers" in shape.needs]
+        self._types_of_groups = sorted(frozenset[str]().union(*of_groups))
         # What follows from a round waits since what it judged was queued.
         self._since = 0
         # Nor does it come before what it was queued with.
@@ -115,7 +119,8 @@ class Judge:
             self._judge_sums(db, sums, now, horizon, changes, errors)
         if credit := by_kind.get("credit"):
             self._state(db, credit, now, changes)
-        return Judged(len(items), changes, errors, since)
+        told = docket.enter(db, cases, horizon) if (cases := by_kind.get("case")) else 0
+        return Judged(len(items), changes, errors, since, told)
 
     def due(self, db: Db, horizon: int, now: int) -> int:
         """Moves the horizon on and queues what is due by it; answers with how many."""
@@ -131,9 +136,9 @@ class Judge:
     def _queue(self, db: Db, things: Iterable[str], priority: int) -> None:
         db.many(schema.queue, [(priority, thing, self._since) for thing in dict.fromkeys(things)])
 
-    def _things(self, db: Db, condition: str, *values: Any) -> list[str]:
+    def _things(self, db: Db, condition: str, *values: Any, types: Sequence[str] | None = None) -> list[str]:
         query = f"select distinct thing from events where type = any(?) and {condition} order by thing"  # noqa: S608
-        return [row[0] for row in db.rows(query, self._types, *values)]
+        return [row[0] for row in db.rows(query, self._types if types is None else types, *values)]
 
     def plan(self, db: Db) -> None:
         """Has what circulates screened once the clock is past the instants at which entries take effect.
@@ -196,7 +201,7 @@ class Judge:
             subjects[kind].append(subject)
         found: dict[str, None] = {}
         assets, contracts = set(subjects["asset"]), set(subjects["contract"])
-        if parties := loading.controlled(db, subjects["party"]):
+        if parties := subjects["party"]:
             found.update(dict.fromkeys(self._things(db, "topic = ? and subject = any(?)", loading.PARTIES, parties)))
             named = self._named(db, "party", parties)
             found.update(dict.fromkeys(self._things(db, "id = any(?)", [row[0] for row in named])))
@@ -205,6 +210,8 @@ class Judge:
         if assets:
             self._of_assets(db, loading.below(db, sorted(assets)), found)
         self._of_contracts(db, sorted(contracts), found)
+        if parties and (types := self._types_of_groups):
+            self._of_groups(db, loading.controlled(db, parties), types, found)
         for thing in judged:
             found.pop(thing, None)
         self._queue(db, found, LIVE if len(found) <= EXPANDED_MAX else AGAIN)
@@ -218,6 +225,13 @@ class Judge:
             kind,
             list(ids),
         )
+
+    def _of_groups(self, db: Db, parties: Sequence[str], types: Sequence[str], found: dict[str, None]) -> None:
+        """Acts of these types that the parties do, or that name them: rules look at who controls them."""
+        query = "topic = ? and subject = any(?)"
+        found.update(dict.fromkeys(self._things(db, query, loading.PARTIES, list(parties), types=types)))
+        named = [row[0] for row in self._named(db, "party", parties)]
+        found.update(dict.fromkeys(self._things(db, "id = any(?)", named, types=types)))
 
     def _of_assets(self, db: Db, assets: Sequence[str], found: dict[str, None]) -> None:
         query = "topic = ? and subject = any(?)"
@@ -260,7 +274,7 @@ class Judge:
         if new == old:
             return
         db.run("delete from derivations where origin = ?", f"run:{run}")
-        db.many(schema.derivations, [(*one, False) for one in sorted(new)], "upsert")
+        db.many(schema.derivations, [(*one, False, None) for one in sorted(new)], "upsert")
         self._queue(db, [joined("fact", "asset", output) for output in sorted({one[0] for one in new ^ old})], LIVE)
 
     # Judging.
@@ -299,6 +313,7 @@ class Judge:
             self._queue(db, [joined("screen", one) for one in again], self._priority)
         flat = sorted((act for some in acts.values() for act in some), key=order)
         needs = {need for act in flat for _, check in self._checks.get(act.type, ()) for need in check.needs}
+        needs |= {need for act in flat for _, sum_ in self._sums.get(act.type, ()) for need in sum_.needs}
         facts = self._load(db, flat, needs)
         entries: list[Entry] = []
         scopes: dict[str, set[tuple[str, str]]] = {thing: set() for thing in things}
@@ -307,7 +322,10 @@ class Judge:
                 said = self._say(db, rule, act, partial(check.check, act, _bound(facts, rule)), errors)
                 entries += self._entries(act.thing, said, now)
             for rule, sum_ in self._sums.get(act.type, ()):
-                scopes[act.thing] |= {(rule.id, scope) for scope in sum_.scopes(act)}
+                named: set[str] = set()
+                said = self._say(db, rule, act, partial(_name, named, sum_, act, _bound(facts, rule)), errors)
+                scopes[act.thing] |= {(rule.id, scope) for scope in named}
+                entries += self._entries(act.thing, said, now)
         self._scope(db, scopes)
 
         def reason(thing: str, data: Mapping[str, Any]) -> str:
@@ -378,14 +396,13 @@ class Judge:
                 empty.add(thing)
                 continue
             some = (act for one in members.get((rule_id, scope), ()) for act in by_thing[one])
+            bound = _bound(facts, rule)
             # Several signings of one contract are one thing, and may belong to different scopes.
-            acts = sorted((act for act in some if scope in shape.scopes(act)), key=order)
+            acts = sorted((act for act in some if scope in shape.scopes(act, bound)), key=order)
             if not acts and not ("uses" in shape.needs and scope in uses):
                 empty.add(thing)
                 continue
-            said = self._say(
-                db, rule, acts[-1] if acts else None, partial(shape.judge, scope, acts, _bound(facts, rule)), errors
-            )
+            said = self._say(db, rule, acts[-1] if acts else None, partial(shape.judge, scope, acts, bound), errors)
             standing = []
             for who, one in said:
                 if one.due is None or one.due < horizon:
@@ -519,6 +536,12 @@ def responsible(db: Db, act: Act) -> str | None:
 
 def _bound(facts: Facts, rule: Rule) -> Facts:
     return facts.bound(rule.id, rule.settings)
+
+
+def _name(named: set[str], sum_: Sum, act: Act, facts: Facts) -> Iterable[Said]:
+    """Adds the act's scopes to those named, and says nothing."""
+    named.update(sum_.scopes(act, facts))
+    return ()
 
 
 def counting(thing: str, reports: Sequence[Event]) -> list[Act]:

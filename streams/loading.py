@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from circulation.events import Event, decode_data
-from circulation.facts import AssetFacts, ContractFacts, PartyFacts
+from circulation.facts import CONTROLLERS_MAX, AssetFacts, ContractFacts, PartyFacts
 from circulation.lineage import Edge
 from streams.store import Db
 
@@ -67,10 +67,12 @@ def parties(db: Db, ids: Collection[str]) -> dict[str, PartyFacts]:
 
 
 def controlled(db: Db, ids: Collection[str]) -> list[str]:
-    """The parties and all that were ever stated to be controlled by them, over any number of steps."""
+    """The parties and all that were ever stated to be controlled by them, as far as a chain is looked at."""
     found = set(ids)
     layer = sorted(found)
-    while layer:
+    for _ in range(CONTROLLERS_MAX):
+        if not layer:
+            break
         rows = db.rows(
             "select distinct e.subject from refs r join events e on e.id = r.event"
             " where r.kind = 'party' and r.ref = any(?) and e.type = 'circulation.party.registered'",
@@ -82,10 +84,12 @@ def controlled(db: Db, ids: Collection[str]) -> list[str]:
 
 
 def with_controllers(db: Db, ids: Collection[str]) -> dict[str, PartyFacts]:
-    """Facts of parties and of all that ever controlled them, over any number of steps."""
+    """Facts of parties and of all that ever controlled them, as far as a chain is looked at."""
     found: dict[str, PartyFacts] = {}
     layer = set(ids)
-    while layer:
+    for _ in range(CONTROLLERS_MAX):
+        if not layer:
+            break
         some = parties(db, layer)
         found.update(some)
         layer = {one for facts in some.values() for one in facts.controllers()} - found.keys()
@@ -110,12 +114,12 @@ def edges_above(db: Db, ids: Collection[str]) -> dict[str, list[Edge]]:
         "with recursive above(node) as ("
         " select output from derivations where output = any(?)"
         " union select d.input from derivations d join above on d.output = above.node)"
-        " select d.output, d.input, d.time, d.stops from derivations d join above on d.output = above.node",
+        " select d.output, d.input, d.time, d.stops, d.share from derivations d join above on d.output = above.node",
         list(ids),
     )
     found: dict[str, list[Edge]] = {}
-    for output, input_, time, stops in rows:
-        found.setdefault(output, []).append(Edge(output=output, input=input_, time=time, stops=bool(stops)))
+    for output, input_, time, stops, share in rows:
+        found.setdefault(output, []).append(Edge(output, input_, time, bool(stops), share))
     return found
 
 

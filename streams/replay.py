@@ -1,7 +1,7 @@
 """The same desks and detectors over a file, without Kafka, in the file's order, with the clock of its events.
 
-Uses between two other events are taken in together as long as nobody asks for them, everything else one by one, and
-the judge queue is drained after every event that may fill it: what is written is the same however the file is read.
+Uses between two other events are taken in together, everything else one by one, and the judge queue is drained after
+every event that may fill it: what is written is the same however the file is read.
 """
 
 import base64
@@ -20,7 +20,7 @@ from circulation.admission import ANY, Admission, Rejection
 from circulation.events import Event
 from circulation.rulepack import Pack, parse_pack
 from streams import statements
-from streams.book import FINDINGS, canonical
+from streams.book import CASES, FINDINGS, canonical
 from streams.desks import RULES, USAGE, Arrival, Refused
 from streams.engine import Engine
 from streams.rulebook import parameters, shipped
@@ -99,7 +99,7 @@ class _Zstandard(io.RawIOBase):
 
 
 class Replay:
-    """One replay. `findings` and `rejected` are given one line each, without its end."""
+    """One replay. `findings`, `cases` and `rejected` are given one line each, without its end."""
 
     def __init__(
         self,
@@ -107,12 +107,13 @@ class Replay:
         admission: Admission,
         *,
         findings: Sink = nothing,
+        cases: Sink = nothing,
         rejected: Sink = nothing,
         until: int | None = None,
     ) -> None:
         self._engine = engine
         self._admission = admission
-        self._findings = findings
+        self._sinks = {FINDINGS: findings, CASES: cases}
         self._rejected = rejected
         self._until = until
         self._clock = BEFORE_ALL
@@ -157,6 +158,7 @@ class Replay:
         if self._until is not None and self._until > self._clock:
             self._clock = self._until
         self._pass_deadlines()
+        self._relay()  # also what follows from no finding, as statements of credit
         duplicates, rejected = self._counts
         return Tally(number, admitted, duplicates, rejected, None if self._clock == BEFORE_ALL else self._clock)
 
@@ -209,8 +211,7 @@ class Replay:
             if rows:
                 db.run("delete from outbox")
         for topic, value in rows:
-            if topic == FINDINGS:
-                self._findings(bytes(value))
+            self._sinks.get(topic, nothing)(bytes(value))
 
 
 def _rejected_line(one: Refused) -> bytes:

@@ -151,8 +151,10 @@ def _fitting(db: Db, ids: Collection[str], entries: Collection[Entry]) -> set[st
 
 def _versions(asset: AssetFacts, owners: Mapping[str, PartyFacts]) -> list[Subject]:
     """An asset as it was at every instant at which something was stated of it or of an owner."""
-    times = set(asset.times())
-    times.update(time for one in asset.owners() if one in owners for time in owners[one].times())
+    stated = asset.times()
+    if len(stated) < 2 and not owners:
+        return [asset.subject(0, None)]  # which is the same at every instant
+    times = {*stated, *(time for one in asset.owners() if one in owners for time in owners[one].times())}
     found = []
     # before the first of them an asset is what was stated first, without a grading
     for instant in (min(times, default=0) - 1, *sorted(times)):

@@ -1,6 +1,7 @@
 """Small random markets: few parties, assets, contracts and instants, so that ties and boundaries happen often."""
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -366,12 +367,15 @@ SCREENING = (assets, gradings, derivations, listings, listings, delistings, cont
 EXPORTING = (parties, grants, exports, exports, exports, assets, contracts)
 TRADING = (parties, parties, trades, trades, trades)
 ALL = (*COUNTING, *CIRCULATING, *SCREENING, *EXPORTING, *TRADING)
+THEMES = (COUNTING, COUNTING, CIRCULATING, SCREENING, EXPORTING, TRADING, ALL)
 
 
 @st.composite
-def markets(draw: st.DrawFn, *, length: int = 30, packs_first: bool = False) -> list[Json]:
+def markets(
+    draw: st.DrawFn, *, length: int = 30, packs_first: bool = False, themes: Sequence[Any] = THEMES
+) -> list[Json]:
     """The lines of a small file: with duplicates, retractions, revocations, numbers and packs that come at any time."""
-    theme = draw(some([COUNTING, COUNTING, CIRCULATING, SCREENING, EXPORTING, TRADING, ALL]))
+    theme = draw(some(themes))
     lines: list[Json] = draw(st.lists(st.one_of(*theme), min_size=draw(st.integers(1, length)), max_size=length))
     lines = _renamed(lines)
     for _ in range(draw(st.integers(0, 2))):
@@ -418,12 +422,12 @@ def _numbered(lines: list[Json], steps: tuple[int, ...], seed: int) -> list[Json
     return lines
 
 
-def interleaved(lines: list[Json], seed: int) -> list[Json]:
-    """Another order that keeps the order of each key, packs first."""
+def interleaved(lines: list[Json], seed: int, *, packs_first: bool = True) -> list[Json]:
+    """Another order that keeps the order of each key, packs first or at any time."""
     keys: dict[str, list[Json]] = {}
     for one in lines:
         keys.setdefault(one["run"]["runId"] if "run" in one else one["subject"], []).append(one)
-    first = keys.pop("beijing", [])
+    first = keys.pop("beijing", []) if packs_first else []
     drawn = [key for key, each in keys.items() for _ in each]
     random.Random(seed).shuffle(drawn)
     return first + [keys[key].pop(0) for key in drawn]

@@ -719,7 +719,8 @@ class World:
             times = earlier.setdefault(frozenset({seller, buyer}), [])
             times.append(one.time)
             setting = {"months": 12, "repeated": 3} | self.setting("related-party-trade", one.time)
-            trades = sum(1 for each in times if months_after(each, setting["months"]) >= one.time)
+            since = months_after(one.time, -setting["months"])
+            trades = sum(1 for each in times if each >= since)
             severity = "orange" if trades >= setting["repeated"] else "yellow"
             evidence = {"controller": common[0], "trades": trades}
             self.say("related-party-trade", severity, ("contract", one.subject), one, one.time, **evidence)

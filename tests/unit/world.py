@@ -55,7 +55,7 @@ def facts(events: Sequence[Event], rule: Rule, in_force: Packs) -> Facts:
         if one.type == "circulation.asset.derived":
             stopping = stops(one.data.process, one.data.irreversible, one.data.evidence)
             for each in one.data.inputs:
-                edges.setdefault(one.subject, []).append(Edge(one.subject, each.asset, one.time, stopping))
+                edges.setdefault(one.subject, []).append(Edge(one.subject, each.asset, one.time, stopping, each.share))
     uses: dict[str, int] = {}
     for one in events:
         if one.type == "circulation.usage.reported":
@@ -100,7 +100,7 @@ def said(rule: Rule, stated: Sequence[Json], pack: Json) -> list[Said]:
     if rule.sum is not None:
         scopes: dict[str, list[Act]] = {}
         for act in acts(events, rule.sum.acts):
-            for scope in rule.sum.scopes(act):
+            for scope in rule.sum.scopes(act, known):
                 scopes.setdefault(scope, []).append(act)
         for scope, members in scopes.items():
             found += rule.sum.judge(scope, members, known)
