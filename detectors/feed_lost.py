@@ -14,15 +14,19 @@ from circulation.findings import About, Said
 from circulation.rules import Rule
 
 
-def said(topic: str, partition: int, offset: int, why: str, occurred: int) -> Said:
-    """What is said of a partition that is read no more: `offset` is the first that was not taken in."""
+def said(topic: str, partition: int, offset: int, low: int | None, why: str, occurred: int) -> Said:
+    """What is said of a partition that is read no more.
+
+    `offset` is the first that was not taken in, and what tells one loss from another; `low` is the lowest that Kafka
+    has, None where it has no such partition; `occurred` is the clock (µs) when the loss was seen.
+    """
     return Said(
         severity=RULE.severity,
         about=About("source", f"{topic}[{partition}]"),
         party=None,
         occurred=occurred,
         summary=f"{topic}[{partition}] is not read from offset {offset:,} on: {why}.",
-        evidence={"topic": topic, "partition": partition, "offset": offset, "why": why},
+        evidence={"topic": topic, "partition": partition, "offset": offset, "low": low, "why": why},
         apart=(str(offset),),
     )
 

@@ -16,8 +16,8 @@ from circulation import sequences
 from circulation.admission import Reason, Rejection, elements_of
 from circulation.credit import TYPES as CREDIT_TYPES
 from circulation.docket import Order, Step, docket_of, order_of
-from circulation.events import ORDERS, Event, decode_data
-from circulation.findings import About, Cause, Said, finding_id
+from circulation.events import ORDERS, TYPES, Event, decode_data
+from circulation.findings import About, Cause, Kind, Said, finding_id
 from circulation.licences import TERMINATED, TERMS_TYPES, Licence, Licences
 from circulation.lineage import stops
 from circulation.rulepack import Pack, PackInvalid, Packs, parse_pack
@@ -70,6 +70,9 @@ FACT_OF = {
     "circulation.contract.amended": "contract",
     TERMINATED: "contract",
 }
+
+# What lands on a topic is about such an entity.
+KINDS: Mapping[str, Kind] = {"circulation.parties": "party", "circulation.assets": "asset", CONTRACTS: "contract"}
 
 # What an event names besides its subject: (member of `data`, kind of entity).
 NAMED = (
@@ -1065,7 +1068,7 @@ def gap_said(topic: str, subject: str, source: str, gap: sequences.Gap) -> Said:
 
 
 def error_said(rule: str, error: Exception, event: Any, party: str | None) -> Said:
-    """The finding that a rule failed on an act; the other rules go on."""
+    """The finding that a rule failed on an act, for which `party` is responsible; the other rules go on."""
     kind, subject = about_of(event)
     text = f"{type(error).__name__}: {error}"[:500]
     return Said(
@@ -1080,14 +1083,11 @@ def error_said(rule: str, error: Exception, event: Any, party: str | None) -> Sa
     )
 
 
-def about_of(event: Any) -> tuple[Any, str]:
+def about_of(event: Any) -> tuple[Kind, str]:
     """What a finding about an act itself is about: the entity that the act lands on."""
-    type_ = event.type
-    if type_.startswith(("circulation.asset.", "circulation.product.", "circulation.watermark.")):
-        return "asset", event.subject
-    if type_.startswith(("circulation.party.", "circulation.grant.", "circulation.export.", "circulation.incident.")):
-        return "party", event.subject
-    return "contract", event.subject
+    if event.type == HEARTBEAT:
+        return "source", event.subject
+    return KINDS[TYPES[event.type][0] or CONTRACTS], event.subject
 
 
 def _asked(desk: Desk, time: int) -> bool:

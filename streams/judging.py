@@ -21,7 +21,19 @@ from circulation.rulepack import Packs
 from circulation.rules import Check, Rule, Screen, Sum
 from streams import docket, loading, schema, screening, statements
 from streams.book import CREDIT, JOURNAL, Book, Change, Entry, canonical, cloudevent, post
-from streams.desks import AGAIN, ASIDE, LIVE, RETRACTED, RUN, SEPARATOR, error_said, joined, thing_of, unpacked_gap
+from streams.desks import (
+    AGAIN,
+    ASIDE,
+    LIVE,
+    RETRACTED,
+    RUN,
+    SEPARATOR,
+    about_of,
+    error_said,
+    joined,
+    thing_of,
+    unpacked_gap,
+)
 from streams.loading import COLUMNS, event_of
 from streams.store import Db
 
@@ -307,11 +319,11 @@ class Judge:
         scopes: dict[str, set[tuple[str, str]]] = {thing: set() for thing in things}
         for act in flat:
             for rule, check in self._checks.get(act.type, ()):
-                said = self._say(rule, act, partial(check.check, act, _bound(facts, rule)), errors)
+                said = self._say(db, rule, act, partial(check.check, act, _bound(facts, rule)), errors)
                 entries += self._entries(act.thing, said, now)
             for rule, sum_ in self._sums.get(act.type, ()):
                 named: set[str] = set()
-                said = self._say(rule, act, partial(_name, named, sum_, act, _bound(facts, rule)), errors)
+                said = self._say(db, rule, act, partial(_name, named, sum_, act, _bound(facts, rule)), errors)
                 scopes[act.thing] |= {(rule.id, scope) for scope in named}
                 entries += self._entries(act.thing, said, now)
         self._scope(db, scopes)
@@ -334,7 +346,9 @@ class Judge:
         entries: list[Entry] = []
         for asset, circulation in circulating.items():
             for rule, shape in self._screens:
-                said = self._say(rule, None, partial(shape.judge, circulation, horizon, _bound(facts, rule)), errors)
+                said = self._say(
+                    db, rule, None, partial(shape.judge, circulation, horizon, _bound(facts, rule)), errors
+                )
                 entries += self._entries(by_asset[asset], said, now)
         gone = set(things) - {by_asset[one] for one in circulating}
 
@@ -388,7 +402,7 @@ class Judge:
             if not acts and not ("uses" in shape.needs and scope in uses):
                 empty.add(thing)
                 continue
-            said = self._say(rule, acts[-1] if acts else None, partial(shape.judge, scope, acts, bound), errors)
+            said = self._say(db, rule, acts[-1] if acts else None, partial(shape.judge, scope, acts, bound), errors)
             standing = []
             for who, one in said:
                 if one.due is None or one.due < horizon:
@@ -459,7 +473,7 @@ class Judge:
         return found
 
     def _say(
-        self, rule: Rule, act: Act | None, judge: Callable[[], Iterable[Said]], errors: list[str]
+        self, db: Db, rule: Rule, act: Act | None, judge: Callable[[], Iterable[Said]], errors: list[str]
     ) -> list[tuple[Rule, Said]]:
         """What a rule says; where it raises, that is what is said, and the other rules go on."""
         try:
@@ -468,7 +482,7 @@ class Judge:
             errors.append(rule.id)
             if act is None:
                 return []
-            return [(self._rules["detector-error"], error_said(rule.id, error, act, _responsible(act)))]
+            return [(self._rules["detector-error"], error_said(rule.id, error, act, responsible(db, act)))]
 
     def _load(
         self,
@@ -502,11 +516,21 @@ class Judge:
         return Facts(packs=self._packs(), assets=assets_, parties=parties, contracts=contracts_, edges=edges, uses=uses)
 
 
-def _responsible(act: Act) -> str | None:
-    """Who answers for an act, as far as it says so itself: the party of its desk, or the seller."""
-    if thing_topic(act.type) == loading.PARTIES:
-        return act.subject
+def responsible(db: Db, act: Act) -> str | None:
+    """Who answers for an act: its party; the seller of a listing or contract; else the owner of the asset.
+
+    Looked up here, and not in what the rule asked for: whoever judges it along with what, the answer is the same.
+    """
+    kind, subject = about_of(act)
+    if kind == "party":
+        return subject
     seller: str | None = getattr(act.data, "seller", None)
+    if seller is None and kind == "contract":
+        contract = loading.contracts(db, [subject])[subject].statement(act.time)
+        return None if contract is None else str(contract.seller)
+    if seller is None and kind == "asset":
+        asset = loading.assets(db, [subject])[subject].registration(act.time)
+        return None if asset is None else asset.owner
     return seller
 
 

@@ -52,6 +52,8 @@ PRUNE_SECONDS = 600.0
 # A worker that is further behind than this says that it is not keeping up.
 DELAY_SECONDS_MAX = 60.0
 
+_EARLIEST: Any = Offsets.earliest()  # type: ignore[no-untyped-call]
+_LATEST: Any = Offsets.latest()  # type: ignore[no-untyped-call]
 
 T = TypeVar("T")
 
@@ -197,12 +199,10 @@ class Worker:
         return {(tp.topic, tp.partition): future.result().offset for tp, future in futures.items()}
 
     def _low(self, tp: TP) -> int:
-        earliest: Any = Offsets.earliest()  # type: ignore[no-untyped-call]
-        return self._offsets([tp], earliest)[tp]
+        return self._offsets([tp], _EARLIEST)[tp]
 
     def _ends_of(self, partitions: Iterable[TP]) -> dict[TP, int]:
-        latest: Any = Offsets.latest()  # type: ignore[no-untyped-call]
-        return self._offsets(partitions, latest)
+        return self._offsets(partitions, _LATEST)
 
     def _pass_barrier(self) -> None:
         """Uses are read only when all packs that were published by then have been taken in."""
@@ -559,23 +559,30 @@ class Worker:
     def _lost(self) -> None:
         """Raises what is lost with a partition that is read no more: once, whichever worker sees it and how often."""
         stopped = dict(self.reader.stopped)
-        if not stopped:
-            return
         now = wall()
         pack = self.engine.rulebook().in_force(now)
-        if pack.setting("feed-lost").mode == "off":
+        if not stopped or pack.setting("feed-lost").mode == "off":
             return
+        with self.store.reading() as db:
+            where = dict(_progress(db))
+        there = set(self._all_partitions())
+        low = self._offsets([tp for tp in stopped if tp in there], _EARLIEST)
+        losses = []
+        for tp in sorted(stopped.keys() & where.keys()):
+            said = feed_lost.said(*tp, where[tp], low.get(tp), stopped[tp], now)
+            thing = joined("lost", tp[0], str(tp[1]))
+            losses.append(Entry(thing, self.engine.rules["feed-lost"], pack, said, now))
+        query = "select finding from findings where finding = any(?)"
+        ids = [one.finding for one in losses]
+        with self.store.reading() as db:
+            if len(ids) == len(db.rows(query, ids)):
+                return
         with self.store.writing() as db:
-            for (topic, partition), why in sorted(stopped.items()):
-                row = db.one("select next from progress where topic = ? and partition = ?", topic, partition)
-                if row is None:
-                    continue
-                said = feed_lost.said(topic, partition, row[0], why, now)
-                entry = Entry(joined("lost", topic, str(partition)), self.engine.rules["feed-lost"], pack, said, now)
-                db.lock([entry.finding])
-                if db.one("select 1 from findings where finding = ?", entry.finding) is None:
-                    self._changed(self.engine.book.enter(db, [entry]), ())
-                    self._mail.set()
+            db.lock(ids)
+            known = {row[0] for row in db.rows(query, ids)}
+            changes = self.engine.book.enter(db, [one for one in losses if one.finding not in known])
+        self._changed(changes, ())
+        self._mail.set()
 
     def _prune(self) -> None:
         now = wall()

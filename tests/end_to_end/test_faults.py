@@ -3,15 +3,18 @@
 import signal
 import sqlite3
 from itertools import count
+from typing import Any
 
 import orjson
 import pytest
+from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
 from market import Market
 from running import (
     Sender,
     Worker,
     differences,
+    ends,
     progressed,
     received,
     replayed,
@@ -24,7 +27,7 @@ from running import (
 from circulation.cases import OWNER, SELLER, asset, party, signed, terms, used
 from streams import topics as kafka_topics
 from streams.store import Store
-from streams.topics import ASSETS, CONTRACTS, PARTIES, REJECTED, TOPICS_IN
+from streams.topics import ASSETS, CONTRACTS, FINDINGS, PARTIES, REJECTED, TOPICS_IN
 
 EVENTS = 3_000
 
@@ -46,6 +49,12 @@ def assert_as_replayed(bootstrap, url, expected) -> None:
     standing, wrong = sent_findings(bootstrap)
     assert [] == wrong
     assert expected.truth.findings == standing
+
+
+def raised(bootstrap: str) -> list[dict[str, Any]]:
+    """What every raised finding that was sent says, a second sending of the same left out."""
+    records = [orjson.loads(record.value()) for record in received(bootstrap, FINDINGS)]
+    return list({one["id"]: one["data"] for one in records if one["type"] == "circulation.finding.raised"}.values())
 
 
 def begun(url: str, more_than: int = 0) -> None:
@@ -149,6 +158,10 @@ def test_a_topic_that_is_made_anew_is_not_read_any_more_and_the_others_are(topic
             )
         )
 
+    def losses() -> list[tuple[str, int]]:
+        found = [one for one in raised(topics) if one["detector"] == "feed-lost"]
+        return sorted((one["finding"], one["revision"]) for one in found)
+
     def stopped(state) -> bool:
         return {ASSETS} == {one["topic"] for one in state["stopped"]} and len(state["stopped"]) == 8
 
@@ -169,6 +182,7 @@ def test_a_topic_that_is_made_anew_is_not_read_any_more_and_the_others_are(topic
             line for line in worker.metric("circulation_partitions_stopped") if ASSETS in line
         ]
         wait_drained(topics, url, others)
+        lost = wait("the loss is raised", lambda: len(found := losses()) == 8 and found)
         assert 0 == worker.signal(signal.SIGTERM)
         # The store knows which topic it has read: a new worker does not begin with the other one either.
         worker.start()
@@ -176,11 +190,44 @@ def test_a_topic_that_is_made_anew_is_not_read_any_more_and_the_others_are(topic
         said = worker.wait_unready(stopped)
         assert {"the topic was made anew: its records are others"} == {one["why"] for one in said["stopped"]}
         wait_drained(topics, url, others)
+    # What is lost is said once, whoever sees it again.
+    assert lost == losses()
     kept = {subject for topic, subject, *_ in truth(url).events if topic == ASSETS}
     assert {"asset-0"} == kept
     assert {"contract-0", "contract-1", "contract-2"} == {
         one["about"]["id"] for one in truth(url).findings.values() if one["detector"] == "usage-limit"
     }
+
+
+def test_records_that_the_broker_deleted_before_they_were_read_are_a_red_finding_and_the_rest_is_read(topics, tmp_path):
+    url = f"sqlite:///{tmp_path}/store.db"
+    sender = Sender(topics)
+    sender.send([orjson.dumps(party(SELLER, "2025-01-01"))])
+    with Worker(topics, url, tmp_path) as worker:
+        worker.wait_ready()
+        wait_drained(topics, url)
+    # The party's partition, and no other: its key lands there again.
+    sender.send(orjson.dumps(party(SELLER, f"2025-01-0{day}", name=f"Name {day}")) for day in (2, 3, 4))
+    (partition, end), *more = [(tp[1], end) for tp, end in ends(topics, [PARTIES]).items() if end]
+    assert ([], 4) == (more, end)
+    with KafkaAdminClient(bootstrap_servers=topics) as admin:
+        admin.delete_records({TopicPartition(PARTIES, partition): 3})
+    sender.send([orjson.dumps(signed("contract", "2025-01-02", terms=terms(uses_max=1)))])
+    with Worker(topics, url, tmp_path) as worker:
+        said = worker.wait_unready(lambda state: state["stopped"])
+        assert [(PARTIES, partition)] == [(one["topic"], one["partition"]) for one in said["stopped"]]
+        found = wait("the loss is raised", lambda: [one for one in raised(topics) if one["detector"] == "feed-lost"])
+        assert 0 == worker.signal(signal.SIGTERM)
+        worker.start()
+        worker.wait_unready(lambda state: state["stopped"])
+        sender.send([orjson.dumps(used("contract", "2025-01-03", 2))])
+        wait("the others are read", lambda: any(one["detector"] == "usage-limit" for one in raised(topics)))
+    assert found == [one for one in raised(topics) if one["detector"] == "feed-lost"]
+    (lost,) = found
+    assert ("red", {"kind": "source", "id": f"{PARTIES}[{partition}]"}) == (lost["severity"], lost["about"])
+    evidence = lost["evidence"]
+    assert (PARTIES, partition, 1, 3) == tuple(evidence[name] for name in ("topic", "partition", "offset", "low"))
+    assert evidence["why"]
 
 
 def test_a_second_worker_on_one_sqlite_file_exits_2_and_says_why(topics, tmp_path):

@@ -112,6 +112,10 @@ packs = st.builds(
             "related-party-trade": said(
                 st.fixed_dictionaries({"months": optional(some([1, 12])), "repeated": optional(some([2]))})
             ),
+            # Some days after one of the instants comes another, for both deadlines.
+            "paper-trade": said(st.fixed_dictionaries({"days": optional(some([0, 15]))})),
+            "feed-silence": said(st.fixed_dictionaries({"seconds": optional(some([86_400, 365 * 86_400]))})),
+            "unknown-contract": said(st.fixed_dictionaries({"mode": some(["enforce", "enforce", "off"])})),
             "negative-list": said(st.fixed_dictionaries({"mode": some(["enforce", "enforce", "warn", "off"])})),
         }
     ),
@@ -224,6 +228,18 @@ cancelled = st.builds(
     some([f"u{one}" for one in range(8)]),
     counts,
     attributes,
+)
+settlements = st.builds(
+    lambda contract, time, data, more: event(
+        "settlement.paid", contract, time, payer=BUYER, payee=SELLER, **data, **more
+    ),
+    some(CONTRACTS),
+    times,
+    st.fixed_dictionaries({"settlement": some(["s0", "s1"]), "amount": some(["1.00", "2.00"])}),
+    reported,
+)
+heartbeats = st.builds(
+    lambda source, time: event("source.heartbeat", source, time, source=source), some([PLAIN, COUNTED]), times
 )
 endings = st.builds(
     lambda contract, time, proof, more: (
@@ -366,8 +382,9 @@ CIRCULATING = (assets, assets, gradings, derivations, derivations, runs, listing
 SCREENING = (assets, gradings, derivations, listings, listings, delistings, contracts, contracts, endings, grants)
 EXPORTING = (parties, grants, exports, exports, exports, assets, contracts)
 TRADING = (parties, parties, trades, trades, trades)
-ALL = (*COUNTING, *CIRCULATING, *SCREENING, *EXPORTING, *TRADING)
-THEMES = (COUNTING, COUNTING, CIRCULATING, SCREENING, EXPORTING, TRADING, ALL)
+SERVING = (contracts, uses, uses, deliveries, settlements, settlements, endings, heartbeats)
+ALL = (*SERVING, *COUNTING, *CIRCULATING, *SCREENING, *EXPORTING, *TRADING)
+THEMES = (COUNTING, COUNTING, SERVING, CIRCULATING, SCREENING, EXPORTING, TRADING, ALL)
 
 
 @st.composite
@@ -385,7 +402,8 @@ def markets(
         grant = draw(some(held))
         revoked = event("grant.revoked", grant["subject"], draw(times), grant=grant["data"]["grant"], reason="fraud")
         lines.insert(draw(st.integers(0, len(lines))), revoked)
-    never = {"circulation.usage.reported", "circulation.usage.cancelled", None}
+    # Of a source's heartbeats only the newest is kept: what is taken back leaves no other one.
+    never = {"circulation.usage.reported", "circulation.usage.cancelled", "circulation.source.heartbeat", None}
     retractable = [one for one in lines if one.get("type") not in never]
     for one in draw(st.lists(some(retractable), max_size=2)) if retractable else []:
         lines.insert(draw(st.integers(0, len(lines))), retracted(one, draw(times)))

@@ -26,6 +26,7 @@ TOPICS = {
     "contract": "contracts",
     "delivery": "contracts",
     "usage": "contracts",
+    "settlement": "contracts",
     "deletion": "contracts",
     "rulepack": "rules",
 }
@@ -725,6 +726,36 @@ class World:
             evidence = {"controller": common[0], "trades": trades}
             self.say("related-party-trade", severity, ("contract", one.subject), one, one.time, **evidence)
 
+    def done(self, contract: str) -> list[tuple[Moment, str]]:
+        """When something was used or delivered, of whatever reporter the uses are."""
+        found = [(one.time, "delivery") for one in self.acts("delivery.completed", "delivery", contract)]
+        return found + [(one.time, "use") for one in self.all("usage.reported", subject=contract)]
+
+    def paper(self) -> None:
+        for one in self.acts("settlement.paid", "settlement"):
+            days = {"days": 30, **self.setting("paper-trade", one.time)}["days"]
+            deadline = one.time + dt.timedelta(hours=24 * days)
+            if self.clock > deadline and not any(instant <= deadline for instant, _ in self.done(one.subject)):
+                about, settlement = ("contract", one.subject), one.data["settlement"]
+                self.say("paper-trade", "orange", about, None, deadline, settlement=settlement)
+
+    def unknown(self) -> None:
+        for contract in {one.subject for one in self.events if one.topic == "contracts"}:
+            paid = [(one.time, "settlement") for one in self.acts("settlement.paid", "settlement", contract)]
+            earliest, kind = min([*self.done(contract), *paid], default=(None, ""))
+            signings = self.acts("contract.signed", None, contract)
+            if earliest is not None and not any(one.time <= earliest for one in signings):
+                seller = (self.contract(contract, earliest) or {}).get("seller")
+                self.say("unknown-contract", "orange", ("contract", contract), None, earliest, kind=kind, seller=seller)
+
+    def silence(self) -> None:
+        beats = self.all("source.heartbeat")
+        for one in {one.source: one for one in beats}.values():
+            seconds = {"seconds": 300, **self.setting("feed-silence", one.time)}["seconds"]
+            deadline = one.time + dt.timedelta(seconds=seconds)
+            if self.clock > deadline:
+                self.say("feed-silence", "yellow", ("source", one.source), None, deadline, newest=one.time.isoformat())
+
     def feed_gaps(self) -> None:
         for one, missing in self.gaps:
             if missing - set(self.numbers[(one.topic, one.source, one.subject)]):
@@ -743,6 +774,9 @@ class World:
             self.exports,
             self.deletions,
             self.deliveries,
+            self.paper,
+            self.unknown,
+            self.silence,
             self.feed_gaps,
         ):
             rule()
@@ -1015,6 +1049,9 @@ MEMBERS: dict[str, Callable[[Json], Json]] = {
     "raw-public-data": lambda e: {"mode": e["mode"]},
     "use-after-end": lambda e: {"kind": e["kind"], "terminated": moment(e["terminated"]).isoformat()},
     "related-party-trade": lambda e: {k: e[k] for k in ("controller", "trades")},
+    "paper-trade": lambda e: {"settlement": e["settlement"]},
+    "unknown-contract": lambda e: {"kind": e["kind"]},
+    "feed-silence": lambda e: {"newest": moment(e["newest"]).isoformat()},
     "feed-gap": lambda e: {k: e[k] for k in ("topic", "subject", "missing")},
     "usage-limit": lambda e: (
         {k: e[k] for k in ("limit", "maximum", "used", "band", "seconds") if k in e}
@@ -1029,8 +1066,8 @@ def seen(data: Json) -> Found:
     if data["detector"] == "outside-terms":
         evidence["kind"] = "delivery" if "delivery" in data["summary"].split(" ")[1] else "use"
     cause = data.get("cause")
-    if data["detector"] == "negative-list" and cause is None:
-        evidence["seller"] = data["party"]
+    if data["detector"] in ("negative-list", "unknown-contract") and cause is None:
+        evidence["seller"] = data.get("party")
     return Found(
         data["detector"],
         data["severity"],
