@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test check format bench lock clean tools
+.PHONY: help venv demo test check format docs bench lock clean tools
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -59,6 +59,9 @@ check: $(STAMP) ## Lint, format, types (mypy --strict) and the direction of impo
 format: $(STAMP) ## Put the code into the form that `make check` asks for
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
+
+docs: $(STAMP) ## Write the pages of docs/ that come from the code
+	@$(BIN)/python -m streams.handbook docs
 
 bench: tools $(STAMP) ## Measure speed and delay on this machine (minutes)
 	@$(BIN)/python -m benchmarks

@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 import orjson
 
+from circulation.rulepack import DETECTORS
+
 Json = dict[str, Any]
 
 SOURCE = "//exchange.example"
@@ -199,3 +201,9 @@ def pack(*entries: Json, **members: Any) -> Json:
     """A pack with this negative list; detectors keep their defaults."""
     defaults: Json = {"pack": "beijing", "version": "1", "valid_from": "2020-01-01", "approved_by": ["one", "two"]}
     return defaults | {"negative_list": list(entries)} | members
+
+
+def only(*detectors: str, entries: Sequence[Json] = (), **members: Any) -> Json:
+    """A pack in which these detectors are on and all others are off."""
+    off = {one: {"mode": "off"} for one in DETECTORS if one not in detectors}
+    return pack(*entries, detectors=off, **members)

@@ -20,6 +20,8 @@ from circulation.identifiers import (
     Country,
     Currency,
     DocumentId,
+    Fault,
+    Found,
     Fraction,
     Identifier,
     Industry,
@@ -29,6 +31,7 @@ from circulation.identifiers import (
     Rule,
     Text,
 )
+from circulation.odrl import terms_of
 from circulation.terms import DeliveryMode, Terms
 
 PARTIES: Final = "circulation.parties"
@@ -459,16 +462,6 @@ class Event(msgspec.Struct, gc=False):
     raw_data: bytes = b""
 
 
-class Fault(NamedTuple):
-    """What is wrong with an event's data: where, and which rule is broken."""
-
-    path: str
-    rule: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.rule}"
-
-
 class Reading(NamedTuple):
     """An event's data, read: the struct and the canonical JSON of it, or what is wrong.
 
@@ -487,13 +480,12 @@ def read(type_name: str, data: dict[str, Any]) -> Reading:
     if target is None:
         kept = _without_nulls(data)
         return Reading(kept, _canonical(kept))
-    found = _Found()
+    found = Found()
+    if target in (ContractSigned, ContractAmended):
+        data = _with_terms(data, found)
     kept = _walk(_plan(target), data, None, found)
-    fault = found.fault
-    if fault is None and target in (ContractSigned, ContractAmended):
-        fault = _terms_fault(data)
-    if found.identifier is not None or fault is not None:
-        return Reading(None, b"", found.identifier, fault)
+    if found.identifier is not None or found.fault is not None:
+        return Reading(None, b"", found.identifier, found.fault)
     try:
         read_data = msgspec.convert(kept, target, dec_hook=_dec_hook)
     except msgspec.ValidationError as error:
@@ -532,11 +524,13 @@ def _without_nulls(value: Any) -> Any:
     return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
-def _terms_fault(data: dict[str, Any]) -> Fault | None:
-    terms, policy = data.get("terms") is not None, data.get("policy") is not None
+def _with_terms(contract: dict[str, Any], found: Found) -> dict[str, Any]:
+    """A contract's data with `terms`, in whichever of the two forms they are stated. Only terms are kept: what is
+    judged is what was admitted, also when the mapping learns more one day."""
+    terms, policy = contract.get("terms") is not None, contract.get("policy") is not None
     if terms == policy:
-        return Fault("$.data", "exactly one of `terms` and `policy`")
-    return Fault("$.data.policy", "ODRL policies are not taken yet") if policy else None
+        found.add("$.data", "exactly one of `terms` and `policy`")
+    return contract if terms or not policy else contract | {"terms": terms_of(contract, found)}
 
 
 class _Plan(NamedTuple):
@@ -547,28 +541,16 @@ class _Plan(NamedTuple):
     members: "dict[str, _Plan] | None" = None
 
 
-class _Found:
-    __slots__ = ("fault", "identifier")
-
-    def __init__(self) -> None:
-        self.identifier: Fault | None = None
-        self.fault: Fault | None = None
-
-
 # A place in a value: the place that holds it, and the member or item there.
 _Place = tuple[Any, str | int]
 
 
-def _walk(plan: _Plan, value: Any, place: _Place | None, found: _Found) -> Any:
+def _walk(plan: _Plan, value: Any, place: _Place | None, found: Found) -> Any:
     """The value without nulls and members that no struct names. msgspec stops at the first fault, and codes have an
     order, so malformed identifiers are looked for here, in all of the data. Types are left to msgspec."""
     if isinstance(value, str):
         if plan.rule is not None and (broken := plan.rule.check(value)) is not None:
-            fault = Fault(_path(place), f"{broken}, got {shown(value)}")
-            if plan.rule.identifies:
-                found.identifier = found.identifier or fault
-            else:
-                found.fault = found.fault or fault
+            found.add(_path(place), f"{broken}, got {shown(value)}", identifies=plan.rule.identifies)
         return value
     if plan.members is not None and isinstance(value, dict):
         return {

@@ -76,6 +76,10 @@ class AssetFacts:
         found = _latest(self._registered, instant)
         return None if found is None else found.data
 
+    def times(self) -> list[int]:
+        """The `time` of each registration and grading, in their order."""
+        return [one.time for one in self._levels]
+
     def owners(self) -> set[str]:
         """All owners that were ever stated."""
         return {one.data.owner for one in self._registered if one.data.owner is not None}
@@ -121,6 +125,10 @@ class PartyFacts:
     def controllers(self) -> set[str]:
         """All controllers that were ever stated."""
         return {one.data.controller for one in self._registered if one.data.controller is not None}
+
+    def times(self) -> list[int]:
+        """The `time` of each registration, in their order."""
+        return [one.time for one in self._registered]
 
     def grants(self, instant: int) -> list[Any]:
         """Grants that are valid at the instant: issued no later, in their validity, not revoked by then."""
@@ -170,6 +178,17 @@ def _allows(purposes: Collection[str] | None, named: Collection[str]) -> bool:
     return purposes is None or (bool(named) and all(allows_purpose(tuple(purposes), one) for one in named))
 
 
+def chain(parties: Mapping[str, PartyFacts], party: str, instant: int) -> list[str]:
+    """The party, its controller, that one's, and so on, each once. `parties` has the facts of all of them."""
+    found = [party]
+    while len(found) <= CONTROLLERS_MAX:
+        data = parties[found[-1]].at(instant)
+        if data is None or data.controller is None or data.controller in found:
+            break
+        found.append(data.controller)
+    return found
+
+
 class ContractFacts:
     """One contract: its terms over time, its end, what was proved."""
 
@@ -197,6 +216,16 @@ class ContractFacts:
         return {statement.data.asset for statement in self._terms}
 
     @property
+    def signed(self) -> Event | None:
+        """The earliest signing; None where it was only ever amended."""
+        return next((one for one in self._terms if one.type == SIGNED), None)
+
+    def in_force(self, instant: int) -> bool:
+        """Whether it was signed no later than the instant, and has not ended by then."""
+        signed, end = self.signed, self.end
+        return signed is not None and signed.time <= instant and (end is None or instant < end[0])
+
+    @property
     def terminated(self) -> int | None:
         """When it was terminated; None where it never was."""
         return self._terminated[0].time if self._terminated else None
@@ -220,6 +249,59 @@ class ContractFacts:
             if ends and (until is None or min(ends) <= until):
                 return min(ends), one.data
         return None
+
+
+LISTED, DELISTED, WITHDRAWN = (
+    "circulation.product.listed",
+    "circulation.product.delisted",
+    "circulation.asset.withdrawn",
+)
+SIGNED = "circulation.contract.signed"
+
+
+class Circulation:
+    """Where one asset circulates: its listings, as they came and went, and the contracts over it.
+
+    A delisting takes back the listings of its product, and a withdrawal all listings of the asset, that were made no
+    later than it. `acts` are listings, delistings and withdrawals of the asset; `contracts` those that ever named it.
+    """
+
+    def __init__(self, asset: str, acts: Collection[Event], contracts: Collection[ContractFacts]) -> None:
+        self.asset = asset
+        products: dict[str, list[Event]] = {}
+        for one in acts:
+            products.setdefault("" if one.type == WITHDRAWN else one.data.product, []).append(one)
+        counting = [one for some in products.values() for one in ranked(some)]
+        self._listed = _of(counting, LISTED)
+        self._delisted = _of(counting, DELISTED)
+        self._withdrawn = _of(counting, WITHDRAWN)
+        signed = [(one.signed, one) for one in contracts]
+        self._contracts = [one for _, one in sorted((order(by), one) for by, one in signed if by is not None)]
+
+    @property
+    def since(self) -> int | None:
+        """The earliest listing or signing; None where it does not circulate."""
+        signed = (one.signed for one in self._contracts[:1])
+        return min((one.time for one in (*self._listed[:1], *signed) if one is not None), default=None)
+
+    def parties(self) -> set[str]:
+        """All sellers and buyers that were ever stated."""
+        return {one.data.seller for one in self._listed} | {one for each in self._contracts for one in each.parties()}
+
+    def listings(self, instant: int) -> list[Any]:
+        """What the listings say that stand at the instant, in the order of (time, source, id)."""
+        return [one.data for one in self._listed if one.time <= instant and not self._gone(one, instant)]
+
+    def _gone(self, listing: Event, instant: int) -> bool:
+        return any(
+            listing.time <= one.time <= instant and (one.type == WITHDRAWN or one.data.product == listing.data.product)
+            for one in (*self._delisted, *self._withdrawn)
+        )
+
+    def trades(self, instant: int) -> list[Any]:
+        """What the contracts over the asset say that are in force at the instant, in the order of their signing."""
+        stated = (one.statement(instant) for one in self._contracts if one.in_force(instant))
+        return [one for one in stated if one is not None and one.asset == self.asset]
 
 
 class Facts:
@@ -287,13 +369,7 @@ class Facts:
 
     def chain(self, party: str, instant: int) -> list[str]:
         """The party, its controller, that one's, and so on, each once: `controllers` must be declared."""
-        found = [party]
-        while len(found) <= CONTROLLERS_MAX:
-            data = self._parties[found[-1]].at(instant)
-            if data is None or data.controller is None or data.controller in found:
-                break
-            found.append(data.controller)
-        return found
+        return chain(self._parties, party, instant)
 
     def subject(self, asset: str, instant: int) -> Subject:
         """An asset as negative lists see it; its industry is its own, else its owner's."""

@@ -51,6 +51,10 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
 
 def finding_id(detector: str, about: About, cause: Cause | None, apart: tuple[str, ...]) -> str:
     """Digest (BLAKE2b, 128 bits, hex) of what makes a finding this one and no other."""
-    parts = (detector, about.kind, about.id, *(cause or ("", "")), *apart)
+    return digest(detector, about.kind, about.id, *(cause or ("", "")), *apart)
+
+
+def digest(*parts: str) -> str:
+    """BLAKE2b of several texts, each with its length before it: 128 bits, hex."""
     framed = b"".join(len(raw).to_bytes(4, "big") + raw for raw in (part.encode() for part in parts))
     return hashlib.blake2b(framed, digest_size=16).hexdigest()

@@ -126,6 +126,33 @@ class Rule(NamedTuple):
     identifies: bool
 
 
+class Fault(NamedTuple):
+    """What is wrong with an event: where, and which rule is broken."""
+
+    path: str
+    rule: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.rule}"
+
+
+class Found:
+    """What is wrong, as a walk finds it: the first malformed identifier, and the first of all other faults."""
+
+    __slots__ = ("fault", "identifier")
+
+    def __init__(self) -> None:
+        self.identifier: Fault | None = None
+        self.fault: Fault | None = None
+
+    def add(self, path: str, rule: str, *, identifies: bool = False) -> None:
+        """One more; codes have an order (contract §1), so the two kinds are told apart."""
+        if identifies:
+            self.identifier = self.identifier or Fault(path, rule)
+        else:
+            self.fault = self.fault or Fault(path, rule)
+
+
 def _meta(check: Callable[[str], str | None], *, identifies: bool) -> Any:
     return msgspec.Meta(extra={"rule": Rule(check, identifies)})
 

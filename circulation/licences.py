@@ -162,8 +162,8 @@ class Licences:
 
     @property
     def signed(self) -> int:
-        """The earliest signing, µs; later than any instant where none came."""
-        times = (one.time for one in self._visible if one.type == TERMS_TYPES[0])
+        """The earliest signing that counts, µs; later than any instant where none came."""
+        times = (one.time for one in self._current if one.type == TERMS_TYPES[0])
         return min(times, default=2**62)
 
     def past(self, index: int) -> Licence:

@@ -16,12 +16,16 @@ STOPPING_PROCESSES = frozenset({"aggregate", "model", "anonymise"})
 
 
 class Edge(NamedTuple):
-    """One derivation: `output` was derived from `input` at `time` (µs). `stops` is the answer of `stops()`."""
+    """One derivation: `output` was derived from `input` at `time` (µs). `stops` is the answer of `stops()`.
+
+    `share` is the part of `output` that came from `input`, 0 … 1, where it was stated (see `shares`).
+    """
 
     output: str
     input: str
     time: int
     stops: bool
+    share: float | None = None
 
 
 def stops(process: str, irreversible: bool | None, evidence: str | None) -> bool:
@@ -84,7 +88,7 @@ def ancestry(
         distance += 1
         following: list[str] = []
         for output in layer:
-            for _, source, time, stopping in by_output.get(output, ()):
+            for _, source, time, stopping, _ in by_output.get(output, ()):
                 if time > at or (stopping and not through_stops):
                     continue
                 known = distances.get(source)

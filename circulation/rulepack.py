@@ -10,8 +10,8 @@ import hashlib
 import heapq
 import math
 import re
-from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple, TypeVar
@@ -406,6 +406,52 @@ class Screening(NamedTuple):
     entry: Entry
 
 
+class Screens:
+    """Which entries take effect when, found by what they name: few of them concern one asset.
+
+    At an instant of `instants` those of `entries(instant)` take effect, all of the pack in force.
+    """
+
+    def __init__(self, screenings: Iterable[Screening]) -> None:
+        self._entries: dict[int, dict[str, Entry]] = {}
+        self._generic: set[int] = set()
+        self._by_asset: dict[str, list[int]] = {}
+        self._by_party: dict[str, list[int]] = {}
+        for instant, _, entry in screenings:
+            self._entries.setdefault(instant, {})[entry.id] = entry
+            if entry.match.assets is not None:
+                for asset in entry.match.assets:
+                    self._by_asset.setdefault(asset, []).append(instant)
+            elif entry.match.parties is not None:
+                for party in entry.match.parties:
+                    self._by_party.setdefault(party, []).append(instant)
+            else:
+                self._generic.add(instant)
+        self.instants = sorted(self._entries)
+
+    def between(self, since: int, until: int) -> Sequence[int]:
+        """The instants in [`since`, `until`) (µs) at which an entry takes effect."""
+        return self.instants[bisect_left(self.instants, since) : bisect_left(self.instants, until)]
+
+    def entries(self, instant: int) -> Mapping[str, Entry]:
+        """The entries that take effect at the instant, by id."""
+        return self._entries.get(instant, {})
+
+    def concerning(
+        self, since: int, until: int, assets: Collection[str], parties: Collection[str], *, owner_unknown: bool
+    ) -> list[int]:
+        """The instants in [`since`, `until`) (µs) at which an entry takes effect that may match one of the assets.
+
+        What is asked of `parties` and `owner_unknown` is as in `CompiledList.candidates`.
+        """
+        found = {*self._generic, *_looked_up(self._by_asset, assets)}
+        if owner_unknown:
+            found.update(*self._by_party.values())
+        else:
+            found.update(_looked_up(self._by_party, parties))
+        return sorted(instant for instant in found if since <= instant < until)
+
+
 class Packs:
     """The versions of one pack over time.
 
@@ -418,6 +464,11 @@ class Packs:
         self.published = tuple(sorted(published, key=lambda one: (one.pack.valid_from, one.time, one.source, one.id)))
         self._spans = _spans(default, [one.pack for one in self.published])
         self._starts = [span.start for span in self._spans[1:] if span.start is not None]
+
+    @cached_property
+    def screens(self) -> Screens:
+        """What `screenings` answers with, indexed; made when first asked for."""
+        return Screens(self.screenings())
 
     @classmethod
     def always(cls, pack: Pack) -> "Packs":
@@ -443,7 +494,7 @@ class Packs:
         """
         before: Pack | None = None
         for span in self._spans:
-            since = None if span.start is None else span.pack.valid_from
+            since = None if span.pack is self.default else span.pack.valid_from
             for entry in span.pack.negative_list:
                 instant = entry.valid_from if since is None else max(entry.valid_from, since)
                 if not entry.in_force(instant) or (span.end is not None and instant >= span.end):

@@ -1,4 +1,4 @@
-"""The shapes of a rule: check, sum, tally; each may answer with a deadline.
+"""The shapes of a rule: check, sum, tally, screen; each may answer with a deadline.
 
 A rule declares which acts or events it looks at and which other facts it needs, and the engine does the rest: it
 loads in bulk, judges again when a fact changes, and skips rules that do not care. No rule does I/O, reads a clock,
@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from circulation.events import Event
-from circulation.facts import Act, Facts
+from circulation.facts import Act, Circulation, Facts
 from circulation.findings import Kind, Said, Severity
 from circulation.licences import Licence
 
@@ -52,6 +52,17 @@ class Sum:
     judge: Callable[[str, Sequence[Act], Facts], Iterable[Said]]
     needs: frozenset[Need] = frozenset()
     due: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """Judges what circulates once more whenever an entry of the list takes effect.
+
+    `judge(circulation, until, facts)` says what holds at all such instants before `until` (µs); no memory.
+    """
+
+    judge: Callable[[Circulation, int, Facts], Iterable[Said]]
+    needs: frozenset[Need] = frozenset()
 
 
 class Counted(NamedTuple):
@@ -117,6 +128,7 @@ class Rule:
     check: Check | None = None
     sum: Sum | None = None
     tally: Tally | None = None
+    screen: Screen | None = None
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The parameters in force: what a pack gives, and the defaults for the rest."""

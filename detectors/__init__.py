@@ -8,9 +8,37 @@ import importlib
 import pkgutil
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType, ModuleType
+from typing import Final, NamedTuple
 
 from circulation.cases import Case
 from circulation.rules import Rule
+
+HEADINGS: Final = ("Why it matters", "False positives", "What to do")
+
+
+class Advice(NamedTuple):
+    """What the docstring of a rule tells a person, each part as one paragraph or several."""
+
+    summary: str
+    why: str
+    false_positives: str
+    what_to_do: str
+    more: str
+
+
+def advice(docstring: str) -> Advice:
+    """The parts of a rule's docstring. What follows a paragraph with a heading and has none itself is `more`."""
+    parts: dict[str, str] = {}
+    more = []
+    summary, *paragraphs = (" ".join(text.split()) for text in docstring.strip().split("\n\n"))
+    for paragraph in paragraphs:
+        heading, colon, rest = paragraph.partition(": ")
+        if colon and heading in HEADINGS:
+            parts[heading] = rest[:1].upper() + rest[1:]
+        else:
+            more.append(paragraph)
+    why, false_positives, what_to_do = (parts.get(heading, "") for heading in HEADINGS)
+    return Advice(summary, why, false_positives, what_to_do, "\n\n".join(more))
 
 
 def _modules() -> dict[str, ModuleType]:
@@ -30,3 +58,4 @@ RULES: Mapping[str, Rule] = MappingProxyType({id_: module.RULE for id_, module i
 CASES: Mapping[str, Sequence[Case]] = MappingProxyType(
     {id_: getattr(module, "CASES", ()) for id_, module in MODULES.items()}
 )
+ADVICE: Mapping[str, Advice] = MappingProxyType({id_: advice(module.__doc__ or "") for id_, module in MODULES.items()})

@@ -15,7 +15,7 @@ For `needs-info` have the owner state the `missing` facts; what cannot be decide
 `verdict` in the evidence is `match` or `needs-info`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -41,11 +41,11 @@ from circulation.cases import (
     signed,
     terms,
 )
-from circulation.facts import Act, Facts
+from circulation.facts import Act, Circulation, Facts
 from circulation.findings import About, Cause, Said
 from circulation.lineage import Ancestry, nearest, shortest_path
 from circulation.rulepack import Entry, Subject, Verdict, judge_entry
-from circulation.rules import Check, Rule
+from circulation.rules import Check, Need, Rule, Screen
 
 LISTED = "circulation.product.listed"
 SIGNED = "circulation.contract.signed"
@@ -79,17 +79,9 @@ def conduct(act: Act, facts: Facts) -> Conduct | None:
     """What the act does; None where it concerns no asset that is known by then."""
     data = act.data
     if act.type == LISTED:
-        return Conduct("list", act.subject, data.seller, frozenset({data.seller}), purposes=tuple(data.purposes or ()))
+        return _listing(act.subject, data)
     if act.type == SIGNED:
-        return Conduct(
-            "trade",
-            data.asset,
-            data.seller,
-            frozenset({data.seller, data.buyer}),
-            purposes=tuple(data.terms.purposes or ()),
-            countries=tuple(data.terms.countries or ()),
-            recipients=(data.buyer,),
-        )
+        return _trade(data)
     countries = () if data.country is None else (data.country,)
     if act.type == DELIVERED:
         contract = facts.contract(act.subject).statement(act.time)
@@ -115,13 +107,33 @@ def conduct(act: Act, facts: Facts) -> Conduct | None:
     )
 
 
-class _View:
-    """The asset of a conduct and its ancestors as the list sees them at an instant; nothing is asked for twice."""
+def _listing(asset_: str, data: Any) -> Conduct:
+    return Conduct("list", asset_, data.seller, frozenset({data.seller}), purposes=tuple(data.purposes or ()))
 
-    def __init__(self, doing: Conduct, instant: int, facts: Facts) -> None:
-        self._doing = doing
+
+def _trade(data: Any) -> Conduct:
+    return Conduct(
+        "trade",
+        data.asset,
+        data.seller,
+        frozenset({data.seller, data.buyer}),
+        purposes=tuple(data.terms.purposes or ()),
+        countries=tuple(data.terms.countries or ()),
+        recipients=(data.buyer,),
+    )
+
+
+class _View:
+    """An asset and its ancestors as the list sees them at an instant; nothing is asked for twice.
+
+    `level` is what an export claims of the asset.
+    """
+
+    def __init__(self, asset_: str, instant: int, facts: Facts, level: str | None = None) -> None:
+        self._asset = asset_
         self._instant = instant
         self._facts = facts
+        self._level = level
         self._subjects: dict[str, Subject] = {}
         self._ancestries: dict[bool, Ancestry] = {}
 
@@ -129,31 +141,30 @@ class _View:
         found = self._subjects.get(one)
         if found is None:
             found = self._facts.subject(one, self._instant)
-            if one == self._doing.asset:
-                found = _raised(found, self._doing.level)
+            if one == self._asset:
+                found = _raised(found, self._level)
             self._subjects[one] = found
         return found
 
     def ancestry(self, *, sticky: bool) -> Ancestry:
         found = self._ancestries.get(sticky)
         if found is None:
-            found = self._facts.ancestry(self._doing.asset, self._instant, through_stops=sticky)
+            found = self._facts.ancestry(self._asset, self._instant, through_stops=sticky)
             self._ancestries[sticky] = found
         return found
 
-    def candidates(self) -> list[Entry]:
+    def candidates(self, doing: Conduct) -> list[Entry]:
         assets = self.ancestry(sticky=True).distances
         owners = {owner for one in assets if (owner := self.subject(one).owner) is not None}
         return self._facts.pack(self._instant).compiled.candidates(
-            self._doing.action,
+            doing.action,
             self._instant,
             assets,
-            self._doing.parties | owners,
-            owner_unknown=not self.subject(self._doing.asset).registered,
+            doing.parties | owners,
+            owner_unknown=not self.subject(self._asset).registered,
         )
 
-    def matcher(self, one: Entry) -> Callable[[str], bool]:
-        parties = self._doing.parties
+    def matcher(self, one: Entry, parties: frozenset[str]) -> Callable[[str], bool]:
         return lambda candidate: judge_entry(one, self.subject(candidate), parties)[0] is Verdict.MATCH
 
 
@@ -173,24 +184,79 @@ def judge(doing: Conduct, instant: int, facts: Facts, cause: Cause | None, apart
     """
     if not facts.pack(instant).negative_list:
         return []
-    view = _View(doing, instant, facts)
+    view = _View(doing.asset, instant, facts, doing.level)
     hits: list[Said] = []
     undecided: list[Entry] = []
     missing: set[str] = set()
-    for one in view.candidates():
-        ancestry = view.ancestry(sticky=one.sticky)
-        origin = nearest(ancestry, view.matcher(one))
-        if origin is None:
-            verdict, unknown = judge_entry(one, view.subject(doing.asset), doing.parties)
-            if verdict is Verdict.UNKNOWN and not _satisfied(one, doing, instant, facts):
-                undecided.append(one)
-                missing |= unknown
-        elif not _satisfied(one, doing, instant, facts):
-            path = shortest_path(ancestry, origin)
+    for one, path, unknown in _unsatisfied(view.candidates(doing), doing, view, instant, facts):
+        if path:
             hits.append(_hit(one, doing, instant, cause, apart, path))
+        else:
+            undecided.append(one)
+            missing |= unknown
     if undecided:
         hits.append(_needs_info(undecided, missing, doing, instant, cause, apart))
     return hits
+
+
+def screen(circulation: Circulation, until: int, facts: Facts) -> list[Said]:
+    """What the list says of an asset at each instant before `until` at which an entry takes effect.
+
+    Judged are all listings and contracts of that instant, by the entries that take effect then. Of those that offend
+    one entry the earliest is named; an entry that is certain of one of them is no longer in doubt for another.
+    """
+    asset_, since, screens = circulation.asset, circulation.since, facts.packs.screens
+    if since is None or not screens.between(since, until):
+        return []
+    reached = facts.ancestry(asset_, until, through_stops=True).distances
+    parties = circulation.parties() | {owner for one in reached for owner in facts.asset(one).owners()}
+    unregistered = facts.asset(asset_).registration(until) is None
+    said: list[Said] = []
+    for instant in screens.concerning(since, until, reached, parties, owner_unknown=unregistered):
+        view = _View(asset_, instant, facts)
+        listings = [_listing(asset_, data) for data in circulation.listings(instant)]
+        trades = [_trade(data) for data in circulation.trades(instant)]
+        for doings in (listings, trades):
+            said += _screened(doings, view, instant, facts)
+    return said
+
+
+def _screened(doings: Iterable[Conduct], view: _View, instant: int, facts: Facts) -> list[Said]:
+    effective = facts.packs.screens.entries(instant)
+    hits: dict[str, Said] = {}
+    undecided: dict[str, tuple[Entry, Conduct, frozenset[str]]] = {}
+    for doing in doings:
+        entries = [one for one in view.candidates(doing) if one.id in effective and one.id not in hits]
+        for one, path, unknown in _unsatisfied(entries, doing, view, instant, facts):
+            if path:
+                hits[one.id] = _hit(one, doing, instant, None, (doing.action, str(instant)), path)
+            else:
+                undecided.setdefault(one.id, (one, doing, unknown))
+    said = list(hits.values())
+    doubts = [one for id_, one in undecided.items() if id_ not in hits]
+    if doubts:
+        missing = {fact for _, _, unknown in doubts for fact in unknown}
+        # in the order of the conducts, so the first doubt is of the earliest
+        _, doing, _ = doubts[0]
+        apart = (doing.action, str(instant))
+        said.append(_needs_info([one for one, _, _ in doubts], missing, doing, instant, None, apart))
+    return said
+
+
+def _unsatisfied(
+    entries: Iterable[Entry], doing: Conduct, view: _View, instant: int, facts: Facts
+) -> Iterator[tuple[Entry, list[str], frozenset[str]]]:
+    """Of the entries those that match or may match: with the path from the origin, or with what is missing."""
+    for one in entries:
+        ancestry = view.ancestry(sticky=one.sticky)
+        origin = nearest(ancestry, view.matcher(one, doing.parties))
+        unknown: frozenset[str] = frozenset()
+        if origin is None:
+            verdict, unknown = judge_entry(one, view.subject(doing.asset), doing.parties)
+            if verdict is not Verdict.UNKNOWN:
+                continue
+        if not _satisfied(one, doing, instant, facts):
+            yield one, [] if origin is None else shortest_path(ancestry, origin), unknown
 
 
 def _satisfied(one: Entry, doing: Conduct, instant: int, facts: Facts) -> bool:
@@ -218,15 +284,16 @@ def _hit(
         "which matches itself" if steps == 0 else f"derived in {steps} {'steps' if steps > 1 else 'step'} from {origin}"
     )
     lacking = f" without a valid {' or '.join(sorted(one.unless))}" if not prohibited and one.unless else ""
+    forbids = "prohibits" if prohibited else "forbids"
+    named = f"entry {one.id} ({one.title})"
+    # what has no cause was screened: it went on when the entry came
+    rest = f", which {named} {forbids}." if cause else f" when {named} took effect, which {forbids} it."
     return Said(
         severity="red" if prohibited else "orange",
         about=About("asset", doing.asset),
         party=doing.holder,
         occurred=instant,
-        summary=(
-            f"{doing.asset}, {where}, was {DOING[doing.action]}{lacking}, "
-            f"which entry {one.id} ({one.title}) {'prohibits' if prohibited else 'forbids'}."
-        ),
+        summary=f"{doing.asset}, {where}, was {DOING[doing.action]}{lacking}{rest}",
         evidence={
             "action": doing.action,
             "verdict": "match",
@@ -274,6 +341,8 @@ def check(act: Act, facts: Facts) -> list[Said]:
     return [] if doing is None else judge(doing, act.time, facts, act.cause, (act.subject,))
 
 
+NEEDS: frozenset[Need] = frozenset({"asset", "ancestors", "contract", "party"})
+
 RULE = Rule(
     id="negative-list",
     title="Something on the negative list circulates",
@@ -283,8 +352,9 @@ RULE = Rule(
     check=Check(
         acts=frozenset({LISTED, SIGNED, DELIVERED, EXPORTED}),
         check=check,
-        needs=frozenset({"asset", "ancestors", "contract", "party"}),
+        needs=NEEDS,
     ),
+    screen=Screen(judge=screen, needs=NEEDS),
 )
 
 
@@ -337,6 +407,7 @@ def _anonymised(**changes: Any) -> list[Json]:
 
 
 _ORANGE = {"severity": "orange", "evidence": {"verdict": "match", "entry": "consented"}}
+_TAKES_EFFECT = {"occurred": "2025-03-01T00:00:00+08:00", "party": SELLER}
 _RAW_TO_ASSET = [_found("secret", origin="raw", path=["raw", "asset"])]
 
 CASES = (
@@ -706,6 +777,48 @@ CASES = (
         events=[_OWNER, asset("asset", industry=None), listed("asset", _WHEN)],
         fires=[_found("sector")],
         rules=pack(entry("sector", match={"industry": "I6"})),
+    ),
+    Case(
+        name="what is listed and what is traded when an entry takes effect, once each, whoever offers it",
+        events=[
+            _OWNER,
+            asset("asset", tags=["timed"]),
+            listed("asset", "2025-02-01", seller=THIRD),
+            listed("asset", "2025-01-15", product="other"),
+            signed("c", "2025-02-15"),
+        ],
+        until="2025-03-02",
+        fires=[_found("timed", action=action) | _TAKES_EFFECT for action in ("list", "trade")],
+        rules=pack(entry("timed", valid_from="2025-03-01")),
+    ),
+    Case(
+        name="what was delisted and what has ended when an entry takes effect",
+        events=[
+            _OWNER,
+            asset("asset", tags=["timed"]),
+            listed("asset", "2025-02-01"),
+            event("product.delisted", "asset", "2025-03-01", product="product-asset", reason="sold out"),
+            signed("c", "2025-02-01", terms=terms(valid_to="2025-03-01")),
+        ],
+        until="2025-03-02",
+        rules=pack(entry("timed", valid_from="2025-03-01")),
+    ),
+    Case(
+        name="what derives from what an entry forbids is screened, and what satisfies it stays",
+        events=[
+            _OWNER,
+            asset("raw", tags=["timed"]),
+            asset("asset"),
+            derived("asset", "2025-02-01", "raw"),
+            granted(SELLER, "2025-02-01", "consent", assets=["asset"]),
+            listed("asset", "2025-02-01", seller=SELLER),
+            listed("asset", "2025-02-02", seller=THIRD, product="other"),
+        ],
+        until="2025-03-02",
+        fires=[
+            {"severity": "orange", "party": THIRD, "evidence": {"entry": "timed", "path": ["raw", "asset"]}},
+        ],
+        rules=pack(entry("timed", disposition="restrict", unless=["consent"], valid_from="2025-03-01")),
     ),
     *(
         Case(

@@ -18,8 +18,8 @@ from circulation.facts import Act, Facts
 from circulation.findings import About, Said
 from circulation.rules import Rule, Sum
 
-SIGNED, SETTLED = "circulation.contract.signed", "circulation.settlement.paid"
-DELIVERED = "circulation.delivery.completed"
+SIGNED, AMENDED = "circulation.contract.signed", "circulation.contract.amended"
+DONE = {"circulation.delivery.completed": "delivery", "circulation.settlement.paid": "settlement"}
 
 
 def scopes(act: Act, _: Facts) -> Iterable[str]:
@@ -30,7 +30,7 @@ def scopes(act: Act, _: Facts) -> Iterable[str]:
 def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
     """Holds the earliest use, delivery or settlement against the earliest signing."""
     signings = [act.time for act in acts if act.type == SIGNED]
-    done = [(act.time, "delivery" if act.type == DELIVERED else "settlement") for act in acts if act.type != SIGNED]
+    done = [(act.time, DONE[act.type]) for act in acts if act.type in DONE]
     first_use = facts.first_use(scope)
     if first_use is not None:
         done.append((first_use, "use"))
@@ -62,7 +62,8 @@ RULE = Rule(
     severity="orange",
     articles=("contract only",),
     sum=Sum(
-        acts=frozenset({SIGNED, SETTLED, DELIVERED}),
+        # An amendment is no signing, but may be all that tells who the seller is.
+        acts=frozenset({SIGNED, AMENDED, *DONE}),
         scopes=scopes,
         judge=judge,
         needs=frozenset({"contract", "uses"}),

@@ -5,9 +5,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 import orjson
 
 from circulation.calendar import format_instant
+from circulation.docket import Cleared, Raised, Step, docket_id, step_of
 from circulation.findings import Said, finding_id
 from circulation.rulepack import Pack
 from circulation.rules import Rule
@@ -15,7 +17,7 @@ from streams import schema
 from streams.store import Db
 
 FINDINGS, REJECTED, JOURNAL = "circulation.findings", "circulation.rejected", "circulation.journal"
-CREDIT = "circulation.credit"
+CREDIT, CASES = "circulation.credit", "circulation.cases"
 # Two sources: a finding's `raised` and `cleared` share the id `finding.revision`, and identity is (source, id).
 UPHELD = "objection-upheld"
 RAISED_BY, CLEARED_BY = "/circulation/findings/raised", "/circulation/findings/cleared"
@@ -38,9 +40,15 @@ class Message(NamedTuple):
     value: bytes
 
 
+def _wall() -> int:
+    """The wall clock, µs: since when something waits is of this machine, and part of nothing that is sent."""
+    return time.time_ns() // 1000
+
+
 def post(db: Db, messages: Iterable[Message]) -> None:
     """Puts messages into the outbox, in their order."""
-    rows = [(one.topic, one.key, orjson.dumps(one.headers), one.value) for one in messages]
+    since = _wall()
+    rows = [(since, one.topic, one.key, orjson.dumps(one.headers), one.value) for one in messages]
     db.many(schema.outbox, rows)
 
 
@@ -79,7 +87,7 @@ class Entry(NamedTuple):
         return finding_id(self.rule.id, self.said.about, self.said.cause, self.said.apart)
 
 
-# What follows from a finding is judged like all else, by items of the queue: `credit␟party`.
+# What follows from a finding is judged like all else, by items of the queue: `credit␟party`, `case␟docket`.
 SEPARATOR = "\x1f"
 LIVE = 0
 
@@ -88,11 +96,6 @@ def followers(data: Mapping[str, Any]) -> set[str]:
     """The things to judge where this finding was raised, revised or cleared."""
     party = data.get("party")
     return {f"credit{SEPARATOR}{party}"} if party is not None and data["mode"] == "enforce" else set()
-
-
-_COLUMNS = "finding, thing, standing, revision, data, detector, severity, mode, occurred, raised"
-
-Receivers = Callable[[Db, Sequence[Entry]], Sequence[tuple[str, ...]]]
 
 
 class Change(NamedTuple):
@@ -104,6 +107,49 @@ class Change(NamedTuple):
     raised: bool
     first: bool
     occurred: int
+
+
+def note(db: Db, steps: Sequence[tuple[str, Step]]) -> None:
+    """Writes down steps of dockets, in their order; the items that have them entered are queued by the caller."""
+    encode = msgspec.msgpack.encode
+    db.many(schema.docket, [(docket, encode(step)) for docket, step in steps])
+
+
+class _Page:
+    """What one transaction writes down: messages, changes for the metrics, and what follows from them."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.changes: list[Change] = []
+        self.follow: set[str] = set()
+        self.steps: list[tuple[str, Step]] = []
+
+    def changed(
+        self, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, at: int, *, stood: bool = True
+    ) -> None:
+        """What follows from a finding that was raised, revised or cleared; `stood` tells whether it did before."""
+        for data in (before, after):
+            if data is not None:
+                self.follow |= followers(data)
+        step: Raised | Cleared | None = step_of(before if stood else None, after, at)
+        data = after or before
+        if step is not None and data is not None:
+            docket = docket_id(data["detector"], data["about"]["kind"], data["about"]["id"])
+            self.steps.append((docket, step))
+            self.follow.add(f"case{SEPARATOR}{docket}")
+
+    def write(self, db: Db) -> list[Change]:
+        """Writes it to the open transaction."""
+        post(db, self.messages)
+        note(db, self.steps)
+        now = _wall()
+        db.many(schema.queue, [(LIVE, thing, now) for thing in sorted(self.follow)])
+        return self.changes
+
+
+_COLUMNS = "finding, thing, standing, revision, data, detector, severity, mode, occurred, key"
+
+Receivers = Callable[[Db, Sequence[Entry]], Sequence[tuple[str, ...]]]
 
 
 class Book:
@@ -142,24 +188,22 @@ class Book:
             new.append((finding, entry, 1 if old is None else old[3] + 1, data))
         if new:
             new = self._not_upheld(db, new)
-        messages: list[Message] = []
-        changes: list[Change] = []
-        follow: set[str] = set()
+        page = _Page()
         for row in gone:
-            follow |= self._clear(db, row, now, reason, messages, changes)
+            self._clear(db, row, now, reason, page)
         if new:
             sectors = self._receivers(db, [entry for _, entry, _, _ in new])
             rows = []
             for (finding, entry, revision, data), receivers in zip(new, sectors, strict=True):
-                rows.append(self._raise(finding, entry, revision, data, receivers, messages))
-                changes.append(_change(entry, first=revision == 1))
-                follow |= followers(data)
-                if finding in known:
-                    follow |= followers(orjson.loads(known[finding][4]))
+                old = known.get(finding)
+                # The key stays: what is said of one finding leaves in order, also when another party answers for it.
+                key = objector(data) if old is None else old[9]
+                rows.append(self._raise(finding, entry, revision, data, receivers, key, page.messages))
+                page.changes.append(_change(entry, first=revision == 1))
+                before = None if old is None else orjson.loads(old[4])
+                page.changed(before, data, entry.now, stood=old is not None and bool(old[2]))
             db.many(schema.findings, rows, "upsert")
-        post(db, messages)
-        _queue(db, follow)
-        return changes
+        return page.write(db)
 
     @staticmethod
     def _not_upheld(
@@ -175,29 +219,25 @@ class Book:
         before = {row[0] for row in db.rows("select finding from upheld where party = ?", party)}
         if findings == before:
             return []
-        messages: list[Message] = []
-        changes: list[Change] = []
-        follow: set[str] = set()
+        page = _Page()
         query = f"select {_COLUMNS} from findings where finding = any(?) order by finding"  # noqa: S608
         db.many(schema.upheld, [(party, finding) for finding in sorted(findings - before)])
         for row in db.rows(query, sorted(findings - before)):
             if row[2] and objector(orjson.loads(row[4])) == party:
-                follow |= self._clear(db, row, now, lambda *_: UPHELD, messages, changes)
+                self._clear(db, row, now, lambda *_: UPHELD, page)
         for finding in sorted(before - findings):
             db.run("delete from upheld where party = ? and finding = ?", party, finding)
         for row in db.rows(f"{query}", sorted(before - findings)):
-            follow |= self._restore(db, row, now, messages, changes)
-        post(db, messages)
-        _queue(db, follow)
-        return changes
+            self._restore(db, row, now, page)
+        return page.write(db)
 
     @staticmethod
-    def _restore(db: Db, row: tuple[Any, ...], now: int, messages: list[Message], changes: list[Change]) -> set[str]:
+    def _restore(db: Db, row: tuple[Any, ...], now: int, page: _Page) -> None:
         """Raises a finding as it was, since the objection to it was taken back; what is judged is judged anew."""
-        finding, thing, standing, revision, raw, detector, severity, mode, occurred, _ = row
+        finding, thing, standing, revision, raw, detector, severity, mode, occurred, key = row
         reason = db.one("select reason from findings where finding = ?", finding)
         if standing or reason is None or reason[0] != UPHELD:
-            return set()
+            return
         data = {**orjson.loads(raw), "revision": revision + 1}
         db.run(
             "update findings set standing = true, revision = ?, raised = ?, cleared = null, reason = null, data = ?"
@@ -207,21 +247,18 @@ class Book:
             canonical(data),
             finding,
         )
-        messages += _raised(finding, revision + 1, data, now)
-        changes.append(Change(detector, severity, mode, raised=True, first=False, occurred=occurred))
-        return {thing, *followers(data)}
+        page.messages += _raised(finding, revision + 1, data, key, now)
+        page.changes.append(Change(detector, severity, mode, raised=True, first=False, occurred=occurred))
+        page.changed(None, data, now)
+        page.follow.add(thing)
 
     def clear(self, db: Db, finding: str, now: int) -> list[Change]:
         """Clears one finding, where it stands: what it said has been refuted."""
-        messages: list[Message] = []
-        changes: list[Change] = []
+        page = _Page()
         query = f"select {_COLUMNS} from findings where finding = ? and standing"  # noqa: S608
-        follow: set[str] = set()
         for row in db.rows(query, finding):
-            follow |= self._clear(db, row, now, None, messages, changes)
-        post(db, messages)
-        _queue(db, follow)
-        return changes
+            self._clear(db, row, now, None, page)
+        return page.write(db)
 
     @staticmethod
     def _raise(
@@ -230,13 +267,15 @@ class Book:
         revision: int,
         data: dict[str, Any],
         receivers: Sequence[str],
+        key: str,
         messages: list[Message],
     ) -> tuple[Any, ...]:
         said, now = entry.said, entry.now
         data = {**data, "revision": revision, "sectors": list(receivers)}
-        messages += _raised(finding, revision, data, now)
+        messages += _raised(finding, revision, data, key, now)
         return (
             finding,
+            key,
             entry.thing,
             entry.rule.id,
             data["mode"],
@@ -259,17 +298,15 @@ class Book:
         row: tuple[Any, ...],
         now: int,
         reason: Callable[[str, Mapping[str, Any]], str] | None,
-        messages: list[Message],
-        changes: list[Change],
-    ) -> set[str]:
-        finding, thing, _, revision, raw, detector, severity, mode, occurred, _ = row
+        page: _Page,
+    ) -> None:
+        finding, thing, _, revision, raw, detector, severity, mode, occurred, key = row
         data = orjson.loads(raw)
         why = reason(thing, data) if reason is not None else "refuted"
         db.run("update findings set standing = false, cleared = ?, reason = ? where finding = ?", now, why, finding)
-        key = objector(data)
         cleared = {"finding": finding, "revision": revision, "reason": why, "cleared": format_instant(now)}
         for topic in (FINDINGS, JOURNAL):
-            messages.append(
+            page.messages.append(
                 cloudevent(
                     topic,
                     key,
@@ -280,8 +317,8 @@ class Book:
                     data=cleared,
                 )
             )
-        changes.append(Change(detector, severity, mode, raised=False, first=False, occurred=occurred))
-        return followers(data)
+        page.changes.append(Change(detector, severity, mode, raised=False, first=False, occurred=occurred))
+        page.changed(data, None, now)
 
 
 def objector(data: Mapping[str, Any]) -> str:
@@ -290,13 +327,9 @@ def objector(data: Mapping[str, Any]) -> str:
     return party
 
 
-def _raised(finding: str, revision: int, data: Mapping[str, Any], now: int) -> list[Message]:
+def _raised(finding: str, revision: int, data: Mapping[str, Any], key: str, now: int) -> list[Message]:
     event = {"type_": "circulation.finding.raised", "source": RAISED_BY, "id_": f"{finding}.{revision}", "time": now}
-    return [cloudevent(topic, objector(data), **event, data=data) for topic in (FINDINGS, JOURNAL)]  # type: ignore[arg-type]
-
-
-def _queue(db: Db, things: Iterable[str]) -> None:
-    db.many(schema.queue, [(LIVE, thing, time.time_ns() // 1000) for thing in sorted(things)])
+    return [cloudevent(topic, key, **event, data=data) for topic in (FINDINGS, JOURNAL)]  # type: ignore[arg-type]
 
 
 def _change(entry: Entry, *, first: bool) -> Change:

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Final
 
 import click
 
@@ -21,16 +21,27 @@ if TYPE_CHECKING:
 
 # Commands that live in another module: where, and the line that the list shows without importing it.
 ELSEWHERE: Final = {
+    "dashboards": (
+        "dashboards.command:dashboards",
+        "Write Grafana dashboards, their provisioning, and Prometheus rules.",
+    ),
     "kafka": ("streams.cli_deploy:kafka", "A Kafka of your own on this machine: start, stop, status."),
+    "trace": ("streams.cli_look:trace", "Look through an ASSET: what it came from, what came of it, who holds it."),
+    "findings": ("streams.cli_look:findings", "Show the findings that stand, from the store, or explain one."),
     "credit": ("streams.cli_credit:credit", "The statement of credit of a PARTY: its score, and what made it."),
+    "cases": ("streams.cli_cases:cases", "Show the cases, newest first; with a CASE its life and its findings."),
+    "case": (
+        "streams.cli_cases:case",
+        "Send what an official does to a case: acknowledge, order, rectify, close, reopen.",
+    ),
     "topics": ("streams.cli_deploy:topics", "The topics of CIRCULATION_KAFKA: make them."),
 }
 SECTIONS: Final = {
     "To begin": ("demo", "kafka", "topics"),
     "Events": ("worker", "emit", "replay"),
-    "What was found": ("findings", "credit"),
+    "What was found": ("findings", "trace", "cases", "case", "credit"),
     "Rules": ("rules",),
-    "This program": ("settings", "completion"),
+    "This program": ("dashboards", "settings", "completion"),
 }
 FINDINGS_SHOWN_MAX: Final = 40
 WRITE_BUFFER_BYTES: Final = 1 << 20
@@ -43,7 +54,22 @@ class Refused(click.ClickException):
     exit_code = 2
 
 
-class Commands(click.Group):
+class Helpful(click.Group):
+    """A group whose error about a command that is not there names those that are near."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it, but for the error."""
+        known = self.list_commands(ctx)
+        if args and args[0] not in known and not args[0].startswith("-") and not ctx.resilient_parsing:
+            from streams.near import hint
+
+            ctx.fail(f"there is no command {args[0]!r}{hint(args[0], known)}")
+        return super().resolve_command(ctx, args)
+
+
+class Commands(Helpful):
     """A group that shows its commands by section, and imports a command only when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -93,10 +119,12 @@ Examples:
   circulation kafka start && circulation topics create
   circulation worker                                 in one terminal, and in another
   circulation emit events.jsonl && circulation findings
+  circulation trace ASSET                            where it came from, and where it went
 
 Settings are environment variables, CIRCULATION_...; `circulation settings` lists them.
 
-Exit codes: 0 done (whatever was found), 1 it failed, 2 a file, an argument or a setting is wrong.""",
+Exit codes: 0 done (whatever was found), 1 it failed or what was asked for is not there, 2 a file, an argument or a
+setting is wrong.""",
 )
 @click.option(
     "--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Show the version and exit."
@@ -177,6 +205,11 @@ def demo(keep: bool, stop: bool, folder: Path | None) -> None:
     Starts a Kafka on loopback, PostgreSQL where this machine has it (else SQLite), and workers; sends a story of
     licences overrun, prohibited sources and exports without assessment; shows what was found, and how to go on. It
     needs Java and Maven; the broker's jars are fetched once.
+
+    \b
+    circulation demo
+    circulation demo --keep        leave it running, and look around
+    circulation demo --stop
     """
     from streams import demo as demonstration
 
@@ -189,6 +222,10 @@ def worker() -> None:
 
     On PostgreSQL any number of workers share the load; SQLite serves one. Stop it with Ctrl-C or SIGTERM; even a
     SIGKILL loses nothing. It answers on CIRCULATION_WEB: /metrics, /health, /ready.
+
+    \b
+    circulation worker
+    CIRCULATION_STORE=postgresql://host/circulation circulation worker
     """
     settings = configured()
     from streams import worker as workers
@@ -204,6 +241,10 @@ def emit(files: tuple[Path, ...], rate: float | None) -> None:
 
     A file has one event a line (.jsonl, also .gz or .zst), or is a .json with an array of them. OpenLineage events may
     be among them. What has no type or topic is sent as well, so that it is rejected in public, and counted here.
+
+    \b
+    circulation emit events.jsonl
+    circulation emit monday.jsonl.zst tuesday.jsonl.zst --rate 1000
     """
     settings = configured()
     for path in files:
@@ -267,7 +308,7 @@ def replay(
     admission = _admission()
     import time
 
-    from streams import console
+    from streams import console, found
     from streams.replay import Replay, lines_of, offline
 
     known = events.suffix not in (".gz", ".zst")
@@ -292,12 +333,13 @@ def replay(
         if scores is not None:
             for statement in replaying.statements():
                 scores.write(statement + b"\n")
-        rows = _standing(kept, limit=FINDINGS_SHOWN_MAX + 1)
-        (standing,) = _one(kept, "select count(*) from findings where standing")
+        with kept.reading() as db:
+            standing = found.count(db, found.Wanted())
+            rows = found.those(db, found.Wanted(), FINDINGS_SHOWN_MAX)
     if findings is None and rows:
-        console.findings_table(rows[:FINDINGS_SHOWN_MAX])
+        console.findings_table(rows)
         if standing > FINDINGS_SHOWN_MAX:
-            click.echo(f"and {standing - FINDINGS_SHOWN_MAX:,} more; --findings writes all of them")
+            click.echo(f"and {standing - FINDINGS_SHOWN_MAX:,} before them; --findings writes all of them")
     seconds = time.monotonic() - began
     click.echo(
         f"{tally.lines:,} lines: {tally.admitted:,} admitted, {tally.duplicates:,} of them duplicates; "
@@ -365,68 +407,7 @@ def looked_at(settings: "Settings") -> Iterator["Store"]:
             raise click.ClickException(f"the store {settings.store_shown} cannot be read: {said}") from error
 
 
-def _one(store: "Store", sql: str, *values: Any) -> tuple[Any, ...]:
-    with store.reading() as db:
-        return db.one(sql, *values) or (None,)
-
-
-def _standing(
-    store: "Store", where: dict[str, str] | None = None, *, cleared: bool = False, limit: int | None = None
-) -> list[dict[str, Any]]:
-    """Findings as their `data`, in the order of `occurred`; with `cleared` also those that stand no longer."""
-    import orjson
-
-    from circulation.calendar import format_instant
-
-    conditions = [] if cleared else ["standing"]
-    conditions += [f"{column} = ?" for column in where or {}]  # columns are ours, values are bound
-    query = "select data, standing, cleared, reason from findings"
-    if conditions:
-        query += " where " + " and ".join(conditions)
-    query += " order by occurred, finding" + (f" limit {limit:d}" if limit else "")
-    found = []
-    with store.reading() as db:
-        for data, standing, when, reason in db.rows(query, *(where or {}).values()):
-            one = orjson.loads(data)
-            if cleared:
-                one["standing"] = bool(standing)
-                if not standing:
-                    one |= {"cleared": format_instant(when), "reason": reason}
-            found.append(one)
-    return found
-
-
-@cli.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON array of the findings as they were sent.")
-@click.option("--detector", metavar="ID", help="Only of this detector: usage-limit, negative-list, ...")
-@click.option("--severity", type=click.Choice(["blue", "yellow", "orange", "red"]), help="Only of this severity.")
-@click.option("--about", metavar="ID", help="Only about this contract, asset, party or source.")
-@click.option("--party", metavar="ID", help="Only those that this party is responsible for.")
-@click.option("--all", "cleared", is_flag=True, help="Also those that were cleared.")
-def findings(
-    as_json: bool, detector: str | None, severity: str | None, about: str | None, party: str | None, cleared: bool
-) -> None:
-    """Show the findings that stand, from the store.
-
-    \b
-    circulation findings --severity red
-    circulation findings --json --party 91110108MA00AA017N
-    """
-    from streams import console
-
-    given = {"detector": detector, "severity": severity, "about": about, "party": party}
-    where = {column: value for column, value in given.items() if value is not None}
-    with looked_at(configured()) as store:
-        rows = _standing(store, where, cleared=cleared)
-    if as_json:
-        console.document(rows)
-    elif rows:
-        console.findings_table(rows, with_state=cleared)
-    else:
-        click.echo("no findings" + (" that fit" if where else ""), err=True)
-
-
-@cli.group()
+@cli.group(cls=Helpful)
 def rules() -> None:
     """Rule packs: lint one, show what it holds, publish it.
 
@@ -445,6 +426,9 @@ def rules_lint(path: Path) -> None:
 
     Warnings do not count: that it could not be published as it is, and that no sources are set, so that anybody
     who reaches Kafka may send any event.
+
+    \b
+    circulation rules lint pack.yaml
     """
     pack = _pack(path)
     click.echo(f"{path}: nothing wrong; {_named(pack)}")
@@ -457,7 +441,12 @@ def rules_lint(path: Path) -> None:
 @rules.command("show")
 @click.argument("path", metavar="[PACK.yaml]", required=False, type=click.Path(path_type=Path))
 def rules_show(path: Path | None) -> None:
-    """Show what a pack holds; without a file the shipped one."""
+    """Show what a pack holds; without a file the shipped one.
+
+    \b
+    circulation rules show
+    circulation rules show pack.yaml
+    """
     import detectors
     from circulation.calendar import format_instant
     from streams import console
@@ -496,6 +485,9 @@ def rules_publish(path: Path) -> None:
     """Publish a pack to circulation.rules: every worker goes by it, as a whole, without a restart.
 
     What enforces needs two approvers. To take a pack back, publish the older content as a new version.
+
+    \b
+    circulation rules publish pack.yaml
     """
     settings = configured()
     pack = _pack(path)
@@ -548,7 +540,11 @@ def _unpublishable(pack: "Pack") -> list[str]:
 
 @cli.command()
 def settings() -> None:
-    """List the settings: environment variables, what they mean, and their defaults."""
+    """List the settings: environment variables, what they mean, and their defaults.
+
+    \b
+    circulation settings
+    """
     from streams.settings import explain
 
     click.echo(explain())

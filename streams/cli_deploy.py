@@ -7,6 +7,7 @@ import click
 
 from deploy.kafka import PORT_DEFAULT, Kafka, KafkaError
 from streams import topics as kafka_topics
+from streams.cli import Helpful
 from streams.settings import Settings, SettingsInvalid
 
 
@@ -25,7 +26,7 @@ folder_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Helpful)
 def kafka() -> None:
     """A Kafka of your own on this machine, for trying things out.
 
@@ -53,6 +54,10 @@ def start(folder: Path, port: int | None) -> None:
     """Start the broker and wait until it answers; prints host:port.
 
     To start it twice does no harm. After a crash it comes back with its data, on the same port.
+
+    \b
+    circulation kafka start
+    circulation kafka start --port 0        on any free port
     """
     try:
         bootstrap = Kafka(folder).start(port)
@@ -66,14 +71,22 @@ def start(folder: Path, port: int | None) -> None:
 @kafka.command()
 @folder_option
 def stop(folder: Path) -> None:
-    """Stop the broker in order; its data stay in its folder."""
+    """Stop the broker in order; its data stay in its folder.
+
+    \b
+    circulation kafka stop
+    """
     click.echo("stopped" if Kafka(folder).stop() else f"no Kafka was running in {folder}")
 
 
 @kafka.command()
 @folder_option
 def status(folder: Path) -> None:
-    """Say whether the broker runs, and where. Exit 0 if it does, 1 if not."""
+    """Say whether the broker runs, and where. Exit 0 if it does, 1 if not.
+
+    \b
+    circulation kafka status
+    """
     found = Kafka(folder).status()
     if found.running:
         click.echo(f"running at {found.bootstrap}, Kafka {found.version}, process {found.pid}, log {found.log}")
@@ -82,9 +95,13 @@ def status(folder: Path) -> None:
     raise SystemExit(1)
 
 
-@click.group()
+@click.group(cls=Helpful)
 def topics() -> None:
-    """The topics of CIRCULATION_KAFKA: made on purpose, once, before the first worker starts."""
+    """The topics of CIRCULATION_KAFKA: made on purpose, once, before the first worker starts.
+
+    \b
+    circulation topics create
+    """
 
 
 @topics.command()
@@ -100,6 +117,10 @@ def create(partitions: int) -> None:
 
     Choose --partitions with room to grow: the number cannot change later, for the events of one contract would
     then be spread over two partitions, and their order would be lost.
+
+    \b
+    circulation topics create
+    circulation topics create --partitions 64
     """
     try:
         made = kafka_topics.create(Settings.read(os.environ).kafka, partitions)

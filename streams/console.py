@@ -17,6 +17,10 @@ COLOURS: Final = {"blue": "blue", "yellow": "yellow", "orange": "dark_orange", "
 # Events between two looks at the progress bar: it costs nothing, and still moves.
 PROGRESS_STEP: Final = 2_000
 EVIDENCE_ITEMS_MAX: Final = 8
+# Of a finding's id; `circulation findings` takes them for the whole.
+ID_CHARACTERS_SHOWN: Final = 8
+# Lines of a tree that a person still reads.
+TREE_LINES_MAX: Final = 200
 # Control characters of ids and titles that came from outside must not reach a terminal.
 UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 
@@ -92,20 +96,22 @@ def in_words(evidence: Mapping[str, Any]) -> str:
 
 
 def findings_table(findings: Sequence[Mapping[str, Any]], *, title: str = "", with_state: bool = False) -> None:
-    """Findings, one a row: when, how grave, which detector, about what, who, and why.
+    """Findings, one a row: its id, when, how grave, which detector, about what, who, and why.
 
     `findings` are their `data` (contract §4); with `with_state` each also has `standing`.
     """
     if is_terminal(sys.stdout):
         _findings_drawn(findings, title, with_state)
         return
-    columns = ["occurred", "severity", "detector", "about", "party", "why"]
+    columns = ["finding", "occurred", "severity", "detector", "about", "party", "why"]
     rows: list[list[object]] = []
     for one in findings:
         why = one["summary"]
         if evidence := one.get("evidence"):
             why = f"{why} [{in_words(evidence)}]"
-        row = [one["occurred"], one["severity"], one["detector"], one["about"]["id"], one.get("party") or "–", why]
+        row = [one[name] for name in ("finding", "occurred", "severity", "detector")]
+        row[0] = row[0][:ID_CHARACTERS_SHOWN]
+        row += [one["about"]["id"], one.get("party") or "–", why]
         if with_state:
             row.insert(0, "stands" if one["standing"] else "cleared")
         rows.append(row)
@@ -125,6 +131,7 @@ def _findings_drawn(findings: Sequence[Mapping[str, Any]], title: str, with_stat
     for one in findings:
         when = Text(shown(one["occurred"])[:16].replace("T", " ") + "\n")
         when.append(one["severity"], style=COLOURS.get(one["severity"], ""))
+        when.append(f"\n{one['finding'][:ID_CHARACTERS_SHOWN]}", style="dim")
         if with_state and not one["standing"]:
             when.append("\ncleared", style="dim")
         what = Text(one["detector"], style="bold")
@@ -185,3 +192,69 @@ def _watched(lines: Iterable[bytes], advance: Callable[[int], None], by_bytes: b
             advance(done)
             done = 0
     advance(done)
+
+
+def tree(
+    root: str, children: Mapping[str, Sequence[tuple[str, str]]], *, lines_max: int = TREE_LINES_MAX
+) -> Iterator[tuple[str, str, str]]:
+    """The lines below `root`: the branch that is drawn, the name, and the note on the way to it.
+
+    `children` maps a name to (name, note) of each below it. What is reached in several ways has what lies below it
+    drawn once, so that cycles end.
+    """
+    drawn = {root}
+    todo = [("", *one, at == len(children.get(root, ())) - 1) for at, one in enumerate(children.get(root, ()))][::-1]
+    lines = 0
+    while todo:
+        before, name, note, last = todo.pop()
+        lines += 1
+        if lines > lines_max:
+            yield before + "└─ ", "...", f"the tree has more lines than {lines_max}"
+            return
+        below = children.get(name, ())
+        again = name in drawn and bool(below)
+        yield before + ("└─ " if last else "├─ "), name, note + (", see above" if again else "")
+        if not again:
+            drawn.add(name)
+            further = before + ("   " if last else "│  ")
+            todo += [(further, *one, at == len(below) - 1) for at, one in enumerate(below)][::-1]
+
+
+def draw(lines: Iterable[tuple[str, str, str]]) -> None:
+    """Lines of a tree on stdout: cut to the width of a terminal there, whole elsewhere."""
+    if not is_terminal(sys.stdout):
+        for branch, name, note in lines:
+            click.echo(f"{branch}{shown(name)}  {shown(note)}".rstrip())
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console()
+    for branch, name, note in lines:
+        line = Text(branch, style="dim")
+        line.append(shown(name), style="not dim")
+        line.append(f"  {shown(note)}")
+        console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
+
+
+def paragraphs(parts: Sequence[tuple[str, str | Sequence[str]]], *, severity: str = "") -> None:
+    """Headed paragraphs, wrapped to the width of a terminal; a list is a line each. Empty ones are left out."""
+    terminal = is_terminal(sys.stdout)
+    for heading, given in parts:
+        lines = [given] if isinstance(given, str) else given
+        if not any(lines):
+            continue
+        if not terminal:
+            click.echo("\n".join([heading, *(f"  {shown(line)}" for line in lines), ""]))
+            continue
+        from rich.console import Console
+        from rich.padding import Padding
+        from rich.text import Text
+
+        console = Console()
+        console.print(Text(heading, style="bold"))
+        for line in lines:
+            console.print(
+                Padding(Text(shown(line), style=COLOURS.get(severity, "") if heading == "What" else ""), (0, 2))
+            )
+        console.print()

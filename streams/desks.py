@@ -15,16 +15,19 @@ import xxhash
 from circulation import sequences
 from circulation.admission import Reason, Rejection, elements_of
 from circulation.credit import TYPES as CREDIT_TYPES
-from circulation.events import Event, decode_data
+from circulation.docket import Order, Step, docket_of, order_of
+from circulation.events import ORDERS, Event, decode_data
 from circulation.findings import About, Cause, Said, finding_id
 from circulation.licences import TERMINATED, TERMS_TYPES, Licence, Licences
 from circulation.lineage import stops
 from circulation.rulepack import Pack, PackInvalid, Packs, parse_pack
 from circulation.rules import Counted, Rule, Uses
+from circulation.shares import stated
 from detectors import feed_gap
 from streams import schema
-from streams.book import JOURNAL, REJECTED, Book, Change, Entry, Message, cloudevent, post
+from streams.book import JOURNAL, REJECTED, Book, Change, Entry, Message, cloudevent, note, post
 from streams.loading import COLUMNS, event_of
+from streams.screening import CIRCULATING
 from streams.store import Db
 
 CONTRACTS, RULES = "circulation.contracts", "circulation.rules"
@@ -212,6 +215,7 @@ class _Batch:
         self.edges: list[tuple[Any, ...]] = []
         self.queue: dict[tuple[int, str], int] = {}
         self.entries: list[tuple[int, Entry]] = []
+        self.orders: list[tuple[str, Order]] = []
         self.closed: list[tuple[int, int, str]] = []
         self.gaps: dict[str, tuple[int, bytes] | None] = {}
         self.refused: list[Refused] = []
@@ -271,11 +275,16 @@ class Intake:
             for shape in (rule.check, rule.sum)
             if shape is not None
             for type_ in shape.acts
-        }
+        } | ({*CIRCULATING} if any(rule.screen for rule in rules.values()) else set())
         self._asking = [rule.id for rule in rules.values() if rule.sum is not None and "uses" in rule.sum.needs]
         self._cache: dict[tuple[str, str], Desk] = {}
         self._remembered: dict[tuple[str, int], _Remembered] = {}
         self._plans: dict[str, list[_Plan]] = {}
+
+    def asked(self, event: Event) -> bool:
+        """Whether a use, coming next, may bring something to be judged: where that is not known, it may."""
+        desk = self._cache.get((event.topic, event.subject))
+        return desk is None or _asked(desk, event.time)
 
     def forget(self) -> None:
         """Drops what is cached: after a failed transaction, and when partitions change hands."""
@@ -513,7 +522,7 @@ class Intake:
             )
             batch.journal.append((arrival.order, message))
         self._advance(batch, desk, arrival, fresh)
-        if event.type == HEARTBEAT and not self._newest(db, batch, event):
+        if event.type == HEARTBEAT and (_void(desk, event) or not self._newest(db, batch, event)):
             return
         self._keep(db, batch, desk, arrival)
 
@@ -521,10 +530,10 @@ class Intake:
         """Whether a heartbeat is the newest of its source; then the one that was is not kept any longer."""
         self._flush_rows(db, batch)
         query = "topic = ? and subject = ? and type = ?"
-        for (time,) in db.rows(f"select time from events where {query}", event.topic, event.subject, HEARTBEAT):  # noqa: S608
-            if time >= event.time:
-                return False
-        db.run(f"delete from events where {query}", event.topic, event.subject, HEARTBEAT)  # noqa: S608
+        values = (event.topic, event.subject, HEARTBEAT)
+        if db.one(f"select 1 from events where {query} and retracted is null and time >= ?", *values, event.time):  # noqa: S608
+            return False
+        db.run(f"delete from events where {query}", *values)  # noqa: S608
         return True
 
     # Contracts.
@@ -631,9 +640,10 @@ class Intake:
     def _used_first(self, batch: _Batch, desk: Desk, arrival: Arrival, time: int) -> None:
         """An earlier use than any before: rules that ask for it are judged where it can matter to them."""
         contract = arrival.event.subject
+        asked = _asked(desk, time)
         desk.first_use = time
         batch.first_uses[contract] = time
-        if desk.paid or time < desk.licences.signed:
+        if asked:
             for rule in self._asking:
                 self._queue(batch, joined("sum", rule, contract), LIVE, arrival.order)
 
@@ -874,9 +884,7 @@ class Intake:
         """Keeps an event as a row and queues what has to be judged; answers with its number, and if it is void."""
         event = arrival.event
         number = self._number(db, batch)
-        void = any(
-            (event.source, event.id, event.type) == (source, id_, type_) for source, id_, type_ in desk.retracted
-        )
+        void = _void(desk, event)
         thing = thing_of(event)
         batch.rows.append(_row(number, event, thing, 0 if void else None))
         for member, kind in NAMED:
@@ -892,10 +900,14 @@ class Intake:
         if event.type == DERIVED:
             data = event.data
             stopping = stops(data.process, data.irreversible, data.evidence)
-            for source in dict.fromkeys(one.asset for one in data.inputs):
+            for source, share in stated((one.asset, one.share) for one in data.inputs).items():
                 if source != event.subject:
-                    batch.edges.append((event.subject, source, f"event:{number}", event.time, stopping))
+                    batch.edges.append((event.subject, source, f"event:{number}", event.time, stopping, share))
         self._touch(batch, event, thing, arrival.order)
+        order, docket = order_of(event), docket_of(event.subject)
+        if order is not None and docket is not None:
+            batch.orders.append((docket, order))
+            self._queue(batch, joined("case", docket), LIVE, arrival.order)
         return number, False
 
     def _touch(self, batch: _Batch, event: Event, thing: str, order: int) -> None:
@@ -945,9 +957,20 @@ class Intake:
                 desk.licences.resume(target.source, target.id)
             elif target.type == DERIVED:
                 db.run("delete from derivations where origin = ?", f"event:{row[0]}")
+            elif target.topic == ORDERS:
+                self._unorder(db, batch, target)
             elif target.type == PACK:
                 self._queue(batch, joined("pack", str(-(2**62))), LIVE, arrival.order)
             self._touch(batch, target, row[4], arrival.order)
+
+    @staticmethod
+    def _unorder(db: Db, batch: _Batch, target: Event) -> None:
+        """An order that was taken back before it took effect takes none; later only another order undoes it."""
+        order, docket = order_of(target), docket_of(target.subject)
+        batch.orders = [one for one in batch.orders if one[1] != order]
+        for number, step in db.rows("select id, step from docket where docket = ?", docket):
+            if msgspec.msgpack.decode(step, type=Step) == order:
+                db.run("delete from docket where id = ?", number)
 
     def _unwait(self, db: Db, batch: _Batch, desk: Desk, number: int, target: Event) -> bool:
         """Takes a delivery out of those that wait for terms; answers whether it was among them."""
@@ -999,6 +1022,7 @@ class Intake:
                 remembered.digests, remembered.details = bytearray(), bytearray()
         queued = sorted(batch.queue.items(), key=lambda one: one[1])
         db.many(schema.queue, [(priority, thing, batch.now) for (priority, thing), _ in queued])
+        note(db, batch.orders)
         out = [(one.order, _rejected(one)) for one in batch.refused] + batch.journal
         post(db, [message for _, message in sorted(out, key=lambda one: one[0])])
         self._enter(db, batch)
@@ -1064,6 +1088,19 @@ def about_of(event: Any) -> tuple[Any, str]:
     if type_.startswith(("circulation.party.", "circulation.grant.", "circulation.export.", "circulation.incident.")):
         return "party", event.subject
     return "contract", event.subject
+
+
+def _asked(desk: Desk, time: int) -> bool:
+    """Whether a rule may say something else for a use at this instant: uses are asked for by the earliest of them.
+
+    It matters to what was paid, and to what was signed only later.
+    """
+    return time < desk.first_use and (desk.paid or time < desk.licences.signed)
+
+
+def _void(desk: Desk, event: Event) -> bool:
+    """Whether an event was taken back before it came."""
+    return (event.source, event.id, event.type) in desk.retracted
 
 
 def _order(event: Event) -> tuple[int, str, str]:

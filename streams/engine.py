@@ -91,19 +91,21 @@ class Engine:
             return str(row[1])
 
     def take_up(self) -> None:
-        """Takes up again what was set aside."""
+        """Takes up again what was set aside, and plans when what circulates is screened by the packs of now."""
         with self.store.writing() as db:
             db.run("update queue set priority = ? where priority = ?", AGAIN, ASIDE)
+            self.rulebook.refresh(db)
+            self.judge.plan(db)
 
     def settle(self, clock: int) -> bool:
         """Judges until nothing waits, with the horizon at the clock, in one transaction: offline, where no one else
-        writes. Answers whether any finding changed."""
+        writes. Answers whether any finding or case changed."""
         changed = False
         with self.store.writing() as db:
             self.rulebook.refresh(db)
             db.run("update horizon set instant = ? where instant < ?", clock, clock)
             while (judged := self.judge.round(db, clock, SETTLE_ROUND)).items:
-                changed = changed or bool(judged.changes)
+                changed = changed or bool(judged.changes or judged.told)
         return changed
 
     def release(self, horizon: int, now: int) -> int:

@@ -15,11 +15,11 @@ import orjson
 
 from circulation.credit import upheld
 from circulation.events import Event
-from circulation.facts import Act, Facts, order
+from circulation.facts import DELISTED, LISTED, Act, Facts, order
 from circulation.findings import Said
 from circulation.rulepack import Packs
-from circulation.rules import Check, Rule, Sum
-from streams import loading, schema, statements
+from circulation.rules import Check, Rule, Screen, Sum
+from streams import docket, loading, schema, screening, statements
 from streams.book import CREDIT, JOURNAL, Book, Change, Entry, canonical, cloudevent, post
 from streams.desks import AGAIN, ASIDE, LIVE, RETRACTED, RUN, SEPARATOR, error_said, joined, thing_of, unpacked_gap
 from streams.loading import COLUMNS, event_of
@@ -30,12 +30,13 @@ EXPANDED_MAX = 5_000
 
 
 class Judged(NamedTuple):
-    """What one round of judging did: for the metrics."""
+    """What one round of judging did: for the metrics. `told` counts events of cases that are to be sent."""
 
     items: int
     changes: list[Change]
     errors: list[str]
     since: int
+    told: int = 0
 
 
 class Judge:
@@ -52,27 +53,32 @@ class Judge:
                 self._checks.setdefault(type_, []).append((rule, rule.check))  # type: ignore[arg-type]
             for type_ in rule.sum.acts if rule.sum else ():
                 self._sums.setdefault(type_, []).append((rule, rule.sum))  # type: ignore[arg-type]
-        self._types = sorted({*self._checks, *self._sums})
+        self._screens: list[tuple[Rule, Screen]] = [(rule, rule.screen) for rule in rules.values() if rule.screen]
+        circulating = screening.CIRCULATING if self._screens else ()
+        self._types = sorted({*self._checks, *self._sums, *circulating})
         shapes: list[Check | Sum | None] = [shape for rule in rules.values() for shape in (rule.check, rule.sum)]
         of_groups = [shape.acts for shape in shapes if shape is not None and "controllers" in shape.needs]
         self._types_of_groups = sorted(frozenset[str]().union(*of_groups))
         # What follows from a round waits since what it judged was queued.
         self._since = 0
+        # Nor does it come before what it was queued with.
+        self._priority = LIVE
 
     def round(self, db: Db, now: int, limit: int, *, bulk_first: bool = False) -> Judged:
         """Judges up to `limit` items in the open transaction. `bulk_first` gives bulk its share."""
         direction = "desc" if bulk_first else "asc"
         items = db.rows(
-            f"select id, thing, since from queue where priority < ? order by priority {direction}, id limit ?"  # noqa: S608
+            f"select id, thing, since, priority from queue where priority < ? order by priority {direction}, id limit ?"  # noqa: S608
             " for update skip locked",
             ASIDE,
             limit,
         )
         if not items:
             return Judged(0, [], [], 0)
-        db.run("delete from queue where id = any(?)", [number for number, _, _ in items])
-        things = list(dict.fromkeys(thing for _, thing, _ in items))
-        since = self._since = min(since for _, _, since in items)
+        db.run("delete from queue where id = any(?)", [number for number, _, _, _ in items])
+        things = list(dict.fromkeys(thing for _, thing, _, _ in items))
+        since = self._since = min(since for _, _, since, _ in items)
+        self._priority = max(priority for _, _, _, priority in items)
         db.lock(things)
         (horizon,) = db.one("select instant from horizon") or (0,)
         changes: list[Change] = []
@@ -81,7 +87,9 @@ class Judge:
         for thing in things:
             by_kind.setdefault(thing.split(SEPARATOR, 1)[0], []).append(thing)
         for thing in by_kind.get("pack", ()):
-            self._again(db, int(thing.split(SEPARATOR)[1]))
+            self._again(db, int(thing.split(SEPARATOR)[1]), horizon)
+        for thing in by_kind.get("search", ()):
+            self._search(db, thing)
         acts = by_kind.get("act", [])
         self._changed(db, by_kind.get("fact", ()), judged=acts)
         for thing in by_kind.get("run", ()):
@@ -92,12 +100,15 @@ class Judge:
             entries = [one for thing, raw in rows for one in self._entries(thing, [(rule, unpacked_gap(raw))], now)]
             changes += self._book.enter(db, entries, things=gaps, now=now)
         if acts:
-            self._judge_acts(db, acts, now, changes, errors)
+            self._judge_acts(db, acts, now, horizon, changes, errors)
+        if screens := by_kind.get("screen"):
+            self._judge_screens(db, screens, now, horizon, changes, errors)
         if sums := by_kind.get("sum"):
             self._judge_sums(db, sums, now, horizon, changes, errors)
         if credit := by_kind.get("credit"):
             self._state(db, credit, now, changes)
-        return Judged(len(items), changes, errors, since)
+        told = docket.enter(db, cases, horizon) if (cases := by_kind.get("case")) else 0
+        return Judged(len(items), changes, errors, since, told)
 
     def due(self, db: Db, horizon: int, now: int) -> int:
         """Moves the horizon on and queues what is due by it; answers with how many."""
@@ -117,7 +128,25 @@ class Judge:
         query = f"select distinct thing from events where type = any(?) and {condition} order by thing"  # noqa: S608
         return [row[0] for row in db.rows(query, self._types if types is None else types, *values)]
 
-    def _again(self, db: Db, since: int) -> None:
+    def plan(self, db: Db) -> None:
+        """Has what circulates screened once the clock is past the instants at which entries take effect.
+
+        At an instant that it is past already, what became known since has been screened as it came.
+        """
+        (horizon,) = db.one("select instant from horizon") or (0,)
+        coming = self._packs().screens.between(horizon, 2**62) if self._screens else ()
+        rows = [(joined("search", str(instant), str(instant + 1), ""), instant) for instant in coming]
+        db.many(schema.deadlines, rows, "ignore")
+
+    def _search(self, db: Db, thing: str) -> None:
+        """One slice of what an entry may concern that takes effect in a span of time; the next one waits its turn."""
+        _, since, until, after = thing.split(SEPARATOR, 3)
+        found = screening.search(db, self._packs().screens, int(since), int(until), after)
+        self._queue(db, [joined("screen", one) for one in found.assets], AGAIN)
+        if found.after is not None:
+            self._queue(db, [joined("search", since, until, found.after)], AGAIN)
+
+    def _again(self, db: Db, since: int, horizon: int) -> None:
         """A pack came late, or went: all acts from its start on, and every statement of credit."""
         parties = db.rows("select party from statements order by party")
         self._queue(db, [joined("credit", row[0]) for row in parties], AGAIN)
@@ -126,8 +155,26 @@ class Judge:
         later = [rule.id for rule in self._rules.values() if rule.sum is not None and rule.sum.due]
         rows = db.rows("select distinct rule, scope from scopes where rule = any(?)", later)
         self._queue(db, sorted(joined("sum", rule, scope) for rule, scope in rows), AGAIN)
+        # Of a contract that has uses and no acts, nothing else tells.
+        query = (
+            "select contract from first_uses u where time >= ? and not exists"
+            " (select 1 from scopes s where s.rule = ? and s.scope = u.contract) order by contract"
+        )
+        for rule in self._rules.values():
+            if rule.sum is not None and "uses" in rule.sum.needs:
+                self._queue(db, [joined("sum", rule.id, row[0]) for row in db.rows(query, since, rule.id)], AGAIN)
         gaps = db.rows("select thing from gaps where time >= ? order by time, thing", since)
         self._queue(db, [row[0] for row in gaps], AGAIN)
+        if self._screens:
+            self.plan(db)
+            query = (
+                "select distinct thing from findings where standing and detector = any(?) and occurred >= ?"
+                " and thing like ? order by thing"
+            )
+            rows = db.rows(query, [rule.id for rule, _ in self._screens], since, joined("screen", "%"))
+            self._queue(db, [row[0] for row in rows], AGAIN)
+            if self._packs().screens.between(since, horizon):
+                self._queue(db, [joined("search", str(since), str(horizon), "")], AGAIN)
 
     def _changed(self, db: Db, things: Sequence[str], judged: Sequence[str]) -> None:
         """Finds the acts that look at assets, parties or contracts of which something was stated.
@@ -215,27 +262,43 @@ class Judge:
         if new == old:
             return
         db.run("delete from derivations where origin = ?", f"run:{run}")
-        db.many(schema.derivations, [(*one, False) for one in sorted(new)], "upsert")
+        db.many(schema.derivations, [(*one, False, None) for one in sorted(new)], "upsert")
         self._queue(db, [joined("fact", "asset", output) for output in sorted({one[0] for one in new ^ old})], LIVE)
 
     # Judging.
 
-    def _acts(self, db: Db, things: Sequence[str]) -> tuple[dict[str, list[Act]], dict[str, set[tuple[str, str]]]]:
-        """The reports that count, by thing; and of what was taken back, (source, id)."""
+    def _acts(
+        self, db: Db, things: Sequence[str], circulating: list[Event] | None = None
+    ) -> tuple[dict[str, list[Act]], dict[str, set[tuple[str, str]]]]:
+        """The reports that count, by thing; and of what was taken back, (source, id).
+
+        To `circulating` are added all reports of what begins or ends circulation, void ones among them.
+        """
         found: dict[str, list[Event]] = {thing: [] for thing in things}
         void: dict[str, set[tuple[str, str]]] = {}
         if not things:
             return {}, {}
         query = f"select {COLUMNS} from events where thing = any(?) order by id"  # noqa: S608
         for row in db.rows(query, list(things)):
-            if row[10] is None:
-                found[row[4]].append(event_of(row))
+            counts = circulating is not None and row[3] in screening.CIRCULATING
+            event = event_of(row) if counts or row[10] is None else None
+            if circulating is not None and counts and event is not None:
+                circulating.append(event)
+            if row[10] is None and event is not None:
+                found[row[4]].append(event)
             else:
                 void.setdefault(row[4], set()).add((row[6], row[7]))
         return {thing: counting(thing, reports) for thing, reports in found.items()}, void
 
-    def _judge_acts(self, db: Db, things: Sequence[str], now: int, changes: list[Change], errors: list[str]) -> None:
-        acts, void = self._acts(db, things)
+    def _judge_acts(
+        self, db: Db, things: Sequence[str], now: int, horizon: int, changes: list[Change], errors: list[str]
+    ) -> None:
+        circulating: list[Event] = []
+        acts, void = self._acts(db, things, circulating if self._screens else None)
+        screens = self._packs().screens if circulating else None
+        if screens is not None and screens.between(min(one.time for one in circulating), horizon):
+            again = screening.touched(db, circulating, screens, horizon)
+            self._queue(db, [joined("screen", one) for one in again], self._priority)
         flat = sorted((act for some in acts.values() for act in some), key=order)
         needs = {need for act in flat for _, check in self._checks.get(act.type, ()) for need in check.needs}
         needs |= {need for act in flat for _, sum_ in self._sums.get(act.type, ()) for need in sum_.needs}
@@ -256,6 +319,27 @@ class Judge:
         def reason(thing: str, data: Mapping[str, Any]) -> str:
             cause = data.get("cause") or {}
             return "retracted" if (cause.get("source"), cause.get("id")) in void.get(thing, ()) else "refuted"
+
+        changes += self._book.enter(db, entries, things=list(things), now=now, reason=reason)
+
+    def _judge_screens(
+        self, db: Db, things: Sequence[str], now: int, horizon: int, changes: list[Change], errors: list[str]
+    ) -> None:
+        by_asset = {thing.split(SEPARATOR, 1)[1]: thing for thing in things}
+        found, acts, contracts = screening.circulations(db, list(by_asset))
+        circulating = {one: each for one, each in found.items() if each.since is not None}
+        needs = {need for _, shape in self._screens for need in shape.needs}
+        flat = [act for one, some in acts.items() for act in acting(by_asset[one], some)]
+        facts = self._load(db, flat, needs, contracts=contracts, assets=circulating)
+        entries: list[Entry] = []
+        for asset, circulation in circulating.items():
+            for rule, shape in self._screens:
+                said = self._say(rule, None, partial(shape.judge, circulation, horizon, _bound(facts, rule)), errors)
+                entries += self._entries(by_asset[asset], said, now)
+        gone = set(things) - {by_asset[one] for one in circulating}
+
+        def reason(thing: str, _: Mapping[str, Any]) -> str:
+            return "retracted" if thing in gone else "refuted"
 
         changes += self._book.enter(db, entries, things=list(things), now=now, reason=reason)
 
@@ -393,28 +477,29 @@ class Judge:
         needs: Collection[str],
         *,
         contracts: Collection[str] = (),
+        assets: Collection[str] = (),
         uses: Mapping[str, int] | None = None,
     ) -> Facts:
         """All that the rules declared, in bulk: contracts, then assets and their ancestors, then parties."""
         more = set(contracts)
         contracts_: dict[str, Any] = {}
-        assets: dict[str, Any] = {}
+        assets_: dict[str, Any] = {}
         parties: dict[str, Any] = {}
         edges: dict[str, Any] = {}
         if {*needs} & {"contract", "asset", "ancestors"}:
             contracts_ = loading.contracts(db, more | {one for act in acts for one in _contracts_of(act)})
         if {*needs} & {"asset", "ancestors"}:
-            ids = {one for act in acts for one in _assets_of(act, contracts_)}
+            ids = set(assets) | {one for act in acts for one in _assets_of(act, contracts_)}
             if "ancestors" in needs:
                 edges = loading.edges_above(db, ids)
                 ids = loading.nodes_above(ids, edges)
-            assets = loading.assets(db, ids)
+            assets_ = loading.assets(db, ids)
         if {*needs} & {"party", "controllers", "asset", "ancestors"}:
             wanted = {one for act in acts for one in _parties_of(act)}
             wanted |= {one for contract in contracts_.values() for one in contract.parties()}
-            wanted |= {owner for asset in assets.values() for owner in asset.owners()}
+            wanted |= {owner for asset in assets_.values() for owner in asset.owners()}
             parties = (loading.with_controllers if "controllers" in needs else loading.parties)(db, wanted)
-        return Facts(packs=self._packs(), assets=assets, parties=parties, contracts=contracts_, edges=edges, uses=uses)
+        return Facts(packs=self._packs(), assets=assets_, parties=parties, contracts=contracts_, edges=edges, uses=uses)
 
 
 def _responsible(act: Act) -> str | None:
@@ -438,15 +523,21 @@ def _name(named: set[str], sum_: Sum, act: Act, facts: Facts) -> Iterable[Said]:
 def counting(thing: str, reports: Sequence[Event]) -> list[Act]:
     """Of several reports of one act that of the exchange, else the provider, else the consumer.
 
-    Where the act has a business id the earliest of one reporter counts; else each event is an act of its own.
+    Where the act has a business id the earliest of one reporter counts; else each event is an act of its own, and so
+    is each listing and each delisting of a product.
     """
     if not reports:
         return []
     best = min(one.reporter for one in reports)
     kept = sorted((one for one in reports if one.reporter == best), key=order)
     business = thing.rsplit(SEPARATOR, 1)[1]
-    if business and reports[0].type != "circulation.product.listed":
+    if business and reports[0].type not in (LISTED, DELISTED):
         kept = kept[:1]
+    return acting(thing, kept)
+
+
+def acting(thing: str, events: Iterable[Event]) -> list[Act]:
+    """Events as acts of one thing."""
     return [
         Act(
             thing=thing,
@@ -458,7 +549,7 @@ def counting(thing: str, reports: Sequence[Event]) -> list[Act]:
             reporter=one.reporter,
             data=one.data,
         )
-        for one in kept
+        for one in events
     ]
 
 

@@ -114,12 +114,12 @@ def edges_above(db: Db, ids: Collection[str]) -> dict[str, list[Edge]]:
         "with recursive above(node) as ("
         " select output from derivations where output = any(?)"
         " union select d.input from derivations d join above on d.output = above.node)"
-        " select d.output, d.input, d.time, d.stops from derivations d join above on d.output = above.node",
+        " select d.output, d.input, d.time, d.stops, d.share from derivations d join above on d.output = above.node",
         list(ids),
     )
     found: dict[str, list[Edge]] = {}
-    for output, input_, time, stops in rows:
-        found.setdefault(output, []).append(Edge(output=output, input=input_, time=time, stops=bool(stops)))
+    for output, input_, time, stops, share in rows:
+        found.setdefault(output, []).append(Edge(output, input_, time, bool(stops), share))
     return found
 
 

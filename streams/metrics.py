@@ -11,10 +11,14 @@ import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from circulation.docket import STATES
 from circulation.events import OPENLINEAGE_RUN, TYPES
+from circulation.findings import SEVERITIES
+from streams.counts import PRIORITY_NAMES, Counts
 from streams.topics import TOPICS, TOPICS_IN
 
 OTHER: Final = "other"
+GRADE_NAMES: Final = ("A", "B", "C", "D")
 STAGES: Final = ("admit", "take", "judge", "relay")
 
 # A stage takes from a fraction of a millisecond to, with a store that is slow, minutes.
@@ -75,15 +79,70 @@ EVENT_TO_COMMIT = Metric(
 EVENT_TO_FINDING = Metric(
     "circulation_event_to_finding_seconds",
     "histogram",
-    "from Kafka's timestamp of the record that caused a finding to the commit of the finding",
+    "from Kafka's timestamp of the record that caused a finding (of what is judged after intake, from its intake) to"
+    " the commit of the finding",
     (),
     DELAY_SECONDS,
 )
+DELAY = Metric(
+    "circulation_delay_seconds",
+    "gauge",
+    "for how long some partition of this worker has not come to the end that it had",
+)
+STANDING = Metric(
+    "circulation_findings_standing", "gauge", "findings in the store that stand", ("detector", "severity", "mode")
+)
+OPEN = Metric(
+    "circulation_findings_open",
+    "gauge",
+    "findings in the store that stand and whose case is not closed, or which have no case",
+    ("detector", "severity", "mode"),
+)
+CASES = Metric(
+    "circulation_cases", "gauge", "cases in the store, by where they are in their life", ("state", "severity")
+)
+LIMITS = Metric(
+    "circulation_contracts_near_limit",
+    "gauge",
+    "contracts in the store by the gravest of their standing findings of usage-limit: blue and yellow are near a limit,"
+    " orange and red beyond it",
+    ("severity",),
+)
+GRADES = Metric("circulation_credit_parties", "gauge", "parties with a statement of credit, by its grade", ("grade",))
 JUDGE_QUEUE = Metric(
-    "circulation_judge_queue_items", "gauge", "items in the store that wait to be judged, for the first time or again"
+    "circulation_judge_queue_items",
+    "gauge",
+    "items in the store that wait to be judged: what just came, what is judged again in bulk, and what the engine"
+    " failed on and set aside",
+    ("priority",),
+)
+JUDGE_QUEUE_AGE = Metric(
+    "circulation_judge_queue_oldest_seconds",
+    "gauge",
+    "how long the oldest item of the judge queue has waited, what is set aside left out; 0 where none waits",
 )
 OUTBOX = Metric("circulation_outbox_messages", "gauge", "messages in the store that are still to be sent to Kafka")
-DEADLINES = Metric("circulation_deadlines", "gauge", "deadlines in the store that have not yet passed")
+OUTBOX_AGE = Metric(
+    "circulation_outbox_oldest_seconds",
+    "gauge",
+    "how long the oldest message of the outbox has waited; 0 where none waits",
+)
+DEADLINES = Metric(
+    "circulation_deadlines", "gauge", "deadlines in the store, also those that are past and not looked at yet"
+)
+DEADLINES_DUE = Metric(
+    "circulation_deadlines_due", "gauge", "deadlines in the store that are past and were not looked at yet"
+)
+DEADLINES_AGE = Metric(
+    "circulation_deadlines_oldest_due_seconds",
+    "gauge",
+    "for how long the oldest of the deadlines that were not looked at has been past; 0 where none is",
+)
+COUNTED = Metric(
+    "circulation_counted_timestamp_seconds",
+    "gauge",
+    "when this worker last counted what the store holds, in seconds since 1970; the more there is the rarer it counts",
+)
 DETECTOR_ERRORS = Metric(
     "circulation_detector_errors_total",
     "counter",
@@ -113,15 +172,26 @@ METRICS: Final[Mapping[str, Metric]] = {
         EVENTS,
         REJECTED,
         FINDINGS,
+        STANDING,
+        OPEN,
+        CASES,
+        LIMITS,
+        GRADES,
         LAG,
+        DELAY,
+        FETCH,
         STAGE,
         EVENT_TO_COMMIT,
         EVENT_TO_FINDING,
         JUDGE_QUEUE,
+        JUDGE_QUEUE_AGE,
         OUTBOX,
+        OUTBOX_AGE,
         DEADLINES,
+        DEADLINES_DUE,
+        DEADLINES_AGE,
+        COUNTED,
         DETECTOR_ERRORS,
-        FETCH,
         PACK,
         STORE_UP,
         BROKER_UP,
@@ -151,12 +221,23 @@ class Metrics:
         self.rejections = self._counter(REJECTED)
         self.findings = self._counter(FINDINGS)
         self.lag = self._gauge(LAG)
+        self.delay = self._gauge(DELAY)
         self.stage = self._histogram(STAGE)
         self.event_to_commit = self._histogram(EVENT_TO_COMMIT)
         self.event_to_finding = self._histogram(EVENT_TO_FINDING)
+        self.standing = self._gauge(STANDING)
+        self.open = self._gauge(OPEN)
+        self.cases = self._gauge(CASES)
+        self.limits = self._gauge(LIMITS)
+        self.grades = self._gauge(GRADES)
         self.judge_queue = self._gauge(JUDGE_QUEUE)
+        self.judge_queue_age = self._gauge(JUDGE_QUEUE_AGE)
         self.outbox = self._gauge(OUTBOX)
+        self.outbox_age = self._gauge(OUTBOX_AGE)
         self.deadlines = self._gauge(DEADLINES)
+        self.deadlines_due = self._gauge(DEADLINES_DUE)
+        self.deadlines_age = self._gauge(DEADLINES_AGE)
+        self.counted_at = self._gauge(COUNTED)
         self.detector_errors = self._counter(DETECTOR_ERRORS)
         self.fetch = self._histogram(FETCH)
         self.pack = self._gauge(PACK)
@@ -171,6 +252,24 @@ class Metrics:
             self.stopped.labels(topic)
         for detector in detectors:
             self.detector_errors.labels(detector)
+        for severity in SEVERITIES:
+            self.limits.labels(severity)
+            for state in STATES:
+                self.cases.labels(state, severity)
+        for grade in GRADE_NAMES:
+            self.grades.labels(grade)
+        for priority in PRIORITY_NAMES.values():
+            self.judge_queue.labels(priority)
+        # What stands has a series from the first time that it did; then it is 0, and not gone.
+        self._labels: dict[Gauge, set[tuple[str, ...]]] = {
+            self.standing: set(),
+            self.open: set(),
+            self.lag: set(),
+            self.cases: {(state, severity) for state in STATES for severity in SEVERITIES},
+            self.limits: {(severity,) for severity in SEVERITIES},
+            self.grades: {(grade,) for grade in GRADE_NAMES},
+            self.judge_queue: {(priority,) for priority in PRIORITY_NAMES.values()},
+        }
         self._reasons = frozenset(map(str, reasons))
         for reason in sorted(self._reasons):
             self.rejections.labels(reason)
@@ -206,6 +305,40 @@ class Metrics:
         """Says which pack is in force; the one before is no longer named."""
         self.pack.clear()
         self.pack.labels(pack, version, digest).set(1)
+
+    def lags(self, lags: Mapping[tuple[str, int], int]) -> None:
+        """Says how many records each partition is behind; those that are no longer assigned are not named any more."""
+        wanted = {(topic, str(partition)): number for (topic, partition), number in lags.items()}
+        for gone in self._labels[self.lag] - wanted.keys():
+            self.lag.remove(*gone)
+        self._labels[self.lag] = set(wanted)
+        for labels, number in wanted.items():
+            self.lag.labels(*labels).set(number)
+
+    def counted(self, counts: Counts, now: int, clock: int) -> None:
+        """Says what the store holds. `now` and `clock` are the wall clock and that of deadlines, µs."""
+        for gauge, found in (
+            (self.standing, counts.standing),
+            (self.open, counts.open),
+            (self.cases, counts.cases),
+            (self.limits, counts.limits),
+            (self.grades, counts.grades),
+            (self.judge_queue, counts.queue),
+        ):
+            known = self._labels[gauge]
+            known.update(found)
+            for labels in known:
+                gauge.labels(*labels).set(found.get(labels, 0))
+        self.outbox.set(counts.outbox)
+        self.deadlines.set(counts.deadlines)
+        self.deadlines_due.set(counts.due)
+        for gauge, since, instant in (
+            (self.judge_queue_age, counts.queue_since, now),
+            (self.outbox_age, counts.outbox_since, now),
+            (self.deadlines_age, counts.due_since, clock),
+        ):
+            gauge.set(0.0 if since is None else max(0, instant - since) / 1e6)
+        self.counted_at.set(now / 1e6)
 
     def exposition(self) -> tuple[bytes, str]:
         """What /metrics answers with: the text, and its content type."""

@@ -20,7 +20,7 @@ from circulation.admission import ANY, Admission, Rejection
 from circulation.events import Event
 from circulation.rulepack import Pack, parse_pack
 from streams import statements
-from streams.book import FINDINGS, canonical
+from streams.book import CASES, FINDINGS, canonical
 from streams.desks import RULES, USAGE, Arrival, Refused
 from streams.engine import Engine
 from streams.rulebook import parameters, shipped
@@ -99,7 +99,7 @@ class _Zstandard(io.RawIOBase):
 
 
 class Replay:
-    """One replay. `findings` and `rejected` are given one line each, without its end."""
+    """One replay. `findings`, `cases` and `rejected` are given one line each, without its end."""
 
     def __init__(
         self,
@@ -107,17 +107,19 @@ class Replay:
         admission: Admission,
         *,
         findings: Sink = nothing,
+        cases: Sink = nothing,
         rejected: Sink = nothing,
         until: int | None = None,
     ) -> None:
         self._engine = engine
         self._admission = admission
-        self._findings = findings
+        self._sinks = {FINDINGS: findings, CASES: cases}
         self._rejected = rejected
         self._until = until
         self._clock = BEFORE_ALL
         self._pending: list[Arrival] = []
         self._refused: list[Refused] = []
+        engine.take_up()
         self._due = self._next_due()
         self._counts = [0, 0]
 
@@ -125,7 +127,7 @@ class Replay:
         """Takes in all lines, then moves the clock on to `until`."""
         wall = time.time_ns() // 1000
         limit = wall if self._until is None else max(wall, self._until)
-        admit = self._admission.admit
+        admit, asked = self._admission.admit, self._engine.intake.asked
         pending = self._pending
         clock = self._clock
         admitted = number = 0
@@ -149,13 +151,14 @@ class Replay:
             if event.time > clock and event.topic != RULES:
                 clock = event.time
             pending.append(Arrival(number, clock, event, line, ("file", 0, number)))
-            if not usage or clock > self._due or len(pending) >= RUN_MAX:
+            if not usage or clock > self._due or len(pending) >= RUN_MAX or asked(event):
                 self._flush()
                 clock = self._clock
         self._flush()
         if self._until is not None and self._until > self._clock:
             self._clock = self._until
         self._pass_deadlines()
+        self._relay()  # also what follows from no finding, as statements of credit
         duplicates, rejected = self._counts
         return Tally(number, admitted, duplicates, rejected, None if self._clock == BEFORE_ALL else self._clock)
 
@@ -208,8 +211,7 @@ class Replay:
             if rows:
                 db.run("delete from outbox")
         for topic, value in rows:
-            if topic == FINDINGS:
-                self._findings(bytes(value))
+            self._sinks.get(topic, nothing)(bytes(value))
 
 
 def _rejected_line(one: Refused) -> bytes:

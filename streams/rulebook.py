@@ -46,6 +46,8 @@ class Rulebook:
         self._name = name or default.pack
         self._packs = Packs(default)
         self._seen: tuple[Any, ...] | None = None
+        # By the number of its event, which is kept for good: a pack is large, and one comes at a time.
+        self._read: dict[int, Published] = {}
         self._lock = threading.Lock()
 
     def __call__(self) -> Packs:
@@ -58,17 +60,13 @@ class Rulebook:
         if state == self._seen:
             return False
         with self._lock:
-            rows = db.rows(
-                f"select {COLUMNS} from events where topic = ? and subject = ? and type = ? and retracted is null",  # noqa: S608
-                RULES,
-                self._name,
-                PACK,
-            )
-            published = []
-            for row in rows:
+            query = "select id from events where topic = ? and subject = ? and type = ? and retracted is null"
+            numbers = [row[0] for row in db.rows(query, RULES, self._name, PACK)]
+            new = [number for number in numbers if number not in self._read]
+            for row in db.rows(f"select {COLUMNS} from events where id = any(?)", new):  # noqa: S608
                 event = event_of(row)
                 pack = parse_pack(event.data, published=True)
-                published.append(Published(pack=pack, time=event.time, source=event.source, id=event.id))
-            self._packs = Packs(self._default, published)
+                self._read[row[0]] = Published(pack=pack, time=event.time, source=event.source, id=event.id)
+            self._packs = Packs(self._default, [self._read[number] for number in numbers])
             self._seen = state
         return True

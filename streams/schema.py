@@ -1,6 +1,6 @@
 """The tables of the store, one schema for SQLite and PostgreSQL. Instants are µs since 1970 UTC, ids are texts."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, LargeBinary, MetaData, Table, Text
 
 metadata = MetaData()
 
@@ -79,7 +79,8 @@ refs = Table(
     Column("event", BigInteger, primary_key=True),
 )
 
-# Edges of lineage, from `circulation.asset.derived` and from OpenLineage runs. `origin` is what stated them.
+# Edges of lineage, from `circulation.asset.derived` and from OpenLineage runs. `origin` is what stated them, `share`
+# the part of the output that came from the input, where it was stated.
 derivations = Table(
     "derivations",
     metadata,
@@ -88,6 +89,7 @@ derivations = Table(
     Column("origin", Text, primary_key=True),
     Column("time", BigInteger, nullable=False),
     Column("stops", Boolean, nullable=False),
+    Column("share", Double),
     Index("derivations_by_input", "input", "output"),
     Index("derivations_by_origin", "origin"),
 )
@@ -154,6 +156,8 @@ findings = Table(
     "findings",
     metadata,
     Column("finding", Text, primary_key=True),
+    # under which it is sent, from its first revision on
+    Column("key", Text, nullable=False),
     Column("thing", Text, nullable=False),
     Column("detector", Text, nullable=False),
     Column("mode", Text, nullable=False),
@@ -169,7 +173,7 @@ findings = Table(
     Column("reason", Text),
     Column("data", LargeBinary, nullable=False),
     Index("findings_by_thing", "thing"),
-    Index("findings_standing", "standing", "detector", "severity"),
+    Index("findings_standing", "standing", "detector", "severity", "mode"),
     Index("findings_by_about", "about_kind", "about"),
     Index("findings_by_party", "party"),
 )
@@ -203,13 +207,111 @@ gaps = Table(
     Column("gap", LargeBinary, nullable=False),
 )
 
-# What is still to be sent.
+# Steps of cases that were not entered yet, in their order: findings that were raised and cleared, and orders. An order
+# for a case that is not there stays until it is.
+docket = Table(
+    "docket",
+    metadata,
+    _numbered(),
+    Column("docket", Text, nullable=False),
+    Column("step", LargeBinary, nullable=False),
+    Index("docket_by_docket", "docket", "id"),
+)
+
+# Cases as they are; `data` is what the newest event of the case said (JSON).
+cases = Table(
+    "cases",
+    metadata,
+    Column("case_id", Text, primary_key=True),
+    Column("docket", Text, nullable=False, index=True),
+    Column("n", Integer, nullable=False),
+    Column("detector", Text, nullable=False),
+    Column("about_kind", Text, nullable=False),
+    Column("about", Text, nullable=False),
+    Column("party", Text, index=True),
+    Column("severity", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("opened", BigInteger, nullable=False),
+    Column("changed", BigInteger, nullable=False),
+    Column("closed", BigInteger),
+    Column("due", BigInteger),
+    Column("overdue", Boolean, nullable=False),
+    Column("findings", Integer, nullable=False),
+    Column("standing", Integer, nullable=False),
+    Column("events", Integer, nullable=False),
+    Column("data", Text, nullable=False),
+    Index("cases_by_state", "state", "severity", "detector"),
+    Index("cases_by_about", "about_kind", "about"),
+)
+
+# Of which case a finding is: the newest that it was added to.
+case_findings = Table(
+    "case_findings",
+    metadata,
+    Column("finding", Text, primary_key=True),
+    Column("case_id", Text, nullable=False, index=True),
+    Column("severity", Text, nullable=False),
+    Column("standing", Boolean, nullable=False),
+)
+
+# The life of each case, as it was sent (JSON).
+case_events = Table(
+    "case_events",
+    metadata,
+    Column("case_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("what", Text, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("data", Text, nullable=False),
+)
+
+# What is still to be sent, and since when (wall clock).
 outbox = Table(
     "outbox",
     metadata,
     _numbered(),
+    Column("since", BigInteger, nullable=False),
     Column("topic", Text, nullable=False),
     Column("key", LargeBinary),
     Column("headers", LargeBinary, nullable=False),
     Column("value", LargeBinary, nullable=False),
 )
+
+
+# In the order in which they can be dropped.
+VIEWS = ("open_findings", "standing_findings")
+
+
+def views(*, postgres: bool) -> list[str]:
+    """The statements that make the views, for dashboards and for people; they are made anew with every migration.
+
+    `standing_findings` are the findings that stand; `open_findings` those of them whose case is not closed, and those
+    of which there is no case (blue ones, and those in shadow). Columns of both, which stay as they are:
+
+    - `finding`, `revision`, `detector`, `severity`, `mode`, `about_kind`, `about`, `party` (may be null);
+    - `occurred`, `raised`: `timestamptz` on PostgreSQL, RFC 3339 at UTC as text on SQLite;
+    - `summary`; `data`: what was sent, JSON as text;
+    - `case_id`, `case_state`: null where there is no case.
+    """
+    if postgres:
+        # A NUL is good JSON, and no text of PostgreSQL: one finding that holds it must not break every query.
+        text = "replace(convert_from(f.data, 'UTF8'), '\\u0000', '\\ufffd')"
+        summary = f"{text}::json ->> 'summary'"
+        instant = "to_timestamp(f.{0} / 1000000.0)"
+    else:
+        text = "cast(f.data as text)"
+        summary = f"json_extract({text}, '$.summary')"
+        instant = "strftime('%Y-%m-%dT%H:%M:%fZ', f.{0} / 1000000.0, 'unixepoch')"
+    standing = (
+        "create view standing_findings as select f.finding, f.revision, f.detector, f.severity, f.mode,"  # noqa: S608
+        f" f.about_kind, f.about, f.party, {instant.format('occurred')} as occurred,"
+        f" {instant.format('raised')} as raised, {summary} as summary, {text} as data,"
+        " c.case_id, c.state as case_state from findings f"
+        " left join case_findings m on m.finding = f.finding left join cases c on c.case_id = m.case_id"
+        " where f.standing"
+    )
+    return [
+        standing,
+        "create view open_findings as select * from standing_findings"
+        " where case_state is null or case_state <> 'closed'",
+    ]

@@ -12,6 +12,8 @@ from typing import Any, Self
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from streams.near import did_you_mean, near
+
 PREFIX = "CIRCULATION_"
 # Read by the tests alone, which run in the same environment.
 ELSEWHERE = frozenset({"CIRCULATION_TEST_DATA"})
@@ -198,7 +200,10 @@ class Settings:
         known = {setting.variable for setting in SETTINGS} | ELSEWHERE
         for name in sorted(set(environ) - known):
             if name.startswith(PREFIX):
-                problems.append(f"{name} is no setting; there are {', '.join(sorted(known - ELSEWHERE))}")
+                names = sorted(known - ELSEWHERE)
+                # Without the prefix, which is alike in all of them.
+                meant = [PREFIX + one for one in near(name.removeprefix(PREFIX), (s.name.upper() for s in SETTINGS))]
+                problems.append(f"{name} is no setting{did_you_mean(meant) or ';'} there are {', '.join(names)}")
         if problems:
             raise SettingsInvalid(problems)
         return cls(**values)

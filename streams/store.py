@@ -190,6 +190,8 @@ class Store:
             raw.execute(str(CreateTable(table).compile(engine)))
             for index in table.indexes:
                 raw.execute(str(CreateIndex(index).compile(engine)))
+        for statement in schema.views(postgres=False):
+            raw.execute(statement)
         raw.execute("insert into horizon values (1, ?)", (-(2**62),))
 
     def _open(self) -> Db:

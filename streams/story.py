@@ -48,6 +48,7 @@ FOUND: Final = (
     ("export-assessment-missing", "red", TRAVEL),
     ("deletion-overdue", "orange", "contract-expired"),
     ("feed-gap", "yellow", HUB),
+    ("feed-silence", "yellow", HUB),
 )
 DUPLICATES: Final = 1
 REJECTED: Final = 1

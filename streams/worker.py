@@ -26,6 +26,7 @@ import detectors
 from circulation.admission import Admission, Reason, Rejection, Sources
 from detectors import feed_lost
 from streams.book import Entry
+from streams.counts import Cadence, Delay, count
 from streams.desks import Arrival, Outcome, Place, Refused, joined
 from streams.engine import Engine
 from streams.judging import Judged
@@ -49,7 +50,7 @@ JUDGE_SECONDS = 0.05
 DAY = 86_400_000_000
 PRUNE_SECONDS = 600.0
 # A worker that is further behind than this says that it is not keeping up.
-LAG_SECONDS_MAX = 60.0
+DELAY_SECONDS_MAX = 60.0
 
 
 T = TypeVar("T")
@@ -86,6 +87,9 @@ class Worker:
         self._mail = threading.Event()
         self._barrier: dict[TP, int] = {}
         self._ends: dict[TP, int] = {}
+        self._delay = Delay()
+        self._delay_seconds = 0.0
+        self._counting = Cadence(WATCH_SECONDS)
         self._store_up = True
         self._relay_error = ""
         self._failing = ""
@@ -427,7 +431,7 @@ class Worker:
                 self._changed(judged.changes, judged.errors)
                 if judged.changes:
                     self.metrics.event_to_finding.observe(max(0, wall() - judged.since) / 1e6)
-                if judged.changes:
+                if judged.changes or judged.told:
                     self._mail.set()
             return 0.0
 
@@ -581,15 +585,23 @@ class Worker:
 
     def _gauges(self) -> None:
         metrics = self.metrics
-        for (topic, partition), end in self._ends.items():
-            metrics.lag.labels(topic, str(partition)).set(self._behind((topic, partition), end))
+        ends = {tp: end for tp, end in self._ends.items() if tp in self._positions}
+        metrics.lags({tp: self._behind(tp, end) for tp, end in ends.items()})
+        self._delay_seconds = self._delay.look(
+            {tp: (self._positions.get(tp, end), end) for tp, end in ends.items()}, time.monotonic()
+        )
+        metrics.delay.set(self._delay_seconds)
         with self.store.reading() as db:
             # A worker that has nothing to do learns of packs here.
             self.engine.rulebook.refresh(db)
-            counts = [db.one(f"select count(*) from {table}") for table in ("queue", "outbox", "deadlines")]  # noqa: S608
+        begun = time.monotonic()
+        if self._counting.due(begun):
+            clock = self._events_clock() if self.settings.clock == "events" else wall()
+            with self.store.reading() as db:
+                counts = count(db, clock)
+            self._counting.took(begun, time.monotonic())
+            metrics.counted(counts, wall(), clock)
         self._store_up = True
-        for gauge, row in zip((metrics.judge_queue, metrics.outbox, metrics.deadlines), counts, strict=True):
-            gauge.set(row[0] if row else 0)
         pack = self.engine.rulebook().in_force(wall())
         metrics.in_force(pack.pack, pack.version, pack.digest)
 
@@ -609,20 +621,24 @@ class Worker:
         return metrics.exposition()
 
     def readiness(self) -> dict[str, Any]:
-        """What /ready answers with: ready when it has partitions, the store and the broker are there, none stopped."""
+        """What /ready answers with: ready when it has partitions, none of them stopped, the store and the broker are
+        there, and it keeps up."""
         stopped = [{"topic": t, "partition": p, "why": why} for (t, p), why in sorted(self.reader.stopped.items())]
         lag = sum(self._behind(tp, end) for tp, end in self._ends.items())
         warnings = []
         if self.settings.sources is None:
             warnings.append("CIRCULATION_SOURCES is not set: any source may say anything")
         assigned = len(self._positions)
-        ready = bool(assigned and self._store_up and self.reader.broker_up and not stopped)
+        keeps_up = self._delay_seconds <= DELAY_SECONDS_MAX
+        ready = bool(assigned and self._store_up and self.reader.broker_up and not stopped and keeps_up)
         return {
             "ready": ready,
             "assigned": assigned,
             "store": self._store_up,
             "broker": self.reader.broker_up and not self._relay_error,
             "lag": lag,
+            "delay_seconds": round(self._delay_seconds, 1),
+            "keeps_up": keeps_up,
             "stopped": stopped,
             "failing": self._failing,
             "warnings": warnings,

@@ -4,7 +4,11 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
+
+from streams import schema
 
 
 def config() -> Config:
@@ -15,7 +19,17 @@ def config() -> Config:
 
 
 def upgrade(connection: Connection) -> None:
-    """Brings the schema of an open connection to the newest version."""
+    """Brings the schema of an open connection to the newest version, and makes the views anew where it was not.
+
+    A table that a view shows cannot be altered, so the views go first.
+    """
     made = config()
+    newest = ScriptDirectory.from_config(made).get_heads()
+    if list(MigrationContext.configure(connection).get_current_heads()) == newest:
+        return
+    for view in schema.VIEWS:
+        connection.exec_driver_sql(f"drop view if exists {view}")
     made.attributes["connection"] = connection
     command.upgrade(made, "head")
+    for statement in schema.views(postgres=connection.dialect.name == "postgresql"):
+        connection.exec_driver_sql(statement)

@@ -88,7 +88,7 @@ def test_a_pack_takes_effect_on_two_running_workers_and_an_invalid_one_not_at_al
         wait_drained(topics, postgres_url)
         found = entries_found()
         assert {("road", "4")} == {(entry_, version) for _, entry_, version in found}
-        # The listings, judged anew, and the contracts.
-        assert 8 + 16 == len(found)
+        # The listings, judged anew; the contracts; and what was listed when the entry took effect.
+        assert 8 + 16 + 8 == len(found)
         assert [] == [one for one in truth(postgres_url).findings.values() if one["detector"] == "usage-limit"]
         assert one.ready()[1]["pack"] == two.ready()[1]["pack"] == digest(second)

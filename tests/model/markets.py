@@ -1,6 +1,7 @@
 """Small random markets: few parties, assets, contracts and instants, so that ties and boundaries happen often."""
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -59,6 +60,22 @@ ENTRIES = (
     entry("shunned", match={"parties": [THIRD]}, valid_from="2025-01-02", valid_to="2025-03-01"),
 )
 
+# The same entries as another version has them: what differs brings a screening, but for the title.
+CHANGED = tuple(
+    entry(one["id"], **{name: value for name, value in one.items() if name != "id"} | changes)
+    for one, changes in (
+        (ENTRIES[0], {"disposition": "restrict", "unless": ["consent"]}),
+        (ENTRIES[0], {"valid_from": "2025-03-16"}),
+        (ENTRIES[0], {"valid_from": "2025-01-02", "valid_to": "2025-03-16"}),
+        (ENTRIES[1], {"sticky": False}),
+        (ENTRIES[1], {"title": "another"}),
+        (ENTRIES[2], {"actions": ["list"]}),
+        (ENTRIES[3], {"unless": ["certification"]}),
+        (ENTRIES[5], {"match": {"assets": ["a0", "a1"]}}),
+        (ENTRIES[6], {"valid_from": "2025-03-01", "valid_to": "2025-12-31"}),
+    )
+)
+
 some = st.sampled_from
 
 
@@ -82,8 +99,11 @@ attributes = st.fixed_dictionaries({"source": some([PLAIN, PLAIN, COUNTED])})
 reported = st.fixed_dictionaries({"source": some([PLAIN, PLAIN, COUNTED]), "reporter": some(REPORTERS)})
 
 packs = st.builds(
-    lambda entries, detectors, **members: pack(*entries, detectors=detectors, **members),
+    lambda entries, changed, detectors, **members: pack(
+        *{one["id"]: one for one in (*entries, *changed)}.values(), detectors=detectors, **members
+    ),
     subset(*ENTRIES),
+    subset(*CHANGED),
     st.fixed_dictionaries(
         {
             "export-assessment-missing": st.just({"persons": 100, "sensitive_persons": 10}),
@@ -101,12 +121,14 @@ published = st.builds(
         "rulepack.published",
         "beijing",
         time,
-        **members | {"version": version, "valid_from": since, "valid_to": until, "approved_by": approvers},
+        **members
+        | {"version": version, "valid_from": since, "approved_by": approvers}
+        | {"valid_to": until if until and until > since else None},
     ),
     packs,
     some(["2", "3"]),
     times,
-    some(["2025-01-02", "2025-03-01"]),
+    some(["2025-01-02", "2025-03-01", "2025-03-01", "2026-01-01"]),
     optional(some(["2025-03-16", "2025-12-31"])),
     some([["one", "two"], ["one", "two"], ["one"]]),
 )
@@ -276,6 +298,17 @@ listings = st.builds(
     ),
     reported,
 )
+delistings = st.builds(
+    lambda asset_, time, product, more: (
+        event("product.delisted", asset_, time, product=product, reason="sold out", **more)
+        if product
+        else event("asset.withdrawn", asset_, time, reason="withdrawn", **more)
+    ),
+    some(ASSETS),
+    times,
+    some(["p0", "p1", None]),
+    reported,
+)
 parties = st.builds(
     lambda party_, time, data, more: party(party_, time, **data, **more),
     some((*PARTIES, OWNER)),
@@ -330,15 +363,19 @@ exports = st.builds(
 
 COUNTING = (contracts, contracts, uses, uses, uses, uses, cancelled, deliveries, deliveries, endings)
 CIRCULATING = (assets, assets, gradings, derivations, derivations, runs, listings, contracts, deliveries, grants)
+SCREENING = (assets, gradings, derivations, listings, listings, delistings, contracts, contracts, endings, grants)
 EXPORTING = (parties, grants, exports, exports, exports, assets, contracts)
 TRADING = (parties, parties, trades, trades, trades)
-ALL = (*COUNTING, *CIRCULATING, *EXPORTING, *TRADING)
+ALL = (*COUNTING, *CIRCULATING, *SCREENING, *EXPORTING, *TRADING)
+THEMES = (COUNTING, COUNTING, CIRCULATING, SCREENING, EXPORTING, TRADING, ALL)
 
 
 @st.composite
-def markets(draw: st.DrawFn, *, length: int = 30, packs_first: bool = False) -> list[Json]:
+def markets(
+    draw: st.DrawFn, *, length: int = 30, packs_first: bool = False, themes: Sequence[Any] = THEMES
+) -> list[Json]:
     """The lines of a small file: with duplicates, retractions, revocations, numbers and packs that come at any time."""
-    theme = draw(some([COUNTING, COUNTING, CIRCULATING, EXPORTING, TRADING, ALL]))
+    theme = draw(some(themes))
     lines: list[Json] = draw(st.lists(st.one_of(*theme), min_size=draw(st.integers(1, length)), max_size=length))
     lines = _renamed(lines)
     for _ in range(draw(st.integers(0, 2))):
@@ -385,12 +422,12 @@ def _numbered(lines: list[Json], steps: tuple[int, ...], seed: int) -> list[Json
     return lines
 
 
-def interleaved(lines: list[Json], seed: int) -> list[Json]:
-    """Another order that keeps the order of each key, packs first."""
+def interleaved(lines: list[Json], seed: int, *, packs_first: bool = True) -> list[Json]:
+    """Another order that keeps the order of each key, packs first or at any time."""
     keys: dict[str, list[Json]] = {}
     for one in lines:
         keys.setdefault(one["run"]["runId"] if "run" in one else one["subject"], []).append(one)
-    first = keys.pop("beijing", [])
+    first = keys.pop("beijing", []) if packs_first else []
     drawn = [key for key, each in keys.items() for _ in each]
     random.Random(seed).shuffle(drawn)
     return first + [keys[key].pop(0) for key in drawn]

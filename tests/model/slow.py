@@ -162,7 +162,7 @@ class World:
         kept: list[One] = []
         for reports in acts.values():
             best = [one for one in reports if one.reporter == min(each.reporter for each in reports)]
-            kept += best[:1] if business and type_ != "product.listed" else best
+            kept += best[:1] if business and type_ not in ("product.listed", "product.delisted") else best
         return sorted(kept, key=lambda one: one.order)
 
     def pack(self, instant: Moment, by: int | None = None) -> Json:
@@ -362,42 +362,155 @@ class World:
         **named: Sequence[str],
     ) -> None:
         undecided = []
-        for entry in self.pack(one.time).get("negative_list", []):
-            begun = moment(entry["valid_from"]) <= one.time
-            if not begun or ("valid_to" in entry and one.time >= moment(entry["valid_to"])):
+        for entry, severity, path in self.verdicts(one.time, action, asset, holder, parties, level, named):
+            if path is None:
+                undecided.append(entry)
                 continue
-            if action not in entry["actions"]:
-                continue
-            restrict = entry["disposition"] == "restrict"
-            if restrict and self.covered(holder, entry.get("unless", ()), one.time, asset=asset, **named):
-                continue
-            paths = self.paths(asset, one.time, entry.get("sticky", False))
-            matching = [
-                (len(path), origin)
-                for origin, path in paths.items()
-                if self.verdict(entry, origin, level if origin == asset else None, one.time, parties) is True
-            ]
-            if matching:
-                origin = min(matching)[1]
-                self.say(
-                    "negative-list",
-                    "orange" if restrict else "red",
-                    ("asset", asset),
-                    one,
-                    one.time,
-                    action=action,
-                    verdict="match",
-                    entry=entry["id"],
-                    origin=origin,
-                    path=paths[origin],
-                )
-            elif self.verdict(entry, asset, level, one.time, parties) is None:
-                undecided.append(entry["id"])
+            evidence = {"action": action, "verdict": "match", "entry": entry, "origin": path[0], "path": path}
+            self.say("negative-list", severity, ("asset", asset), one, one.time, **evidence)
         if undecided:
             evidence = {"action": action, "verdict": "needs-info", "entries": sorted(undecided)}
             self.say("negative-list", "yellow", ("asset", asset), one, one.time, **evidence)
 
+    def verdicts(
+        self,
+        instant: Moment,
+        action: str,
+        asset: str,
+        holder: str,
+        parties: set[str],
+        level: str | None,
+        named: dict[str, Any],
+    ) -> Iterable[tuple[str, str, list[str] | None]]:
+        """(entry, severity, path from the origin, or None where it cannot be told) of what is not satisfied."""
+        for entry in self.pack(instant).get("negative_list", []):
+            begun = moment(entry["valid_from"]) <= instant
+            if not begun or ("valid_to" in entry and instant >= moment(entry["valid_to"])):
+                continue
+            if action not in entry["actions"]:
+                continue
+            restrict = entry["disposition"] == "restrict"
+            if restrict and self.covered(holder, entry.get("unless", ()), instant, asset=asset, **named):
+                continue
+            paths = self.paths(asset, instant, entry.get("sticky", False))
+            matching = [
+                (len(path), origin)
+                for origin, path in paths.items()
+                if self.verdict(entry, origin, level if origin == asset else None, instant, parties) is True
+            ]
+            if matching:
+                yield entry["id"], "orange" if restrict else "red", paths[min(matching)[1]]
+            elif self.verdict(entry, asset, level, instant, parties) is None:
+                yield entry["id"], "yellow", None
+
+    def taking_effect(self) -> list[tuple[Moment, str]]:
+        """When what circulates is screened: (instant, the id of an entry that takes effect then)."""
+        published = [
+            one.data
+            for one in self.events
+            if one.type == "rulepack.published" and one.data["pack"] == self.default["pack"] and self.stands(one)
+        ]
+        found = set()
+        for pack in [self.default, *published]:
+            for entry in pack.get("negative_list", []):
+                instant = moment(entry["valid_from"])
+                if pack is not self.default:
+                    instant = max(instant, moment(pack["valid_from"]))
+                if "valid_to" in entry and instant >= moment(entry["valid_to"]):
+                    continue
+                if self.pack(instant) is not pack:
+                    continue
+                before = instant - dt.timedelta(microseconds=1)
+                if self.pack(before) is not pack and self.said_before(entry, before):
+                    continue
+                found.add((instant, entry["id"]))
+        return sorted(found)
+
+    def said_before(self, entry: Json, before: Moment) -> bool:
+        """Whether the version before had this entry in force, and saying the same."""
+        for other in self.pack(before).get("negative_list", []):
+            in_force = moment(other["valid_from"]) <= before
+            if "valid_to" in other and before >= moment(other["valid_to"]):
+                in_force = False
+            if other["id"] == entry["id"] and in_force:
+                ordered = [
+                    {
+                        member: sorted(value) if isinstance(value, list) else value
+                        for member, value in (each["match"] | {"un": each.get("unless", [])}).items()
+                    }
+                    for each in (entry, other)
+                ]
+                same = entry["disposition"] == other["disposition"] and ordered[0] == ordered[1]
+                sticky = entry.get("sticky", False) == other.get("sticky", False)
+                return same and sticky and set(entry["actions"]) == set(other["actions"])
+        return False
+
+    def listings_at(self, instant: Moment) -> list[One]:
+        """Listings that stand: neither their product was delisted nor the asset withdrawn since, by the instant."""
+        ends = []
+        for one in self.acts("product.delisted", "product"):
+            ends.append((one.subject, one.data["product"], one.time))
+        for one in self.acts("asset.withdrawn", None):
+            ends.append((one.subject, None, one.time))
+        return [
+            one
+            for one in self.acts("product.listed", "product")
+            if one.time <= instant
+            and not any(
+                asset == one.subject and product in (None, one.data["product"]) and one.time <= end <= instant
+                for asset, product, end in ends
+            )
+        ]
+
+    def contracts_at(self, instant: Moment) -> list[Json]:
+        """What contracts in force say, in the order of their signing."""
+        found = []
+        for contract in {one.subject for one in self.events if one.type == "contract.signed"}:
+            signings = self.acts("contract.signed", None, contract)
+            ended = self.end(contract)
+            if signings and signings[0].time <= instant and not (ended and ended[0] <= instant):
+                found.append((signings[0].order, contract))
+        stated = [self.contract(contract, instant) for _, contract in sorted(found)]
+        return [one for one in stated if one is not None]
+
+    def screenings(self) -> None:
+        instants = self.taking_effect()
+        for instant in {instant for instant, _ in instants if self.clock is not None and instant < self.clock}:
+            entries = {id_ for each, id_ in instants if each == instant}
+            offers: list[tuple[str, str, str, set[str], dict[str, Any]]] = []
+            for one in self.listings_at(instant):
+                named = {"purposes": one.data.get("purposes", ())}
+                offers.append(("list", one.subject, one.data["seller"], {one.data["seller"]}, named))
+            for data in self.contracts_at(instant):
+                named = {
+                    "purposes": data["terms"].get("purposes", ()),
+                    "countries": data["terms"].get("countries", ()),
+                    "recipients": (data["buyer"],),
+                }
+                offers.append(("trade", data["asset"], data["seller"], {data["seller"], data["buyer"]}, named))
+            hits: dict[tuple[str, str, str], tuple[str, str, str, list[str]]] = {}
+            doubts: dict[tuple[str, str], dict[str, str]] = {}
+            for action, asset, seller, parties, named in offers:
+                for entry, severity, path in self.verdicts(instant, action, asset, seller, parties, None, named):
+                    if entry not in entries:
+                        continue
+                    if path is not None:
+                        hits.setdefault((action, asset, entry), (severity, seller, path[0], path))
+                    else:
+                        doubts.setdefault((action, asset), {}).setdefault(entry, seller)
+            for (action, asset, entry), (severity, seller, origin, path) in hits.items():
+                evidence = {"action": action, "verdict": "match", "entry": entry, "origin": origin, "path": path}
+                about = ("asset", asset)
+                self.say("negative-list", severity, about, None, instant, **evidence, seller=seller)
+            for (action, asset), doubted in doubts.items():
+                left = {entry: seller for entry, seller in doubted.items() if (action, asset, entry) not in hits}
+                if left:
+                    evidence = {"action": action, "verdict": "needs-info", "entries": sorted(left)}
+                    seller = next(iter(left.values()))
+                    self.say("negative-list", "yellow", ("asset", asset), None, instant, **evidence, seller=seller)
+
     def negative_list(self) -> None:
+        self.screenings()
         for one in self.acts("product.listed", "product"):
             seller = one.data["seller"]
             self.screen(one, "list", one.subject, seller, {seller}, purposes=one.data.get("purposes", ()))
@@ -916,6 +1029,8 @@ def seen(data: Json) -> Found:
     if data["detector"] == "outside-terms":
         evidence["kind"] = "delivery" if "delivery" in data["summary"].split(" ")[1] else "use"
     cause = data.get("cause")
+    if data["detector"] == "negative-list" and cause is None:
+        evidence["seller"] = data["party"]
     return Found(
         data["detector"],
         data["severity"],

@@ -51,6 +51,20 @@ def test_any_interleaving_that_keeps_each_key_s_order_finds_the_same(
     assert standing(lines, default, until) == standing(markets.interleaved(lines, seed), default, until)
 
 
+@settings(max_examples=60)
+@given(
+    lines=markets.markets(themes=[markets.SCREENING, markets.CIRCULATING]),
+    default=markets.packs,
+    until=st.sampled_from(markets.UNTIL),
+    seed=st.integers(0, 2**16),
+)
+def test_any_interleaving_finds_the_same_whenever_packs_come_where_nothing_is_used(
+    lines: list[Json], default: Json, until: str, seed: int
+) -> None:
+    again = markets.interleaved(lines, seed, packs_first=False)
+    assert standing(lines, default, until) == standing(again, default, until)
+
+
 @settings(max_examples=40)
 @given(lines=markets.markets(), default=markets.packs, until=st.sampled_from(markets.UNTIL))
 def test_any_grouping_of_uses_writes_the_same_bytes(lines: list[Json], default: Json, until: str) -> None:

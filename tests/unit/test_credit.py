@@ -13,7 +13,21 @@ from hypothesis import strategies as st
 
 from circulation.admission import ANY, Admission
 from circulation.calendar import DAY, parse_instant, start_of_day
-from circulation.cases import BUYER, SELLER, Json, entry, event, listed, pack, party, retracted, signed, terms, used
+from circulation.cases import (
+    BUYER,
+    SELLER,
+    Json,
+    entry,
+    event,
+    listed,
+    only,
+    pack,
+    party,
+    retracted,
+    signed,
+    terms,
+    used,
+)
 from circulation.credit import Settings, Standing, settings_of, statement
 from circulation.events import Event
 from circulation.rulepack import PackInvalid, parse_pack
@@ -257,7 +271,7 @@ class Run:
 
 
 OVER = [signed("c", "2025-01-01", terms=terms(uses_max=1)), used("c", "2025-01-02", 5)]
-RED = pack(detectors={"negative-list": {"mode": "off"}})
+RED = only("usage-limit")
 
 
 def test_a_finding_moves_the_score_of_the_party_that_is_responsible() -> None:
@@ -289,7 +303,7 @@ def test_an_objection_of_another_party_changes_nothing() -> None:
 
 
 def test_a_checked_finding_that_was_cleared_by_an_objection_stays_cleared_when_judged_again() -> None:
-    rules = pack(entry("secret"))
+    rules = only("negative-list", entries=[entry("secret")])
     listing = listed("a", "2025-01-02", seller=SELLER)
     (found,) = [one["data"]["finding"] for one in Run(rules).take([listing]).left]
     objection = [

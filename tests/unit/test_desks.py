@@ -18,6 +18,7 @@ from circulation.cases import (
     entry,
     event,
     listed,
+    only,
     pack,
     party,
     retracted,
@@ -32,7 +33,7 @@ from streams.store import Store
 
 OTHER = "//other.example"
 NOTHING = pack()
-SECRET = pack(entry("secret"))
+SECRET = only("negative-list", entries=[entry("secret")])
 
 
 class Desks(NamedTuple):
@@ -344,7 +345,7 @@ def test_a_registration_that_comes_after_the_trade_clears_what_was_not_known() -
 def test_a_grading_of_later_changes_nothing_of_before() -> None:
     graded = event("asset.graded", "asset", "2025-03-01", level="general", personal="none", reason="review")
     lines = [asset("asset", level="ungraded"), signed("c", "2025-02-01"), graded, signed("d", "2025-03-01")]
-    (found,) = taken_in(lines, pack(entry("core", match={"level": ["core"]}))).standing
+    (found,) = taken_in(lines, only("negative-list", entries=[entry("core", match={"level": ["core"]})])).standing
     assert ("needs-info", "2025-02-01T00:00:00+08:00") == (found["evidence"]["verdict"], found["occurred"])
 
 
@@ -361,10 +362,13 @@ def test_a_better_report_takes_the_place_of_a_worse_one() -> None:
 def test_a_pack_that_is_published_later_judges_anew() -> None:
     lines = [asset("asset", tags=["secret"]), listed("asset", "2025-02-01"), listed("asset", "2024-12-31")]
     published = event("rulepack.published", "beijing", "2025-06-01", **SECRET | {"valid_from": "2025-01-01"})
-    assert [] == taken_in(lines).standing
-    (found,) = taken_in([*lines, published]).standing
-    assert ("2025-02-01T00:00:00+08:00", "secret") == (found["occurred"], found["evidence"]["entry"])
-    assert [] == taken_in([*lines, published, retracted(published, "2025-06-02")]).standing
+    assert [] == taken_in(lines).of("negative-list")
+    found = taken_in([*lines, published]).of("negative-list")
+    # what was listed before is screened when the pack takes effect
+    assert [("2025-01-01T00:00:00+08:00", False), ("2025-02-01T00:00:00+08:00", True)] == [
+        (one["occurred"], "cause" in one) for one in found
+    ]
+    assert [] == taken_in([*lines, published, retracted(published, "2025-06-02")]).of("negative-list")
 
 
 def test_a_pack_with_fewer_than_two_approvers_is_refused_and_judges_nothing() -> None:
@@ -375,7 +379,7 @@ def test_a_pack_with_fewer_than_two_approvers_is_refused_and_judges_nothing() ->
     }
     lines = [asset("asset", tags=["secret"]), listed("asset", "2025-02-01")]
     desks = taken_in([*lines, event("rulepack.published", "beijing", "2025-06-01", **strict)])
-    assert (["invalid-data"], []) == ([one["reason"] for one in desks.rejected], desks.standing)
+    assert (["invalid-data"], []) == ([one["reason"] for one in desks.rejected], desks.of("negative-list"))
 
 
 # Lineage of runs.
@@ -421,7 +425,7 @@ def test_a_run_derives_when_it_completes_and_not_before() -> None:
 
 
 def test_the_owner_of_an_ancestor_is_held_against_the_list_too() -> None:
-    rules = pack(entry("shunned", match={"parties": [THIRD]}))
+    rules = only("negative-list", entries=[entry("shunned", match={"parties": [THIRD]})])
     derived = event("asset.derived", "asset", "2025-01-02", inputs=[{"asset": "raw"}], process="join")
     lines = [party(OWNER), asset("raw", owner=THIRD), asset("asset"), derived, listed("asset", "2025-02-01")]
     (found,) = taken_in(lines, rules).standing

@@ -83,13 +83,6 @@ def test_counts_end_at_2_to_the_53_less_1() -> None:
     assert [True, True, False, False] == good
 
 
-def test_a_contract_has_terms_or_a_policy_and_policies_are_refused() -> None:
-    contract = DATA["circulation.contract.signed"]
-    bare = {name: member for name, member in contract.items() if name != "terms"}
-    for data in (bare, bare | {"policy": {}}, contract | {"policy": {}}):
-        assert read("circulation.contract.signed", data).fault is not None
-
-
 def test_terms_that_are_never_valid_are_a_fault() -> None:
     def fault(valid_to: str) -> bool:
         contract = DATA["circulation.contract.signed"] | {"terms": {"valid_from": "2026-01-01", "valid_to": valid_to}}

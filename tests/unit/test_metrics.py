@@ -10,9 +10,13 @@ from prometheus_client.parser import text_string_to_metric_families
 import detectors
 from circulation.admission import Reason
 from circulation.events import TYPES
+from dashboards.rules import ALERTS, RECORDINGS
+from streams.counts import Counts
 from streams.metrics import METRICS, OTHER, STAGES, Metrics
 
-DOCUMENTED = re.compile(r"^\| `(\w+)` \| (\w+) \| ([^|]*) \| ([^|]*) \|$", re.MULTILINE)
+DOCUMENTED = re.compile(r"^\| `(circulation_\w+)` \| (\w+) \| ([^|]*) \| ([^|]*) \|$", re.MULTILINE)
+NOW = 1_800_000_000_000_000
+EMPTY = Counts({}, {}, {}, {}, {}, {}, None, 0, None, 0, 0, None)
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 
 
@@ -37,7 +41,8 @@ def test_every_metric_is_documented_and_every_documented_one_exists() -> None:
         for name, kind, labels, meaning in DOCUMENTED.findall(page)
     }
     assert {one.name: (one.kind, one.labels, one.meaning) for one in METRICS.values()} == found
-    assert set(re.findall(r"`(circulation_\w+)`", page)) == set(METRICS)
+    told = set(re.findall(r"`(circulation_\w+)`", page))
+    assert set(METRICS) == told
 
 
 def test_what_is_exposed_is_what_is_declared(metrics: Metrics) -> None:
@@ -105,3 +110,41 @@ def test_only_the_pack_in_force_is_named(metrics: Metrics) -> None:
     metrics.in_force("beijing", "2", "bb")
     assert sample(metrics, "circulation_pack_info", pack="beijing", version="1", digest="aa") is None
     assert 1 == sample(metrics, "circulation_pack_info", pack="beijing", version="2", digest="bb")
+
+
+def test_every_alert_and_recording_is_documented_as_it_is() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    found = re.findall(r"^\| `(\w+)` \| (page|ticket) \| (\w+) \|", page, re.MULTILINE)
+    assert [(one.name, one.severity, one.lasts) for one in ALERTS] == found
+    assert {one.name for one in RECORDINGS} == set(re.findall(r"`([\w]*:[\w:]*)`", page))
+
+
+def test_a_partition_that_was_given_away_is_no_longer_named(metrics: Metrics) -> None:
+    metrics.lags({("circulation.contracts", 0): 3, ("circulation.contracts", 1): 0})
+    metrics.lags({("circulation.contracts", 1): 2})
+    found = [sample(metrics, "circulation_lag_records", topic="circulation.contracts", partition=p) for p in "01"]
+    assert [None, 2] == found
+
+
+def test_what_no_longer_stands_is_nought_and_not_gone(metrics: Metrics) -> None:
+    labels = {"detector": "usage-limit", "severity": "red", "mode": "enforce"}
+    assert sample(metrics, "circulation_findings_standing", **labels) is None
+    for number in (2, 0):
+        standing = {tuple(labels.values()): number} if number else {}
+        metrics.counted(EMPTY._replace(standing=standing), NOW, NOW)
+        assert number == sample(metrics, "circulation_findings_standing", **labels)
+
+
+@pytest.mark.parametrize(("since", "seconds"), [(None, 0), (NOW, 0), (NOW + 1, 0), (NOW - 1_500_000, 1.5)])
+def test_the_age_of_the_oldest_is_nought_where_nothing_waits(
+    metrics: Metrics, since: int | None, seconds: float
+) -> None:
+    metrics.counted(EMPTY._replace(queue_since=since, outbox_since=since, due_since=since), NOW, NOW)
+    for name in ("judge_queue_oldest", "outbox_oldest", "deadlines_oldest_due"):
+        assert seconds == sample(metrics, f"circulation_{name}_seconds")
+
+
+def test_deadlines_go_by_a_clock_of_their_own(metrics: Metrics) -> None:
+    metrics.counted(EMPTY._replace(outbox_since=NOW - 5_000_000, due_since=3_000_000), NOW, 10_000_000)
+    assert 5 == sample(metrics, "circulation_outbox_oldest_seconds")
+    assert 7 == sample(metrics, "circulation_deadlines_oldest_due_seconds")

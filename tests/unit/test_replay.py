@@ -12,12 +12,12 @@ import zstandard
 
 from circulation.admission import Admission
 from circulation.calendar import parse_instant
-from circulation.cases import Json, asset, entry, event, listed, pack, party, signed, terms, used
+from circulation.cases import Json, asset, entry, event, listed, only, party, signed, terms, used
 from circulation.rulepack import parse_pack
 from streams.replay import Replay, Tally, findings_of, lines_of, offline
 from streams.store import Store
 
-RULES = pack(entry("secret"))
+RULES = only("negative-list", "usage-limit", "deletion-overdue", entries=[entry("secret")])
 SECRET = asset("asset", tags=["secret"])
 HARMLESS = asset("asset", time="2024-12-01")
 

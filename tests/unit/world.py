@@ -55,7 +55,7 @@ def facts(events: Sequence[Event], rule: Rule, in_force: Packs) -> Facts:
         if one.type == "circulation.asset.derived":
             stopping = stops(one.data.process, one.data.irreversible, one.data.evidence)
             for each in one.data.inputs:
-                edges.setdefault(one.subject, []).append(Edge(one.subject, each.asset, one.time, stopping))
+                edges.setdefault(one.subject, []).append(Edge(one.subject, each.asset, one.time, stopping, each.share))
     uses: dict[str, int] = {}
     for one in events:
         if one.type == "circulation.usage.reported":

@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("origin", sa.Text(), nullable=False),
         sa.Column("time", sa.BigInteger(), nullable=False),
         sa.Column("stops", sa.Boolean(), nullable=False),
+        sa.Column("share", sa.Double(), nullable=True),
         sa.PrimaryKeyConstraint("output", "input", "origin"),
     )
     op.create_index("derivations_by_input", "derivations", ["input", "output"], unique=False)
@@ -56,6 +57,7 @@ def upgrade() -> None:
     op.create_table(
         "findings",
         sa.Column("finding", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
         sa.Column("thing", sa.Text(), nullable=False),
         sa.Column("detector", sa.Text(), nullable=False),
         sa.Column("mode", sa.Text(), nullable=False),
@@ -75,7 +77,7 @@ def upgrade() -> None:
     op.create_index("findings_by_about", "findings", ["about_kind", "about"], unique=False)
     op.create_index("findings_by_party", "findings", ["party"], unique=False)
     op.create_index("findings_by_thing", "findings", ["thing"], unique=False)
-    op.create_index("findings_standing", "findings", ["standing", "detector", "severity"], unique=False)
+    op.create_index("findings_standing", "findings", ["standing", "detector", "severity", "mode"], unique=False)
     op.create_table(
         "first_uses",
         sa.Column("contract", sa.Text(), nullable=False),
@@ -116,6 +118,7 @@ def upgrade() -> None:
     op.create_table(
         "outbox",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
         sa.Column("topic", sa.Text(), nullable=False),
         sa.Column("key", sa.LargeBinary(), nullable=True),
         sa.Column("headers", sa.LargeBinary(), nullable=False),
@@ -187,6 +190,58 @@ def upgrade() -> None:
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.Column("event", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("contract", "position"),
+    )
+    op.create_table(
+        "docket",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("docket", sa.Text(), nullable=False),
+        sa.Column("step", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("docket_by_docket", "docket", ["docket", "id"], unique=False)
+    op.create_table(
+        "cases",
+        sa.Column("case_id", sa.Text(), nullable=False),
+        sa.Column("docket", sa.Text(), nullable=False),
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("detector", sa.Text(), nullable=False),
+        sa.Column("about_kind", sa.Text(), nullable=False),
+        sa.Column("about", sa.Text(), nullable=False),
+        sa.Column("party", sa.Text(), nullable=True),
+        sa.Column("severity", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("opened", sa.BigInteger(), nullable=False),
+        sa.Column("changed", sa.BigInteger(), nullable=False),
+        sa.Column("closed", sa.BigInteger(), nullable=True),
+        sa.Column("due", sa.BigInteger(), nullable=True),
+        sa.Column("overdue", sa.Boolean(), nullable=False),
+        sa.Column("findings", sa.Integer(), nullable=False),
+        sa.Column("standing", sa.Integer(), nullable=False),
+        sa.Column("events", sa.Integer(), nullable=False),
+        sa.Column("data", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("case_id"),
+    )
+    op.create_index(op.f("ix_cases_docket"), "cases", ["docket"], unique=False)
+    op.create_index(op.f("ix_cases_party"), "cases", ["party"], unique=False)
+    op.create_index("cases_by_state", "cases", ["state", "severity", "detector"], unique=False)
+    op.create_index("cases_by_about", "cases", ["about_kind", "about"], unique=False)
+    op.create_table(
+        "case_findings",
+        sa.Column("finding", sa.Text(), nullable=False),
+        sa.Column("case_id", sa.Text(), nullable=False),
+        sa.Column("severity", sa.Text(), nullable=False),
+        sa.Column("standing", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("finding"),
+    )
+    op.create_index(op.f("ix_case_findings_case_id"), "case_findings", ["case_id"], unique=False)
+    op.create_table(
+        "case_events",
+        sa.Column("case_id", sa.Text(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("what", sa.Text(), nullable=False),
+        sa.Column("time", sa.BigInteger(), nullable=False),
+        sa.Column("data", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("case_id", "number"),
     )
     # before any instant that an event may bear
     op.execute("insert into horizon (id, instant) values (1, -4611686018427387904)")

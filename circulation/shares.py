@@ -1,0 +1,167 @@
+"""Shares of origin: how much of an asset came from each of its ancestors.
+
+Shares multiply along a path and add up over the paths. On a path each asset counts once, so that a cycle does not feed
+itself. What nobody stated is assumed, and says so: inputs without a share divide evenly what the stated ones leave, and
+shares that come to more than the whole are scaled down to it.
+
+Apart from cycles all this takes time linear in the derivations. The paths within a cycle can be more than anybody can
+walk; they are walked to a limit, and what lies there or behind has *at least* the share that was found.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from circulation.lineage import Edge
+
+# Steps that are walked within cycles: a ring of n assets takes n of them, n assets that all derive from each other n!.
+STEPS_MAX = 200_000
+# What sums of shares that were rounded to a few places may be above the whole.
+EXCESS_MAX = 1e-6
+
+
+Inputs = Callable[[str], Mapping[str, "Part"]]
+
+
+class Part(NamedTuple):
+    """What one input is of its output, 0 … 1; `assumed` where it is not what was stated."""
+
+    share: float
+    assumed: bool
+
+
+class Origin(NamedTuple):
+    """What an ancestor is of the asset, 0 … 1.
+
+    `assumed`: some share on the way was. `at_least`: not all paths were walked.
+    """
+
+    share: float
+    assumed: bool
+    at_least: bool
+
+
+def stated(inputs: Iterable[tuple[str, float | None]]) -> dict[str, float | None]:
+    """The share of each input of one statement; of one that is named twice the sum, none above the whole."""
+    found: dict[str, float | None] = {}
+    for asset, share in inputs:
+        before = found.get(asset)
+        found[asset] = share if before is None else min(1.0, before + (share or 0.0))
+    return found
+
+
+def parts(edges: Iterable[Edge]) -> dict[str, Part]:
+    """What each input is of one output, by all that was stated of that output: of one input the latest share counts."""
+    latest: dict[str, float | None] = {}
+    for edge in sorted(edges, key=lambda one: (one.time, one.share is not None, one.share or 0.0, one.input)):
+        if edge.share is not None or edge.input not in latest:
+            latest[edge.input] = edge.share
+    known = math.fsum(share for share in latest.values() if share is not None)
+    unknown = sum(share is None for share in latest.values())
+    too_much = known > 1 + EXCESS_MAX
+    left = max(0.0, 1.0 - known) / unknown if unknown else 0.0
+    return {
+        asset: Part(left, True) if share is None else Part(share / known if too_much else share, too_much)
+        for asset, share in sorted(latest.items())
+    }
+
+
+def origins(edges: Mapping[str, Iterable[Edge]], asset: str, at: int, steps_max: int = STEPS_MAX) -> dict[str, Origin]:
+    """The share of each ancestor of `asset` by the derivations made by the instant `at` (µs); `edges` by output."""
+    inputs: dict[str, dict[str, Part]] = {}
+
+    def of(output: str) -> dict[str, Part]:
+        found = inputs.get(output)
+        if found is None:
+            earlier = (edge for edge in edges.get(output, ()) if edge.time <= at and edge.input != output)
+            found = inputs[output] = parts(earlier)
+        return found
+
+    flows = {asset: Origin(1.0, False, False)}
+    # What leaves a group of assets that derive from each other never comes back, so the groups can be taken in turn.
+    for group in reversed(list(_groups(asset, of))):
+        if len(group) > 1:
+            entered = {member: flows.pop(member) for member in group if member in flows}
+            steps_max -= _circle(frozenset(group), entered, of, flows, steps_max)
+        members = set(group)
+        for member in group:
+            share, assumed, at_least = flows[member]
+            for source, part in of(member).items():
+                if source not in members:
+                    more = Origin(share * part.share, assumed or part.assumed, at_least)
+                    flows[source] = _sum(flows.get(source), more)
+    del flows[asset]
+    return {origin: flow._replace(share=min(1.0, flow.share)) for origin, flow in flows.items()}
+
+
+def _sum(one: Origin | None, other: Origin) -> Origin:
+    if one is None:
+        return other
+    return Origin(one.share + other.share, one.assumed or other.assumed, one.at_least or other.at_least)
+
+
+def _circle(
+    group: frozenset[str], entered: Mapping[str, Origin], of: Inputs, flows: dict[str, Origin], steps_max: int
+) -> int:
+    """Walks the paths within a group, from where it was entered; answers with the steps that it took."""
+    steps = 0
+    for entry, flow in sorted(entered.items()):
+        flows[entry] = _sum(flows.get(entry), flow)
+        path = [(entry, flow, _within(group, of, entry))]
+        walked = {entry}
+        while path:
+            member, (share, assumed, at_least), ahead = path[-1]
+            following = next((one for one in ahead if one[0] not in walked), None)
+            if following is None:
+                path.pop()
+                walked.discard(member)
+                continue
+            if steps >= steps_max:
+                _cut(group, flows)
+                return steps
+            steps += 1
+            source, part = following
+            reached = Origin(share * part.share, assumed or part.assumed, at_least)
+            flows[source] = _sum(flows.get(source), reached)
+            walked.add(source)
+            path.append((source, reached, _within(group, of, source)))
+    return steps
+
+
+def _within(group: frozenset[str], of: Inputs, output: str) -> Iterator[tuple[str, Part]]:
+    return ((source, part) for source, part in of(output).items() if source in group)
+
+
+def _cut(group: frozenset[str], flows: dict[str, Origin]) -> None:
+    for member in group:
+        flows[member] = flows.get(member, Origin(0.0, False, True))._replace(at_least=True)
+
+
+def _groups(asset: str, of: Inputs) -> Iterator[list[str]]:
+    """The assets above one, those that derive from each other together, sources first (Tarjan's algorithm)."""
+    numbers: dict[str, int] = {asset: 0}
+    lows = {asset: 0}
+    open_ = [asset]
+    is_open = {asset}
+    path = [(asset, iter(of(asset)))]
+    while path:
+        output, ahead = path[-1]
+        for source in ahead:
+            if source not in numbers:
+                numbers[source] = lows[source] = len(numbers)
+                open_.append(source)
+                is_open.add(source)
+                path.append((source, iter(of(source))))
+                break
+            if source in is_open:
+                lows[output] = min(lows[output], numbers[source])
+        else:
+            path.pop()
+            if path:
+                lows[path[-1][0]] = min(lows[path[-1][0]], lows[output])
+            if lows[output] == numbers[output]:
+                group = []
+                while output in is_open:
+                    group.append(open_.pop())
+                    is_open.discard(group[-1])
+                yield sorted(group)

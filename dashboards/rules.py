@@ -1,0 +1,211 @@
+"""Prometheus rules: what is worth an alarm, and series that would be dear to compute again and again.
+
+Alerts are about the monitor: that it lives, keeps up, and says what it finds. Findings themselves reach people through
+Kafka, cases and dashboards; only that a grave one lies unattended is an alert too. `severity` is `page` (somebody must
+act now: nothing is watched, or something is lost) or `ticket` (somebody must look today).
+"""
+
+from typing import Any, Final, Literal, NamedTuple
+
+from dashboards.house import over, quantile, select, shared
+from streams.metrics import (
+    BROKER_UP,
+    CASES,
+    COUNTED,
+    DEADLINES_AGE,
+    DELAY,
+    DETECTOR_ERRORS,
+    EVENT_TO_COMMIT,
+    EVENT_TO_FINDING,
+    EVENTS,
+    JUDGE_QUEUE,
+    JUDGE_QUEUE_AGE,
+    LAG,
+    OPEN,
+    OUTBOX_AGE,
+    PACK,
+    READY,
+    REJECTED,
+    STANDING,
+    STOPPED,
+    STORE_UP,
+)
+
+# A worker says that it does not keep up beyond this; what waits in the store is held to the same times five.
+DELAY_SECONDS: Final = 60
+WAITING_SECONDS: Final = 300
+REJECTED_SHARE: Final = 0.05
+
+
+class Recording(NamedTuple):
+    """A series that Prometheus keeps: level:metric:operations."""
+
+    name: str
+    expr: str
+
+
+class Alert(NamedTuple):
+    """What is worth an alarm. `lasts` is for how long before it fires; `todo` is what to do first."""
+
+    name: str
+    expr: str
+    lasts: str
+    severity: Literal["page", "ticket"]
+    summary: str
+    todo: str
+
+
+RECORDINGS: Final = (
+    Recording("topic:circulation_events:rate5m", over("sum", EVENTS, "topic", window="5m", outcome="taken")),
+    Recording("reason:circulation_rejected:rate5m", over("sum", REJECTED, "reason", window="5m")),
+    Recording("topic:circulation_lag_records:sum", over("sum", LAG, "topic")),
+    Recording("severity:circulation_findings_open:max", shared(OPEN, "severity")),
+    Recording("severity:circulation_findings_standing:max", shared(STANDING, "severity")),
+    Recording("circulation_event_to_commit_seconds:p99_5m", quantile(EVENT_TO_COMMIT, 0.99, "5m")),
+    Recording("circulation_event_to_finding_seconds:p99_5m", quantile(EVENT_TO_FINDING, 0.99, "5m")),
+)
+
+ALERTS: Final = (
+    Alert(
+        "CirculationAbsent",
+        f"absent({select(READY)})",
+        "2m",
+        "page",
+        "No worker is scraped: nothing is watched, or Prometheus cannot reach the workers.",
+        "See whether workers run, and whether Prometheus has their addresses.",
+    ),
+    Alert(
+        "CirculationNotReady",
+        f"{select(READY)} == 0",
+        "5m",
+        "page",
+        "Worker {{ $labels.instance }} has not been ready for five minutes.",
+        "Its /ready says why: no partitions, store or broker away, partitions stopped, or it does not keep up.",
+    ),
+    Alert(
+        "CirculationStoreAway",
+        f"{select(STORE_UP)} == 0",
+        "1m",
+        "page",
+        "Worker {{ $labels.instance }} does not reach the store.",
+        "It waits and loses nothing. See to PostgreSQL, its disk and its connections.",
+    ),
+    Alert(
+        "CirculationBrokerAway",
+        f"{select(BROKER_UP)} == 0",
+        "1m",
+        "page",
+        "Worker {{ $labels.instance }} does not reach Kafka, or Kafka does not confirm what is sent.",
+        "It waits and loses nothing, as long as Kafka keeps its records. See to the brokers.",
+    ),
+    Alert(
+        "CirculationPartitionsStopped",
+        f"{over('sum', STOPPED, 'topic')} > 0",
+        "0m",
+        "page",
+        "{{ $value }} partitions of {{ $labels.topic }} are read no more.",
+        "The topic was made anew, or records are gone; feed-lost says from where on. Nothing mends itself here.",
+    ),
+    Alert(
+        "CirculationBehind",
+        f"{over('max', DELAY)} > {DELAY_SECONDS}",
+        "5m",
+        "ticket",
+        "Some partition is {{ $value | humanizeDuration }} behind.",
+        "Start more workers, up to the number of partitions; see which stage takes the time.",
+    ),
+    Alert(
+        "CirculationJudgesBehind",
+        f"{shared(JUDGE_QUEUE_AGE)} > {WAITING_SECONDS}",
+        "5m",
+        "ticket",
+        "Something has waited to be judged for {{ $value | humanizeDuration }}.",
+        "After a new pack that is usual for a while. Otherwise see whether judges fail (logs) or the store is slow.",
+    ),
+    Alert(
+        "CirculationSetAside",
+        f"{shared(JUDGE_QUEUE, priority='aside')} > 0",
+        "0m",
+        "ticket",
+        "The engine failed on {{ $value }} items, which are set aside until the next start of a worker.",
+        "The log names them. This is a fault of the monitor: report it.",
+    ),
+    Alert(
+        "CirculationOutboxStuck",
+        f"{shared(OUTBOX_AGE)} > {WAITING_SECONDS}",
+        "1m",
+        "page",
+        "What was found has not left for {{ $value | humanizeDuration }}.",
+        "See whether Kafka takes records of the circulation.findings topic, and whether its disks are full.",
+    ),
+    Alert(
+        "CirculationDeadlinesStuck",
+        f"{shared(DEADLINES_AGE)} > {WAITING_SECONDS}",
+        "15m",
+        "ticket",
+        "A deadline has been past for {{ $value | humanizeDuration }} and was not looked at.",
+        "Deadlines wait until every partition is read to its end: see which one is behind, or has no reader.",
+    ),
+    Alert(
+        "CirculationRuleFails",
+        f"sum by (detector) (increase({select(DETECTOR_ERRORS)}[15m])) > 0",
+        "0m",
+        "ticket",
+        "The rule {{ $labels.detector }} failed on acts; the other rules went on.",
+        "The findings of detector-error name the acts and the error. This is a fault of the rule: report it.",
+    ),
+    Alert(
+        "CirculationRejectsMany",
+        f"{over('sum', REJECTED, window='15m')} / ({over('sum', REJECTED, window='15m')}"
+        f" + {over('sum', EVENTS, window='15m')}) > {REJECTED_SHARE}",
+        "15m",
+        "ticket",
+        "{{ $value | humanizePercentage }} of all records are rejected.",
+        "The topic circulation.rejected has each record with its reason. Mostly one source sends something new.",
+    ),
+    Alert(
+        "CirculationPacksDiffer",
+        f"count({over('count', PACK, 'digest')}) > 1",
+        "2m",
+        "ticket",
+        "Workers run {{ $value }} different rule packs.",
+        "Each learns of a pack within seconds. See which worker lags, or was started with other settings.",
+    ),
+    Alert(
+        "CirculationCountsOld",
+        f"time() - {over('max', COUNTED)} > {WAITING_SECONDS}",
+        "5m",
+        "ticket",
+        "What the store holds was last counted {{ $value | humanizeDuration }} ago: the numbers shown are as old.",
+        "See whether the store is slow; with very many findings counting is rare on purpose.",
+    ),
+    Alert(
+        "CirculationRedCasesUnattended",
+        f"{shared(CASES, state='opened', severity='red')} > 0",
+        "24h",
+        "ticket",
+        "For a day there have been red cases that nobody acknowledged ({{ $value }} now).",
+        "circulation cases --state opened lists them.",
+    ),
+)
+
+
+def rules() -> dict[str, Any]:
+    """The rules as Prometheus reads them."""
+    recorded = [{"record": one.name, "expr": one.expr} for one in RECORDINGS]
+    alerts = [
+        {
+            "alert": one.name,
+            "expr": one.expr,
+            "for": one.lasts,
+            "labels": {"severity": one.severity},
+            "annotations": {"summary": one.summary, "description": one.todo},
+        }
+        for one in ALERTS
+    ]
+    return {
+        "groups": [
+            {"name": "circulation.recorded", "interval": "15s", "rules": recorded},
+            {"name": "circulation.alerts", "interval": "15s", "rules": alerts},
+        ]
+    }

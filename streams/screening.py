@@ -1,0 +1,171 @@
+"""Finds what a change of the list concerns: where assets circulate, and which of a million an entry may match.
+
+Whether an entry matches is the rule's business. Here is only the search, which may find too much and never too
+little: by what entries name, through the indexes; by facts, over all assets in slices, so that no transaction is long.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
+
+from circulation.events import Event
+from circulation.facts import DELISTED, LISTED, WITHDRAWN, AssetFacts, Circulation, PartyFacts
+from circulation.licences import TERMINATED, TERMS_TYPES
+from circulation.rulepack import Entry, Screens, Subject, Verdict, judge_entry
+from streams import loading
+from streams.loading import ASSETS, COLUMNS, CONTRACTS, event_of
+from streams.store import Db
+
+# What begins or ends the circulation of an asset: each of them has it screened again.
+OFFERS = (LISTED, DELISTED, WITHDRAWN)
+CIRCULATING = frozenset({*OFFERS, *TERMS_TYPES, TERMINATED})
+REGISTERED = "circulation.asset.registered"
+
+# Assets that one transaction looks at.
+SLICE_MAX = 2_000
+
+
+class Slice(NamedTuple):
+    """Assets that may match, and after which id the search goes on; None where it is at its end."""
+
+    assets: list[str]
+    after: str | None
+
+
+def circulations(db: Db, assets: Collection[str]) -> tuple[dict[str, Circulation], dict[str, list[Event]], set[str]]:
+    """Where these assets circulate; what was stated of their listings, by asset; and the contracts over them."""
+    acts: dict[str, list[Event]] = {one: [] for one in assets}
+    query = (
+        f"select {COLUMNS} from events where topic = ? and subject = any(?) and type = any(?)"  # noqa: S608
+        " and retracted is null order by id"
+    )
+    for row in db.rows(query, ASSETS, list(assets), list(OFFERS)):
+        acts[row[2]].append(event_of(row))
+    over: dict[str, set[str]] = {one: set() for one in assets}
+    for asset, contract in _contracts_over(db, assets):
+        over[asset].add(contract)
+    facts = loading.contracts(db, {one for some in over.values() for one in some})
+    found = {one: Circulation(one, acts[one], [facts[each] for each in sorted(over[one])]) for one in acts}
+    return found, acts, set(facts)
+
+
+def _contracts_over(db: Db, assets: Collection[str]) -> list[tuple[str, str]]:
+    query = (
+        "select distinct r.ref, e.subject from refs r join events e on e.id = r.event"
+        " where r.kind = 'asset' and r.ref = any(?) and e.topic = ? and e.retracted is null"
+    )
+    return [(row[0], row[1]) for row in db.rows(query, list(assets), CONTRACTS)]
+
+
+def touched(db: Db, events: Iterable[Event], screens: Screens, horizon: int) -> list[str]:
+    """The assets that have to be screened again after these statements of their circulation, void ones among them.
+
+    A statement changes nothing before its `time`; of several reports of one thing any may be the one that counted.
+    """
+    since: dict[str, int] = {}
+    contracts: dict[str, int] = {}
+    for one in events:
+        known, id_ = (contracts, one.subject) if one.topic == CONTRACTS else (since, one.subject)
+        known[id_] = min(known.get(id_, one.time), one.time)
+        if one.type in TERMS_TYPES:
+            since[one.data.asset] = min(since.get(one.data.asset, one.time), one.time)
+    contracts = {one: time for one, time in contracts.items() if screens.between(time, horizon)}
+    if contracts:
+        for id_, facts in loading.contracts(db, contracts).items():
+            for asset in facts.assets():
+                since[asset] = min(since.get(asset, contracts[id_]), contracts[id_])
+    return sorted(asset for asset, time in since.items() if screens.between(time, horizon))
+
+
+def search(db: Db, screens: Screens, since: int, until: int, after: str) -> Slice:
+    """One slice of the assets that an entry may match that takes effect in [`since`, `until`) (µs).
+
+    The first slice (`after` is empty) has all that entries name as well. In the order of the store's own collation.
+    """
+    entries = {one for instant in screens.between(since, until) for one in screens.entries(instant).values()}
+    naming = [one for one in entries if one.match.assets is not None or one.match.parties is not None]
+    by_facts = [one for one in entries if one.match.assets is None and one.match.parties is None]
+    # Whether an asset without owner is one of a party's cannot be told.
+    unregistered = [one for one in naming if one.match.assets is None]
+    found: set[str] = set()
+    if not after:
+        found |= {asset for one in naming for asset in one.match.assets or ()}
+        found |= _of_parties(db, {party for one in unregistered for party in one.match.parties or ()})
+    going_on = None
+    if by_facts or unregistered:
+        ids = _slice(db, after, unregistered_only=not by_facts)
+        going_on = ids[-1] if len(ids) == SLICE_MAX else None
+        found |= _fitting(db, ids, [*by_facts, *unregistered])
+    return Slice(_circulating(db, loading.below(db, sorted(found))), going_on) if found else Slice([], going_on)
+
+
+def _of_parties(db: Db, parties: Collection[str]) -> set[str]:
+    """The assets that these own, sell or buy."""
+    if not parties:
+        return set()
+    rows = db.rows(
+        "select distinct e.topic, e.subject from refs r join events e on e.id = r.event"
+        " where r.kind = 'party' and r.ref = any(?) and e.type = any(?) and e.retracted is null",
+        sorted(parties),
+        [REGISTERED, LISTED, *TERMS_TYPES],
+    )
+    contracts = loading.contracts(db, {subject for topic, subject in rows if topic == CONTRACTS})
+    named = {asset for one in contracts.values() for asset in one.assets()}
+    return named | {subject for topic, subject in rows if topic == ASSETS}
+
+
+def _slice(db: Db, after: str, *, unregistered_only: bool) -> list[str]:
+    """The next assets that are registered, listed or traded."""
+    lacking = (
+        " and not exists (select 1 from events e where e.topic = ? and e.subject = {0} and e.type = ?"
+        " and e.retracted is null)"
+    )
+    values = (ASSETS, REGISTERED) if unregistered_only else ()
+    rows = db.rows(
+        "select id from (select * from (select distinct subject as id from events x"  # noqa: S608
+        f" where topic = ? and type = any(?) and subject > ?{lacking.format('x.subject') if values else ''}"
+        " order by subject limit ?) a union select * from (select distinct ref as id from refs x"
+        f" where kind = 'asset' and ref > ?{lacking.format('x.ref') if values else ''} order by ref limit ?) b) c"
+        " order by id limit ?",
+        *(ASSETS, [REGISTERED, LISTED], after, *values, SLICE_MAX),
+        *(after, *values, SLICE_MAX),
+        SLICE_MAX,
+    )
+    return [row[0] for row in rows]
+
+
+def _fitting(db: Db, ids: Collection[str], entries: Collection[Entry]) -> set[str]:
+    """Of the assets those that an entry may match, by anything that was ever stated of them."""
+    assets = loading.assets(db, ids)
+    asking = any(one.match.industry is not None for one in entries)
+    owners = loading.parties(db, {one for each in assets.values() for one in each.owners()}) if asking else {}
+    return {
+        one
+        for one, facts in assets.items()
+        if any(
+            judge_entry(entry, subject, ())[0] is not Verdict.NO
+            for subject in _versions(facts, owners)
+            for entry in entries
+        )
+    }
+
+
+def _versions(asset: AssetFacts, owners: Mapping[str, PartyFacts]) -> list[Subject]:
+    """An asset as it was at every instant at which something was stated of it or of an owner."""
+    stated = asset.times()
+    if len(stated) < 2 and not owners:
+        return [asset.subject(0, None)]  # which is the same at every instant
+    times = {*stated, *(time for one in asset.owners() if one in owners for time in owners[one].times())}
+    found = []
+    # before the first of them an asset is what was stated first, without a grading
+    for instant in (min(times, default=0) - 1, *sorted(times)):
+        data = asset.registration(instant)
+        owner = None if data is None or data.owner not in owners else owners[data.owner].at(instant)
+        found.append(asset.subject(instant, None if owner is None else owner.industry))
+    return found
+
+
+def _circulating(db: Db, assets: Collection[str]) -> list[str]:
+    """Of the assets those that were ever listed or traded."""
+    query = "select distinct subject from events where topic = ? and subject = any(?) and type = ?"
+    found = {row[0] for row in db.rows(query, ASSETS, list(assets), LISTED)}
+    return sorted(found | {asset for asset, _ in _contracts_over(db, assets)})

@@ -1,0 +1,249 @@
+"""Findings that fit, and findings in words; the commands that show them, and looking through."""
+
+import contextlib
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from circulation.calendar import parse_instant
+from circulation.cases import event, signed, terms, used
+from circulation.docket import docket_id
+from streams import console, found, near, story
+from streams.cli import cli
+from streams.found import Wanted
+from streams.store import Store
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A store that holds the story."""
+    folder = tmp_path_factory.mktemp("story")
+    file, made = folder / "story.jsonl", f"sqlite:///{folder / 'story.db'}"
+    file.write_bytes(b"".join(line + b"\n" for line in story.lines()))
+    assert 0 == CliRunner(env=bare()).invoke(cli, ["replay", str(file), "--store", made]).exit_code
+    return made
+
+
+def bare() -> dict[str, str | None]:
+    return {name: None for name in os.environ if name.startswith("CIRCULATION_")}
+
+
+def run(url: str, *arguments: object) -> Result:
+    runner = CliRunner(env=bare() | {"CIRCULATION_STORE": url})
+    return runner.invoke(cli, [str(one) for one in arguments], prog_name="circulation")
+
+
+def standing(url: str, **wanted: Any) -> list[dict[str, Any]]:
+    store = Store(url)
+    with store.reading() as db:
+        return found.those(db, Wanted(**wanted))
+
+
+def test_findings_that_fit_are_those_that_a_look_at_each_finds(url: str) -> None:
+    everything = standing(url)
+    assert len(story.FOUND) == len(everything)
+    middle = everything[len(everything) // 2]
+    instant = parse_instant(middle["occurred"])
+    for member in ("detector", "severity", "mode", "party"):
+        assert [one for one in everything if one.get(member) == middle[member]] == standing(
+            url, **{member: middle[member]}
+        )
+    assert [one for one in everything if one["about"]["id"] == middle["about"]["id"]] == standing(
+        url, about=middle["about"]["id"]
+    )
+    later = [one for one in everything if parse_instant(one["occurred"]) >= instant]
+    assert later == standing(url, since=instant)
+    assert [one for one in everything if one not in later] == standing(url, until=instant)
+
+
+@pytest.mark.parametrize("count", [1, 13, 14, 15])
+def test_of_more_than_the_limit_the_latest_are_shown_in_their_order(url: str, count: int) -> None:
+    assert standing(url)[-count:] == json.loads(run(url, "findings", "--json", "--limit", count).stdout)
+
+
+def test_what_is_not_shown_is_counted(url: str) -> None:
+    assert "and 12 before them" in run(url, "findings", "--limit", 2).stderr
+    assert "" == run(url, "findings", "--limit", len(story.FOUND)).stderr
+
+
+def test_a_finding_is_explained_by_the_beginning_of_its_id(url: str) -> None:
+    (one,) = [each for each in standing(url) if each["about"]["id"] == "insurance-risk-scores"]
+    for text in (one["finding"], one["finding"][:8], one["finding"][:8].upper()):
+        said = run(url, "findings", text).stdout
+        for words in (
+            one["summary"],
+            "It stands, in revision 1.",
+            "Example Insurance Co. (91110102MA0DEM044R)",
+            "The entry is NL-27.",
+            "The path leads genome-archive → lab/variant-table → lab/risk-features → insurance-risk-scores.",
+            "circulation.product.listed on insurance-risk-scores",
+            "数据安全法 21",
+            "beijing, version",
+            "What endangers security",
+            "For a match follow",
+        ):
+            assert words in said, words
+    document = json.loads(run(url, "findings", one["finding"][:6], "--json").stdout)
+    assert one | {"standing": True} == {name: value for name, value in document.items() if name != "explained"}
+    assert one["summary"] == document["explained"]["what"]
+
+
+def test_findings_are_open_until_their_case_is_closed(tmp_path: Path) -> None:
+    events = [
+        signed("c", "2025-02-01", terms=terms(uses_max=10)),
+        signed("d", "2025-02-01", terms=terms(uses_max=10)),
+        used("c", "2025-02-02", 8),
+        used("c", "2025-02-03", 4),
+        used("d", "2025-02-03", 11),
+    ]
+    case = docket_id("usage-limit", "contract", "c") + "-1"
+    order = event("case.closed", case, "2025-02-04", by="an official")
+    for number, more, count, said in ((1, [], 3, f"Case {case}, opened."), (2, [order], 2, f"Case {case}, closed.")):
+        file, kept = tmp_path / f"{number}.jsonl", f"sqlite:///{tmp_path / f'{number}.db'}"
+        file.write_text("".join(json.dumps(one) + "\n" for one in [*events, *more]))
+        assert 0 == CliRunner(env=bare()).invoke(cli, ["replay", str(file), "--store", kept]).exit_code
+        ours = [one for one in standing(kept, state="open") if one["detector"] == "usage-limit"]
+        assert count == len(ours)
+        (red,) = [one for one in standing(kept, about="c", severity="orange") if one["detector"] == "usage-limit"]
+        assert said in run(kept, "findings", red["finding"]).stdout
+
+
+def test_each_finding_can_be_explained(url: str) -> None:
+    rows = json.loads(run(url, "findings", "--explain", "--json").stdout)
+    assert len(story.FOUND) == len(rows)
+    for one in rows:
+        words = one["explained"]
+        for question in ("what", "rule", "about", "who", "evidence", "cause", "law", "why_it_matters", "what_to_do"):
+            assert words[question], (one["detector"], question)
+    assert {"No single"} == {" ".join(one["explained"]["cause"].split()[:2]) for one in rows if "cause" not in one}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("findings", "zz"), 1, "there is no finding 'zz'"),
+        (("findings", "ffff%"), 1, "there is no finding"),
+        (("findings", "abcd", "--state", "all"), 2, "there is nothing else to choose"),
+        (("findings", "--detector", "usage-limits"), 2, "did you mean usage-limit?"),
+        (("findings", "--since", "yesterday"), 2, "expected RFC 3339"),
+        (("trace",), 2, "name an ASSET"),
+        (("trace", "genome"), 1, "did you mean genome-archive?"),
+        (("trace", "GENOME-ARCHIVE"), 1, "did you mean genome-archive?"),
+        (("trace", "nothing-like-it"), 1, "nothing is known of the asset 'nothing-like-it'\n"),
+        (("trace", "genome-archive", "--as-of", "now"), 2, "expected RFC 3339"),
+        (("fndings",), 2, "did you mean findings?"),
+        (("rules", "lnt"), 2, "did you mean lint?"),
+        (("kafka", "strat"), 2, "did you mean start"),
+    ],
+)
+def test_an_error_names_the_value_and_what_may_have_been_meant(
+    url: str, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    result = run(url, *arguments)
+    assert code == result.exit_code, result.output
+    assert said in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_a_setting_that_is_not_there_brings_the_near_ones(url: str) -> None:
+    runner = CliRunner(env=bare() | {"CIRCULATION_STOER": "x"})
+    assert "did you mean CIRCULATION_STORE?" in runner.invoke(cli, ["findings"]).stderr
+
+
+def test_trace_draws_a_tree_and_tells_the_rest_in_tables(url: str) -> None:
+    said = run(url, "trace", "insurance-risk-scores").stdout
+    for line in (
+        "Came from 3 assets, over 3 steps",
+        "└─ lab/risk-features  100 % assumed, irreversible step",
+        "   └─ lab/variant-table  100 % assumed",
+        "      └─ genome-archive  100 % assumed",
+        "Became: nothing that was reported",
+        "Holders",
+    ):
+        assert line in said.splitlines(), line
+    assert "\x1b" not in said
+    said = run(url, "trace", "genome-archive", "--down").stdout
+    assert "Became 3 assets, over 3 steps" in said
+    assert "Came from" not in said
+
+
+def test_trace_writes_one_document_and_its_schema(url: str) -> None:
+    seen = json.loads(run(url, "trace", "lab/variant-table", "--json", "--as-of", "2025-02-04").stdout)
+    assert "2025-02-04T00:00:00+08:00" == seen["as_of"]
+    assert ["genome-archive"] == [one["asset"] for one in seen["up"]]
+    assert [] == seen["down"]
+    assert "Trace" in json.loads(run(url, "trace", "--schema").stdout)["$defs"]
+
+
+def test_a_tree_ends_in_a_cycle_and_at_its_limit() -> None:
+    below = {"a": [("b", "1"), ("c", "")], "b": [("a", ""), ("c", "")], "c": [("d", "")]}
+    assert [
+        ("├─ ", "b", "1"),
+        ("│  ├─ ", "a", ", see above"),
+        ("│  └─ ", "c", ""),
+        ("│     └─ ", "d", ""),
+        ("└─ ", "c", ", see above"),
+    ] == list(console.tree("a", below))
+    assert ["b", "a", "..."] == [name for _, name, _ in console.tree("a", below, lines_max=2)]
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        (1234567, "The value is 1,234,567."),
+        (True, "The value is yes."),
+        (None, "The value was not given."),
+        ([], "The value: none."),
+        (["a"], "The value is a."),
+        ([[2, 4], [7, 7]], "The value are 2–4, 7–7."),
+        ({"uses_max": 3, "seconds": None}, "The value is uses max 3; seconds not given."),
+    ],
+)
+def test_evidence_is_told_in_sentences(value: object, sentence: str) -> None:
+    assert [sentence] == found.sentences({"value": value})
+
+
+def test_near_words_are_the_most_alike_whatever_their_case() -> None:
+    assert ["usage-limit"] == near.near("Usage-Limits", ["usage-limit", "negative-list", "feed-gap"])
+    assert "" == near.hint("xyz", ["usage-limit"])
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_terminal_is_never_overrun(url: str, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rich.cells import cell_len
+
+    monkeypatch.setattr(console, "is_terminal", lambda stream: True)
+    monkeypatch.setenv("COLUMNS", str(width))
+    for arguments in (("findings",), ("findings", "--explain", "--limit", "3"), ("trace", "insurance-risk-scores")):
+        lines = run(url, *arguments).stdout.splitlines()
+        assert [] == [line for line in lines if cell_len(line) > width]
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_terminal_has_colours_unless_no_color_is_set(url: str, plain: bool) -> None:
+    ours, theirs = pty.openpty()
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("CIRCULATION_", "NO_COLOR"))
+    }
+    environment |= {"CIRCULATION_STORE": url, "TERM": "xterm-256color"} | ({"NO_COLOR": "1"} if plain else {})
+    command = [sys.executable, "-m", "streams.cli", "findings", "--severity", "red"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=theirs, stderr=theirs, stdin=theirs, env=environment) as ran:
+        os.close(theirs)
+        said = b""
+        with contextlib.suppress(OSError):  # how a terminal ends on Linux
+            while more := os.read(ours, 65_536):
+                said += more
+    os.close(ours)
+    assert 0 == ran.returncode, said
+    assert b"red" in said
+    assert plain == (re.search(rb"\x1b\[[0-9;]*3[0-7]m", said) is None)
