@@ -1,0 +1,9 @@
+"""Sends the demo's story to Kafka: half a year among made-up parties, in which some things go wrong."""
+
+import os
+import sys
+
+from streams import emit, story
+
+sent = emit.emit(story.lines(), os.environ["CIRCULATION_KAFKA"])
+sys.stdout.write(sent.in_words() + "\n")
