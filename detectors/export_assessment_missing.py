@@ -20,11 +20,11 @@ from typing import Any, NamedTuple
 
 from circulation.calendar import year_of
 from circulation.cases import ABROAD, SELLER, THIRD, Case, Json, exported, granted, pack, party, retracted
+from circulation.exports import EXPORTED, ciio, covered, exempt
 from circulation.facts import Act, Facts
 from circulation.findings import About, Said, Severity
 from circulation.rules import Parameter, Rule, Sum
 
-EXPORTED = "circulation.export.performed"
 MEASURES = ("persons", "sensitive_persons")
 FULL = 100
 
@@ -34,38 +34,6 @@ class _Reached(NamedTuple):
 
     measure: str
     band: int
-
-
-def exempt(act: Act, facts: Facts) -> bool:
-    """Whether the export is under an exemption that holds (contract §4), by the facts of the party at its time."""
-    data = act.data
-    if data.exemption in ("contract", "emergency", "foreign-origin"):
-        return True
-    if data.exemption == "no-personal":
-        return not data.persons and not data.sensitive_persons
-    registration = facts.party(act.subject).at(act.time)
-    if registration is None:
-        return False
-    if data.exemption == "hr":
-        # `persons` leaves out those of whom sensitive data is sent; both together are employees.
-        employees = registration.employees
-        return employees is not None and data.persons + data.sensitive_persons <= employees
-    return data.exemption == "ftz" and bool(registration.ftz) and not registration.ciio
-
-
-def _operates_infrastructure(act: Act, facts: Facts) -> bool:
-    registration = facts.party(act.subject).at(act.time)
-    return registration is not None and bool(registration.ciio)
-
-
-def _covered(act: Act, facts: Facts) -> bool:
-    return facts.party(act.subject).covered(
-        act.time,
-        ("security-assessment",),
-        asset=act.data.asset,
-        countries=(act.data.country,),
-        recipients=(act.data.recipient,),
-    )
 
 
 def scopes(act: Act, _: Facts) -> Iterable[str]:
@@ -89,7 +57,7 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
         for measure in MEASURES:
             sums[measure] += getattr(act.data, measure)
         # While an assessment covers, nothing is said and nothing consumed: the next export without one says it.
-        if _operates_infrastructure(act, facts) or _covered(act, facts):
+        if ciio(act, facts) or covered(act, facts, "security-assessment"):
             continue
         parameters = facts.parameters(act.time)
         bands = (parameters["warning_percent"], parameters["late_warning_percent"], FULL)

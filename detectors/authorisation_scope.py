@@ -1,0 +1,101 @@
+"""Public data is sold outside what the seller is authorised to operate.
+
+Why it matters: an operator of public data holds an authorisation for certain data, certain purposes and a certain time,
+and nothing beyond it (Trial Norms for the Implementation of Authorised Operation of Public Data Resources, 2025).
+
+False positives: an authorisation that exists and was not reported, or a contract whose terms name no purposes under an
+authorisation for some; the finding is cleared when what was issued in time arrives.
+
+What to do: ask the seller for the agreement of operation; have the contract suspended or its purposes narrowed.
+"""
+
+from circulation.cases import SELLER, Case, Json, asset, event, granted, pack, signed, terms
+from circulation.facts import Act, Facts
+from circulation.findings import About, Said
+from circulation.rules import Check, Rule
+
+SIGNED, AUTHORISATION = "circulation.contract.signed", "public-operation"
+
+
+def check(act: Act, facts: Facts) -> list[Said]:
+    """Looks for an authorisation of the seller that covers asset and purposes of the contract at its time."""
+    seller, asset_ = act.data.seller, act.data.asset
+    registered = facts.asset(asset_).registration(act.time)
+    if registered is None or not registered.public:
+        return []
+    purposes = act.data.terms.purposes or ()
+    if facts.party(seller).covered(act.time, {AUTHORISATION}, asset=asset_, purposes=purposes):
+        return []
+    return [
+        Said(
+            severity=RULE.severity,
+            about=About("contract", act.subject),
+            party=seller,
+            occurred=act.time,
+            cause=act.cause,
+            summary=f"{seller} sold {asset_}, which is public data, and no authorisation covers the sale.",
+            evidence={"asset": asset_, "purposes": list(purposes)},
+            asset=asset_,
+        )
+    ]
+
+
+RULE = Rule(
+    id="authorisation-scope",
+    title="Public data sold beyond the authorisation",
+    about="contract",
+    severity="orange",
+    articles=("公共数据资源授权运营实施规范(试行)", "上海市数据条例 45"),
+    check=Check(acts=frozenset({SIGNED}), check=check, needs=frozenset({"asset", "party"})),
+)
+
+_FOUND: Json = {"severity": "orange", "about": {"kind": "contract", "id": "c"}, "party": SELLER}
+_RULES, _DAY = pack(), "2025-02-01"
+_PUBLIC = asset("a", public=True)
+_SOLD = signed("c", _DAY, asset="a", terms=terms(purposes=["credit/scoring"]))
+
+CASES = (
+    Case(name="no authorisation", rules=_RULES, events=[_PUBLIC, _SOLD], fires=[_FOUND]),
+    Case(name="data that is not public", rules=_RULES, events=[asset("a"), _SOLD]),
+    Case(name="an asset of which nothing is known", rules=_RULES, events=[_SOLD]),
+    *(
+        Case(
+            name=f"an authorisation {name}",
+            rules=_RULES,
+            events=[_PUBLIC, _SOLD, granted(SELLER, time, kind, **members)],
+            fires=fires,
+        )
+        for name, time, kind, members, fires in (
+            ("for all", "2025-01-02", AUTHORISATION, {}, []),
+            ("issued at the signing", _DAY, AUTHORISATION, {}, []),
+            ("issued just after", "2025-02-01T00:00:00.000001", AUTHORISATION, {}, [_FOUND]),
+            ("for a wider purpose", "2025-01-02", AUTHORISATION, {"purposes": ["credit"]}, []),
+            ("for another purpose", "2025-01-02", AUTHORISATION, {"purposes": ["research"]}, [_FOUND]),
+            ("for this asset", "2025-01-02", AUTHORISATION, {"assets": ["a"]}, []),
+            ("for another asset", "2025-01-02", AUTHORISATION, {"assets": ["b"]}, [_FOUND]),
+            ("that ends at the signing", "2025-01-02", AUTHORISATION, {"valid_to": _DAY}, [_FOUND]),
+            ("of another kind", "2025-01-02", "operating-right", {}, [_FOUND]),
+        )
+    ),
+    Case(
+        name="purposes that are not named are not covered by an authorisation for some",
+        rules=_RULES,
+        events=[
+            _PUBLIC,
+            granted(SELLER, "2025-01-02", AUTHORISATION, purposes=["credit"]),
+            signed("c", _DAY, asset="a"),
+        ],
+        fires=[_FOUND],
+    ),
+    Case(
+        name="an authorisation that was revoked by then",
+        rules=_RULES,
+        events=[
+            _PUBLIC,
+            granted(SELLER, "2025-01-02", AUTHORISATION, grant="g"),
+            event("grant.revoked", SELLER, _DAY, grant="g", reason="misuse"),
+            _SOLD,
+        ],
+        fires=[_FOUND],
+    ),
+)

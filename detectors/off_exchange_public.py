@@ -1,0 +1,79 @@
+"""Public data is sold outside an exchange.
+
+Why it matters: data products made of public data are to be traded at a lawful exchange, where price, use and source
+can be seen by everybody (Beijing's opinion of 2023-06-20, article 12).
+
+False positives: a trade that was filed and whose channel was reported wrongly; have the signing taken back and sent
+anew with the channel `filed`.
+
+What to do: ask the seller to file the contract with an exchange, or to trade there.
+"""
+
+from circulation.cases import SELLER, Case, Json, asset, pack, retracted, signed
+from circulation.facts import Act, Facts
+from circulation.findings import About, Said
+from circulation.rules import Check, Rule
+
+SIGNED = "circulation.contract.signed"
+
+
+def check(act: Act, facts: Facts) -> list[Said]:
+    """Looks at the channel of a contract over an asset with `public` true."""
+    if act.data.channel != "off-exchange":
+        return []
+    registered = facts.asset(act.data.asset).registration(act.time)
+    if registered is None or not registered.public:
+        return []
+    return [
+        Said(
+            severity=RULE.severity,
+            about=About("contract", act.subject),
+            party=act.data.seller,
+            occurred=act.time,
+            cause=act.cause,
+            summary=f"{act.data.seller} sold {act.data.asset}, which is public data, outside an exchange, unfiled.",
+            evidence={"asset": act.data.asset, "channel": act.data.channel},
+            asset=act.data.asset,
+        )
+    ]
+
+
+RULE = Rule(
+    id="off-exchange-public",
+    title="Public data sold outside an exchange",
+    about="contract",
+    severity="yellow",
+    articles=("关于更好发挥数据要素作用进一步加快发展数字经济的实施意见 12",),
+    check=Check(acts=frozenset({SIGNED}), check=check, needs=frozenset({"asset"})),
+)
+
+_FOUND: Json = {
+    "severity": "yellow",
+    "about": {"kind": "contract", "id": "c"},
+    "party": SELLER,
+    "evidence": {"asset": "a"},
+}
+_RULES, _DAY = pack(), "2025-02-01"
+_PUBLIC = asset("a", public=True)
+_SOLD = signed("c", _DAY, asset="a", channel="off-exchange")
+
+CASES = (
+    *(
+        Case(
+            name=f"public data by the channel {channel}",
+            rules=_RULES,
+            events=[_PUBLIC, signed("c", _DAY, asset="a", channel=channel)],
+            fires=fires,
+        )
+        for channel, fires in (("off-exchange", [_FOUND]), ("filed", []), ("on-exchange", []))
+    ),
+    Case(name="data that is not public", rules=_RULES, events=[asset("a"), _SOLD]),
+    Case(name="an asset of which nothing is known", rules=_RULES, events=[_SOLD]),
+    Case(
+        name="a registration that comes late",
+        rules=_RULES,
+        events=[_SOLD, asset("a", "2025-03-01", public=True)],
+        fires=[_FOUND],
+    ),
+    Case(name="a signing that was taken back", rules=_RULES, events=[_PUBLIC, _SOLD, retracted(_SOLD, "2025-02-02")]),
+)

@@ -1,0 +1,139 @@
+"""Data or a model is sold without the review that it needs.
+
+Why it matters: who provides important data to another assesses the risk first, who provides personal information
+assesses the impact, and algorithms are reviewed (Regulation on Network Data Security, article 31; Personal Information
+Protection Law, article 55; Beijing's opinion of 2023-06-20, article 20).
+
+False positives: a review that was made and not reported; the finding is cleared when it arrives, if it was issued no
+later than the signing.
+
+What to do: have deliveries wait until the review that is named is there.
+"""
+
+from collections.abc import Iterator
+
+from circulation.cases import SELLER, Case, Json, asset, event, granted, pack, signed, terms
+from circulation.facts import Act, Facts
+from circulation.findings import About, Said
+from circulation.rulepack import Subject
+from circulation.rules import Check, Rule
+from circulation.terms import Terms
+
+SIGNED = "circulation.contract.signed"
+
+
+def needed(subject: Subject, sold: Terms) -> Iterator[str]:
+    """The kinds of review that a sale asks for. A contract whose `delivery` names a model sells one."""
+    if subject.level in ("important", "core"):
+        yield "risk-assessment"
+    if subject.personal in ("personal", "sensitive", "minor"):
+        yield "impact-assessment"
+    if sold.delivery is not None and "model" in sold.delivery:
+        yield "algorithm-review"
+
+
+def check(act: Act, facts: Facts) -> list[Said]:
+    """Looks for a grant of each kind that is needed, held by the seller, that covers the sale."""
+    data = act.data
+    missing = [
+        kind
+        for kind in needed(facts.subject(data.asset, act.time), data.terms)
+        if not facts.party(data.seller).covered(
+            act.time, {kind}, asset=data.asset, purposes=data.terms.purposes or (), recipients=(data.buyer,)
+        )
+    ]
+    if not missing:
+        return []
+    return [
+        Said(
+            severity=RULE.severity,
+            about=About("contract", act.subject),
+            party=data.seller,
+            occurred=act.time,
+            cause=act.cause,
+            summary=f"{data.asset} was sold to {data.buyer} without {' and '.join(missing)}.",
+            evidence={"asset": data.asset, "missing": missing},
+            asset=data.asset,
+        )
+    ]
+
+
+RULE = Rule(
+    id="review-missing",
+    title="Sold without the review that it needs",
+    about="contract",
+    severity="orange",
+    articles=(
+        "网络数据安全管理条例 31",
+        "个人信息保护法 55",
+        "关于更好发挥数据要素作用进一步加快发展数字经济的实施意见 20",
+    ),
+    check=Check(acts=frozenset({SIGNED}), check=check, needs=frozenset({"asset", "party"})),
+)
+
+
+def _missing(*kinds: str) -> Json:
+    return {
+        "severity": "orange",
+        "about": {"kind": "contract", "id": "c"},
+        "party": SELLER,
+        "evidence": {"missing": list(kinds)},
+    }
+
+
+_RULES, _DAY = pack(), "2025-02-01"
+_SOLD = signed("c", _DAY, asset="a")
+_IMPORTANT = asset("a", level="important")
+
+CASES = (
+    *(
+        Case(name=f"data that is {name}", rules=_RULES, events=[asset("a", **facts), _SOLD], fires=fires)
+        for name, facts, fires in (
+            ("general and of nobody", {}, []),
+            ("not graded", {"level": "ungraded"}, []),
+            ("important", {"level": "important"}, [_missing("risk-assessment")]),
+            ("core", {"level": "core"}, [_missing("risk-assessment")]),
+            ("personal", {"personal": "personal"}, [_missing("impact-assessment")]),
+            (
+                "both",
+                {"level": "important", "personal": "minor"},
+                [_missing("risk-assessment", "impact-assessment")],
+            ),
+        )
+    ),
+    *(
+        Case(
+            name=f"a contract for {' or '.join(modes)}",
+            rules=_RULES,
+            events=[asset("a"), signed("c", _DAY, asset="a", terms=terms(delivery=modes))],
+            fires=fires,
+        )
+        for modes, fires in ((["report"], []), (["report", "model"], [_missing("algorithm-review")]))
+    ),
+    Case(name="an asset of which nothing is known", rules=_RULES, events=[_SOLD]),
+    *(
+        Case(
+            name=f"an assessment {name}",
+            rules=_RULES,
+            events=[_IMPORTANT, _SOLD, granted(SELLER, time, kind, **members)],
+            fires=fires,
+        )
+        for name, time, kind, members, fires in (
+            ("of the risk", "2025-01-02", "risk-assessment", {}, []),
+            ("issued at the signing", _DAY, "risk-assessment", {}, []),
+            ("issued just after", "2025-02-01T00:00:00.000001", "risk-assessment", {}, [_missing("risk-assessment")]),
+            ("that ended", "2025-01-02", "risk-assessment", {"valid_to": _DAY}, [_missing("risk-assessment")]),
+            ("of the impact", "2025-01-02", "impact-assessment", {}, [_missing("risk-assessment")]),
+        )
+    ),
+    Case(
+        name="data that became important before the signing",
+        rules=_RULES,
+        events=[
+            asset("a"),
+            event("asset.graded", "a", "2025-01-03", level="important", personal="none", reason="volume"),
+            _SOLD,
+        ],
+        fires=[_missing("risk-assessment")],
+    ),
+)
