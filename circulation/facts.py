@@ -65,6 +65,7 @@ class AssetFacts:
         self.id = asset
         self._registered = _of(statements, "circulation.asset.registered")
         self._levels = _of(statements, "circulation.asset.registered", "circulation.asset.graded")
+        self._assessed = sorted(_each(_of(statements, "circulation.asset.assessed"), "assessment"), key=order)
 
     def registration(self, instant: int) -> Any | None:
         """What the registration in force says, or the first one; None where there is none."""
@@ -79,6 +80,26 @@ class AssetFacts:
     def times(self) -> list[int]:
         """The `time` of each registration and grading, in their order."""
         return [one.time for one in self._levels]
+
+    def registrations(self) -> list[Any]:
+        """What all registrations say, in the order of (time, source, id)."""
+        return [one.data for one in self._registered]
+
+    def levels(self) -> list[Event]:
+        """All registrations and gradings, in the order of (time, source, id): each states level and class."""
+        return self._levels
+
+    def assessed(self, kind: str, instant: int) -> Any | None:
+        """The latest assessment of a kind that was passed, made no later than the instant and valid then."""
+        found = [
+            one.data
+            for one in self._assessed
+            if one.time <= instant
+            and one.data.kind == kind
+            and one.data.result == "pass"
+            and (one.data.valid_to is None or instant < one.data.valid_to)
+        ]
+        return found[-1] if found else None
 
     def owners(self) -> set[str]:
         """All owners that were ever stated."""
@@ -112,7 +133,7 @@ class PartyFacts:
     def __init__(self, party: str, statements: Collection[Event]) -> None:
         self.id = party
         self._registered = _of(statements, "circulation.party.registered")
-        self._grants = _grants(_of(statements, "circulation.grant.issued"))
+        self._grants = _each(_of(statements, "circulation.grant.issued"), "grant")
         self._revoked: dict[str, int] = {}
         for one in _of(statements, "circulation.grant.revoked"):
             self._revoked.setdefault(one.data.grant, one.time)
@@ -121,6 +142,10 @@ class PartyFacts:
         """The registration in force, or the first one; None where there is none."""
         found = in_force(self._registered, instant)
         return None if found is None else found.data
+
+    def verified(self, instant: int) -> bool:
+        """Whether an exchange had registered it by the instant: what parties say of themselves is no verification."""
+        return any(one.time <= instant and one.reporter == 0 for one in self._registered)
 
     def controllers(self) -> set[str]:
         """All controllers that were ever stated."""
@@ -153,19 +178,33 @@ class PartyFacts:
         """Whether a valid grant of one of these kinds covers what an act names (contract §2, "A grant covers")."""
         return any(
             grant.kind in kinds
-            and _contains(grant.assets, () if asset is None else (asset,))
-            and _allows(grant.purposes, purposes)
-            and _contains(grant.countries, countries)
-            and _contains(grant.recipients, recipients)
+            and covers(grant, asset=asset, purposes=purposes, countries=countries, recipients=recipients)
             for grant in self.grants(instant)
         )
 
 
-def _grants(issued: Iterable[Event]) -> list[Event]:
-    """Of several reports of one grant the best reporter's, of that the earliest (contract §2, "Acts and reporters")."""
+def covers(
+    grant: Any,
+    *,
+    asset: str | None = None,
+    purposes: Collection[str] = (),
+    countries: Collection[str] = (),
+    recipients: Collection[str] = (),
+) -> bool:
+    """Whether a grant's restrictions contain what an act names."""
+    return (
+        _contains(grant.assets, () if asset is None else (asset,))
+        and _allows(grant.purposes, purposes)
+        and _contains(grant.countries, countries)
+        and _contains(grant.recipients, recipients)
+    )
+
+
+def _each(statements: Iterable[Event], member: str) -> list[Event]:
+    """Of several reports of one business id the best reporter's, of that the earliest (contract §2)."""
     found: dict[str, Event] = {}
-    for one in sorted(issued, key=lambda one: (one.reporter, *order(one))):
-        found.setdefault(one.data.grant, one)
+    for one in sorted(statements, key=lambda one: (one.reporter, *order(one))):
+        found.setdefault(getattr(one.data, member), one)
     return list(found.values())
 
 
@@ -189,6 +228,15 @@ def chain(parties: Mapping[str, PartyFacts], party: str, instant: int) -> list[s
     return found
 
 
+def topmost(parties: Mapping[str, PartyFacts], party: str, instant: int) -> str:
+    """Who stands at the head of the party's group; of parties that control each other in a circle the smallest id."""
+    above = chain(parties, party, instant)
+    data = parties[above[-1]].at(instant) if len(above) <= CONTROLLERS_MAX else None
+    if data is None or data.controller is None:
+        return above[-1]
+    return min(above[above.index(data.controller) :])
+
+
 class ContractFacts:
     """One contract: its terms over time, its end, what was proved."""
 
@@ -206,6 +254,11 @@ class ContractFacts:
         """The terms in force at the instant."""
         found = self.statement(instant)
         return None if found is None else found.terms
+
+    @property
+    def statements(self) -> list[Event]:
+        """The signings and amendments that count, in the order of (time, source, id)."""
+        return self._terms
 
     def parties(self) -> set[str]:
         """All sellers and buyers that were ever stated."""
@@ -370,6 +423,14 @@ class Facts:
     def chain(self, party: str, instant: int) -> list[str]:
         """The party, its controller, that one's, and so on, each once: `controllers` must be declared."""
         return chain(self._parties, party, instant)
+
+    def topmost(self, party: str, instant: int) -> str:
+        """Who stands at the head of the party's group: `controllers` must be declared."""
+        return topmost(self._parties, party, instant)
+
+    def inputs(self, asset: str) -> Sequence[Edge]:
+        """The derivations of the asset itself, whenever they were made: `ancestors` must be declared."""
+        return self._edges.get(asset, ())
 
     def subject(self, asset: str, instant: int) -> Subject:
         """An asset as negative lists see it; its industry is its own, else its owner's."""

@@ -28,9 +28,7 @@ def check(act: Act, facts: Facts) -> list[Said]:
     infrastructure = ciio(act, facts)
     if not (important or (infrastructure and people(act))) or covered(act, facts, "security-assessment"):
         return []
-    what = (
-        f"Data of the level {level}" if important else f"Data of {people(act):,} persons of an infrastructure"
-    )
+    what = f"Data of the level {level}" if important else f"Data of {people(act):,} persons of an infrastructure"
     return [
         Said(
             severity=RULE.severity,

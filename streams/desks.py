@@ -56,6 +56,7 @@ BUSINESS = {
     "circulation.incident.reported": "incident",
     "circulation.product.listed": "product",
     "circulation.product.delisted": "product",
+    "circulation.asset.assessed": "assessment",
 }
 
 # The kind of entity whose facts change when such an event comes.
@@ -65,6 +66,7 @@ FACT_OF = {
     "circulation.grant.revoked": "party",
     "circulation.asset.registered": "asset",
     "circulation.asset.graded": "asset",
+    "circulation.asset.assessed": "asset",
     DERIVED: "asset",
     "circulation.contract.signed": "contract",
     "circulation.contract.amended": "contract",

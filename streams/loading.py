@@ -13,7 +13,7 @@ PARTIES, ASSETS, CONTRACTS = "circulation.parties", "circulation.assets", "circu
 # What facts are folded from; everything else that is kept of an entity is an act only.
 STATEMENTS: Mapping[str, tuple[str, ...]] = {
     PARTIES: ("circulation.party.registered", "circulation.grant.issued", "circulation.grant.revoked"),
-    ASSETS: ("circulation.asset.registered", "circulation.asset.graded"),
+    ASSETS: ("circulation.asset.registered", "circulation.asset.graded", "circulation.asset.assessed"),
     CONTRACTS: (
         "circulation.contract.signed",
         "circulation.contract.amended",

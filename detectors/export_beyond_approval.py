@@ -1,0 +1,177 @@
+"""An export goes beyond the approval that it names.
+
+Why it matters: what was assessed, filed or certified was a certain purpose, recipient, country and scale; what goes
+beyond it was never looked at (Regulation on Network Data Security, article 38).
+
+False positives: an approval that was widened and not reported anew; the finding is cleared once it is, if that was in
+time. One person in two exports under it counts twice.
+
+What to do: have the exports under it stopped, and ask for a new approval.
+
+A grant that is named and does not exist covers nothing. What is sent under one is summed by the year at +08:00.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from circulation.calendar import year_of
+from circulation.cases import ABROAD, SELLER, THIRD, Case, Json, event, exported, granted, pack, retracted
+from circulation.exports import EXPORTED, exempt
+from circulation.facts import Act, Facts, covers
+from circulation.findings import About, Said
+from circulation.rules import Rule, Sum
+
+KINDS = ("security-assessment", "standard-contract", "certification")
+MEASURES = ("persons", "sensitive_persons")
+SEPARATOR = "\x1f"
+
+
+def scopes(act: Act, _: Facts) -> Iterable[str]:
+    """The exporter's year under the grant that the export names."""
+    if act.data.grant is not None:
+        yield SEPARATOR.join((act.subject, str(year_of(act.time)), act.data.grant))
+
+
+def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
+    """Holds each export against the grant at its time, and the year's sum so far against its maxima."""
+    sums = dict.fromkeys(MEASURES, 0)
+    found: list[Said] = []
+    for act in acts:
+        if not exempt(act, facts):
+            for measure in MEASURES:
+                sums[measure] += getattr(act.data, measure)
+        broken = _broken(act, sums, facts)
+        if broken:
+            found.append(
+                Said(
+                    severity=RULE.severity,
+                    about=About("party", act.subject),
+                    party=act.subject,
+                    occurred=act.time,
+                    cause=act.cause,
+                    summary=f"The grant {act.data.grant} does not allow an export that names it: {'; '.join(broken)}.",
+                    evidence={"grant": act.data.grant, "year": year_of(act.time), "broken": broken} | sums,
+                    asset=act.data.asset,
+                )
+            )
+    return found
+
+
+def _broken(act: Act, sums: dict[str, int], facts: Facts) -> list[str]:
+    data = act.data
+    valid = facts.party(act.subject).grants(act.time)
+    grant = next((one for one in valid if one.grant == data.grant and one.kind in KINDS), None)
+    if grant is None:
+        return ["it is not valid"]
+    broken = []
+    if not covers(grant, asset=data.asset, countries=(data.country,), recipients=(data.recipient,)):
+        broken.append("it is for another asset, country, recipient or purpose")
+    for measure in MEASURES:
+        maximum = getattr(grant, f"{measure}_max")
+        if maximum is not None and sums[measure] > maximum:
+            broken.append(f"{measure} {sums[measure]:,} above {maximum:,}")
+    return broken
+
+
+RULE = Rule(
+    id="export-beyond-approval",
+    title="An export beyond its approval",
+    about="party",
+    severity="red",
+    articles=("网络数据安全管理条例 38", "促进和规范数据跨境流动规定 7"),
+    sum=Sum(acts=frozenset({EXPORTED}), scopes=scopes, judge=judge, needs=frozenset({"party"})),
+)
+
+
+def _beyond(broken: str, **more: object) -> Json:
+    return {
+        "severity": "red",
+        "about": {"kind": "party", "id": SELLER},
+        "party": SELLER,
+        "evidence": {"grant": "g", "broken": [broken]},
+        **more,
+    }
+
+
+_RULES, _DAY = pack(), "2025-03-01"
+_NOT_VALID, _OTHER = "it is not valid", "it is for another asset, country, recipient or purpose"
+
+
+def _grant(time: str = "2025-01-02", kind: str = "security-assessment", **data: object) -> Json:
+    return granted(SELLER, time, kind, grant="g", **data)
+
+
+def _sent(persons: int = 1, sensitive: int = 0, time: str = _DAY, **data: object) -> Json:
+    return exported(SELLER, time, persons=persons, sensitive_persons=sensitive, grant="g", **data)
+
+
+CASES = (
+    Case(name="no grant is named", rules=_RULES, events=[exported(SELLER, _DAY, persons=1)]),
+    Case(name="a grant that does not exist", rules=_RULES, events=[_sent()], fires=[_beyond(_NOT_VALID)]),
+    *(
+        Case(name=f"a grant {name}", rules=_RULES, events=[grant, _sent()], fires=fires)
+        for name, grant, fires in (
+            ("that covers", _grant(countries=["DE"], recipients=[ABROAD]), []),
+            ("issued at the export", _grant(_DAY), []),
+            ("issued just after", _grant("2025-03-01T00:00:00.000001"), [_beyond(_NOT_VALID)]),
+            ("that ends at the export", _grant(valid_to=_DAY), [_beyond(_NOT_VALID)]),
+            ("that is no approval of exports", _grant(kind="consent"), [_beyond(_NOT_VALID)]),
+            ("for another country", _grant(countries=["FR"]), [_beyond(_OTHER)]),
+            ("for another recipient", _grant(recipients=[THIRD]), [_beyond(_OTHER)]),
+            ("for an asset that the export does not name", _grant(assets=["a"]), [_beyond(_OTHER)]),
+        )
+    ),
+    *(
+        Case(
+            name=f"{persons:,} persons of at most 100",
+            rules=_RULES,
+            events=[_grant(persons_max=100), *sent],
+            fires=fires,
+        )
+        for persons, sent, fires in (
+            (99, [_sent(50), _sent(49, time="2025-03-02")], []),
+            (100, [_sent(50), _sent(50, time="2025-03-02")], []),
+            (
+                101,
+                [_sent(50), _sent(51, time="2025-03-02", id="second")],
+                [_beyond("persons 101 above 100", cause={"source": "//exchange.example", "id": "second"})],
+            ),
+        )
+    ),
+    Case(
+        name="sensitive persons have a maximum of their own",
+        rules=_RULES,
+        events=[_grant(persons_max=100, sensitive_persons_max=1), _sent(100, 2)],
+        fires=[_beyond("sensitive_persons 2 above 1")],
+    ),
+    Case(
+        name="a new year begins at midnight in Beijing",
+        rules=_RULES,
+        events=[
+            _grant(persons_max=100),
+            _sent(100, time="2025-12-31T15:59:59.999999Z"),
+            _sent(100, time="2025-12-31T16:00:00Z"),
+        ],
+    ),
+    Case(
+        name="the order of arrival does not matter",
+        rules=_RULES,
+        events=[_grant(persons_max=100), _sent(60, time="2025-03-02", id="later"), _sent(60, id="earlier")],
+        fires=[_beyond("persons 120 above 100", cause={"source": "//exchange.example", "id": "later"})],
+    ),
+    Case(
+        name="an export under an exemption that holds does not count",
+        rules=_RULES,
+        events=[_grant(persons_max=100), _sent(100, exemption="contract"), _sent(100, time="2025-03-02")],
+    ),
+    Case(
+        name="an export that was taken back does not count",
+        rules=_RULES,
+        events=[_grant(persons_max=1), _sent(), retracted(_sent(), "2025-03-02"), _sent(time="2025-03-03")],
+    ),
+    Case(
+        name="a grant that was revoked by then",
+        rules=_RULES,
+        events=[_grant(), event("grant.revoked", SELLER, _DAY, grant="g", reason="misuse"), _sent()],
+        fires=[_beyond(_NOT_VALID)],
+    ),
+)
