@@ -8,12 +8,12 @@ False positives: bundles, long terms, or an assessment of something else; the fi
 What to do: ask how the price came about, and compare with other contracts over the asset.
 """
 
-from decimal import Decimal
 from typing import Any
 
 from circulation.cases import SELLER, Case, Json, asset, event, pack, retracted, signed
 from circulation.facts import Act, Facts
 from circulation.findings import About, Said
+from circulation.money import exact, millionths
 from circulation.rules import Check, Parameter, Rule
 
 SIGNED = "circulation.contract.signed"
@@ -27,12 +27,12 @@ def check(act: Act, facts: Facts) -> list[Said]:
     assessed = facts.asset(data.asset).assessed("value", act.time)
     if data.currency != CURRENCY or assessed is None or assessed.value is None:
         return []
-    factor = Decimal(str(facts.parameters(act.time)["factor"]))
-    amount, value = Decimal(data.amount), Decimal(assessed.value)
+    given = facts.parameters(act.time)["factor"]
+    factor, amount, value = exact(given), millionths(data.amount), millionths(assessed.value)
     if value <= amount * factor and amount <= value * factor:
         return []
     side = "more than" if amount > value else "less than"
-    share = f"{factor} times" if amount > value else f"one part in {factor} of"
+    share = f"{given} times" if amount > value else f"one part in {given} of"
     return [
         Said(
             severity=RULE.severity,

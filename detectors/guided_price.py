@@ -9,11 +9,10 @@ False positives: a ceiling that was raised and whose old value was reported; hav
 What to do: have the price lowered or the product delisted, and what was paid above the ceiling returned.
 """
 
-from decimal import Decimal
-
 from circulation.cases import SELLER, Case, Json, asset, listed, pack, retracted
 from circulation.facts import Act, Facts
 from circulation.findings import About, Said
+from circulation.money import millionths
 from circulation.rules import Check, Rule
 
 LISTED = "circulation.product.listed"
@@ -24,7 +23,7 @@ def check(act: Act, _: Facts) -> list[Said]:
     price = act.data.price
     if price is None or price.mode != "guided" or price.ceiling is None:
         return []
-    if Decimal(price.amount) <= Decimal(price.ceiling):
+    if millionths(price.amount) <= millionths(price.ceiling):
         return []
     return [
         Said(
