@@ -367,7 +367,8 @@ def replay(
             click.echo(f"and {standing - FINDINGS_SHOWN_MAX:,} before them; --findings writes all of them")
     seconds = time.monotonic() - began
     click.echo(
-        f"{tally.lines:,} {'records' if unit == 'records' else 'lines'}: {tally.admitted:,} admitted, {tally.duplicates:,} of them duplicates; "
+        f"{tally.lines:,} {'records' if unit == 'records' else 'lines'}: {tally.admitted:,} admitted, "
+        f"{tally.duplicates:,} of them duplicates; "
         f"{tally.rejected:,} rejected; {standing:,} findings stand; {seconds:.1f} s",
         err=True,
     )
