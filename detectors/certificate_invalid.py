@@ -136,6 +136,17 @@ CASES = (
         events=[_A, _EARLIER, asset("b", "2025-01-05", certificate="y"), _LISTED],
     ),
     Case(
+        name="one that a provider stated after the exchange, as another asset already does",
+        rules=_RULES,
+        events=[
+            asset("a", "2025-01-02", certificate="own"),
+            asset("a", "2025-01-03", certificate="x", reporter="provider"),
+            _EARLIER,
+            _LISTED,
+        ],
+        fires=[_invalid("x", "b")],
+    ),
+    Case(
         name="a bearer whose registration was taken back",
         rules=_RULES,
         events=[_A, _EARLIER, retracted(_EARLIER, "2025-01-05"), _LISTED],

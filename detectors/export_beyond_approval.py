@@ -36,10 +36,10 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
     sums = dict.fromkeys(MEASURES, 0)
     found: list[Said] = []
     for act in acts:
-        if not exempt(act, facts):
-            for measure in MEASURES:
-                sums[measure] += getattr(act.data, measure)
-        broken = _broken(act, sums, facts)
+        counted = () if exempt(act, facts) else MEASURES
+        for measure in counted:
+            sums[measure] += getattr(act.data, measure)
+        broken = _broken(act, {measure: sums[measure] for measure in counted}, facts)
         if broken:
             found.append(
                 Said(
@@ -65,10 +65,10 @@ def _broken(act: Act, sums: dict[str, int], facts: Facts) -> list[str]:
     broken = []
     if not covers(grant, asset=data.asset, countries=(data.country,), recipients=(data.recipient,)):
         broken.append("it is for another asset, country, recipient or purpose")
-    for measure in MEASURES:
+    for measure, total in sums.items():
         maximum = getattr(grant, f"{measure}_max")
-        if maximum is not None and sums[measure] > maximum:
-            broken.append(f"{measure} {sums[measure]:,} above {maximum:,}")
+        if maximum is not None and total > maximum:
+            broken.append(f"{measure} {total:,} above {maximum:,}")
     return broken
 
 
@@ -162,6 +162,12 @@ CASES = (
         name="an export under an exemption that holds does not count",
         rules=_RULES,
         events=[_grant(persons_max=100), _sent(100, exemption="contract"), _sent(100, time="2025-03-02")],
+    ),
+    Case(
+        name="nor does it pass what others have passed",
+        rules=_RULES,
+        events=[_grant(persons_max=100), _sent(101), _sent(1, time="2025-03-02", exemption="contract")],
+        fires=[_beyond("persons 101 above 100")],
     ),
     Case(
         name="an export that was taken back does not count",

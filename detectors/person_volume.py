@@ -20,12 +20,16 @@ from circulation.findings import About, Said
 from circulation.rules import Parameter, Rule, Sum
 
 REGISTERED, GRADED = "circulation.asset.registered", "circulation.asset.graded"
+OWNER_REGISTERED = "circulation.party.registered"
 MEASURES = {"personal": "personal", "sensitive": "sensitive", "minor": "sensitive"}
 
 
 def scopes(act: Act, facts: Facts) -> Iterable[str]:
     """Whoever was ever stated to own the asset: what he gives away must leave his sum."""
-    yield from facts.asset(act.subject).owners()
+    if act.type == OWNER_REGISTERED:
+        yield act.subject
+    else:
+        yield from facts.asset(act.subject).owners()
 
 
 def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
@@ -35,13 +39,14 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
     said: set[str] = set()
     found: list[Said] = []
     for act in acts:
-        measure, persons = assets.pop(act.subject, ("personal", 0))
-        sums[measure] -= persons
-        subject = facts.subject(act.subject, act.time)
-        if subject.owner == scope and subject.personal in MEASURES:
-            one = (MEASURES[subject.personal], subject.persons or 0)
-            assets[act.subject] = one
-            sums[one[0]] += one[1]
+        if act.type != OWNER_REGISTERED:
+            measure, persons = assets.pop(act.subject, ("personal", 0))
+            sums[measure] -= persons
+            subject = facts.subject(act.subject, act.time)
+            if subject.owner == scope and subject.personal in MEASURES:
+                one = (MEASURES[subject.personal], subject.persons or 0)
+                assets[act.subject] = one
+                sums[one[0]] += one[1]
         registered = facts.party(scope).at(act.time)
         parameters = facts.parameters(act.time)
         totals = dict(sums)
@@ -62,7 +67,7 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
                     apart=(measure,),
                     summary=f"The registered assets of {scope} hold data of {total:,} persons, more than {limit:,}.",
                     evidence={"measure": measure, "persons": total, "limit": limit, "assets": len(assets)},
-                    asset=act.subject,
+                    asset=None if act.type == OWNER_REGISTERED else act.subject,
                 )
             )
     return found
@@ -81,7 +86,12 @@ RULE = Rule(
         "sensitive_persons": Parameter(1_000_000, "the same for sensitive assets and those about children"),
         "ciio_persons": Parameter(100_000, "the same for all of them of an operator of critical infrastructure"),
     },
-    sum=Sum(acts=frozenset({REGISTERED, GRADED}), scopes=scopes, judge=judge, needs=frozenset({"asset", "party"})),
+    sum=Sum(
+        acts=frozenset({REGISTERED, GRADED, OWNER_REGISTERED}),
+        scopes=scopes,
+        judge=judge,
+        needs=frozenset({"asset", "party"}),
+    ),
 )
 
 
@@ -124,6 +134,18 @@ CASES = (
             fires=[_passed("ciio", total)] if total > 100_000 else [],
         )
         for total in (99_999, 100_000, 100_001)
+    ),
+    Case(
+        name="an owner that becomes a critical infrastructure with what it has",
+        rules=_RULES,
+        events=[party(OWNER), _holds("a", 100_001), party(OWNER, "2025-02-01", ciio=True)],
+        fires=[_passed("ciio", 100_001, occurred="2025-02-01T00:00:00+08:00")],
+    ),
+    Case(
+        name="assets that several reporters registered",
+        rules=_RULES,
+        events=[_holds("a", 10_000_000), _holds("a", 10_000_001, time="2025-01-03", reporter="provider")],
+        fires=[_passed("personal", 10_000_001)],
     ),
     Case(
         name="each once",

@@ -64,9 +64,9 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
 
 
 def _alike(one: Act, other: Act, percent: float) -> bool:
-    """Whether the smaller amount is within so many percent of the larger one."""
-    low, high = sorted((millionths(one.data.amount), millionths(other.data.amount)))
-    return low * 100 >= high * (100 - exact(percent))
+    """Whether an amount is within so many percent of the earlier one."""
+    amount, before = millionths(one.data.amount), millionths(other.data.amount)
+    return abs(amount - before) * 100 <= before * exact(percent)
 
 
 RULE = Rule(
@@ -77,7 +77,7 @@ RULE = Rule(
     articles=("反不正当竞争法 9", "关于更好发挥数据要素作用进一步加快发展数字经济的实施意见 23"),
     parameters={
         "days": Parameter(30, "days within which a sale is answered by one the other way; more of them find more"),
-        "percent": Parameter(10, "what the amounts may differ by, of the larger one; more finds more"),
+        "percent": Parameter(10, "what the amounts may differ by, of the earlier one; more finds more"),
     },
     sum=Sum(acts=frozenset({SIGNED}), scopes=scopes, judge=judge),
 )
@@ -106,8 +106,9 @@ CASES = (
             ("899.999999", []),
             ("900", [_FOUND]),
             ("900.000001", [_FOUND]),
-            ("1111.111111", [_FOUND]),
-            ("1111.111112", []),
+            ("1099.999999", [_FOUND]),
+            ("1100", [_FOUND]),
+            ("1100.000001", []),
         )
     ),
     *(

@@ -24,6 +24,7 @@ from streams.book import CREDIT, JOURNAL, Book, Change, Entry, canonical, cloude
 from streams.desks import (
     AGAIN,
     ASIDE,
+    DERIVED,
     LIVE,
     RETRACTED,
     RUN,
@@ -39,6 +40,10 @@ from streams.store import Db
 
 # Acts that one transaction judges again because a fact changed; the rest are items of their own.
 EXPANDED_MAX = 5_000
+# Of these each replaces or adds to the one before it: no reporter's takes the place of another's.
+STATED = frozenset(
+    {"circulation.asset.registered", "circulation.asset.graded", DERIVED, "circulation.party.registered"}
+)
 
 
 class Judged(NamedTuple):
@@ -548,10 +553,12 @@ def counting(thing: str, reports: Sequence[Event]) -> list[Act]:
     """Of several reports of one act that of the exchange, else the provider, else the consumer.
 
     Where the act has a business id the earliest of one reporter counts; else each event is an act of its own, and so
-    is each listing and each delisting of a product.
+    is each listing and each delisting of a product. What facts are folded from whoever stated it counts as facts do.
     """
     if not reports:
         return []
+    if reports[0].type in STATED:
+        return acting(thing, sorted(reports, key=order))
     best = min(one.reporter for one in reports)
     kept = sorted((one for one in reports if one.reporter == best), key=order)
     business = thing.rsplit(SEPARATOR, 1)[1]

@@ -47,6 +47,9 @@ FOUND: Final = (
     ("export-assessment-missing", "yellow", TRAVEL),
     ("export-assessment-missing", "red", TRAVEL),
     ("deletion-overdue", "orange", "contract-expired"),
+    ("export-contract-missing", "orange", TRAVEL),
+    ("grade-laundering", "red", "lab/variant-table"),
+    ("grading-overdue", "yellow", "street-sensors"),
     ("feed-gap", "yellow", HUB),
     ("feed-silence", "yellow", HUB),
 )

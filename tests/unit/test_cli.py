@@ -256,9 +256,9 @@ def test_a_store_is_kept_and_findings_reads_it(file: Path, tmp_path: Path, monke
     assert Counter(story.FOUND) == Counter((one["detector"], one["severity"], one["about"]["id"]) for one in everything)
     for option, value, expected in (
         ("--detector", "usage-limit", 4),
-        ("--severity", "red", 3),
+        ("--severity", "red", sum(severity == "red" for _, severity, _ in story.FOUND)),
         ("--about", "contract-traffic", 4),
-        ("--party", story.TRAVEL, 3),
+        ("--party", story.TRAVEL, sum(about == story.TRAVEL for _, _, about in story.FOUND)),
         ("--party", "nobody", 0),
     ):
         assert expected == len(json.loads(run("findings", "--json", option, value).stdout)), option
