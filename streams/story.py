@@ -122,7 +122,7 @@ def _asset(tell: _Teller, asset: str, owner: str, **changes: Any) -> dict[str, A
         "category": "traffic",
         "level": "general",
         "personal": "none",
-        "fields": ["place", "time", "value"],
+        "fields": ["place", "time", f"{asset} value"],
         "persons": 0,
     }
     return tell("asset.registered", asset, "2025-01-06T09:00:00", **(facts | changes))
@@ -187,7 +187,7 @@ def _a_source_that_may_not_be_sold(tell: _Teller) -> Iterator[dict[str, Any]]:
         persons=52_000,
     )
     for asset in ("lab/variant-table", "lab/risk-features", "insurance-risk-scores"):
-        yield _asset(tell, asset, INSURER, category="insurance", fields=["score"])
+        yield _asset(tell, asset, INSURER, category="insurance", fields=[f"{asset} score"])
     yield tell(
         "asset.derived",
         "lab/variant-table",

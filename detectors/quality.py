@@ -1,0 +1,208 @@
+"""An asset is found incomplete, or is not kept up to date as it says.
+
+Why it matters: buyers pay for data that is whole and fresh; data that ages unnoticed spoils what is built on it
+(Beijing's opinion of 2023-06-20, article 19, on data quality).
+
+False positives: deliveries that nobody reported; an asset that is closed and was not withdrawn. The finding is blue, to
+be looked at.
+
+What to do: ask the owner for a new assessment, for the next update, or to state another `update_days`.
+
+After each delivery or new digest (the registration is the first) an asset has twice its `update_days` for the next one.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from circulation.calendar import format_instant
+from circulation.cases import OWNER, Case, Json, asset, delivered, event, pack, retracted, signed
+from circulation.facts import Act, Facts, past
+from circulation.findings import About, Said
+from circulation.money import exact
+from circulation.rules import Check, Parameter, Rule, Sum
+
+ASSESSED, REGISTERED = "circulation.asset.assessed", "circulation.asset.registered"
+DELIVERED, WITHDRAWN = "circulation.delivery.completed", "circulation.asset.withdrawn"
+
+
+def check(act: Act, facts: Facts) -> list[Said]:
+    """Holds an assessed completeness against the least that is ordinary."""
+    completeness, least = act.data.completeness, facts.parameters(act.time)["completeness"]
+    if completeness is None or exact(completeness) >= exact(least):
+        return []
+    registered = facts.asset(act.subject).registration(act.time)
+    return [
+        Said(
+            severity=RULE.severity,
+            about=About("asset", act.subject),
+            party=None if registered is None else registered.owner,
+            occurred=act.time,
+            cause=act.cause,
+            summary=f"{act.subject} was assessed to be complete to {completeness}, which is less than {least}.",
+            evidence={"completeness": completeness, "least": least, "assessment": act.data.assessment},
+            asset=act.subject,
+        )
+    ]
+
+
+def scopes(act: Act, facts: Facts) -> Iterable[str]:
+    """The asset, where it says how often it is updated."""
+    on_contract = act.type == DELIVERED
+    for one in sorted(facts.contract(act.subject).assets()) if on_contract else (act.subject,):
+        if any(stated.update_days for stated in facts.asset(one).registrations()):
+            yield one
+
+
+def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
+    """Goes over deliveries and new digests; each waits for the next one until its deadline."""
+    updates: list[int] = []
+    digest: str | None = None
+    withdrawn: list[int] = []
+    for act in acts:
+        if act.type == WITHDRAWN:
+            withdrawn.append(act.time)
+        elif act.type == REGISTERED:
+            if not updates or (act.data.digest is not None and act.data.digest != digest):
+                updates.append(act.time)
+            digest = act.data.digest if act.data.digest is not None else digest
+        elif (statement := facts.contract(act.subject).statement(act.time)) and statement.asset == scope:
+            updates.append(act.time)
+    found: list[Said] = []
+    for at, since in enumerate(updates):
+        registered = facts.asset(scope).registration(since)
+        if registered is None or not registered.update_days:
+            continue
+        factor = facts.parameters(since)["update_factor"]
+        deadline = past(since, int(registered.update_days * exact(factor)))
+        ends = [*updates[at + 1 : at + 2], *(one for one in withdrawn if one >= since)]
+        if ends and min(ends) <= deadline:
+            continue
+        found.append(
+            Said(
+                severity=RULE.severity,
+                about=About("asset", scope),
+                party=registered.owner,
+                occurred=deadline,
+                apart=(str(since),),
+                due=deadline,
+                summary=(
+                    f"{scope} is to be updated every {registered.update_days:,} days, and was neither delivered nor"
+                    f" changed from {format_instant(since)} to {format_instant(deadline)}."
+                ),
+                evidence={
+                    "update_days": registered.update_days,
+                    "since": format_instant(since),
+                    "deadline": format_instant(deadline),
+                },
+                asset=scope,
+            )
+        )
+    return found
+
+
+RULE = Rule(
+    id="quality",
+    title="Incomplete, or out of date",
+    about="asset",
+    severity="blue",
+    articles=("关于更好发挥数据要素作用进一步加快发展数字经济的实施意见 19", "GB/T 36344-2018"),
+    parameters={
+        "completeness": Parameter(0.95, "completeness below which it is said; more finds more"),
+        "update_factor": Parameter(2, "times `update_days` within which an update is still in time; less finds more"),
+    },
+    check=Check(acts=frozenset({ASSESSED}), check=check, needs=frozenset({"asset"})),
+    sum=Sum(
+        due=True,
+        acts=frozenset({REGISTERED, WITHDRAWN, DELIVERED}),
+        scopes=scopes,
+        judge=judge,
+        needs=frozenset({"asset", "contract"}),
+    ),
+)
+
+_RULES = pack()
+_DAILY = asset("a", update_days=5, digest="d1")
+_SIGNED = signed("c", "2025-01-01", asset="a")
+_DEADLINE, _AFTER = "2025-01-11T00:00:00+08:00", "2025-01-11T00:00:00.000001+08:00"
+
+
+def _assessed(completeness: float) -> Json:
+    return event(
+        "asset.assessed",
+        "a",
+        "2025-02-01",
+        assessment="q1",
+        kind="quality",
+        result="pass",
+        completeness=completeness,
+        assessor="an assessor",
+    )
+
+
+def _poor(**more: object) -> Json:
+    return {"severity": "blue", "about": {"kind": "asset", "id": "a"}, "party": OWNER, **more}
+
+
+def _stale(deadline: str = _DEADLINE) -> Json:
+    return _poor(occurred=deadline, evidence={"update_days": 5, "deadline": deadline})
+
+
+CASES = (
+    *(
+        Case(name=f"complete to {given}", rules=_RULES, events=[asset("a"), _assessed(given)], fires=fires)
+        for given, fires in ((0.949999, [_poor(evidence={"completeness": 0.949999})]), (0.95, []), (0.950001, []))
+    ),
+    Case(name="at the deadline", rules=_RULES, events=[_DAILY], until=_DEADLINE),
+    Case(name="past the deadline", rules=_RULES, events=[_DAILY], until=_AFTER, fires=[_stale()]),
+    Case(name="an asset that promises no updates", rules=_RULES, events=[asset("a")], until="2026-01-01"),
+    *(
+        Case(
+            name=f"a {what} {name} the deadline",
+            rules=_RULES,
+            events=[_DAILY, _SIGNED, update],
+            until="2025-01-12",
+            fires=fires,
+        )
+        for name, time, fires in (
+            ("just before", "2025-01-10T23:59:59.999999", []),
+            ("at", "2025-01-11", []),
+            ("just after", "2025-01-11T00:00:00.000001", [_stale()]),
+        )
+        for what, update in (
+            ("delivery", delivered("c", time)),
+            ("new digest", asset("a", time, update_days=5, digest="d2")),
+        )
+    ),
+    Case(
+        name="the same digest again is no update",
+        rules=_RULES,
+        events=[_DAILY, asset("a", "2025-01-09", update_days=5, digest="d1")],
+        until=_AFTER,
+        fires=[_stale()],
+    ),
+    Case(
+        name="each update has a deadline of its own",
+        rules=_RULES,
+        events=[_DAILY, _SIGNED, delivered("c", "2025-01-31")],
+        until="2025-02-11",
+        fires=[_stale(), _stale("2025-02-10T00:00:00+08:00")],
+    ),
+    Case(
+        name="withdrawn by then",
+        rules=_RULES,
+        events=[_DAILY, event("asset.withdrawn", "a", "2025-01-11", reason="closed")],
+        until="2026-01-01",
+    ),
+    Case(
+        name="a delivery that was taken back",
+        rules=_RULES,
+        events=[_DAILY, _SIGNED, delivered("c", "2025-01-09"), retracted(delivered("c", "2025-01-09"), "2025-01-10")],
+        until=_AFTER,
+        fires=[_stale()],
+    ),
+    Case(
+        name="other numbers of the pack",
+        rules=pack(detectors={"quality": {"completeness": 0.5, "update_factor": 3}}),
+        events=[asset("a", "2025-01-20", update_days=5), _assessed(0.6)],
+        until="2025-02-04T00:00:00+08:00",
+    ),
+)
