@@ -180,3 +180,17 @@ def months_later(instant: int, months: int) -> int:
     """The same time of the day at +08:00 some calendar months later, clamped to the month's end."""
     day = day_of(instant)
     return start_of_day(add_months(day, months)) + instant - start_of_day(day)
+
+
+def month_of(instant: int) -> int:
+    """The calendar month at +08:00, as a number: years times twelve and the months before it."""
+    day = day_of(instant)
+    return day.year * 12 + day.month - 1
+
+
+def start_of_month(month: int) -> int:
+    """The instant at which a month begins at +08:00; outside the years 1 to 9999 the nearest instant inside."""
+    year, of_year = divmod(month, 12)
+    if year < dt.MINYEAR:
+        return EARLIEST
+    return LATEST if year > dt.MAXYEAR else start_of_day(dt.date(year, of_year + 1, 1))

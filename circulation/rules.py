@@ -38,13 +38,27 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Period:
+    """What makes a sum one of periods: a scope is one period of something, judged when it has ended.
+
+    `ends(scope)` is the instant (µs) that the clock has to be past; nothing of a scope is loaded before. A period is
+    judged with the acts of `members(scope)`, the periods that it looks back on, and an act of a period has those
+    judged anew that `touches(scope)` names. So an act has one scope, over however many periods it counts.
+    """
+
+    ends: Callable[[str], int]
+    members: Callable[[str], Sequence[str]]
+    touches: Callable[[str], Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
 class Sum:
     """Judges the acts of one scope together: `judge(scope, acts, facts)`, acts in the order of (time, source, id).
 
     `scopes(act, facts)` names the scopes that an act belongs to; where they hang on facts, a changed fact moves the act
     to others. It names none for an act that the rule has nothing to say of: a scope is judged as a whole whenever one
     of its acts is. `due` tells that what it says may have a deadline. One that needs `uses` has contracts for scopes,
-    and is asked also of a contract that has uses and no acts.
+    and is asked also of a contract that has uses and no acts. With a `period`, scopes are periods.
     """
 
     acts: frozenset[str]
@@ -52,6 +66,7 @@ class Sum:
     judge: Callable[[str, Sequence[Act], Facts], Iterable[Said]]
     needs: frozenset[Need] = frozenset()
     due: bool = False
+    period: Period | None = None
 
 
 @dataclass(frozen=True, slots=True)

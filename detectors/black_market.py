@@ -4,7 +4,7 @@ Why it matters: from certain numbers on, the sale of personal information is a c
 communications, credit or property, 500 of lodging, calls, health or transactions, 5,000 of any other kind, and parts of
 these numbers add up (Interpretation of the two supreme organs on crimes against personal information, 2017, article 5).
 
-False positives: sales with the consent of all persons; contracts that were filed and whose channel was reported wrongly.
+False positives: sales with the consent of all persons; contracts that were filed and reported with a wrong channel.
 
 What to do: have the case looked at, and refer it to the police where no consent is shown.
 

@@ -57,8 +57,8 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
             occurred=decided.time,
             cause=decided.cause,
             summary=(
-                f"The {kind} {id_} of {day_of(received.time)} was decided on {day_of(decided.time)}, and {limit} working"
-                f" days had ended on {last}."
+                f"The {kind} {id_} of {day_of(received.time)} was decided on {day_of(decided.time)}, and {limit}"
+                f" working days had ended on {last}."
             ),
             evidence={
                 kind: id_,

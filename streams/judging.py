@@ -18,7 +18,7 @@ from circulation.events import Event
 from circulation.facts import DELISTED, LISTED, Act, Facts, order
 from circulation.findings import Said
 from circulation.rulepack import Packs
-from circulation.rules import Check, Rule, Screen, Sum
+from circulation.rules import Check, Period, Rule, Screen, Sum
 from streams import docket, loading, schema, screening, statements
 from streams.book import CREDIT, JOURNAL, Book, Change, Entry, canonical, cloudevent, post
 from streams.desks import (
@@ -171,7 +171,7 @@ class Judge:
         # What a sum says may come after all its acts: a deadline has an instant of its own.
         later = [rule.id for rule in self._rules.values() if rule.sum is not None and rule.sum.due]
         rows = db.rows("select distinct rule, scope from scopes where rule = any(?)", later)
-        self._queue(db, sorted(joined("sum", rule, scope) for rule, scope in rows), AGAIN)
+        self._queue(db, [thing for rule, scope in sorted(rows) for thing in self._judged_with(rule, scope)], AGAIN)
         # Of a contract that has uses and no acts, nothing else tells.
         query = (
             "select contract from first_uses u where time >= ? and not exists"
@@ -235,8 +235,10 @@ class Judge:
         """Acts of these types that the parties do, or that name them: rules look at who controls them."""
         query = "topic = ? and subject = any(?)"
         found.update(dict.fromkeys(self._things(db, query, loading.PARTIES, list(parties), types=types)))
-        named = [row[0] for row in self._named(db, "party", parties)]
-        found.update(dict.fromkeys(self._things(db, "id = any(?)", named, types=types)))
+        named = self._named(db, "party", parties)
+        found.update(dict.fromkeys(self._things(db, "id = any(?)", [row[0] for row in named], types=types)))
+        contracts = sorted({row[1] for row in named if row[2] == loading.CONTRACTS})
+        found.update(dict.fromkeys(self._things(db, query, loading.CONTRACTS, contracts, types=types)))
 
     def _of_assets(self, db: Db, assets: Sequence[str], found: dict[str, None]) -> None:
         query = "topic = ? and subject = any(?)"
@@ -374,17 +376,32 @@ class Judge:
                 db.run("delete from scopes where rule = ? and scope = ? and thing = ?", rule, scope, thing)
         new = [(*one, thing) for thing, some in scopes.items() for one in sorted(some - before[thing])]
         db.many(schema.scopes, new, "ignore")
-        touched = {one for thing in scopes for one in (*before[thing], *scopes[thing])}
-        self._queue(db, [joined("sum", rule, scope) for rule, scope in sorted(touched)], LIVE)
+        touched = sorted({one for thing in scopes for one in (*before[thing], *scopes[thing])})
+        # A period looks at many acts, so it waits until all that came have been judged.
+        for priority, of_periods in ((LIVE, False), (AGAIN, True)):
+            mine = [one for one in touched if of_periods == (self._period_of(one[0]) is not None)]
+            self._queue(db, [thing for rule, scope in mine for thing in self._judged_with(rule, scope)], priority)
 
     def _judge_sums(
         self, db: Db, things: Sequence[str], now: int, horizon: int, changes: list[Change], errors: list[str]
     ) -> None:
-        scopes = [(thing, *thing.split(SEPARATOR, 2)[1:]) for thing in things]
+        scopes: list[tuple[str, str, str]] = []
+        deadlines: list[tuple[str, int]] = []
+        looked_at: dict[str, Sequence[str]] = {}
+        for thing in things:
+            _, rule_id, scope = thing.split(SEPARATOR, 2)
+            period = self._period_of(rule_id)
+            if period is not None and (ends := period.ends(scope)) >= horizon:
+                deadlines.append((thing, ends))
+                continue
+            looked_at[thing] = (scope,) if period is None else period.members(scope)
+            scopes.append((thing, rule_id, scope))
         members: dict[tuple[str, str], list[str]] = {}
         query = "select rule, scope, thing from scopes where rule = any(?) and scope = any(?) order by thing"
         rules = sorted({rule for _, rule, _ in scopes})
-        for rule_id, scope, member in db.rows(query, rules, sorted({scope for _, _, scope in scopes})):
+        for rule_id, scope, member in db.rows(
+            query, rules, sorted({one for some in looked_at.values() for one in some})
+        ):
             members.setdefault((rule_id, scope), []).append(member)
         by_thing, void = self._acts(db, sorted({one for some in members.values() for one in some}))
         gone = {one for some in void.values() for one in some}
@@ -393,17 +410,18 @@ class Judge:
         uses = loading.first_uses(db, asking) if asking else {}
         facts = self._load(db, [act for some in by_thing.values() for act in some], needs, contracts=asking, uses=uses)
         entries: list[Entry] = []
-        deadlines: list[tuple[str, int]] = []
         empty: set[str] = set()
         for thing, rule_id, scope in scopes:
             rule, shape = self._rules.get(rule_id), self._sum_of(rule_id)
             if rule is None or shape is None:
                 empty.add(thing)
                 continue
-            some = (act for one in members.get((rule_id, scope), ()) for act in by_thing[one])
+            mine = looked_at[thing]
+            some_things = {one: None for each in mine for one in members.get((rule_id, each), ())}
+            some = (act for one in some_things for act in by_thing[one])
             bound = _bound(facts, rule)
             # Several signings of one contract are one thing, and may belong to different scopes.
-            acts = sorted((act for act in some if scope in shape.scopes(act, bound)), key=order)
+            acts = sorted((act for act in some if not {*mine}.isdisjoint(shape.scopes(act, bound))), key=order)
             if not acts and not ("uses" in shape.needs and scope in uses):
                 empty.add(thing)
                 continue
@@ -423,7 +441,7 @@ class Judge:
             taken_back = (cause.get("source"), cause.get("id")) in gone
             return "retracted" if taken_back or (thing in empty and not cause) else "refuted"
 
-        changes += self._book.enter(db, entries, things=list(things), now=now, reason=reason)
+        changes += self._book.enter(db, entries, things=[thing for thing, _, _ in scopes], now=now, reason=reason)
 
     # Credit.
 
@@ -467,6 +485,15 @@ class Judge:
     def _sum_of(self, rule: str) -> Sum | None:
         found = self._rules.get(rule)
         return None if found is None else found.sum
+
+    def _period_of(self, rule: str) -> Period | None:
+        shape = self._sum_of(rule)
+        return None if shape is None else shape.period
+
+    def _judged_with(self, rule: str, scope: str) -> list[str]:
+        """The things that are judged where an act of this scope changed."""
+        period = self._period_of(rule)
+        return [joined("sum", rule, one) for one in ((scope,) if period is None else period.touches(scope))]
 
     def _entries(self, thing: str, said: Iterable[tuple[Rule, Said]], now: int) -> list[Entry]:
         found = []

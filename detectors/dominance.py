@@ -1,0 +1,285 @@
+"""One to three controllers have so much of a market that the law presumes them dominant.
+
+Why it matters: who dominates a market may not ask unfair prices, refuse, tie or bind; the presumption is the beginning
+of any look at that (Anti-Monopoly Law, article 24).
+
+False positives: a market that is drawn too narrowly, or with buyers who can turn elsewhere; the presumption can be
+rebutted. Markets with few contracts are left out.
+
+What to do: look at the members' refusals, prices and exclusive terms; ask for the market's other sellers.
+
+One with at least 1/2, two with 2/3, three with 3/4 of what was paid in twelve months. Of two or three, who has less
+than 1/10 is not presumed dominant, though his share counts in the sum. Fractions are exact.
+"""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+from circulation.calendar import start_of_month
+from circulation.cases import BUYER, OWNER, SELLER, THIRD, Case, Json, asset, event, pack, party, retracted, signed
+from circulation.facts import Act, Facts
+from circulation.findings import About, Said
+from circulation.markets import NEEDS, SETTLED, ending_with, scopes, shares, split
+from circulation.rules import Parameter, Rule, Sum
+
+MONTHS = 12
+
+
+def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
+    """Holds the largest one, two and three shares at a month's end against the law's."""
+    market, month = split(scope)
+    ends = start_of_month(month + 1)
+    found = shares(acts, facts, month, MONTHS)
+    parameters = facts.parameters(ends)
+    if found.contracts < parameters["contracts"]:
+        return []
+    said = []
+    for count, limit in enumerate(parameters["shares"], start=1):
+        largest = list(found.parts.items())[:count]
+        together = sum((share for _, share in largest), Fraction(0))
+        if len(largest) < count or together < Fraction(limit):
+            continue
+        members = [(one, share) for one, share in largest if count == 1 or share >= Fraction(parameters["least_share"])]
+        name = f"{month // 12:04}-{month % 12 + 1:02}"
+        said.append(
+            Said(
+                severity=RULE.severity,
+                about=About("market", market),
+                party=largest[0][0],
+                occurred=ends,
+                apart=(name, str(count)),
+                summary=(
+                    f"In the twelve months to {name}, {count} of {len(found.parts):,} controllers had"
+                    f" {float(together * 100):.4g} % of {market}, at least {limit}, in {found.contracts:,} contracts."
+                ),
+                evidence={
+                    "month": name,
+                    "controllers": count,
+                    "share": str(together),
+                    "limit": limit,
+                    "members": {one: str(share) for one, share in members},
+                    "contracts": found.contracts,
+                },
+            )
+        )
+    return said
+
+
+RULE = Rule(
+    id="dominance",
+    title="Presumed to dominate a market",
+    about="market",
+    severity="yellow",
+    articles=("反垄断法 24",),
+    parameters={
+        "shares": Parameter(
+            ["1/2", "2/3", "3/4"], "shares of the largest one, two and three, as fractions; less finds more"
+        ),
+        "least_share": Parameter("1/10", "share below which one of two or three is not presumed dominant"),
+        "contracts": Parameter(30, "paid contracts in the months from which on shares say anything; fewer finds more"),
+    },
+    sum=Sum(
+        due=True,
+        acts=frozenset({SETTLED}),
+        scopes=scopes,
+        judge=judge,
+        needs=NEEDS,
+        period=ending_with(MONTHS),
+    ),
+)
+
+_FEW = pack(detectors={"dominance": {"contracts": 1}})
+_FOURTH = "scheme:four"
+_UNTIL = "2025-03-01T00:00:00.000001+08:00"
+_A = asset("a")
+
+
+def _paid(seller: str, amount: str, contract: str, time: str = "2025-02-10", **data: Any) -> list[Json]:
+    return [
+        signed(contract, "2025-01-02", asset="a", seller=seller),
+        event(
+            "settlement.paid",
+            contract,
+            time,
+            settlement="s",
+            payer=BUYER,
+            payee=seller,
+            amount=amount,
+            **data,
+        ),
+    ]
+
+
+def _market(*amounts: tuple[str, str], time: str = "2025-02-10") -> list[Json]:
+    return [one for at, (seller, amount) in enumerate(amounts) for one in _paid(seller, amount, f"c{at}", time)]
+
+
+def _dominates(count: int, share: str, *members: str, month: str = "2025-02", largest: str = SELLER) -> Json:
+    return {
+        "severity": "yellow",
+        "about": {"kind": "market", "id": "I65/traffic/CNY"},
+        "party": largest,
+        "evidence": {"month": month, "controllers": count, "share": share}
+        | ({"members": dict(one.split(" ") for one in members)} if members else {}),
+    }
+
+
+CASES = (
+    *(
+        Case(
+            name=f"one with {amount} of 100",
+            rules=_FEW,
+            events=[_A, *_market((SELLER, amount), *((f"x:{at}", rest) for at in range(5)))],
+            until=_UNTIL,
+            fires=fires,
+        )
+        for amount, rest, fires in (
+            ("49.999995", "10.000001", []),
+            ("50", "10", [_dominates(1, "1/2")]),
+            ("50.000005", "9.999999", [_dominates(1, "10000001/20000000")]),
+        )
+    ),
+    *(
+        Case(
+            name=f"two with {together} of 3",
+            rules=_FEW,
+            events=[_A, *_market((SELLER, "1"), (THIRD, mine), *((f"x:{at}", rest) for at in range(5)))],
+            until=_UNTIL,
+            fires=fires,
+        )
+        for together, mine, rest, fires in (
+            ("less than 2", "0.999995", "0.200001", []),
+            (
+                "exactly 2",
+                "1",
+                "0.2",
+                [_dominates(2, "2/3", f"{SELLER} 1/3", f"{THIRD} 1/3", largest=min(SELLER, THIRD))],
+            ),
+            ("more than 2", "1.000005", "0.199999", [_dominates(2, "400001/600000", largest=THIRD)]),
+        )
+    ),
+    *(
+        Case(
+            name=f"three with {together} of 4, of whom {name}",
+            rules=_FEW,
+            events=[
+                _A,
+                *_market((SELLER, first), (THIRD, second), (OWNER, third), *((f"x:{at}", rest) for at in range(4))),
+            ],
+            until=_UNTIL,
+            fires=fires,
+        )
+        for together, name, first, second, third, rest, fires in (
+            ("less than 3", "all have a tenth", "1.2", "1", "0.799996", "0.250001", []),
+            (
+                "exactly 3",
+                "all have a tenth",
+                "1.2",
+                "1",
+                "0.8",
+                "0.25",
+                [_dominates(3, "3/4", f"{SELLER} 3/10", f"{THIRD} 1/4", f"{OWNER} 1/5")],
+            ),
+            (
+                "exactly 3",
+                "one has less than a tenth",
+                "1.4",
+                "1.2",
+                "0.4",
+                "0.25",
+                [_dominates(3, "3/4", f"{SELLER} 7/20", f"{THIRD} 3/10", f"{OWNER} 1/10")],
+            ),
+            (
+                "exactly 3",
+                "one has just less than a tenth",
+                "1.4",
+                "1.200004",
+                "0.399996",
+                "0.25",
+                [_dominates(3, "3/4", f"{SELLER} 7/20", f"{THIRD} 300001/1000000")],
+            ),
+        )
+    ),
+    *(
+        Case(
+            name=f"{count} contracts of one seller",
+            rules=pack(),
+            events=[_A, *(one for at in range(count) for one in _paid(SELLER, "1", f"c{at}"))],
+            until=_UNTIL,
+            fires=[_dominates(1, "1", f"{SELLER} 1")] if count >= 30 else [],
+        )
+        for count in (29, 30, 31)
+    ),
+    Case(
+        name="sisters count as one, by who controls them at the month's end",
+        rules=_FEW,
+        events=[
+            party(THIRD, controller=SELLER),
+            _A,
+            *_market((SELLER, "30"), (THIRD, "20"), *((f"x:{at}", "10") for at in range(5))),
+        ],
+        until=_UNTIL,
+        fires=[_dominates(1, "1/2")],
+    ),
+    Case(
+        name="a controller of the controller that is stated late",
+        rules=_FEW,
+        events=[
+            party(THIRD, controller=_FOURTH),
+            _A,
+            *_market((SELLER, "30"), (THIRD, "20"), *((f"x:{at}", "10") for at in range(5))),
+            party(_FOURTH, "2025-02-28", controller=SELLER),
+        ],
+        until=_UNTIL,
+        fires=[_dominates(1, "1/2")],
+    ),
+    Case(
+        name="at the month's end",
+        rules=_FEW,
+        events=[_A, *_market((SELLER, "1"))],
+        until="2025-03-01T00:00:00+08:00",
+    ),
+    Case(
+        name="twelve months after the last payment it is over",
+        rules=_FEW,
+        events=[_A, *_market((SELLER, "1"), time="2025-01-31T23:59:59.999999")],
+        until="2026-06-01",
+        fires=[_dominates(1, "1", month=f"2025-{month:02}") for month in range(1, 13)],
+    ),
+    Case(
+        name="a settlement that arrives after the month's end counts in it, and in those that follow",
+        rules=_FEW,
+        events=[
+            _A,
+            *_market((SELLER, "50"), *((f"x:{at}", "10") for at in range(5))),
+            signed("other", "2025-03-02", asset="b"),
+            *_paid(THIRD, "0.000001", "late"),
+        ],
+    ),
+    Case(
+        name="a settlement that was taken back after the month's end",
+        rules=_FEW,
+        events=[
+            _A,
+            *_market((SELLER, "1")),
+            retracted(_paid(SELLER, "1", "c0")[1], "2025-03-02"),
+        ],
+    ),
+    Case(
+        name="an asset of which nothing is known is in no market",
+        rules=_FEW,
+        events=_market((SELLER, "1")),
+        until=_UNTIL,
+    ),
+    Case(
+        name="currencies are never added",
+        rules=_FEW,
+        events=[_A, *_paid(SELLER, "1", "c0"), *_paid(THIRD, "5", "c1", currency="EUR")],
+        until=_UNTIL,
+        fires=[
+            _dominates(1, "1"),
+            _dominates(1, "1", largest=THIRD) | {"about": {"kind": "market", "id": "I65/traffic/EUR"}},
+        ],
+    ),
+)
