@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from circulation.calendar import days
+from circulation import credit
+from circulation.calendar import LATEST, days
 from circulation.events import Event
 from circulation.findings import Cause
 from circulation.licences import TERMINATED, TERMS_TYPES, in_force, ranked
@@ -137,6 +138,19 @@ class PartyFacts:
         self._revoked: dict[str, int] = {}
         for one in _of(statements, "circulation.grant.revoked"):
             self._revoked.setdefault(one.data.grant, one.time)
+        self._records = [one for one in statements if one.type in credit.TYPES]
+        self.recorded = any(one.type == credit.DETERMINED for one in self._records)
+
+    def published(self, tier: str, instant: int, settings: credit.Settings) -> list[str]:
+        """The records of a tier that are public at the instant, without those that were ever withdrawn."""
+        then = credit.statement(self.id, self._records, (), instant, settings).data["records"]
+        last = credit.statement(self.id, self._records, (), LATEST, settings).data["records"]
+        withdrawn = {one["record"] for one in last if one["status"] == "withdrawn"}
+        return [
+            one["record"]
+            for one in then
+            if one["tier"] == tier and one["status"] == "published" and one["record"] not in withdrawn
+        ]
 
     def at(self, instant: int) -> Any | None:
         """The registration in force, or the first one; None where there is none."""
@@ -371,6 +385,7 @@ class Facts:
         uses: Mapping[str, int] | None = None,
         settings: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None,
         rule: str = "",
+        recorded: Sequence[str] | None = None,
     ) -> None:
         self.packs = packs
         self._assets = assets or {}
@@ -380,6 +395,9 @@ class Facts:
         self._uses = uses or {}
         self._settings = settings
         self._rule = rule
+        # Few parties have records, and rules ask for them at every trade.
+        having = sorted(one for one, facts in self._parties.items() if facts.recorded) if recorded is None else recorded
+        self._recorded = having
 
     def bound(self, rule: str, settings: Callable[[Mapping[str, Any]], dict[str, Any]]) -> "Facts":
         """The same facts, for one rule: `parameters` are its own."""
@@ -392,6 +410,7 @@ class Facts:
             uses=self._uses,
             settings=settings,
             rule=rule,
+            recorded=self._recorded,
         )
 
     def pack(self, instant: int) -> Pack:
@@ -427,6 +446,11 @@ class Facts:
     def topmost(self, party: str, instant: int) -> str:
         """Who stands at the head of the party's group: `controllers` must be declared."""
         return topmost(self._parties, party, instant)
+
+    def recorded(self, party: str, instant: int) -> list[str]:
+        """Of the party and all that have the same topmost controller those of which there are records: `group`."""
+        head = self.topmost(party, instant) if self._recorded else party
+        return [one for one in self._recorded if one == party or self.topmost(one, instant) == head]
 
     def inputs(self, asset: str) -> Sequence[Edge]:
         """The derivations of the asset itself, whenever they were made: `ancestors` must be declared."""

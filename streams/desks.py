@@ -26,7 +26,7 @@ from circulation.shares import stated
 from detectors import feed_gap
 from streams import schema
 from streams.book import JOURNAL, REJECTED, Book, Change, Entry, Message, cloudevent, note, post
-from streams.loading import COLUMNS, event_of
+from streams.loading import COLUMNS, RECORDS, event_of
 from streams.screening import CIRCULATING
 from streams.store import Db
 
@@ -64,6 +64,7 @@ FACT_OF = {
     "circulation.party.registered": "party",
     "circulation.grant.issued": "party",
     "circulation.grant.revoked": "party",
+    **dict.fromkeys(RECORDS, "group"),
     "circulation.asset.registered": "asset",
     "circulation.asset.graded": "asset",
     "circulation.asset.assessed": "asset",
@@ -84,7 +85,7 @@ NAMED = (
     ("seller", "party"),
     ("buyer", "party"),
     ("recipient", "party"),
-    ("controller", "party"),
+    ("controller", "controller"),
 )
 
 # Priorities of the judge queue: what just came, what is judged again in bulk, what the engine failed on.

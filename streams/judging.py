@@ -76,6 +76,8 @@ class Judge:
         shapes: list[Check | Sum | None] = [shape for rule in rules.values() for shape in (rule.check, rule.sum)]
         of_groups = [shape.acts for shape in shapes if shape is not None and "controllers" in shape.needs]
         self._types_of_groups = sorted(frozenset[str]().union(*of_groups))
+        whole = [shape.acts for shape in shapes if shape is not None and "group" in shape.needs]
+        self._types_of_whole_groups = sorted(frozenset[str]().union(*whole))
         # What follows from a round waits since what it judged was queued.
         self._since = 0
         # Nor does it come before what it was queued with.
@@ -200,7 +202,7 @@ class Judge:
         """
         if not things:
             return
-        subjects: dict[str, list[str]] = {"asset": [], "party": [], "contract": []}
+        subjects: dict[str, list[str]] = {"asset": [], "party": [], "contract": [], "group": []}
         for thing in things:
             _, kind, subject = thing.split(SEPARATOR, 2)
             subjects[kind].append(subject)
@@ -217,6 +219,8 @@ class Judge:
         self._of_contracts(db, sorted(contracts), found)
         if parties and (types := self._types_of_groups):
             self._of_groups(db, loading.controlled(db, parties), types, found)
+        if (some := [*parties, *subjects["group"]]) and (types := self._types_of_whole_groups):
+            self._of_groups(db, list(loading.with_groups(db, some)), types, found)
         for thing in judged:
             found.pop(thing, None)
         self._queue(db, found, LIVE if len(found) <= EXPANDED_MAX else AGAIN)
@@ -540,11 +544,14 @@ class Judge:
                 edges = loading.edges_above(db, ids)
                 ids = loading.nodes_above(ids, edges)
             assets_ = loading.assets(db, ids)
-        if {*needs} & {"party", "controllers", "asset", "ancestors"}:
+        if {*needs} & {"party", "controllers", "group", "asset", "ancestors"}:
             wanted = {one for act in acts for one in _parties_of(act)}
             wanted |= {one for contract in contracts_.values() for one in contract.parties()}
             wanted |= {owner for asset in assets_.values() for owner in asset.owners()}
-            parties = (loading.with_controllers if "controllers" in needs else loading.parties)(db, wanted)
+            if "group" in needs:
+                parties = loading.with_groups(db, wanted)
+            else:
+                parties = (loading.with_controllers if "controllers" in needs else loading.parties)(db, wanted)
         return Facts(packs=self._packs(), assets=assets_, parties=parties, contracts=contracts_, edges=edges, uses=uses)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from circulation.credit import APPLIED, DECIDED, DETERMINED, FILED, REPAIRED
 from circulation.events import Event, decode_data
 from circulation.facts import CONTROLLERS_MAX, AssetFacts, ContractFacts, PartyFacts
 from circulation.lineage import Edge
@@ -10,9 +11,11 @@ from streams.store import Db
 
 PARTIES, ASSETS, CONTRACTS = "circulation.parties", "circulation.assets", "circulation.contracts"
 
+# What the records of a party are folded from.
+RECORDS = (DETERMINED, FILED, DECIDED, APPLIED, REPAIRED)
 # What facts are folded from; everything else that is kept of an entity is an act only.
 STATEMENTS: Mapping[str, tuple[str, ...]] = {
-    PARTIES: ("circulation.party.registered", "circulation.grant.issued", "circulation.grant.revoked"),
+    PARTIES: ("circulation.party.registered", "circulation.grant.issued", "circulation.grant.revoked", *RECORDS),
     ASSETS: ("circulation.asset.registered", "circulation.asset.graded", "circulation.asset.assessed"),
     CONTRACTS: (
         "circulation.contract.signed",
@@ -75,7 +78,7 @@ def controlled(db: Db, ids: Collection[str]) -> list[str]:
             break
         rows = db.rows(
             "select distinct e.subject from refs r join events e on e.id = r.event"
-            " where r.kind = 'party' and r.ref = any(?) and e.type = 'circulation.party.registered'",
+            " where r.kind = 'controller' and r.ref = any(?)",
             layer,
         )
         layer = sorted({row[0] for row in rows} - found)
@@ -94,6 +97,11 @@ def with_controllers(db: Db, ids: Collection[str]) -> dict[str, PartyFacts]:
         found.update(some)
         layer = {one for facts in some.values() for one in facts.controllers()} - found.keys()
     return found
+
+
+def with_groups(db: Db, ids: Collection[str]) -> dict[str, PartyFacts]:
+    """Facts of parties and of all that ever had a controller in common with them, with all their controllers."""
+    return with_controllers(db, controlled(db, list(with_controllers(db, ids))))
 
 
 def contracts(db: Db, ids: Collection[str]) -> dict[str, ContractFacts]:

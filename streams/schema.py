@@ -70,7 +70,7 @@ events = Table(
     Index("events_by_type", "type", "time"),
 )
 
-# What an event names besides its subject: (`asset` | `party` | `contract`, its id).
+# What an event names besides its subject: (`asset` | `party` | `contract` | `controller`, its id).
 refs = Table(
     "refs",
     metadata,
