@@ -22,9 +22,10 @@ from circulation.rules import Rule, Sum
 PROVED = "circulation.deletion.proved"
 
 
-def scopes(act: Act, _: Facts) -> Iterable[str]:
-    """The contract."""
-    yield act.subject
+def scopes(act: Act, facts: Facts) -> Iterable[str]:
+    """The contract, where its terms ever gave such days."""
+    if any(one.data.terms.delete_within_days is not None for one in facts.contract(act.subject).statements):
+        yield act.subject
 
 
 def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:

@@ -32,13 +32,15 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
     """Looks back from each sale for the nearest one the other way within the days and about the amount."""
     smaller = scope.split(SEPARATOR)[0]
     found: list[Said] = []
-    for at, act in enumerate(acts):
+    sold: dict[str, list[Act]] = {}
+    for act in acts:
+        sold.setdefault(act.data.seller, []).append(act)
         parameters = facts.parameters(act.time)
         since = act.time - days(parameters["days"])
-        for other in reversed(acts[:at]):
+        for other in reversed(sold.get(act.data.buyer, ())):
             if other.time < since:
                 break
-            if other.data.seller == act.data.seller or not _alike(act, other, parameters["percent"]):
+            if not _alike(act, other, parameters["percent"]):
                 continue
             found.append(
                 Said(

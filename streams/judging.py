@@ -412,7 +412,12 @@ class Judge:
         needs = {need for rule in rules if (shape := self._sum_of(rule)) for need in shape.needs}
         asking = {scope for _, rule, scope in scopes if (shape := self._sum_of(rule)) and "uses" in shape.needs}
         uses = loading.first_uses(db, asking) if asking else {}
-        facts = self._load(db, [act for some in by_thing.values() for act in some], needs, contracts=asking, uses=uses)
+        # What belongs to rules that ask for nothing but acts may be much, and needs nothing loaded.
+        needing = {
+            one for (rule, _), some in members.items() if (shape := self._sum_of(rule)) and shape.needs for one in some
+        }
+        flat = [act for one in sorted(needing) for act in by_thing[one]]
+        facts = self._load(db, flat, needs, contracts=asking, uses=uses)
         entries: list[Entry] = []
         empty: set[str] = set()
         for thing, rule_id, scope in scopes:
