@@ -47,14 +47,19 @@ def split(scope: str) -> tuple[str, int]:
 
 
 def market_of(act: Act, facts: Facts) -> str | None:
-    """The market of a settlement: `division/category/currency`; None where asset or industry is not known."""
+    """The market of a settlement."""
     statement = facts.contract(act.subject).statement(act.time)
     if statement is None:
         return None
-    subject = facts.subject(statement.asset, act.time)
+    return market_id(statement.asset, act.time, act.data.currency, facts)
+
+
+def market_id(asset: str, instant: int, currency: str, facts: Facts) -> str | None:
+    """The market of an asset, `division/category/currency`; None where asset or industry is not known."""
+    subject = facts.subject(asset, instant)
     if subject.industry is None or len(subject.industry) < DIVISION_CHARS or subject.category is None:
         return None
-    return f"{subject.industry[:DIVISION_CHARS]}/{subject.category}/{act.data.currency}"
+    return f"{subject.industry[:DIVISION_CHARS]}/{subject.category}/{currency}"
 
 
 def scopes(act: Act, facts: Facts) -> Sequence[str]:

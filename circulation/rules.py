@@ -43,12 +43,14 @@ class Period:
 
     `ends(scope)` is the instant (µs) that the clock has to be past; nothing of a scope is loaded before. A period is
     judged with the acts of `members(scope)`, the periods that it looks back on, and an act of a period has those
-    judged anew that `touches(scope)` names. So an act has one scope, over however many periods it counts.
+    judged anew that `touches(scope)` names. So an act has one scope, over however many periods it counts. With
+    `own_acts_only`, a period in which nothing happened is not judged for what happened in others.
     """
 
     ends: Callable[[str], int]
     members: Callable[[str], Sequence[str]]
     touches: Callable[[str], Sequence[str]]
+    own_acts_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

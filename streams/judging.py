@@ -173,7 +173,7 @@ class Judge:
         # What a sum says may come after all its acts: a deadline has an instant of its own.
         later = [rule.id for rule in self._rules.values() if rule.sum is not None and rule.sum.due]
         rows = db.rows("select distinct rule, scope from scopes where rule = any(?)", later)
-        self._queue(db, [thing for rule, scope in sorted(rows) for thing in self._judged_with(rule, scope)], AGAIN)
+        self._queue(db, self._judged_with(db, sorted(rows)), AGAIN)
         # Of a contract that has uses and no acts, nothing else tells.
         query = (
             "select contract from first_uses u where time >= ? and not exists"
@@ -384,7 +384,7 @@ class Judge:
         # A period looks at many acts, so it waits until all that came have been judged.
         for priority, of_periods in ((LIVE, False), (AGAIN, True)):
             mine = [one for one in touched if of_periods == (self._period_of(one[0]) is not None)]
-            self._queue(db, [thing for rule, scope in mine for thing in self._judged_with(rule, scope)], priority)
+            self._queue(db, self._judged_with(db, mine), priority)
 
     def _judge_sums(
         self, db: Db, things: Sequence[str], now: int, horizon: int, changes: list[Change], errors: list[str]
@@ -499,10 +499,20 @@ class Judge:
         shape = self._sum_of(rule)
         return None if shape is None else shape.period
 
-    def _judged_with(self, rule: str, scope: str) -> list[str]:
-        """The things that are judged where an act of this scope changed."""
-        period = self._period_of(rule)
-        return [joined("sum", rule, one) for one in ((scope,) if period is None else period.touches(scope))]
+    def _judged_with(self, db: Db, touched: Sequence[tuple[str, str]]) -> list[str]:
+        """The things that are judged where acts of these scopes, (rule, scope), changed."""
+        found = dict.fromkeys(touched)
+        asked: dict[tuple[str, str], None] = {}
+        for rule, scope in touched:
+            period = self._period_of(rule)
+            if period is not None:
+                others = ((rule, one) for one in period.touches(scope))
+                (asked if period.own_acts_only else found).update(dict.fromkeys(others))
+        if asked:
+            query = "select distinct rule, scope from scopes where rule = any(?) and scope = any(?)"
+            there = set(db.rows(query, sorted({one[0] for one in asked}), sorted({one[1] for one in asked})))
+            found.update(dict.fromkeys(one for one in asked if one in there))
+        return [joined("sum", *one) for one in found]
 
     def _entries(self, thing: str, said: Iterable[tuple[Rule, Said]], now: int) -> list[Entry]:
         found = []
