@@ -66,6 +66,11 @@ class AssetFacts:
         self.id = asset
         self._registered = _of(statements, "circulation.asset.registered")
         self._levels = _of(statements, "circulation.asset.registered", "circulation.asset.graded")
+        listed: dict[str, list[Event]] = {}
+        for one in statements:
+            if one.type == LISTED:
+                listed.setdefault(one.data.product, []).append(one)
+        self._listed = {product: sorted(ranked(some), key=order) for product, some in listed.items()}
         self._assessed = sorted(_each(_of(statements, "circulation.asset.assessed"), "assessment"), key=order)
 
     def registration(self, instant: int) -> Any | None:
@@ -76,6 +81,11 @@ class AssetFacts:
     def stated(self, instant: int) -> Any | None:
         """What the registration says that was made no later than the instant; None where there was none by then."""
         found = _latest(self._registered, instant)
+        return None if found is None else found.data
+
+    def listing(self, product: str, instant: int) -> Any | None:
+        """What the latest listing of a product says that was made no later than the instant."""
+        found = _latest(self._listed.get(product, ()), instant)
         return None if found is None else found.data
 
     def times(self) -> list[int]:

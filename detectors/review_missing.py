@@ -10,34 +10,37 @@ later than the signing.
 What to do: have deliveries wait until the review that is named is there.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
-from circulation.cases import SELLER, Case, Json, asset, event, granted, pack, signed, terms
+from circulation.cases import SELLER, Case, Json, asset, event, granted, listed, pack, signed, terms
 from circulation.facts import Act, Facts
 from circulation.findings import About, Said
 from circulation.rulepack import Subject
 from circulation.rules import Check, Rule
-from circulation.terms import Terms
 
 SIGNED = "circulation.contract.signed"
 
 
-def needed(subject: Subject, sold: Terms) -> Iterator[str]:
-    """The kinds of review that a sale asks for. A contract whose `delivery` names a model sells one."""
+def needed(subject: Subject, modes: Collection[str]) -> Iterator[str]:
+    """The kinds of review that a sale of data in these modes of delivery asks for."""
     if subject.level in ("important", "core"):
         yield "risk-assessment"
     if subject.personal in ("personal", "sensitive", "minor"):
         yield "impact-assessment"
-    if sold.delivery is not None and "model" in sold.delivery:
+    if "model" in modes:
         yield "algorithm-review"
 
 
 def check(act: Act, facts: Facts) -> list[Said]:
     """Looks for a grant of each kind that is needed, held by the seller, that covers the sale."""
     data = act.data
+    # Where the terms do not say how the product is delivered, its listing does.
+    listing = None if data.product is None else facts.asset(data.asset).listing(data.product, act.time)
+    offered = () if listing is None else listing.delivery
+    modes = offered if data.terms.delivery is None else data.terms.delivery
     missing = [
         kind
-        for kind in needed(facts.subject(data.asset, act.time), data.terms)
+        for kind in needed(facts.subject(data.asset, act.time), modes)
         if not facts.party(data.seller).covered(
             act.time, {kind}, asset=data.asset, purposes=data.terms.purposes or (), recipients=(data.buyer,)
         )
@@ -109,6 +112,24 @@ CASES = (
             fires=fires,
         )
         for modes, fires in ((["report"], []), (["report", "model"], [_missing("algorithm-review")]))
+    ),
+    *(
+        Case(
+            name=f"a product that was listed as a model {name}",
+            rules=_RULES,
+            events=[
+                asset("a"),
+                signed("c", _DAY, asset="a", product="p", terms=terms(delivery=modes)),
+                listed("a", time, product="p", delivery=["model"]),
+            ],
+            fires=fires,
+        )
+        for name, time, modes, fires in (
+            ("before", "2025-01-31", None, [_missing("algorithm-review")]),
+            ("at the signing", _DAY, None, [_missing("algorithm-review")]),
+            ("just after", "2025-02-01T00:00:00.000001", None, []),
+            ("and is delivered as a report", "2025-01-31", ["report"], []),
+        )
     ),
     Case(name="an asset of which nothing is known", rules=_RULES, events=[_SOLD]),
     *(

@@ -17,6 +17,7 @@ from circulation.admission import Reason, Rejection, elements_of
 from circulation.credit import TYPES as CREDIT_TYPES
 from circulation.docket import Order, Step, docket_of, order_of
 from circulation.events import ORDERS, TYPES, Event, decode_data
+from circulation.facts import LISTED
 from circulation.findings import About, Cause, Kind, Said, finding_id
 from circulation.licences import TERMINATED, TERMS_TYPES, Licence, Licences
 from circulation.lineage import stops
@@ -86,6 +87,7 @@ NAMED = (
     ("buyer", "party"),
     ("recipient", "party"),
     ("controller", "controller"),
+    ("product", "product"),
 )
 
 # Priorities of the judge queue: what just came, what is judged again in bulk, what the engine failed on.
@@ -922,6 +924,8 @@ class Intake:
         kind = FACT_OF.get(event.type)
         if kind is not None:
             self._queue(batch, joined("fact", kind, event.subject), LIVE, order)
+        if event.type == LISTED:
+            self._queue(batch, joined("fact", "product", event.data.product), LIVE, order)
         if event.type == RUN:
             self._queue(batch, joined("run", event.subject), LIVE, order)
         if event.type in CREDIT_TYPES or event.type == "circulation.party.registered":

@@ -15,7 +15,7 @@ import orjson
 
 from circulation.credit import upheld
 from circulation.events import Event
-from circulation.facts import DELISTED, LISTED, Act, Facts, order
+from circulation.facts import DELISTED, LISTED, SIGNED, Act, Facts, order
 from circulation.findings import Said
 from circulation.rulepack import Packs
 from circulation.rules import Check, Period, Rule, Screen, Sum
@@ -202,7 +202,7 @@ class Judge:
         """
         if not things:
             return
-        subjects: dict[str, list[str]] = {"asset": [], "party": [], "contract": [], "group": []}
+        subjects: dict[str, list[str]] = {"asset": [], "party": [], "contract": [], "group": [], "product": []}
         for thing in things:
             _, kind, subject = thing.split(SEPARATOR, 2)
             subjects[kind].append(subject)
@@ -217,6 +217,10 @@ class Judge:
         if assets:
             self._of_assets(db, loading.below(db, sorted(assets)), found)
         self._of_contracts(db, sorted(contracts), found)
+        if products := subjects["product"]:
+            # What a product is delivered as, its listing says; who sells it under a contract may not say it again.
+            named = self._named(db, "product", products)
+            found.update(dict.fromkeys(self._things(db, "id = any(?)", [row[0] for row in named], types=[SIGNED])))
         if parties and (types := self._types_of_groups):
             self._of_groups(db, loading.controlled(db, parties), types, found)
         if (some := [*parties, *subjects["group"]]) and (types := self._types_of_whole_groups):

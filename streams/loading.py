@@ -5,7 +5,7 @@ from typing import Any
 
 from circulation.credit import APPLIED, DECIDED, DETERMINED, FILED, REPAIRED
 from circulation.events import Event, decode_data
-from circulation.facts import CONTROLLERS_MAX, AssetFacts, ContractFacts, PartyFacts
+from circulation.facts import CONTROLLERS_MAX, LISTED, AssetFacts, ContractFacts, PartyFacts
 from circulation.lineage import Edge
 from streams.store import Db
 
@@ -16,7 +16,7 @@ RECORDS = (DETERMINED, FILED, DECIDED, APPLIED, REPAIRED)
 # What facts are folded from; everything else that is kept of an entity is an act only.
 STATEMENTS: Mapping[str, tuple[str, ...]] = {
     PARTIES: ("circulation.party.registered", "circulation.grant.issued", "circulation.grant.revoked", *RECORDS),
-    ASSETS: ("circulation.asset.registered", "circulation.asset.graded", "circulation.asset.assessed"),
+    ASSETS: ("circulation.asset.registered", "circulation.asset.graded", "circulation.asset.assessed", LISTED),
     CONTRACTS: (
         "circulation.contract.signed",
         "circulation.contract.amended",

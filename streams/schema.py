@@ -70,7 +70,8 @@ events = Table(
     Index("events_by_type", "type", "time"),
 )
 
-# What an event names besides its subject: (`asset` | `party` | `contract` | `controller`, its id).
+# What an event names besides its subject: (`asset` | `party` | `contract` | `controller` |
+# `product`, its id).
 refs = Table(
     "refs",
     metadata,
