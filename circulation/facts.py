@@ -392,6 +392,7 @@ class Facts:
         parties: Mapping[str, PartyFacts] | None = None,
         contracts: Mapping[str, ContractFacts] | None = None,
         edges: Mapping[str, Sequence[Edge]] | None = None,
+        payments: Mapping[str, Sequence[Act]] | None = None,
         uses: Mapping[str, int] | None = None,
         settings: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None,
         rule: str = "",
@@ -402,6 +403,7 @@ class Facts:
         self._parties = parties or {}
         self._contracts = contracts or {}
         self._edges = edges or {}
+        self._payments = payments or {}
         self._uses = uses or {}
         self._settings = settings
         self._rule = rule
@@ -417,6 +419,7 @@ class Facts:
             parties=self._parties,
             contracts=self._contracts,
             edges=self._edges,
+            payments=self._payments,
             uses=self._uses,
             settings=settings,
             rule=rule,
@@ -448,6 +451,13 @@ class Facts:
     def first_use(self, contract: str) -> int | None:
         """The earliest `time` of a use of the contract, any reporter's: uses are counted, and not kept one by one."""
         return self._uses.get(contract)
+
+    def payments_to(self, party: str) -> Sequence[Act]:
+        """What was paid to a party, in the order of (time, source, id): `payments` must be declared.
+
+        Known are the payments that lead to the payer of the act that is judged, and some others.
+        """
+        return self._payments.get(party, ())
 
     def chain(self, party: str, instant: int) -> list[str]:
         """The party, its controller, that one's, and so on, each once: `controllers` must be declared."""

@@ -16,7 +16,7 @@ from circulation.facts import Act, Circulation, Facts
 from circulation.findings import Kind, Said, Severity
 from circulation.licences import Licence
 
-Need = Literal["asset", "ancestors", "contract", "party", "controllers", "group", "uses"]
+Need = Literal["asset", "ancestors", "contract", "party", "controllers", "group", "payments", "uses"]
 Parameters = Mapping[str, Any]
 
 

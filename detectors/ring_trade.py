@@ -11,72 +11,33 @@ A circle has 3 to 6 parties; two are `reciprocal-trade`. From the first payment 
 and each amount is at least the share of the one before. Of several circles that a settlement closes one is said.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from circulation.calendar import DAY, EARLIEST, days
+from circulation.calendar import days
 from circulation.cases import Case, Json, event, pack, retracted
-from circulation.facts import Act, Facts
+from circulation.facts import Act, Facts, order
 from circulation.findings import About, Said
 from circulation.money import exact, millionths
-from circulation.rules import Parameter, Period, Rule, Sum
+from circulation.rules import Check, Parameter, Rule
 
 SETTLED = "circulation.settlement.paid"
-SEPARATOR = "\x1f"
 PARTIES_MIN, PARTIES_MAX = 3, 6
-# Settlements are judged in blocks of so many days, each with the one before it: no circle may take longer.
-BLOCK_DAYS = 60
-# Payments that the search for one circle looks at: where everybody pays everybody it is cut there.
+# Payments that are looked at for one settlement: where everybody pays everybody the search is cut there.
 STEPS_MAX = 10_000
 
 
-def _block(instant: int) -> int:
-    return instant // (BLOCK_DAYS * DAY)
+def check(act: Act, facts: Facts) -> list[Said]:
+    """Looks back from a settlement for payments that led to its payer from its payee."""
+    if act.data.payer == act.data.payee:
+        return []
+    parameters = facts.parameters(act.time)
+    circle = _circle(act, facts, act.time - days(parameters["days"]), exact(parameters["percent"]) / 100)
+    return [] if circle is None else [_said(act, circle)]
 
 
-def _shifted(scope: str, *shifts: int) -> list[str]:
-    currency, block = scope.split(SEPARATOR)
-    return [f"{currency}{SEPARATOR}{int(block) + shift}" for shift in shifts]
-
-
-def scopes(act: Act, _: Facts) -> Iterable[str]:
-    """The block of days, in one currency."""
-    if act.data.payer != act.data.payee:
-        yield f"{act.data.currency}{SEPARATOR}{_block(act.time)}"
-
-
-def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
-    """Looks back from each settlement of the block for payments that led to its payer from its payee."""
-    mine = int(scope.split(SEPARATOR)[1])
-    turning = _turning(acts)
-    paid_to: dict[str, list[Act]] = {}
-    found: list[Said] = []
-    for act in acts:
-        if act.data.payer not in turning or act.data.payee not in turning:
-            continue
-        if _block(act.time) == mine:
-            parameters = facts.parameters(act.time)
-            since = act.time - min(days(parameters["days"]), BLOCK_DAYS * DAY)
-            circle = _circle(act, paid_to, since, exact(parameters["percent"]) / 100)
-            if circle is not None:
-                found.append(_said(act, circle))
-        paid_to.setdefault(act.data.payee, []).append(act)
-    return found
-
-
-def _turning(acts: Sequence[Act]) -> set[str]:
-    """The parties that may be in a circle: who only buys or only sells is not, nor who trades only with such."""
-    pairs = {(act.data.payer, act.data.payee) for act in acts}
-    while True:
-        turning = {payer for payer, _ in pairs} & {payee for _, payee in pairs}
-        kept = {(payer, payee) for payer, payee in pairs if payer in turning and payee in turning}
-        if kept == pairs:
-            return turning
-        pairs = kept
-
-
-def _circle(closing: Act, paid_to: dict[str, list[Act]], since: int, share: Fraction) -> list[Act] | None:
+def _circle(closing: Act, facts: Facts, since: int, share: Fraction) -> list[Act] | None:
     """The payments of a circle, the first one first; None where the settlement closes none."""
     steps = 0
     # Each step back: the payment, the parties met so far, and the payments from there on.
@@ -85,11 +46,16 @@ def _circle(closing: Act, paid_to: dict[str, list[Act]], since: int, share: Frac
     ]
     while waiting and steps < STEPS_MAX:
         after, met, path = waiting.pop()
-        for before in reversed(paid_to.get(after.data.payer, ())):
-            steps += 1
+        for before in reversed(facts.payments_to(after.data.payer)):
             if before.time < since or steps >= STEPS_MAX:
                 break
-            if _key(before) >= _key(after) or millionths(after.data.amount) < millionths(before.data.amount) * share:
+            if order(before) >= order(after):
+                continue
+            steps += 1
+            if (
+                before.data.currency != closing.data.currency
+                or millionths(after.data.amount) < millionths(before.data.amount) * share
+            ):
                 continue
             if before.data.payer == closing.data.payee:
                 if len(met) >= PARTIES_MIN:
@@ -97,10 +63,6 @@ def _circle(closing: Act, paid_to: dict[str, list[Act]], since: int, share: Frac
             elif before.data.payer not in met and len(met) < PARTIES_MAX:
                 waiting.append((before, met | {before.data.payer}, (before, *path)))
     return None
-
-
-def _key(act: Act) -> tuple[int, str, str]:
-    return (act.time, act.source, act.id)
 
 
 def _said(act: Act, circle: Sequence[Act]) -> Said:
@@ -134,16 +96,7 @@ RULE = Rule(
         "days": Parameter(60, "days from the first payment to the closing one, at most 60; fewer find less"),
         "percent": Parameter(80, "what each amount is at least of the one before; less finds more"),
     },
-    sum=Sum(
-        acts=frozenset({SETTLED}),
-        scopes=scopes,
-        judge=judge,
-        period=Period(
-            ends=lambda _: EARLIEST,
-            members=lambda scope: _shifted(scope, -1, 0),
-            touches=lambda scope: _shifted(scope, 0, 1),
-        ),
-    ),
+    check=Check(acts=frozenset({SETTLED}), check=check, needs=frozenset({"payments"})),
 )
 
 _RULES = pack()

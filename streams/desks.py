@@ -88,6 +88,8 @@ NAMED = (
     ("recipient", "party"),
     ("controller", "controller"),
     ("product", "product"),
+    ("payer", "payer"),
+    ("payee", "payee"),
 )
 
 # Priorities of the judge queue: what just came, what is judged again in bulk, what the engine failed on.
@@ -924,6 +926,8 @@ class Intake:
         kind = FACT_OF.get(event.type)
         if kind is not None:
             self._queue(batch, joined("fact", kind, event.subject), LIVE, order)
+        if event.type == SETTLED:
+            self._queue(batch, joined("fact", "payment", thing), LIVE, order)
         if event.type == LISTED:
             self._queue(batch, joined("fact", "product", event.data.product), LIVE, order)
         if event.type == RUN:

@@ -29,6 +29,7 @@ from streams.desks import (
     RETRACTED,
     RUN,
     SEPARATOR,
+    SETTLED,
     about_of,
     error_said,
     joined,
@@ -202,7 +203,14 @@ class Judge:
         """
         if not things:
             return
-        subjects: dict[str, list[str]] = {"asset": [], "party": [], "contract": [], "group": [], "product": []}
+        subjects: dict[str, list[str]] = {
+            "asset": [],
+            "party": [],
+            "contract": [],
+            "group": [],
+            "product": [],
+            "payment": [],
+        }
         for thing in things:
             _, kind, subject = thing.split(SEPARATOR, 2)
             subjects[kind].append(subject)
@@ -217,6 +225,11 @@ class Judge:
         if assets:
             self._of_assets(db, loading.below(db, sorted(assets)), found)
         self._of_contracts(db, sorted(contracts), found)
+        if paid := subjects["payment"]:
+            # What was paid later may close a circle with it.
+            rows = db.rows(f"select {COLUMNS} from events where thing = any(?)", paid)  # noqa: S608
+            of = {(one.data.payee, one.time) for one in map(event_of, rows)}
+            found.update(dict.fromkeys(loading.payments(db, of, back=False)))
         if products := subjects["product"]:
             # What a product is delivered as, its listing says; who sells it under a contract may not say it again.
             named = self._named(db, "product", products)
@@ -505,13 +518,14 @@ class Judge:
 
     def _judged_with(self, db: Db, touched: Sequence[tuple[str, str]]) -> list[str]:
         """The things that are judged where acts of these scopes, (rule, scope), changed."""
-        found = dict.fromkeys(touched)
+        found: dict[tuple[str, str], None] = {}
         asked: dict[tuple[str, str], None] = {}
         for rule, scope in touched:
             period = self._period_of(rule)
-            if period is not None:
-                others = ((rule, one) for one in period.touches(scope))
-                (asked if period.own_acts_only else found).update(dict.fromkeys(others))
+            for one in (scope,) if period is None else period.touches(scope):
+                # What lost its last act is judged once more.
+                own = period is None or one == scope or not period.own_acts_only
+                (found if own else asked)[rule, one] = None
         if asked:
             query = "select distinct rule, scope from scopes where rule = any(?) and scope = any(?)"
             there = set(db.rows(query, sorted({one[0] for one in asked}), sorted({one[1] for one in asked})))
@@ -571,7 +585,21 @@ class Judge:
                 parties = loading.with_groups(db, wanted)
             else:
                 parties = (loading.with_controllers if "controllers" in needs else loading.parties)(db, wanted)
-        return Facts(packs=self._packs(), assets=assets_, parties=parties, contracts=contracts_, edges=edges, uses=uses)
+        payments: dict[str, list[Act]] = {}
+        if "payments" in needs:
+            of = {(act.data.payer, act.time) for act in acts if act.type == SETTLED}
+            some, _ = self._acts(db, loading.payments(db, of, back=True))
+            for one in sorted((act for each in some.values() for act in each), key=order):
+                payments.setdefault(one.data.payee, []).append(one)
+        return Facts(
+            packs=self._packs(),
+            assets=assets_,
+            parties=parties,
+            contracts=contracts_,
+            edges=edges,
+            payments=payments,
+            uses=uses,
+        )
 
 
 def responsible(db: Db, act: Act) -> str | None:

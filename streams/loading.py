@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from circulation.calendar import days
 from circulation.credit import APPLIED, DECIDED, DETERMINED, FILED, REPAIRED
 from circulation.events import Event, decode_data
 from circulation.facts import CONTROLLERS_MAX, LISTED, AssetFacts, ContractFacts, PartyFacts
@@ -13,6 +14,8 @@ PARTIES, ASSETS, CONTRACTS = "circulation.parties", "circulation.assets", "circu
 
 # What the records of a party are folded from.
 RECORDS = (DETERMINED, FILED, DECIDED, APPLIED, REPAIRED)
+# How far payments are followed: rules that look at more of them find less.
+PAYMENT_STEPS_MAX, PAYMENT_DAYS_MAX = 5, 60
 # What facts are folded from; everything else that is kept of an entity is an act only.
 STATEMENTS: Mapping[str, tuple[str, ...]] = {
     PARTIES: ("circulation.party.registered", "circulation.grant.issued", "circulation.grant.revoked", *RECORDS),
@@ -102,6 +105,37 @@ def with_controllers(db: Db, ids: Collection[str]) -> dict[str, PartyFacts]:
 def with_groups(db: Db, ids: Collection[str]) -> dict[str, PartyFacts]:
     """Facts of parties and of all that ever had a controller in common with them, with all their controllers."""
     return with_controllers(db, controlled(db, list(with_controllers(db, ids))))
+
+
+def payments(db: Db, of: Collection[tuple[str, int]], *, back: bool) -> list[str]:
+    """The settlements, by thing, from which money may have come to a party at an instant (on which it may have gone).
+
+    Over as many steps and as far back (ahead) as rules look; void ones among them.
+    """
+    if not of:
+        return []
+    since = min(time for _, time in of) - (days(PAYMENT_DAYS_MAX) if back else 0)
+    until = max(time for _, time in of) + (0 if back else days(PAYMENT_DAYS_MAX))
+    here, there = ("payee", "payer") if back else ("payer", "payee")
+    things: dict[str, None] = {}
+    met: set[str] = set()
+    layer = sorted({party for party, _ in of})
+    for _ in range(PAYMENT_STEPS_MAX):
+        met.update(layer)
+        rows = db.rows(
+            f"select {', '.join('e.' + name for name in COLUMNS.split(', '))} from refs r"  # noqa: S608
+            " join events e on e.id = r.event where r.kind = ? and r.ref = any(?) and e.time between ? and ?"
+            " order by e.id",
+            here,
+            layer,
+            since,
+            until,
+        )
+        things.update((row[4], None) for row in rows)
+        layer = sorted({getattr(event_of(row).data, there) for row in rows} - met)
+        if not layer:
+            break
+    return sorted(things)
 
 
 def contracts(db: Db, ids: Collection[str]) -> dict[str, ContractFacts]:

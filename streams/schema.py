@@ -71,7 +71,7 @@ events = Table(
 )
 
 # What an event names besides its subject: (`asset` | `party` | `contract` | `controller` |
-# `product`, its id).
+# `product` | `payer` | `payee`, its id).
 refs = Table(
     "refs",
     metadata,
