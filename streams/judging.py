@@ -530,7 +530,18 @@ class Judge:
             query = "select distinct rule, scope from scopes where rule = any(?) and scope = any(?)"
             there = set(db.rows(query, sorted({one[0] for one in asked}), sorted({one[1] for one in asked})))
             found.update(dict.fromkeys(one for one in asked if one in there))
-        return [joined("sum", *one) for one in found]
+        # Of a period that has not ended nothing is judged, and only its deadline is written.
+        (horizon,) = db.one("select instant from horizon") or (0,)
+        coming: list[tuple[str, int]] = []
+        ended: list[str] = []
+        for rule, scope in found:
+            thing, period = joined("sum", rule, scope), self._period_of(rule)
+            if period is not None and (ends := period.ends(scope)) >= horizon:
+                coming.append((thing, ends))
+            else:
+                ended.append(thing)
+        db.many(schema.deadlines, coming, "ignore")
+        return ended
 
     def _entries(self, thing: str, said: Iterable[tuple[Rule, Said]], now: int) -> list[Entry]:
         found = []
