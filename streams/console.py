@@ -6,7 +6,9 @@ without colours, so that `grep` and `awk` work. Progress is shown on a terminal 
 
 import contextlib
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from typing import IO, Any, Final, TypeVar
 
@@ -24,6 +26,8 @@ EVIDENCE_ITEMS_MAX: Final = 8
 ID_CHARACTERS_SHOWN: Final = 8
 # Lines of a tree that a person still reads.
 TREE_LINES_MAX: Final = 200
+# Where text is wrapped that no terminal wraps.
+PARAGRAPH_WIDTH: Final = 110
 # Control characters of ids and titles that came from outside must not reach a terminal.
 UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 
@@ -261,3 +265,48 @@ def paragraphs(parts: Sequence[tuple[str, str | Sequence[str]]], *, severity: st
                 Padding(Text(shown(line), style=COLOURS.get(severity, "") if heading == "What" else ""), (0, 2))
             )
         console.print()
+
+
+def paragraph(text: str, *, indent: int = 3) -> None:
+    """A paragraph on stdout, indented and wrapped to the width of a terminal, or to 110 characters elsewhere."""
+    width = PARAGRAPH_WIDTH
+    if is_terminal(sys.stdout):
+        width = min(width, shutil.get_terminal_size().columns)
+    blank = " " * indent
+    click.echo(textwrap.fill(shown(text), width, initial_indent=blank, subsequent_indent=blank))
+
+
+def marked(severity: str, what: str, why: str) -> None:
+    """A finding as one paragraph that begins with its severity, in its colour on a terminal."""
+    text = f"{severity:<8} {shown(what)}: {shown(why)}"
+    if not is_terminal(sys.stdout):
+        click.echo(f"   {text}")
+        return
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    drawn = Text(text)
+    drawn.stylize(COLOURS.get(severity, ""), 0, len(severity))
+    Console().print(Padding(drawn, (0, 0, 0, 3)))
+
+
+def note(text: str) -> None:
+    """A line that belongs to what stands above it; dimmed on a terminal."""
+    if not is_terminal(sys.stdout):
+        click.echo(f"{'':12}{shown(text)}")
+        return
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    Console().print(Padding(Text(shown(text), style="dim"), (0, 0, 0, 12)))
+
+
+def status(text: str) -> None:
+    """The last line of a terminal, drawn anew each time; an empty one takes it away. Nothing elsewhere."""
+    if not is_terminal(sys.stdout):
+        return
+    width = shutil.get_terminal_size().columns - 1
+    sys.stdout.write(f"\r\x1b[2K{text[:width]}")
+    sys.stdout.flush()

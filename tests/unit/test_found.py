@@ -51,7 +51,7 @@ def standing(url: str, **wanted: Any) -> list[dict[str, Any]]:
 
 def test_findings_that_fit_are_those_that_a_look_at_each_finds(url: str) -> None:
     everything = standing(url)
-    assert len(story.FOUND) == len(everything)
+    assert len(story.STANDING) == len(everything)
     middle = everything[len(everything) // 2]
     instant = parse_instant(middle["occurred"])
     for member in ("detector", "severity", "mode", "party"):
@@ -72,8 +72,8 @@ def test_of_more_than_the_limit_the_latest_are_shown_in_their_order(url: str, co
 
 
 def test_what_is_not_shown_is_counted(url: str) -> None:
-    assert f"and {len(story.FOUND) - 2} before them" in run(url, "findings", "--limit", 2).stderr
-    assert "" == run(url, "findings", "--limit", len(story.FOUND)).stderr
+    assert f"and {len(story.STANDING) - 2} before them" in run(url, "findings", "--limit", 2).stderr
+    assert "" == run(url, "findings", "--limit", len(story.STANDING)).stderr
 
 
 def test_a_finding_is_explained_by_the_beginning_of_its_id(url: str) -> None:
@@ -120,7 +120,7 @@ def test_findings_are_open_until_their_case_is_closed(tmp_path: Path) -> None:
 
 def test_each_finding_can_be_explained(url: str) -> None:
     rows = json.loads(run(url, "findings", "--explain", "--json").stdout)
-    assert len(story.FOUND) == len(rows)
+    assert len(story.STANDING) == len(rows)
     for one in rows:
         words = one["explained"]
         for question in ("what", "rule", "about", "who", "evidence", "cause", "law", "why_it_matters", "what_to_do"):
