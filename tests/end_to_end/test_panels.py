@@ -205,7 +205,7 @@ class Scraper:
             )
 
     def ask(self, page: str, **parameters: str) -> Any:
-        """The data of an answer; None while nobody answers, or not yet. A query that is wrong fails with Prometheus' own words."""
+        """The data of an answer; None while nobody answers. A query that is wrong fails with Prometheus' words."""
         assert self.process.poll() is None, self.log.read_text()[-3_000:]
         try:
             with urllib.request.urlopen(f"{self.url}{page}?{urllib.parse.urlencode(parameters)}", timeout=10) as answer:
