@@ -14,6 +14,9 @@ from streams.loading import COLUMNS, event_of
 from streams.settings import Settings
 from streams.store import Db, Store
 
+# The shipped pack by the ids of the rules that it was checked against.
+_shipped: dict[tuple[str, ...], Pack] = {}
+
 RULES, PACK = "circulation.rules", "circulation.rulepack.published"
 
 
@@ -28,8 +31,11 @@ def read_pack(raw: bytes, rules: Mapping[str, Rule]) -> Pack:
 
 
 def shipped(rules: Mapping[str, Rule]) -> Pack:
-    """The pack that travels with the distribution."""
-    return read_pack(shipped_packs.shipped(), rules)
+    """The pack that travels with the distribution; it is read once a process, for reading YAML is slow."""
+    key = tuple(rules)
+    if key not in _shipped:
+        _shipped[key] = read_pack(shipped_packs.shipped(), rules)
+    return _shipped[key]
 
 
 def start(settings: Settings, rules: Mapping[str, Rule]) -> tuple[Pack, str]:

@@ -7,6 +7,7 @@ between the dialects and are spelt once here: parameters (`?`) and membership (`
 
 import contextlib
 import fcntl
+import functools
 import os
 import sqlite3
 import threading
@@ -17,8 +18,9 @@ from typing import Any, Literal
 import orjson
 import psycopg
 from sqlalchemy import Table, create_engine, make_url
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import NullPool
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from streams import schema
 
@@ -137,6 +139,17 @@ def _bulk(table: Table, how: How, *, postgres: bool) -> str:
     return f"{text} on conflict ({keys}) do update set {others}"
 
 
+@functools.cache
+def _ddl() -> tuple[str, ...]:
+    """What makes the tables and views of a SQLite store."""
+    dialect = sqlite.dialect()
+    made = []
+    for table in schema.metadata.sorted_tables:
+        made.append(str(CreateTable(table).compile(dialect=dialect)))
+        made += [str(CreateIndex(index).compile(dialect=dialect)) for index in table.indexes]
+    return (*made, *schema.views(postgres=False))
+
+
 class Store:
     """The store behind a URL. `writing()` is one transaction, or nothing; each thread has its own connection.
 
@@ -200,15 +213,8 @@ class Store:
             engine.dispose()
 
     def _create(self) -> None:
-        engine = create_engine("sqlite://", creator=lambda: self._memory._connection, poolclass=NullPool)
         raw = self._memory._connection
-        for table in schema.metadata.sorted_tables:
-            from sqlalchemy.schema import CreateIndex, CreateTable
-
-            raw.execute(str(CreateTable(table).compile(engine)))
-            for index in table.indexes:
-                raw.execute(str(CreateIndex(index).compile(engine)))
-        for statement in schema.views(postgres=False):
+        for statement in _ddl():
             raw.execute(statement)
         raw.execute("insert into horizon values (1, ?)", (-(2**62),))
 
