@@ -10,9 +10,9 @@ What to do: ask the buyer what ran in that hour, and the seller for its log of i
 one, or nights, speak for an extraction. Have the rate limited until that is known.
 
 Hours begin on the hour. Those in which nothing was reported are none of a contract's hours: one that is used once a
-month would stand out every month. The deviation is that of all earlier hours, and takes two of them. Each reporter's
-reports make hours of their own. An hour is said once, at the use with which it first exceeds, by what came before on
-the contract's key.
+month would stand out every month. The deviation is that of all earlier hours; however many the reports, it takes some
+hours, for of two or three that happen to be alike the next one stands out by chance. Each reporter's reports make hours
+of their own. An hour is said once, at the use with which it first exceeds, by what came before on the contract's key.
 """
 
 import math
@@ -34,8 +34,6 @@ USAGE, CANCELLED = "circulation.usage.reported", "circulation.usage.cancelled"
 LATE_HOURS_MAX = 24
 # How many hours that were said are remembered, so that they are not said again.
 SAID_MAX = 100
-# One hour deviates from nothing.
-EARLIER_HOURS_MIN = 2
 # What a stored number can hold: a thousand reports of the largest count would pass it.
 TOTAL_MAX = 2**63 - 1
 
@@ -131,10 +129,10 @@ def sample(hours: Hours, hour: int) -> tuple[int, Sample]:
 
 def stands_out(used: int, earlier: Sample, parameters: Parameters) -> bool:
     """Whether there are enough hours, and the uses exceed their mean by so many deviations: exact, in integers."""
-    if earlier.hours < EARLIER_HOURS_MIN or max(earlier.hours, earlier.reports) < parameters["n"]:
+    if earlier.hours < parameters["hours_min"] or max(earlier.hours, earlier.reports) < parameters["n"]:
         return False
     over = used * earlier.hours - earlier.total
-    if over <= 0:
+    if over <= 0 or not earlier.hours:
         return False
     k, unit = parameters["k"].as_integer_ratio()
     return bool((over * unit) ** 2 > k * k * _spread(earlier))
@@ -175,7 +173,11 @@ def quiet(memory: Memory, _: Mapping[str, Any], uses: Uses, licence: Licence, pa
     now = counted(memory.hours.get(reporter), hour, total[0], uses.count)
     if now is None:
         return Stepped(memory, {}, [])
-    if now.earlier >= EARLIER_HOURS_MIN and hour not in memory.said and stands_out(*sample(now, hour), parameters):
+    if (
+        now.earlier >= parameters["hours_min"]
+        and hour not in memory.said
+        and stands_out(*sample(now, hour), parameters)
+    ):
         return None
     return Stepped(Memory({**memory.hours, reporter: now}, memory.said), {}, [])
 
@@ -230,6 +232,9 @@ RULE = Rule(
     parameters={
         "k": Parameter(6, "deviations above the mean from which on an hour is said; fewer find more"),
         "n": Parameter(200, "hours or reports that must have come before; fewer find more and earlier"),
+        "hours_min": Parameter(
+            8, "earlier hours that it takes, however many the reports; fewer find more, and more by chance"
+        ),
     },
     tally=Tally(events=frozenset({USAGE, CANCELLED}), memory=Memory, step=step, quiet=quiet),
 )
@@ -263,7 +268,7 @@ def _out(hour: int, count: int, cause: str, **evidence: Any) -> Json:
 _SIGNED = signed("c", SINCE)
 # Two hundred hours of 9 and 11 uses: 10 on average, with a deviation of 1.
 _STEADY = [_SIGNED, *_hours(*[9, 11] * 100)]
-_FEW = pack(detectors={"bulk-extraction": {"n": 4}})
+_FEW = pack(detectors={"bulk-extraction": {"n": 4, "hours_min": 2}})
 
 CASES = (
     *(
@@ -284,19 +289,33 @@ CASES = (
     ),
     *(
         Case(
-            name=f"after {earlier} events in four hours",
+            name=f"after {earlier} events in eight hours",
             events=[
                 _SIGNED,
-                *(one for hour in range(4) for one in _once(1 + hour % 2, hour, 50 if hour else earlier - 150)),
-                used("c", _at(4), 1000, id="u"),
+                *(one for hour in range(8) for one in _once(1 + hour % 2, hour, 25 if hour else earlier - 175)),
+                used("c", _at(8), 1000, id="u"),
             ],
-            fires=[_out(4, 1000, "u", hours=4, events=earlier)] if earlier >= 200 else [],
+            fires=[_out(8, 1000, "u", hours=8, events=earlier)] if earlier >= 200 else [],
         )
         for earlier in (199, 200, 201)
     ),
+    *(
+        Case(
+            name=f"after {hours} hours, each of 40 events",
+            events=[
+                _SIGNED,
+                *(one for hour in range(hours) for one in _once(1, hour, 40)),
+                used("c", _at(hours), 1000, id="u"),
+            ],
+            fires=[_out(hours, 1000, "u", hours=hours, events=40 * hours)] if hours >= 8 else [],
+        )
+        for hours in (7, 8, 9)
+    ),
     Case(
-        name="the first hours, however many were the events of one",
-        events=[_SIGNED, *_once(1, 0, 201), *_once(2, 1, 202)],
+        name="the second hour, when a pack asks for none before it",
+        rules=pack(detectors={"bulk-extraction": {"n": 0, "hours_min": 0}}),
+        events=[_SIGNED, used("c", _at(0), 1), used("c", _at(1), 2, id="u")],
+        fires=[_out(1, 2, "u")],
     ),
     Case(
         name="an hour is said once, at the use with which it first exceeds",
@@ -325,7 +344,7 @@ CASES = (
     ),
     Case(
         name="a use that comes late makes an earlier hour",
-        rules=pack(detectors={"bulk-extraction": {"n": 5}}),
+        rules=pack(detectors={"bulk-extraction": {"n": 5, "hours_min": 2}}),
         events=[
             _SIGNED,
             *(used("c", _at(hour), 10, id=f"u{hour}") for hour in (0, 2, 3, 4, 5)),
@@ -408,7 +427,7 @@ CASES = (
     *(
         Case(
             name=f"a fraction of a deviation: {count}",
-            rules=pack(detectors={"bulk-extraction": {"n": 4, "k": 2.5}}),
+            rules=pack(detectors={"bulk-extraction": {"n": 4, "k": 2.5, "hours_min": 2}}),
             events=[_SIGNED, *_hours(8, 12, 8, 12), used("c", _at(4), count, id="u")],
             fires=[_out(4, count, "u")] if count > 15 else [],
         )

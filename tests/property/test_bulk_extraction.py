@@ -18,7 +18,7 @@ from streams.store import Store
 
 N, K = 4, 2
 RULES = only("bulk-extraction")
-RULES["detectors"]["bulk-extraction"] = {"n": N, "k": K}
+RULES["detectors"]["bulk-extraction"] = {"n": N, "k": K, "hours_min": 2}
 START = parse_instant("2025-02-01")
 # As late as a use may come and still be counted in its hour (detectors/bulk_extraction.py).
 LATE_HOURS = 24
