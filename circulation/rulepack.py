@@ -118,6 +118,21 @@ DETECTORS = frozenset(
     }
 )
 
+# What no sandbox holds back: tallies, what is about no party's act, and the rule that watches sandboxes.
+NEVER_TRIED = frozenset(
+    {
+        "bulk-extraction",
+        "concentration",
+        "dominance",
+        "feed-gap",
+        "feed-lost",
+        "feed-silence",
+        "purpose-drift",
+        "sandbox-cap",
+        "usage-limit",
+    }
+)
+
 Parameters = Mapping[str, Any]
 
 
@@ -1015,7 +1030,13 @@ class _Reading:
         at_top = self.texts(data, "sandbox", self.root, one_of=DETECTORS) or []
         parameters = detectors.get("sandbox-cap", DEFAULT_SETTING).parameters
         path = f"{self.root}.detectors.sandbox-cap"
-        return tuple(sorted({*at_top, *(self.texts(parameters, "sandbox", path, one_of=DETECTORS) or ())}))
+        as_parameter = self.texts(parameters, "sandbox", path, one_of=DETECTORS) or []
+        for where, named in ((self.root, at_top), (path, as_parameter)):
+            for index, one in enumerate(named):
+                if one in NEVER_TRIED and len(self.ignored) < PROBLEMS_MAX:
+                    # The contract says so, so that a pack may well name them: they are no error.
+                    self.ignored.append(f"{where}.sandbox[{index}]")
+        return tuple(sorted({*at_top, *as_parameter}))
 
     def sectors(self, data: dict[str, Any]) -> dict[str, tuple[str, ...]]:
         given = self.typed(data, "sectors", self.root, dict) or {}
