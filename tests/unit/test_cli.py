@@ -300,7 +300,7 @@ def test_lint_for_programs_is_one_document_whatever_the_file_holds(tmp_path: Pat
     rules = tmp_path / "pack.yaml"
     rules.write_text(PACK.replace("[one, two]", "[one]").replace("warn", "enforce"))
     found = json.loads(run("rules", "lint", rules, "--json").stdout)
-    assert [("warning", "approvers", 3)] == [(one["level"], one["kind"], one["line"]) for one in found["remarks"]]
+    assert [("warning", "approvers", 4)] == [(one["level"], one["kind"], one["line"]) for one in found["remarks"]]
     assert ("trial", "1", 64) == (found["pack"], found["version"], len(found["digest"]))
     assert 2 == run("rules", "lint", rules, "--strict").exit_code
     rules.write_text("a: [\n")

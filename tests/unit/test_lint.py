@@ -60,9 +60,9 @@ SLIPS: list[tuple[str, Json, tuple[str, str, str], str]] = [
     ),
     (
         "a detector that does not exist",
-        with_detectors(paper_trades={}),
-        ("error", "unknown", "$.detectors.paper-trades"),
-        "there is no such detector; did you mean paper-trade?",
+        with_detectors(usage_limits={}),
+        ("error", "unknown", "$.detectors.usage-limits"),
+        "there is no such detector; did you mean usage-limit?",
     ),
     (
         "no legal basis",
@@ -315,9 +315,9 @@ SLIPS: list[tuple[str, Json, tuple[str, str, str], str]] = [
     ),
     (
         "a repair after the record has ended",
-        pack_of(credit={"repairable_months": {"general": 13}, "public_months": {"general": 12}}),
-        ("error", "order", "$.credit.repairable_months.general"),
-        "is 13, but a record is public for 12 months only: it could never be repaired",
+        pack_of(credit={"repairable_months": {"minor": 3, "general": 4}, "public_months": {"minor": 2}}),
+        ("error", "order", "$.credit.repairable_months.minor"),
+        "is 3, but a record is public for 2 months only: it could never be repaired",
     ),
     (
         "points that fall",
