@@ -1034,13 +1034,7 @@ class _Reading:
         at_top = self.texts(data, "sandbox", self.root, one_of=DETECTORS) or []
         parameters = detectors.get("sandbox-cap", DEFAULT_SETTING).parameters
         path = f"{self.root}.detectors.sandbox-cap"
-        as_parameter = self.texts(parameters, "sandbox", path, one_of=DETECTORS) or []
-        for where, named in ((self.root, at_top), (path, as_parameter)):
-            for index, one in enumerate(named):
-                if one in NEVER_TRIED and len(self.ignored) < PROBLEMS_MAX:
-                    # The contract says so, so that a pack may well name them: they are no error.
-                    self.ignored.append(f"{where}.sandbox[{index}]")
-        return tuple(sorted({*at_top, *as_parameter}))
+        return tuple(sorted({*at_top, *(self.texts(parameters, "sandbox", path, one_of=DETECTORS) or ())}))
 
     def sectors(self, data: dict[str, Any]) -> dict[str, tuple[str, ...]]:
         given = self.typed(data, "sectors", self.root, dict) or {}

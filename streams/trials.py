@@ -10,7 +10,7 @@ from circulation.events import TYPES
 from circulation.facts import Act
 from circulation.findings import Said
 from circulation.rulepack import NEVER_TRIED
-from circulation.sandbox import Named, Place, covering, named, of_contract, scope_of
+from circulation.sandbox import DETECTOR, Named, Place, covering, named, of_contract, scope_of
 from streams import loading, schema
 from streams.book import Entry
 from streams.store import Db
@@ -97,12 +97,13 @@ def _whose(db: Db, entries: Sequence[Entry], causes: Causes) -> dict[int, Named]
 
 
 def held_back(entry: Entry) -> bool:
-    """Whether a sandbox can hold it back: the pack names the detector, and no red line was crossed."""
-    if entry.rule.id not in entry.pack.sandbox or entry.rule.id in NEVER_TRIED:
+    """Whether a sandbox can hold it back: the pack names the detector and watches caps, and no red line was crossed."""
+    pack, rule = entry.pack, entry.rule.id
+    if rule not in pack.sandbox or rule in NEVER_TRIED or pack.setting(DETECTOR).mode == "off":
         return False
     evidence = entry.said.evidence
-    crossed = [evidence.get("entry"), *(evidence.get("entries") or ())] if entry.rule.id == "negative-list" else []
-    return not any(one is not None and one.sticky for one in map(entry.pack.entries.get, crossed))
+    crossed = [evidence.get("entry"), *(evidence.get("entries") or ())] if rule == "negative-list" else []
+    return not any(one is not None and one.sticky for one in map(pack.entries.get, crossed))
 
 
 def _place(said: Said) -> Place:

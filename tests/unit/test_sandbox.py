@@ -278,10 +278,14 @@ def test_what_no_sandbox_holds_back_are_tallies_and_what_is_nobody_s_act() -> No
     assert tallies | nobody_s | {"sandbox-cap"} == NEVER_TRIED
 
 
-def test_a_pack_that_names_what_is_never_held_back_says_so_and_takes_effect() -> None:
-    given = pack("usage-limit", "negative-list")
-    assert ("$.sandbox[0]",) == parse_pack(given, published=False).ignored
-    assert ("$.data.sandbox[0]",) == parse_pack(given, published=True).ignored
+def test_nothing_is_held_back_where_no_caps_are_watched() -> None:
+    rules = pack("negative-list")
+    rules["detectors"]["sandbox-cap"] = {"mode": "off"}
+    assert {"c1": "enforce"} == modes([sandbox(), ASSET, sold("c1", "01")], rules)
+
+
+def test_a_pack_that_names_what_is_never_held_back_takes_effect() -> None:
+    assert ("negative-list", "usage-limit") == parse_pack(pack("usage-limit", "negative-list"), published=True).sandbox
 
 
 def test_a_pack_that_names_no_detector_is_refused() -> None:
