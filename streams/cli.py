@@ -74,7 +74,7 @@ class Helpful(click.Group):
         """As click does it, but for the error."""
         known = self.list_commands(ctx)
         if args and args[0] not in known and not args[0].startswith("-") and not ctx.resilient_parsing:
-            from streams.near import hint
+            from circulation.near import hint
 
             ctx.fail(f"there is no command {args[0]!r}{hint(args[0], known)}")
         return super().resolve_command(ctx, args)
