@@ -229,7 +229,7 @@ def test_the_whole_of_it_runs_and_says_what_it_found(broker: str, database: str,
         standing = _looked(database)
         # The clock is the wall's: what is overdue since the story ended stands, too.
         assert Counter(story.STANDING) <= standing
-        processes += _watched(tmp_path, views, web, standing.total())
+        _watched(tmp_path, views, web, standing.total(), processes)
     finally:
         for process in processes:
             process.terminate()
@@ -237,8 +237,11 @@ def test_the_whole_of_it_runs_and_says_what_it_found(broker: str, database: str,
     assert 0 == codes[0], (image / "worker.log").read_text()[-3_000:]
 
 
-def _watched(folder: Path, views: Path, web: str, standing: int) -> list[subprocess.Popen[bytes]]:
-    """Prometheus scrapes the worker, judges its rules and tells Alertmanager, each started as the file says."""
+def _watched(folder: Path, views: Path, web: str, standing: int, processes: list[subprocess.Popen[bytes]]) -> None:
+    """Prometheus scrapes the worker, judges its rules and tells Alertmanager, each started as the file says.
+
+    What is started is added to `processes`, which the caller ends.
+    """
     alerts, metrics = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
     config = yaml.safe_load((CONFIG / "prometheus.yml").read_text())
     config["rule_files"] = [one.replace("/views", str(views), 1) for one in config["rule_files"]]
@@ -265,6 +268,7 @@ def _watched(folder: Path, views: Path, web: str, standing: int) -> list[subproc
             started.append(
                 subprocess.Popen([program, *words, f"--web.listen-address={address}"], stdout=log, stderr=log)
             )
+        processes.append(started[-1])
     deadline = time.monotonic() + 60
 
     def targets() -> list[str]:
@@ -286,7 +290,6 @@ def _watched(folder: Path, views: Path, web: str, standing: int) -> list[subproc
     assert said is not None
     assert [alerts] == [one["url"].split("/")[2] for one in json.loads(said)["data"]["activeAlertmanagers"]]
     assert answer(f"http://{alerts}/-/ready") is not None
-    return started
 
 
 def _looked(database: str) -> Counter[Found]:
