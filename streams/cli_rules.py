@@ -119,7 +119,8 @@ def _linted(source: Source, found: Linted, lines: Mapping[str, int]) -> dict[str
 
 @click.command()
 @_argument()
-def show(pack: str | None) -> None:
+@click.option("--yaml", "as_yaml", is_flag=True, help="As it was written: to begin a pack of one's own from.")
+def show(pack: str | None, as_yaml: bool) -> None:
     """Show what a pack holds; without a file the shipped one.
 
     Of each entry it says on what law it rests and where that was seen: in the statute, in an excerpt, in the policy's
@@ -128,8 +129,13 @@ def show(pack: str | None) -> None:
     \b
     circulation rules show
     circulation rules show pack.yaml
+    circulation rules show shenzhen --yaml > pack.yaml
     """
-    found = _pack(_source(pack))
+    source = _source(pack)
+    found = _pack(source)
+    if as_yaml:
+        click.echo(source.raw, nl=False)
+        return
     click.echo(named(found))
     until = "" if found.valid_to is None else f" until {format_instant(found.valid_to)}"
     click.echo(f"in force from {format_instant(found.valid_from)}{until}")
