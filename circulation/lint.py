@@ -96,6 +96,21 @@ DIVISIONS: Final[Mapping[str, tuple[int, int]]] = {
 }
 
 Level = Literal["error", "warning"]
+# What a remark is about; docs/packs.md says what each means.
+KINDS: Final = (
+    "invalid",
+    "unknown",
+    "missing",
+    "overlap",
+    "never-valid",
+    "never-matches",
+    "everything",
+    "no-effect",
+    "order",
+    "out-of-range",
+    "approvers",
+    "to-verify",
+)
 
 
 class Remark(NamedTuple):
@@ -137,7 +152,7 @@ def lint(data: object, known: Mapping[str, Mapping[str, Any]]) -> Linted:
         remarks += _semantics(pack, known)
     if len(remarks) > REMARKS_MAX:
         left = len(remarks) - REMARKS_MAX
-        remarks = [*remarks[:REMARKS_MAX], Remark(remarks[REMARKS_MAX].level, "more", "$", f"and {left} more")]
+        remarks = [*remarks[:REMARKS_MAX], Remark(remarks[REMARKS_MAX].level, "invalid", "$", f"and {left} more")]
     return Linted(pack, tuple(remarks))
 
 

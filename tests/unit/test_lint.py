@@ -416,7 +416,7 @@ def test_what_can_never_be_a_pack_is_told_as_such() -> None:
 def test_the_list_of_remarks_ends_somewhere() -> None:
     found = said(pack_of(*(entry(f"E{at}", match={}) for at in range(1_500))))
     assert linting.REMARKS_MAX + 1 == len(found)
-    assert "more" in found[-1][1]
+    assert "and 1999 more" == found[-1][3]
 
 
 @pytest.mark.parametrize("name", packs.NAMES)
@@ -488,3 +488,8 @@ def test_of_any_value_at_any_place_there_is_something_to_say_or_nothing(place: A
     for one in lint(data, KNOWN).remarks:
         assert one.path.startswith("$")
         assert one.text
+        assert one.kind in linting.KINDS
+
+
+def test_each_kind_of_remark_has_its_example() -> None:
+    assert set(linting.KINDS) == {kind for _, _, (_, kind, _), _ in SLIPS}
