@@ -15,8 +15,9 @@ import orjson
 
 import detectors
 from circulation.rules import Rule
-from streams import coverage, trace
+from streams import trace
 from streams.cli import SECTIONS, cli
+from streams.coverage import coverage, page
 from streams.rulebook import shipped_packs
 from streams.settings import SETTINGS
 
@@ -28,7 +29,7 @@ def pages() -> dict[str, str]:
     schema = orjson.dumps(trace.schema(), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode()
     return {
         "commands.md": "\n".join(_commands()),
-        "coverage.md": "\n".join(coverage.page(coverage.coverage(shipped_packs(detectors.RULES)))),
+        "coverage.md": "\n".join(page(coverage(shipped_packs(detectors.RULES)))),
         "detectors.md": "\n".join(_detectors()),
         "trace.schema.json": schema + "\n",
     }
