@@ -17,6 +17,8 @@ CONTRACT: Final = "contract only"
 
 _PARAGRAPHS = re.compile(r"第[\d、]+[款项]")
 _ANNEX = re.compile(r"附录[A-Z]\.\d+")
+_HAN = re.compile(r"^[（(]([一二三四五六七八九十]+)[)）]")
+_DIGITS = "一二三四五六七八九"
 _NUMBER = re.compile(r"\d+(?:\.\d+)*")
 
 
@@ -29,9 +31,10 @@ class Article(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A statute, a standard, an opinion; `seen` is a mark of provenance."""
+    """A statute, a standard, an opinion; `seen` is a mark of provenance, `short` another name that is cited."""
 
     name: str
+    short: str = ""
     seen: str
     articles: dict[str, Article]
 
@@ -56,19 +59,29 @@ class Law(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         Paragraphs and items are left out, and without an article the whole is meant. Raises `ValueError` where the
         law has no such instrument.
         """
-        names = [name for name in self.instruments if citation == name or citation.startswith(name + " ")]
+        known = {name: one.name for one in self.instruments.values() for name in (one.name, one.short) if name}
+        names = [name for name in known if citation == name or citation.startswith(name + " ")]
         if not names:
             raise ValueError(f"packs/law.yaml has no instrument of {citation!r}")
         name = max(names, key=len)
         rest = citation[len(name) :].strip()
-        return [(name, article) for article in _articles(rest)]
+        return [(known[name], article) for article in _articles(rest)]
 
 
 def _articles(rest: str) -> Iterable[str]:
     annex = _ANNEX.match(rest)
     if annex is not None:
         return [annex.group()]
+    han = _HAN.match(rest)
+    if han is not None:
+        return [str(_number(han.group(1)))]
     return _NUMBER.findall(_PARAGRAPHS.sub("", rest)) or [rest or WHOLE]
+
+
+def _number(han: str) -> int:
+    """A number up to ninety-nine: `十二` is 12."""
+    tens, ten, ones = han.rpartition("十")
+    return (10 * (_DIGITS.index(tens) + 1 if tens else 1) if ten else 0) + (_DIGITS.index(ones) + 1 if ones else 0)
 
 
 @cache

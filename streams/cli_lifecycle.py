@@ -298,8 +298,8 @@ def publish(path: Path, version: str | None, valid_from: str | None, approved_by
     except emitting.EmitError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"published {named(pack)}")
-    for error in lint(orjson.loads(pack.canonical), parameters(detectors.RULES)).errors:
-        click.echo(f"warning: `circulation rules lint` calls it an error: {error}", err=True)
+    for remark in lint(orjson.loads(pack.canonical), parameters(detectors.RULES)).errors:
+        click.echo(f"warning: `circulation rules lint` calls it an error: {remark}", err=True)
     for warning in _doubts(settings, pack, now):
         click.echo(f"warning: {warning}", err=True)
 

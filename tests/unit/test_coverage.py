@@ -17,6 +17,7 @@ from streams.coverage import Tests, coverage, document, page, summary
 from streams.rulebook import shipped_packs
 
 ALL = coverage(shipped_packs(detectors.RULES))
+OPINION = "关于更好发挥数据要素作用进一步加快发展数字经济的实施意见"
 NUMBERS = {f"NL-{number:02}" for number in range(1, 53)}
 
 
@@ -80,6 +81,10 @@ def test_what_the_law_says_elsewhere_names_only_detectors_and_entries_that_there
         ("反不正当竞争法 商业秘密条", [("反不正当竞争法", "商业秘密条")]),
         ("GB/T 37932-2025 附录A.1 a)至c)", [("GB/T 37932-2025", "附录A.1")]),
         ("GB/T 37932-2025", [("GB/T 37932-2025", "all")]),
+        ("实施意见 2023 (十二)", [(OPINION, "12")]),
+        ("实施意见 2023 (五)", [(OPINION, "5")]),
+        ("实施意见 2023 （二十三）: rewards", [(OPINION, "23")]),
+        (f"{OPINION} 20", [(OPINION, "20")]),
         ("保守国家秘密法(2024) 第13、14条", [("保守国家秘密法(2024)", "13"), ("保守国家秘密法(2024)", "14")]),
     ],
 )
