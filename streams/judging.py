@@ -473,6 +473,7 @@ class Judge:
             query, rules, sorted({one for some in looked_at.values() for one in some})
         ):
             members.setdefault((rule_id, scope), []).append(member)
+        self._count_uses(db, {scope for _, rule, scope in scopes if rule == SANDBOX})
         reports: dict[str, list[Act]] = {}
         by_thing, void = self._acts(db, sorted({one for some in members.values() for one in some}), None, reports)
         gone = {one for some in void.values() for one in some}
@@ -518,6 +519,9 @@ class Judge:
                     standing.append((who, one))
                 else:
                     deadlines.append((thing, one.due))
+            if rule_id == SANDBOX:
+                used_on = (day for one in sorted({act.subject for act in acts}) for day, _, _ in days.get(one, ()))
+                deadlines += [(thing, end_of(day)) for day in used_on if end_of(day) >= horizon]
             entries += self._entries(thing, standing, now)
             if self._watching():
                 causes |= {(thing, act.source, act.id): act for act in acts}
@@ -557,13 +561,30 @@ class Judge:
         for scope, thing in db.rows(query, SANDBOX, list(scopes)):
             members.setdefault(scope, []).append(thing)
         by_thing, _ = self._acts(db, sorted({one for some in members.values() for one in some}))
-        facts = self._load(db, [act for some in by_thing.values() for act in some], {"contract", "party"})
+        flat = [act for some in by_thing.values() for act in some]
+        days = summaries.used_days(db, {act.subject for act in flat})
+        facts = self._load(db, flat, {"contract", "party"}, days=days)
         found: dict[str, Place | None] = dict.fromkeys(scopes)
         for scope, some in members.items():
             acts = (act for one in some for act in by_thing[one] if scope in sandboxes(act, facts))
             places = (one.place for one in passed(scope, sorted(acts, key=order), facts))
             found[scope] = min(places, default=None)
         return found
+
+    def _count_uses(self, db: Db, scopes: Collection[str]) -> None:
+        """Has the uses of the holders' contracts looked at by the day from now on, and what is kept of them stay."""
+        holders = {scope.split(SEPARATOR)[0] for scope in scopes}
+        if not holders:
+            return
+        holders -= {row[0] for row in db.rows("select party from counted where party = any(?)", sorted(holders))}
+        parties = loading.parties(db, holders).items()
+        new = sorted(holder for holder, facts in parties if any(one.grant.uses_max is not None for one in facts.trials))
+        if not new:
+            return
+        db.one("select party from counted where party = '' for update")
+        db.many(schema.counted, [(one,) for one in new], "ignore")
+        contracts = sorted({row[1] for row in self._named(db, "party", new) if row[2] == loading.CONTRACTS})
+        db.run("update used_days set taken = null where contract = any(?)", contracts)
 
     def _passed(self, db: Db, scopes: Sequence[str]) -> None:
         """Has judged again what was judged when the caps of these sandboxes were passed elsewhere."""
