@@ -178,7 +178,7 @@ CASES = (
             _decided("2025-12-01") | {"reporter": "provider"},
             _decided("2025-03-04", "p"),
         ],
-        fires=[_late("2025-03-12")],
+        fires=[_late("2025-03-12", calendar="weekends only")],
     ),
     Case(
         name="a late decision that was taken back",
