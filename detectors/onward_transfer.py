@@ -230,6 +230,18 @@ CASES = (
             _sighted(THIRD),
         ],
     ),
+    *(
+        Case(
+            name=f"seen with another {name} the delivery",
+            rules=_RULES,
+            events=[_A, _sold(), _DELIVERED, _sighted(THIRD, time=time)],
+            fires=fires,
+        )
+        for name, time, fires in (
+            ("just before", "2025-01-31T23:59:59.999999", []),
+            ("at", "2025-02-01", [_passed() | {"occurred": "2025-02-01T00:00:00+08:00"}]),
+        )
+    ),
     Case(
         name="sightings of several reporters",
         rules=_RULES,

@@ -194,6 +194,16 @@ CASES = (
         events=[_DAILY, event("asset.withdrawn", "a", "2025-01-11", reason="closed")],
         until="2026-01-01",
     ),
+    *(
+        Case(
+            name=f"withdrawn {name} the registration",
+            rules=_RULES,
+            events=[_DAILY, event("asset.withdrawn", "a", time, reason="old")],
+            until=_AFTER,
+            fires=fires,
+        )
+        for name, time, fires in (("just before", "2024-12-31T23:59:59.999999", [_stale()]), ("at", "2025-01-01", []))
+    ),
     Case(
         name="a delivery of before the registration does not take its place",
         rules=_RULES,
