@@ -59,6 +59,12 @@ BUSINESS = {
     "circulation.product.listed": "product",
     "circulation.product.delisted": "product",
     "circulation.asset.assessed": "assessment",
+    "circulation.watermark.sighted": "watermark",
+    "circulation.request.refused": "buyer",
+    "circulation.objection.filed": "objection",
+    "circulation.objection.decided": "objection",
+    "circulation.repair.applied": "repair",
+    "circulation.repair.decided": "repair",
 }
 
 # The kind of entity whose facts change when such an event comes.

@@ -46,6 +46,8 @@ from streams.store import Db
 
 # Acts that one transaction judges again because a fact changed; the rest are items of their own.
 EXPANDED_MAX = 5_000
+# A product is listed, a mark seen, a buyer refused again and again: each such event is an act of its own.
+EACH = frozenset({LISTED, DELISTED, "circulation.watermark.sighted", "circulation.request.refused"})
 # Of these each replaces or adds to the one before it: no reporter's takes the place of another's.
 STATED = frozenset(
     {"circulation.asset.registered", "circulation.asset.graded", DERIVED, "circulation.party.registered"}
@@ -776,7 +778,8 @@ def counting(thing: str, reports: Sequence[Event]) -> list[Act]:
     """Of several reports of one act that of the exchange, else the provider, else the consumer.
 
     Where the act has a business id the earliest of one reporter counts; else each event is an act of its own, and so
-    is each listing and each delisting of a product. What facts are folded from whoever stated it counts as facts do.
+    is each listing of a product, each sighting of a watermark, each refusal of a buyer. What facts are folded from
+    whoever stated it counts as facts do.
     """
     if not reports:
         return []
@@ -785,7 +788,7 @@ def counting(thing: str, reports: Sequence[Event]) -> list[Act]:
     best = min(one.reporter for one in reports)
     kept = sorted((one for one in reports if one.reporter == best), key=order)
     business = thing.rsplit(SEPARATOR, 1)[1]
-    if business and reports[0].type not in (LISTED, DELISTED):
+    if business and reports[0].type not in EACH:
         kept = kept[:1]
     return acting(thing, kept)
 
