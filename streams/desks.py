@@ -59,6 +59,12 @@ BUSINESS = {
     "circulation.product.listed": "product",
     "circulation.product.delisted": "product",
     "circulation.asset.assessed": "assessment",
+    "circulation.watermark.sighted": "watermark",
+    "circulation.request.refused": "buyer",
+    "circulation.objection.filed": "objection",
+    "circulation.objection.decided": "objection",
+    "circulation.repair.applied": "repair",
+    "circulation.repair.decided": "repair",
 }
 
 # The kind of entity whose facts change when such an event comes.
@@ -152,6 +158,7 @@ class Desk:
     """One key: what is remembered of it between events."""
 
     __slots__ = (
+        "counted",
         "days",
         "dirty",
         "first_use",
@@ -187,6 +194,8 @@ class Desk:
         self.reporters = 0
         # Whether rules look at its days: they last, or more than one reporter says something of them.
         self.watched = False
+        # Whether its uses count towards a sandbox of its seller.
+        self.counted = False
 
     def plain(self) -> tuple[int, int, int, bool, int]:
         """Its numbers, in the order in which the store keeps them."""
@@ -195,7 +204,12 @@ class Desk:
     def reports(self, reporter: int) -> None:
         """Takes note of a reporter."""
         self.reporters |= 1 << reporter
-        self.watched = self.licences.daily or self.several
+        self.watched = self.daily or self.several
+
+    @property
+    def daily(self) -> bool:
+        """Whether its days matter for as long as there is the contract."""
+        return self.counted or self.licences.daily
 
     @property
     def several(self) -> bool:
@@ -254,6 +268,7 @@ class _Batch:
         self.days: dict[tuple[str, int, int], Used] = {}
         self.deadlines: list[tuple[str, int]] = []
         self.horizon: int | None = None
+        self.sellers: frozenset[str] = frozenset()
         self.seen: set[str] = set()
         self.seen_new: list[tuple[str, int]] = []
         self.taken: dict[str, int] = {}
@@ -351,6 +366,7 @@ class Intake:
             else:
                 group.append(arrival)
         self._load_desks(db, batch, groups)
+        self._load_counted(db, batch, groups)
         self._load_seen(db, batch, arrivals)
         self._load_parts(db, batch, groups)
         for key, group in groups.items():
@@ -419,7 +435,23 @@ class Intake:
                 self._load_licences(db, batch, subjects)
                 for subject in subjects:
                     desk = batch.desks[(topic, subject)]
-                    desk.watched = desk.licences.daily or desk.several
+                    desk.watched = desk.daily or desk.several
+
+    def _load_counted(self, db: Db, batch: _Batch, groups: Mapping[tuple[str, str], Any]) -> None:
+        """Which contracts have uses that count towards a sandbox of the seller."""
+        contracts = [key for key in groups if key[0] == CONTRACTS]
+        if not contracts:
+            return
+        db.one("select party from counted where party = '' for share")
+        batch.sellers = frozenset(row[0] for row in db.rows("select party from counted where party <> ''"))
+        if batch.sellers:
+            for key in contracts:
+                self._count(batch, batch.desks[key])
+
+    @staticmethod
+    def _count(batch: _Batch, desk: Desk) -> None:
+        if not batch.sellers.isdisjoint(desk.licences.sellers):
+            desk.counted = desk.watched = True
 
     @staticmethod
     def _load_licences(db: Db, batch: _Batch, contracts: Sequence[str]) -> None:
@@ -769,7 +801,7 @@ class Intake:
         if not news and not ended:
             return
         subject = joined(arrival.event.subject, str(day))
-        if desk.licences.daily:
+        if desk.daily:
             thing = joined("fact", "uses", subject)
             self._queue(batch, thing, LIVE, arrival.order)
             if not ended:
@@ -881,9 +913,10 @@ class Intake:
             if retracted:
                 return
             if event.type in TERMS_TYPES:
-                first, daily = not desk.licences, desk.licences.daily
+                first, daily = not desk.licences, desk.daily
                 desk.licences.add(event)
-                if desk.licences.daily and not daily:
+                self._count(batch, desk)
+                if desk.daily and not daily:
                     self._daily(db, batch, desk, arrival)
                 if first and desk.waiting:
                     self._release(db, batch, desk, arrival, partition)
@@ -1196,7 +1229,7 @@ class Intake:
                     closed.add(used.uses, used.bytes, used.rows, used.first, used.last)
         rows = []
         for (contract, day, reporter), used in batch.days.items():
-            kept = batch.desks[(CONTRACTS, contract)].licences.daily
+            kept = batch.desks[(CONTRACTS, contract)].daily
             numbers = (used.uses, used.bytes, used.rows, used.first, used.last)
             rows.append((contract, day, reporter, *numbers, None if kept else batch.now))
         db.many(schema.used_days, rows, "upsert")
