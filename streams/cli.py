@@ -31,7 +31,7 @@ ELSEWHERE: Final = {
         "Keep the input topics as Parquet, and verify what was kept.",
     ),
     "kafka": ("streams.cli_deploy:kafka", "A Kafka of your own on this machine: start, stop, status."),
-    "trace": ("streams.cli_look:trace", "Look through an ASSET: what it came from, what came of it, who holds it."),
+    "trace": ("streams.cli_trace:trace", "Look through an ASSET: what it came from, what came of it, who holds it."),
     "findings": ("streams.cli_look:findings", "Show the findings that stand, from the store, or explain one."),
     "credit": ("streams.cli_credit:credit", "The statement of credit of a PARTY: its score, and what made it."),
     "cases": ("streams.cli_cases:cases", "Show the cases, newest first; with a CASE its life and its findings."),

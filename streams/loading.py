@@ -46,30 +46,43 @@ def event_of(row: tuple[Any, ...]) -> Event:
     )
 
 
-def statements(db: Db, topic: str, subjects: Collection[str]) -> dict[str, list[Event]]:
+def standing(known_at: int | None, table: str = "events") -> tuple[str, list[int]]:
+    """The condition of SQL that an event of `table` was not taken back, and its values.
+
+    By what is known now, or (`known_at`, µs of the clocks that took events in) by what was known then.
+    """
+    if known_at is None:
+        return f"{table}.retracted is null", []
+    undone = f"exists (select 1 from events undo where undo.id = {table}.retracted and undo.taken > ?)"  # noqa: S608
+    return f"({table}.taken <= ? and ({table}.retracted is null or {undone}))", [known_at, known_at]
+
+
+def statements(db: Db, topic: str, subjects: Collection[str], known_at: int | None = None) -> dict[str, list[Event]]:
     """What was stated about each entity and not taken back, in the order in which it came."""
     found: dict[str, list[Event]] = {subject: [] for subject in subjects}
     if found:
+        stood, values = standing(known_at)
         rows = db.rows(
             f"select {COLUMNS} from events where topic = ? and subject = any(?) and type = any(?)"  # noqa: S608
-            " and retracted is null order by id",
+            f" and {stood} order by id",
             topic,
             list(found),
             list(STATEMENTS[topic]),
+            *values,
         )
         for row in rows:
             found[row[2]].append(event_of(row))
     return found
 
 
-def assets(db: Db, ids: Collection[str]) -> dict[str, AssetFacts]:
+def assets(db: Db, ids: Collection[str], known_at: int | None = None) -> dict[str, AssetFacts]:
     """Facts of assets, also of those that are not registered."""
-    return {id_: AssetFacts(id_, some) for id_, some in statements(db, ASSETS, ids).items()}
+    return {id_: AssetFacts(id_, some) for id_, some in statements(db, ASSETS, ids, known_at).items()}
 
 
-def parties(db: Db, ids: Collection[str]) -> dict[str, PartyFacts]:
+def parties(db: Db, ids: Collection[str], known_at: int | None = None) -> dict[str, PartyFacts]:
     """Facts of parties, also of those that are not registered."""
-    return {id_: PartyFacts(id_, some) for id_, some in statements(db, PARTIES, ids).items()}
+    return {id_: PartyFacts(id_, some) for id_, some in statements(db, PARTIES, ids, known_at).items()}
 
 
 def controlled(db: Db, ids: Collection[str]) -> list[str]:
@@ -89,14 +102,14 @@ def controlled(db: Db, ids: Collection[str]) -> list[str]:
     return sorted(found)
 
 
-def with_controllers(db: Db, ids: Collection[str]) -> dict[str, PartyFacts]:
+def with_controllers(db: Db, ids: Collection[str], known_at: int | None = None) -> dict[str, PartyFacts]:
     """Facts of parties and of all that ever controlled them, as far as a chain is looked at."""
     found: dict[str, PartyFacts] = {}
     layer = set(ids)
     for _ in range(CONTROLLERS_MAX):
         if not layer:
             break
-        some = parties(db, layer)
+        some = parties(db, layer, known_at)
         found.update(some)
         layer = {one for facts in some.values() for one in facts.controllers()} - found.keys()
     return found
@@ -138,9 +151,9 @@ def payments(db: Db, of: Collection[tuple[str, int]], *, back: bool) -> list[str
     return sorted(things)
 
 
-def contracts(db: Db, ids: Collection[str]) -> dict[str, ContractFacts]:
+def contracts(db: Db, ids: Collection[str], known_at: int | None = None) -> dict[str, ContractFacts]:
     """Facts of contracts, also of those that are not signed."""
-    return {id_: ContractFacts(id_, some) for id_, some in statements(db, CONTRACTS, ids).items()}
+    return {id_: ContractFacts(id_, some) for id_, some in statements(db, CONTRACTS, ids, known_at).items()}
 
 
 def first_uses(db: Db, ids: Collection[str]) -> dict[str, int]:
@@ -156,12 +169,13 @@ def edges_above(db: Db, ids: Collection[str]) -> dict[str, list[Edge]]:
         "with recursive above(node) as ("
         " select output from derivations where output = any(?)"
         " union select d.input from derivations d join above on d.output = above.node)"
-        " select d.output, d.input, d.time, d.stops, d.share from derivations d join above on d.output = above.node",
+        " select d.output, d.input, d.time, d.stops, d.share, d.same"
+        " from derivations d join above on d.output = above.node",
         list(ids),
     )
     found: dict[str, list[Edge]] = {}
-    for output, input_, time, stops, share in rows:
-        found.setdefault(output, []).append(Edge(output, input_, time, bool(stops), share))
+    for output, input_, time, stops, share, same in rows:
+        found.setdefault(output, []).append(Edge(output, input_, time, bool(stops), share, bool(same)))
     return found
 
 

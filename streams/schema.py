@@ -51,7 +51,8 @@ seen = Table(
     "seen", metadata, Column("digest", Text, primary_key=True), Column("taken", BigInteger, nullable=False, index=True)
 )
 
-# All admitted events but uses: acts, and the statements that facts are folded from.
+# All admitted events but uses: acts, and the statements that facts are folded from. `taken` is the wall clock when it
+# was taken in, `retracted` the number of the event that took it back (0 where that came first).
 events = Table(
     "events",
     metadata,
@@ -66,12 +67,14 @@ events = Table(
     Column("reporter", Integer, nullable=False),
     Column("data", LargeBinary, nullable=False),
     Column("retracted", BigInteger),
+    Column("taken", BigInteger, nullable=False),
     Index("events_by_subject", "topic", "subject", "type"),
     Index("events_by_type", "type", "time"),
 )
 
 # What an event names besides its subject: (`asset` | `party` | `contract` | `controller` |
-# `product` | `payer` | `payee`, its id).
+# `product` | `payer` | `payee`, its id); of a derivation or a run also the assets that it reads (`input`), and that a
+# run writes (`output`).
 refs = Table(
     "refs",
     metadata,
@@ -81,7 +84,7 @@ refs = Table(
 )
 
 # Edges of lineage, from `circulation.asset.derived` and from OpenLineage runs. `origin` is what stated them, `share`
-# the part of the output that came from the input, where it was stated.
+# the part of the output that came from the input, where it was stated; `same`, that they are two names of one thing.
 derivations = Table(
     "derivations",
     metadata,
@@ -91,6 +94,7 @@ derivations = Table(
     Column("time", BigInteger, nullable=False),
     Column("stops", Boolean, nullable=False),
     Column("share", Double),
+    Column("same", Boolean, nullable=False),
     Index("derivations_by_input", "input", "output"),
     Index("derivations_by_origin", "origin"),
 )

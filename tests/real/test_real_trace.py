@@ -28,8 +28,8 @@ def test_each_dataset_is_looked_through_to_all_that_a_search_reaches(test_data: 
     with store.reading() as db:
         for dataset in datasets:
             seen = trace.look_through(db, dataset, EVER)
-            assert reached(up, dataset) == {one.asset for one in seen.up or ()}
-            assert reached(down, dataset) == {one.asset for one in seen.down or ()}
+            assert reached(up, dataset) == {one.asset for one in seen.ancestors or ()}
+            assert reached(down, dataset) == {one.asset for one in seen.descendants or ()}
             # Nobody registered them, and no run says which share of its output came from where.
-            assert not any(one.registered for one in (seen.asset, *(seen.up or ())))
-            assert all(one.assumed for one in seen.up or ())
+            assert not any(one.registered for one in (seen.asset, *(seen.ancestors or ())))
+            assert all(one.assumed for one in seen.ancestors or ())
