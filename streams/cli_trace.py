@@ -8,11 +8,11 @@ import click
 import msgspec
 
 import detectors
+from circulation.near import hint
 from streams import console, drawings
 from streams import trace as traces
 from streams.cli import configured, looked_at
 from streams.cli_look import CANDIDATES_MAX, Instant
-from streams.near import hint
 from streams.rulebook import Rulebook, start
 from streams.store import Db
 from streams.traced import Asset, Contract, Match, Right, Trace, Watermark
