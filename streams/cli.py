@@ -43,6 +43,8 @@ ELSEWHERE: Final = {
 }
 # The same for commands of `circulation rules`.
 RULES_ELSEWHERE: Final = {
+    "lint": "streams.cli_rules:lint",
+    "show": "streams.cli_rules:show",
     "diff": "streams.cli_lifecycle:diff",
     "publish": "streams.cli_lifecycle:publish",
 }
@@ -473,70 +475,10 @@ def rules() -> None:
     A pack is a YAML file with the negative list, the detectors' modes and parameters, and who is told of what.
 
     \b
-    circulation rules lint pack.yaml              everything that is wrong with it
+    circulation rules lint pack.yaml              everything that is wrong with it, line by line
     circulation rules diff old.yaml pack.yaml     what it changes, in words
     circulation rules publish pack.yaml           every worker goes by it, without a restart
     """
-
-
-@rules.command("lint")
-@click.argument("path", metavar="PACK.yaml", type=click.Path(path_type=Path))
-def rules_lint(path: Path) -> None:
-    """Say everything that is wrong with a pack; exit 2 if anything is.
-
-    Warnings do not count: that it could not be published as it is, and that no sources are set, so that anybody
-    who reaches Kafka may send any event.
-
-    \b
-    circulation rules lint pack.yaml
-    """
-    pack = read_rules(path)
-    click.echo(f"{path}: nothing wrong; {named(pack)}")
-    for problem in unpublishable(pack):
-        click.echo(f"warning: {path} cannot be published: {problem}", err=True)
-    if not os.environ.get("CIRCULATION_SOURCES"):
-        click.echo("warning: CIRCULATION_SOURCES is not set: any source may send any type of event", err=True)
-
-
-@rules.command("show")
-@click.argument("path", metavar="[PACK.yaml]", required=False, type=click.Path(path_type=Path))
-def rules_show(path: Path | None) -> None:
-    """Show what a pack holds; without a file the shipped one.
-
-    \b
-    circulation rules show
-    circulation rules show pack.yaml
-    """
-    import detectors
-    from circulation.calendar import format_instant
-    from streams import console
-    from streams.rulebook import shipped
-
-    pack = shipped(detectors.RULES) if path is None else read_rules(path)
-    click.echo(named(pack))
-    until = "" if pack.valid_to is None else f" until {format_instant(pack.valid_to)}"
-    click.echo(f"in force from {format_instant(pack.valid_from)}{until}")
-    click.echo(f"approved by {', '.join(pack.approved_by) or 'nobody'}")
-    click.echo()
-    rows = []
-    for rule in detectors.RULES.values():
-        setting = pack.setting(rule.id)
-        given = rule.settings(setting.parameters)
-        rows.append((rule.id, setting.mode, ", ".join(f"{name} {value}" for name, value in given.items()), rule.title))
-    console.table(("detector", "mode", "parameters", "title"), rows, colour="mode")
-    if pack.negative_list:
-        click.echo()
-        entries = [
-            (
-                entry.id,
-                entry.disposition,
-                " ".join(sorted(entry.actions)),
-                format_instant(entry.valid_from)[:10],
-                entry.title,
-            )
-            for entry in pack.negative_list
-        ]
-        console.table(("entry", "disposition", "actions", "from", "title"), entries, colour="disposition")
 
 
 def named(pack: "Pack") -> str:
@@ -544,18 +486,6 @@ def named(pack: "Pack") -> str:
         f"pack {pack.pack}, version {pack.version}, {len(pack.negative_list)} entries, "
         f"{len(pack.detectors)} detectors set, digest {pack.digest}"
     )
-
-
-def unpublishable(pack: "Pack") -> list[str]:
-    import orjson
-
-    from circulation.rulepack import PackInvalid, parse_pack
-
-    try:
-        parse_pack(orjson.loads(pack.canonical), published=True)
-    except PackInvalid as error:
-        return error.problems
-    return []
 
 
 @cli.command()
