@@ -113,8 +113,9 @@ def _hint(db: Db, asset: str) -> str:
 def _show(seen: Trace) -> None:
     root = seen.asset
     click.echo(f"{console.shown(root.asset)}  {_title(root)}")
-    known = "" if seen.known_at is None else f", by what was known at {seen.known_at}"
-    click.echo(f"as of {seen.as_of}{known}")
+    click.echo(f"as of {seen.as_of}")
+    if seen.known_at is not None:
+        click.echo(f"known at {seen.known_at}")
     for heading, assets, none in (
         ("Came from", seen.ancestors, ENDS[root.end] if root.end is not None else "nothing that is shown"),
         ("Became", seen.descendants, "nothing that was reported"),
@@ -156,7 +157,7 @@ def _show(seen: Trace) -> None:
     told = [one for one in seen.rights if one.asset == root.asset or one.by != "registration"]
     _table("By what right", ("asset", "right", "party", "state", "by"), map(_right, told))
     if plain := len(seen.rights) - len(told):
-        click.echo(f"and {_many(plain, 'right')} of owners in what they registered themselves; --json has them")
+        click.echo(f"and {plain:,} of owners, by registration; --json has all")
     went = [
         [one.country, one.exports, one.deliveries, one.first[:10], one.last[:10], _listed(one.assets)]
         for one in seen.countries
