@@ -5,10 +5,16 @@ import os
 import platform
 import sys
 
-from benchmarks import latency, memory, replay, usage
+from benchmarks import latency, lineage, memory, replay, usage
 from benchmarks.report import Report
 
-BENCHMARKS = {"replay": replay.run, "usage": usage.run, "latency": latency.run, "memory": memory.run}
+BENCHMARKS = {
+    "replay": replay.run,
+    "usage": usage.run,
+    "latency": latency.run,
+    "memory": memory.run,
+    "lineage": lineage.run,
+}
 
 
 def main() -> int:
