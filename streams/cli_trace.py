@@ -1,11 +1,13 @@
 """`circulation trace` looks through an asset."""
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import click
 import msgspec
+import orjson
 
 import detectors
 from circulation.near import hint
@@ -13,6 +15,7 @@ from streams import console, drawings
 from streams import trace as traces
 from streams.cli import configured, looked_at
 from streams.cli_look import CANDIDATES_MAX, Instant
+from streams.held import Held
 from streams.rulebook import Rulebook, start
 from streams.store import Db
 from streams.traced import Asset, Contract, Match, Right, Trace, Watermark
@@ -20,6 +23,10 @@ from streams.traced import Asset, Contract, Match, Right, Trace, Watermark
 NAMES_SHOWN_MAX: Final = 5
 ROWS_SHOWN_MAX: Final = 200
 PATHS_SHOWN_MAX: Final = 3
+# In the place of an id: ids are read from standard input.
+MANY: Final = "-"
+# How old lineage in memory may be where it answers.
+FRESH_SECONDS: Final = 1.0
 
 # Why nothing is known of what an asset came from, as a person reads it.
 ENDS: Final = {
@@ -70,6 +77,9 @@ def trace(
     evenly what is left, which is marked as assumed. What lies beyond a limit (10,000 assets each way) is said to be cut
     off, and shares that it may add to are said to be at least what they are.
 
+    With - for ASSET, ids are read from standard input, a line each, and answered one after another, a line of JSON
+    each, from all derivations held in memory: it begins some seconds later, and then answers in milliseconds.
+
     --as-of asks how things were, --known-at what one could know: what came in later, or was taken back later, does not
     count then.
 
@@ -79,6 +89,7 @@ def trace(
     circulation trace asset-1 --as-of 2026-01-01 --known-at 2026-01-15
     circulation trace asset-1 --html > asset-1.html
     circulation trace postgres://warehouse/public.orders --json
+    circulation trace - < assets.txt
     """
     if schema:
         console.document(traces.schema())
@@ -87,6 +98,12 @@ def trace(
         raise click.UsageError("name an ASSET")
     at = time.time_ns() // 1000 if as_of is None else as_of
     settings = configured()
+    if asset == MANY:
+        if known_at is not None or form not in (None, "json"):
+            raise click.UsageError(f"{MANY} answers with JSON, by what is known now")
+        with looked_at(settings) as store, store.reading() as db:
+            _each(db, Rulebook(*start(settings, detectors.RULES)), as_of, up=up or not down, down=down or not up)
+        return
     with looked_at(settings) as store, store.reading() as db:
         if not traces.is_known(db, asset):
             raise click.ClickException(f"nothing is known of the asset {asset!r}{_hint(db, asset)}")
@@ -100,6 +117,26 @@ def trace(
         click.echo(FORMATS[form](seen), nl=False)
     else:
         _show(seen)
+
+
+def _each(db: Db, rulebook: Rulebook, as_of: int | None, *, up: bool, down: bool) -> None:
+    """Answers each line of standard input; what nothing names is said to be `unknown`."""
+    lineage = Held(db)
+    refreshed = time.monotonic()
+    for line in sys.stdin:
+        asset = line.rstrip("\r\n")
+        if not asset:
+            continue
+        if time.monotonic() - refreshed > FRESH_SECONDS:
+            lineage.refresh(db)
+            refreshed = time.monotonic()
+        seen = None
+        if traces.is_known(db, asset):
+            at = time.time_ns() // 1000 if as_of is None else as_of
+            packs = rulebook.known(db, None)
+            seen = traces.look_through(db, asset, at, up=up, down=down, lineage=lineage, packs=packs)
+        answer = {"asset": {"asset": asset}, "unknown": True} if seen is None else msgspec.to_builtins(seen)
+        click.echo(orjson.dumps(answer, option=orjson.OPT_SORT_KEYS))
 
 
 def _hint(db: Db, asset: str) -> str:

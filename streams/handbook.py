@@ -15,7 +15,7 @@ import orjson
 
 import detectors
 from circulation.rules import Rule
-from streams import trace
+from streams import impact, parties, trace
 from streams.cli import SECTIONS, cli
 from streams.settings import SETTINGS
 
@@ -24,11 +24,12 @@ MADE = "Written by `make docs` from the code; change it there."
 
 def pages() -> dict[str, str]:
     """Each page by its name."""
-    schema = orjson.dumps(trace.schema(), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode()
+    schemas = {"trace": trace.schema(), "impact": impact.schema(), "party": parties.schema()}
+    option = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
     return {
         "commands.md": "\n".join(_commands()),
         "detectors.md": "\n".join(_detectors()),
-        "trace.schema.json": schema + "\n",
+        **{f"{name}.schema.json": orjson.dumps(one, option=option).decode() + "\n" for name, one in schemas.items()},
     }
 
 
