@@ -89,7 +89,7 @@ def trace(
     circulation trace asset-1 --as-of 2026-01-01 --known-at 2026-01-15
     circulation trace asset-1 --html > asset-1.html
     circulation trace postgres://warehouse/public.orders --json
-    circulation trace - < assets.txt
+    cat assets.txt | circulation trace -
     """
     if schema:
         console.document(traces.schema())

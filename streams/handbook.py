@@ -15,7 +15,7 @@ import orjson
 
 import detectors
 from circulation.rules import Rule
-from streams import impact, parties, trace
+from streams import impact, parties, schema, trace
 from streams.cli import SECTIONS, cli
 from streams.settings import SETTINGS
 
@@ -29,8 +29,24 @@ def pages() -> dict[str, str]:
     return {
         "commands.md": "\n".join(_commands()),
         "detectors.md": "\n".join(_detectors()),
+        "views.md": "\n".join(_views()),
         **{f"{name}.schema.json": orjson.dumps(one, option=option).decode() + "\n" for name, one in schemas.items()},
     }
+
+
+def _views() -> Iterator[str]:
+    """What SQL may ask: the views, whose columns stay as they are."""
+    yield from (
+        "# Views",
+        "",
+        MADE,
+        "",
+        "For Grafana and whoever speaks SQL: views of the store, on SQLite and PostgreSQL.",
+        "",
+    )
+    # The first paragraph is for those who make them.
+    yield from inspect.cleandoc(schema.views.__doc__ or "").partition("\n\n")[2].splitlines()
+    yield ""
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
