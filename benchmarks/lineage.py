@@ -82,12 +82,12 @@ def derivations(assets: int, deep: int) -> Iterator[tuple[int, int]]:
     """
     random_ = random.Random(SEED)
     steps = bytearray(assets)
-    count = 0
+    seen: set[int] = set()
     wanted = assets * DERIVATIONS_EACH - 2 * deep
     # The last ones are left for the product.
     whole = assets - deep - 1
     often = max(1, whole // 100)
-    while count < wanted:
+    while True:
         for output in range(often, whole):
             inputs = min(400, int(random_.paretovariate(1.3)) + 1)
             family = output - output % FAMILY
@@ -96,13 +96,13 @@ def derivations(assets: int, deep: int) -> Iterator[tuple[int, int]]:
                     input_ = min(often - 1, int(often * (random_.paretovariate(1.1) - 1) / 50))
                 else:
                     input_ = random_.randrange(max(often, family), output) if output > often else 0
-                if input_ < output and steps[input_] < STEPS_MAX:
+                edge = output * assets + input_
+                if input_ < output and steps[input_] < STEPS_MAX and edge not in seen:
                     steps[output] = max(steps[output], steps[input_] + 1)
-                    count += 1
+                    seen.add(edge)
                     yield output, input_
-                if count >= wanted:
+                if len(seen) >= wanted:
                     return
-    return
 
 
 def product(assets: int, deep: int) -> Iterator[tuple[int, int]]:
@@ -133,13 +133,8 @@ def _fill(store: Store, assets: int, deep: int) -> int:
             db.many(schema.events, rows)
     count = 0
     pairs = itertools.chain(derivations(assets, deep), product(assets, deep))
-    seen: set[tuple[int, int]] = set()
     while some_pairs := list(itertools.islice(pairs, ROWS_AT_ONCE)):
-        rows = []
-        for output, input_ in some_pairs:
-            if (output, input_) not in seen:
-                seen.add((output, input_))
-                rows.append((name(output), name(input_), "event:1", BEGUN, False, None, False))
+        rows = [(name(output), name(input_), "event:1", BEGUN, False, None, False) for output, input_ in some_pairs]
         count += len(rows)
         with store.writing() as db:
             db.many(schema.derivations, rows)
