@@ -1,7 +1,5 @@
 """Lineage held in memory answers as the store does, whatever came since it was loaded."""
 
-from pathlib import Path
-
 import orjson
 import pytest
 from hypothesis import given, settings
@@ -18,14 +16,6 @@ from streams.store import Db, Store
 
 NAMES = "abcdef"
 EVER = 2**62
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    url = f"sqlite:///{tmp_path}/store.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
-    made = Store(url)
-    made.migrate()
-    return made
 
 
 @st.composite
@@ -56,7 +46,7 @@ def same(db: Db, lineage: Held, asset: str, at: int, way: Way, assets_max: int, 
     assert sorted(distances[one] for one in expected.assets) == [distances[one] for one in found.assets]
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(graphs(), st.sampled_from(NAMES), st.integers(-1, 3), st.sampled_from(["up", "down"]), st.integers(0, 6))
 def test_what_is_held_answers_as_the_store_does(edges: list[Edge], asset: str, at: int, way: Way, limit: int) -> None:
     store = Store("sqlite://")

@@ -57,14 +57,6 @@ STORY = [
 ]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    url = f"sqlite:///{tmp_path}/store.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
-    made = Store(url)
-    made.migrate()
-    return made
-
-
 def filled(store: Store, events: Iterable[Json]) -> Store:
     tally = Replay(offline(store, None), Admission()).run(orjson.dumps(one) for one in events)
     assert 0 == tally.rejected

@@ -1,7 +1,6 @@
 """What a trace says beyond lineage: the negative list, rights, controllers, marks, runs, and what was known when."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -38,14 +37,6 @@ from streams.store import Store
 from streams.traced import Limits, Trace
 
 LATER = parse_instant("2026-01-01")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    url = f"sqlite:///{tmp_path}/store.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
-    made = Store(url)
-    made.migrate()
-    return made
 
 
 def filled(store: Store, *events: Json) -> Store:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -38,14 +37,6 @@ from streams.trace import Limits, Trace
 
 NAMES = "abcdef"
 LATER = parse_instant("2026-01-01")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    url = f"sqlite:///{tmp_path}/store.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
-    made = Store(url)
-    made.migrate()
-    return made
 
 
 def derived(
@@ -104,7 +95,7 @@ def distances(edges: list[Edge], start: str, *, up: bool) -> dict[str, int]:
     return {one: distance for one, distance in found.items() if one != start}
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(graphs(), st.sampled_from(NAMES), st.integers(-1, 3))
 def test_what_is_reached_is_what_a_search_finds(edges: list[Edge], start: str, at: int) -> None:
     seen = looked(drawn(edges), start, at)
@@ -118,7 +109,7 @@ def test_what_is_reached_is_what_a_search_finds(edges: list[Edge], start: str, a
     assert not seen.cut_off
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(graphs(), st.sampled_from(NAMES))
 def test_shares_multiply_along_paths_and_add_up_over_them(edges: list[Edge], start: str) -> None:
     part = {name: parts(edge for edge in edges if edge.output == name) for name in NAMES}
@@ -133,7 +124,7 @@ def test_shares_multiply_along_paths_and_add_up_over_them(edges: list[Edge], sta
     assert expected == pytest.approx({one.asset: one.share for one in seen.ancestors or ()}, abs=2e-6)
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(graphs(), st.sampled_from(NAMES), st.integers(0, 6))
 def test_a_limit_keeps_the_nearest_and_says_that_it_cut_off(edges: list[Edge], start: str, count_max: int) -> None:
     store = drawn(edges)

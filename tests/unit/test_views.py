@@ -1,6 +1,5 @@
 """The views that Grafana's node-graph panel reads: what they say, and what their columns are called."""
 
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -24,18 +23,15 @@ EVENTS = [
 ]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    url = f"sqlite:///{tmp_path}/store.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
-    made = Store(url)
-    made.migrate()
+@pytest.fixture
+def filled(store: Store) -> Store:
     rules = pack(entry("genomes", sticky=True, match={"category": ["genome"]}))
     events: list[dict[str, Any]] = [*EVENTS]
     events[0] = asset("source", title='A "title"', category="genome", level="important")
     events[5] = {**events[5], "data": {"inputs": [{"asset": "other", "share": 0.125}], "process": "join"}}
-    tally = Replay(offline(made, parse_pack(rules, published=True)), Admission()).run(map(orjson.dumps, events))
+    tally = Replay(offline(store, parse_pack(rules, published=True)), Admission()).run(map(orjson.dumps, events))
     assert 0 == tally.rejected
-    return made
+    return store
 
 
 def rows(store: Store, query: str) -> list[tuple[Any, ...]]:
@@ -43,8 +39,8 @@ def rows(store: Store, query: str) -> list[tuple[Any, ...]]:
         return db.rows(query)
 
 
-def test_a_node_is_an_asset_with_what_was_registered_last(store: Store) -> None:
-    found = rows(store, "select id, title, mainstat, secondarystat, color from lineage_nodes order by id")
+def test_a_node_is_an_asset_with_what_was_registered_last(filled: Store) -> None:
+    found = rows(filled, "select id, title, mainstat, secondarystat, color from lineage_nodes order by id")
     assert [
         ("middle", "middle", "not registered", None, "orange"),
         ("other", "other", "not registered", None, "orange"),
@@ -52,13 +48,13 @@ def test_a_node_is_an_asset_with_what_was_registered_last(store: Store) -> None:
         ("source", "Source", "important", "none", "blue"),
     ] == found
     assert [(OWNER, "genome", "certificate-source")] == rows(
-        store, "select subtitle, detail__category, detail__certificate from lineage_nodes where id = 'source'"
+        filled, "select subtitle, detail__category, detail__certificate from lineage_nodes where id = 'source'"
     )
 
 
-def test_an_edge_leads_from_the_input_to_what_was_derived(store: Store) -> None:
+def test_an_edge_leads_from_the_input_to_what_was_derived(filled: Store) -> None:
     found = rows(
-        store, "select id, source, target, mainstat, secondarystat, detail__since from lineage_edges order by id"
+        filled, "select id, source, target, mainstat, secondarystat, detail__since from lineage_edges order by id"
     )
     assert [
         ("middle < other", "other", "middle", "12.5 %", "", "2025-01-11T16:00:00.000Z"),
@@ -67,21 +63,21 @@ def test_an_edge_leads_from_the_input_to_what_was_derived(store: Store) -> None:
     ] == found
 
 
-def test_a_path_is_that_of_a_standing_finding_from_its_origin_on(store: Store) -> None:
-    found = rows(store, "select finding, place, asset, id from lineage_paths order by place")
+def test_a_path_is_that_of_a_standing_finding_from_its_origin_on(filled: Store) -> None:
+    found = rows(filled, "select finding, place, asset, id from lineage_paths order by place")
     (finding,) = {row[0] for row in found}
     assert [(0, "source"), (1, "middle"), (2, "product")] == [row[1:3] for row in found]
     assert [f"{finding}/{place}" for place in range(3)] == [row[3] for row in found]
 
 
-def test_every_edge_of_the_graph_has_its_nodes(store: Store) -> None:
+def test_every_edge_of_the_graph_has_its_nodes(filled: Store) -> None:
     query = (
         "select count(*) from lineage_edges e where not exists (select 1 from lineage_nodes n where n.id = e.source)"
         " or not exists (select 1 from lineage_nodes n where n.id = e.target)"
     )
-    assert [(0,)] == rows(store, query)
+    assert [(0,)] == rows(filled, query)
 
 
-def test_all_views_are_there_and_are_dropped_before_a_migration(store: Store) -> None:
-    made = [statement.split()[2] for statement in schema.views(postgres=store.postgres)]
+def test_all_views_are_there_and_are_dropped_before_a_migration(filled: Store) -> None:
+    made = [statement.split()[2] for statement in schema.views(postgres=filled.postgres)]
     assert sorted(made) == sorted(schema.VIEWS)
