@@ -19,11 +19,13 @@ from circulation.admission import ANY, Admission
 from circulation.calendar import parse_instant
 from circulation.cases import derived
 from circulation.events import Event
+from circulation.rulepack import Packs
 from streams import schema, trace
 from streams.desks import Arrival
 from streams.held import Held
 from streams.lineages import Lineage, Stored, Way
 from streams.replay import offline
+from streams.rulebook import shipped
 from streams.store import Db, Store
 
 ASSETS, ASSETS_QUICK = 1_000_000, 50_000
@@ -147,6 +149,7 @@ def _fill(store: Store, assets: int, deep: int) -> int:
 def _ask(report: Report, kind: str, url: str, store: Store, assets: int, asked: int, deep: int) -> None:
     random_ = random.Random(SEED + 1)
     some = [name(random_.randrange(assets - deep - 1)) for _ in range(asked)]
+    packs = Packs.always(shipped(detectors.RULES))
     with store.reading() as db:
         before = _resident_mib()
         begun = time.process_time()
@@ -164,7 +167,7 @@ def _ask(report: Report, kind: str, url: str, store: Store, assets: int, asked: 
         _timed(
             report, f"{kind}: lineage by SQL", some[: asked // 4], lambda one, way: _reach(Stored(db), one, way), True
         )
-        _timed(report, f"{kind}: whole trace, warm", some, lambda one, way: _look(db, held, one, way))
+        _timed(report, f"{kind}: whole trace, warm", some, lambda one, way: _look(db, held, one, way, packs))
         worst = []
         for _ in range(5):
             begun = time.process_time()
@@ -191,8 +194,8 @@ def _reach(lineage: Lineage, asset: str, way: Way) -> None:
     lineage.reached(asset, LATER, way, 10_000, 100_000)
 
 
-def _look(db: Db, held: Held, asset: str, way: Way) -> None:
-    trace.look_through(db, asset, LATER, up=way == "up", down=way == "down", lineage=held)
+def _look(db: Db, held: Held, asset: str, way: Way, packs: Packs) -> None:
+    trace.look_through(db, asset, LATER, up=way == "up", down=way == "down", lineage=held, packs=packs)
 
 
 def _timed(report: Report, what: str, some: list[str], ask: Callable[[str, Way], Any], only_told: bool = False) -> None:

@@ -92,11 +92,9 @@ class Seen(NamedTuple):
 
 
 def valid(contract: ContractFacts, at: int) -> Any | None:
-    """The statement of a contract whose terms are in force at the instant; None outside of its validity."""
-    data, end = contract.statement(at), contract.end
-    if data is None or at < data.terms.valid_from or (end is not None and end[0] <= at):
-        return None
-    return data
+    """The statement of a contract that is in force at the instant; None before it was signed, and when it is not."""
+    data = contract.statement(at)
+    return data if data is not None and contract.in_force(at) and data.terms.valid_from <= at else None
 
 
 def contracts_over(

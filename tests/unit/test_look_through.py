@@ -212,6 +212,16 @@ def test_a_resale_makes_the_buyer_a_holder_and_who_sold_on_is_not_the_last() -> 
     assert [(BUYER, False), (THIRD, True)] == sorted((one.party, one.last) for one in seen.holders if one.contracts)
 
 
+@pytest.mark.parametrize(
+    ("at", "holds"),
+    [("2025-02-09T23:59:59.999999", False), ("2025-02-10", True), ("2025-02-19T23:59:59", True), ("2025-02-20", False)],
+)
+def test_a_contract_holds_within_its_validity(at: str, holds: bool) -> None:
+    dated = terms(valid_from="2025-02-10", valid_to="2025-02-20T00:00:00+08:00")
+    seen = looked(memory(asset("a"), signed("c", "2025-02-01", asset="a", terms=dated)), "a", at)
+    assert holds == bool(seen.contracts)
+
+
 # Watermarks.
 
 MARKED = [

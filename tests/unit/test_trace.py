@@ -211,13 +211,13 @@ def test_holders_are_owners_and_buyers_of_contracts_in_force_with_those_who_cont
 @pytest.mark.parametrize(
     ("time", "buyers"),
     [
-        ("2024-12-31T23:59:59+08:00", []),
-        ("2025-01-01", ["ended", "in-force"]),
+        ("2025-01-31T23:59:59.999999+08:00", []),
+        ("2025-02-01", ["ended", "in-force"]),
         ("2025-02-19T23:59:59+08:00", ["ended", "in-force"]),
         ("2025-02-20", ["in-force"]),
     ],
 )
-def test_a_contract_holds_from_the_start_of_its_validity_to_its_end(time: str, buyers: list[str]) -> None:
+def test_a_contract_holds_from_its_signature_to_its_end(time: str, buyers: list[str]) -> None:
     seen = looked(filled(Store("sqlite://"), STORY), "product", parse_instant(time))
     assert buyers == sorted(name for one in seen.holders for name in one.contracts)
 
