@@ -72,9 +72,19 @@ def parts(edges: Iterable[Edge]) -> dict[str, Part]:
     return {asset: found.get(asset, Part(1.0, False)) for asset in sorted({*found, *same})}
 
 
-def origins(edges: Mapping[str, Iterable[Edge]], asset: str, at: int, steps_max: int = STEPS_MAX) -> dict[str, Origin]:
-    """The share of each ancestor of `asset` by the derivations made by the instant `at` (µs); `edges` by output."""
-    inputs: dict[str, dict[str, Part]] = {}
+def origins(
+    edges: Mapping[str, Iterable[Edge]],
+    asset: str,
+    at: int,
+    steps_max: int = STEPS_MAX,
+    *,
+    of_each: dict[str, dict[str, Part]] | None = None,
+) -> dict[str, Origin]:
+    """The share of each ancestor of `asset` by the derivations made by the instant `at` (µs); `edges` by output.
+
+    To `of_each` is added what each input is of each output on the way.
+    """
+    inputs = {} if of_each is None else of_each
 
     def of(output: str) -> dict[str, Part]:
         found = inputs.get(output)

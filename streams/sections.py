@@ -59,6 +59,7 @@ class Seen(NamedTuple):
     cut: list[CutOff]
     shown: Sequence[str]
     assets: Mapping[str, AssetFacts]
+    registrations: Mapping[str, Any]
     contracts: Mapping[str, ContractFacts]
     parties: Mapping[str, PartyFacts]
 
@@ -68,7 +69,7 @@ class Seen(NamedTuple):
 
     def owner(self, asset: str) -> str | None:
         """Whose asset it is."""
-        data = self.assets[asset].registration(self.at)
+        data = self.registrations[asset]
         return None if data is None else data.owner
 
     def name(self, party: str) -> str | None:
@@ -237,7 +238,7 @@ def rights(seen: Seen, derivations: Iterable[Derivation]) -> list[Right]:
 
 
 def _had(seen: Seen, asset: str, right: Literal["holding", "processing", "operating"], party: str) -> list[Right]:
-    data = seen.assets[asset].registration(seen.at)
+    data = seen.registrations[asset]
     if data is not None and data.owner == party and right in data.rights:
         return [
             Right(

@@ -13,7 +13,7 @@ from circulation.calendar import format_instant
 from circulation.facts import AssetFacts
 from circulation.lineage import Ancestry, Edge, ancestry
 from circulation.rulepack import Packs
-from circulation.shares import origins, parts
+from circulation.shares import Part, origins, parts
 from streams import loading, sections
 from streams.lineages import Known, Lineage, Reached, Stored, Way
 from streams.loading import ASSETS, standing
@@ -82,13 +82,17 @@ def look_through(
     descendants = ancestry(turned, asset, at, True)
     inheriting = ancestry(turned, asset, at, False)
     upward, downward = list(_in_order(ancestors, set(above.assets))), list(_in_order(descendants, set(below.assets)))
+    of_each: dict[str, dict[str, Part]] = {}
+    shares = origins(above.edges, asset, at, of_each=of_each)
     shown = list(dict.fromkeys([asset, *(one for one, _ in upward), *(one for one, _ in downward)]))
-    derivations = _derivations(set(shown), above.edges, below.edges)
+
+    derivations = _derivations(set(shown), of_each, above.edges, below.edges)
 
     assets = loading.assets(db, shown, known_at)
     contracts, more = sections.contracts_over(db, shown, known_at, limits.contracts_max)
     parties = loading.with_controllers(db, sections.concerned(assets, contracts, at), known_at)
-    seen = Seen(db, at, known_at, limits, cut, shown, assets, contracts, parties)
+    registrations = {one: facts.registration(at) for one, facts in assets.items()}
+    seen = Seen(db, at, known_at, limits, cut, shown, assets, registrations, contracts, parties)
     if more:
         seen.over("contracts_max", "holders")
     acts = sections.acts(seen)
@@ -97,11 +101,14 @@ def look_through(
     withdrawn = _withdrawn(db, shown, at, known_at)
 
     reached = set(above.assets)
-    shares = origins(above.edges, asset, at)
 
     def described(one: str, distance: int) -> dict[str, Any]:
         owners = ran.owners.get(one, [])
-        return _described(assets[one], at, withdrawn) | {"asset": one, "distance": distance, "owners": owners}
+        return _described(assets[one], registrations[one], at, withdrawn) | {
+            "asset": one,
+            "distance": distance,
+            "owners": owners,
+        }
 
     def ended(one: str) -> End | None:
         if not up or any(edge.input not in reached for edge in above.edges.get(one, ())):
@@ -187,17 +194,22 @@ def _in_order(reached: Ancestry, shown: Collection[str]) -> Iterator[tuple[str, 
             yield from ((one, distance) for one in layer if one in shown)
 
 
-def _derivations(shown: Collection[str], *groups: Mapping[str, Sequence[Edge]]) -> list[Derivation]:
+def _derivations(
+    shown: Collection[str], of_each: Mapping[str, dict[str, Part]], *groups: Mapping[str, Sequence[Edge]]
+) -> list[Derivation]:
     found: dict[tuple[str, str], Derivation] = {}
     for edges in groups:
         for output, some in edges.items():
             if output not in shown:
                 continue
-            shares = parts(edge for edge in some if edge.input != output)
+            by_input: dict[str, list[Edge]] = {}
+            for edge in some:
+                by_input.setdefault(edge.input, []).append(edge)
+            shares = of_each.get(output) or parts(edge for edge in some if edge.input != output)
             for input_, part in shares.items():
                 if input_ not in shown or (output, input_) in found:
                     continue
-                steps = [edge for edge in some if edge.input == input_]
+                steps = by_input[input_]
                 found[output, input_] = Derivation(
                     output=output,
                     input=input_,
@@ -210,8 +222,7 @@ def _derivations(shown: Collection[str], *groups: Mapping[str, Sequence[Edge]]) 
     return [found[key] for key in sorted(found)]
 
 
-def _described(facts: AssetFacts, at: int, withdrawn: Mapping[str, int]) -> dict[str, Any]:
-    data = facts.registration(at)
+def _described(facts: AssetFacts, data: Any | None, at: int, withdrawn: Mapping[str, int]) -> dict[str, Any]:
     since = withdrawn.get(facts.id)
     found: dict[str, Any] = {
         "registered": facts.stated(at) is not None,
