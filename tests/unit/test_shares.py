@@ -74,7 +74,11 @@ def test_the_order_of_the_derivations_does_not_matter(edges: list[Edge], asset: 
 @given(graphs())
 def test_the_parts_of_an_output_are_never_more_than_the_whole(edges: list[Edge]) -> None:
     for some in by_output(edges).values():
-        assert math.fsum(part.share for part in parts(some).values()) <= 1 + 1e-5
+        same = {edge.input for edge in some if edge.same}
+        found = parts(some)
+        assert math.fsum(part.share for asset, part in found.items() if asset not in same) <= 1 + 1e-5
+        # Another name is the whole of it.
+        assert all(Part(1.0, False) == found[asset] for asset in same)
 
 
 @pytest.mark.parametrize(
