@@ -51,6 +51,7 @@ RULES_ELSEWHERE: Final = {
     "lint": "streams.cli_rules:lint",
     "show": "streams.cli_rules:show",
     "diff": "streams.cli_lifecycle:diff",
+    "backtest": "streams.cli_lifecycle:backtest",
     "publish": "streams.cli_lifecycle:publish",
 }
 SECTIONS: Final = {
@@ -194,8 +195,11 @@ def _readable(path: Path) -> None:
         raise Refused(f"cannot read {path}: {error.strerror}") from error
 
 
-def events_of(path: Path) -> "tuple[Iterable[bytes | Record], int | None, str]":
-    """What a path holds: lines, or the records of an archive; and how much of which unit, as far as that is known."""
+def events_of(path: Path, *, warn: bool = True) -> "tuple[Iterable[bytes | Record], int | None, str]":
+    """What a path holds: lines, or the records of an archive; and how much of which unit, as far as that is known.
+
+    `warn` says what an archive lacks.
+    """
     from streams.replay import lines_of
 
     if path.is_dir() or path.suffix == ".parquet":
@@ -205,7 +209,7 @@ def events_of(path: Path) -> "tuple[Iterable[bytes | Record], int | None, str]":
             found = archive.spans(path)
         except OSError as error:
             raise Refused(f"cannot read {error}") from error
-        for problem in archive.breaks(found):
+        for problem in archive.breaks(found) if warn else ():
             click.echo(f"warning: {problem}", err=True)
         return archive.records(found), sum(span.records for span in found), "records"
     _readable(path)
@@ -428,7 +432,7 @@ def _line_sink(out: IO[bytes] | None) -> Callable[[bytes], object]:
 
 
 @contextlib.contextmanager
-def _store(url: str | None, *, own: bool = True) -> Iterator["Store"]:
+def _store(url: str | None, *, own: bool = True, read_only: bool = False) -> Iterator["Store"]:
     """The store behind a URL, or one in memory. `own`: claimed and brought up to date, for writing."""
     from streams.settings import SETTINGS
     from streams.store import Store, StoreAway, StoreTaken
@@ -439,7 +443,7 @@ def _store(url: str | None, *, own: bool = True) -> Iterator["Store"]:
             check(url)
         except ValueError as error:
             raise Refused(f"the store {error}") from error
-    store = Store("sqlite://" if url is None else url)
+    store = Store("sqlite://" if url is None else url, read_only=read_only)
     try:
         if own:
             store.claim()
@@ -454,8 +458,8 @@ def _store(url: str | None, *, own: bool = True) -> Iterator["Store"]:
 
 
 @contextlib.contextmanager
-def looked_at(settings: "Settings") -> Iterator["Store"]:
-    """The store that the settings name, to be looked at and not written."""
+def looked_at(settings: "Settings", *, read_only: bool = False) -> Iterator["Store"]:
+    """The store that the settings name, to be looked at and not written; with `read_only` it could not be."""
     from sqlalchemy import make_url
 
     from streams.store import StoreAway
@@ -463,7 +467,7 @@ def looked_at(settings: "Settings") -> Iterator["Store"]:
     url = make_url(settings.store)
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).is_file():
         raise Refused(f"there is no store at {settings.store_shown}: CIRCULATION_STORE names it, a worker makes it")
-    with _store(settings.store, own=False) as store:
+    with _store(settings.store, own=False, read_only=read_only) as store:
         try:
             yield store
         except (StoreAway, click.ClickException):
@@ -482,6 +486,7 @@ def rules() -> None:
     \b
     circulation rules lint pack.yaml              everything that is wrong with it, line by line
     circulation rules diff old.yaml pack.yaml     what it changes, in words
+    circulation rules backtest pack.yaml          what it would find that the one in force does not
     circulation rules publish pack.yaml           every worker goes by it, without a restart
     """
 
