@@ -21,13 +21,12 @@ import detectors
 from circulation.admission import Admission
 from circulation.calendar import format_instant
 from circulation.rulepack import Pack, Packs, Published
-from circulation.rules import Rule
 from streams import schema
 from streams.breaker import ACTED_UPON, Limits
 from streams.desks import LIVE, joined
 from streams.engine import SETTLE_ROUND, Engine
 from streams.replay import BEFORE_ALL, Record, Replay, Tally
-from streams.rulebook import Rulebook
+from streams.rulebook import Rulebook, types_of
 from streams.store import Db, Store
 
 # Uses that stay cancellable are packed by so many, as in a replay.
@@ -355,14 +354,6 @@ def _looked_at(db: Db, span: Span, uses: dict[str, int]) -> dict[str, int]:
     since = BEFORE_ALL if span.since is None else span.since
     by_type.update(dict(db.rows(query, since, LAST if span.until is None else span.until)))
     return {rule.id: sum(by_type[type_] for type_ in types_of(rule)) for rule in detectors.RULES.values()}
-
-
-def types_of(rule: Rule) -> frozenset[str]:
-    """The types of acts and events that a rule looks at."""
-    found: frozenset[str] = frozenset()
-    for shape in (rule.check, rule.sum):
-        found |= frozenset() if shape is None else shape.acts
-    return found if rule.tally is None else found | rule.tally.events
 
 
 def _cases(db: Db) -> int:

@@ -47,6 +47,7 @@ RULES_ELSEWHERE: Final = {
     "show": "streams.cli_rules:show",
     "diff": "streams.cli_lifecycle:diff",
     "backtest": "streams.cli_lifecycle:backtest",
+    "compare": "streams.cli_lifecycle:compare",
     "publish": "streams.cli_lifecycle:publish",
 }
 SECTIONS: Final = {

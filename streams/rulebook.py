@@ -25,6 +25,14 @@ def parameters(rules: Mapping[str, Rule]) -> dict[str, dict[str, Any]]:
     return {rule.id: {name: one.default for name, one in rule.parameters.items()} for rule in rules.values()}
 
 
+def types_of(rule: Rule) -> frozenset[str]:
+    """The types of acts and events that a rule looks at."""
+    found: frozenset[str] = frozenset()
+    for shape in (rule.check, rule.sum):
+        found |= frozenset() if shape is None else shape.acts
+    return found if rule.tally is None else found | rule.tally.events
+
+
 def read_pack(raw: bytes, rules: Mapping[str, Rule]) -> Pack:
     """A pack from YAML; raises `PackInvalid` with everything that is wrong."""
     return parse_pack(load_yaml(raw), published=False, known=parameters(rules))
