@@ -660,10 +660,9 @@ class Intake:
     def _plan(self, pack: Pack) -> list[_Plan]:
         plan = self._plans.get(pack.digest)
         if plan is None:
+            # One that is off counts, too: what it counts when it is on again is all that there was (contract §3).
             plan = self._plans[pack.digest] = [
-                _Plan(rule, rule.settings(pack.setting(rule.id).parameters))
-                for rule in self._tallies
-                if pack.setting(rule.id).mode != "off"
+                _Plan(rule, rule.settings(pack.setting(rule.id).parameters)) for rule in self._tallies
             ]
         return plan
 
@@ -721,6 +720,8 @@ class Intake:
             for name, part in answer.parts.items():
                 desk.parts[f"{rule.id}/{name}"] = part
                 desk.parts_dirty.add(f"{rule.id}/{name}")
+            if pack.setting(rule.id).mode == "off":
+                continue
             for said in answer.said:
                 batch.entries.append((arrival.order, Entry(thing, rule, pack, said, arrival.clock)))
 

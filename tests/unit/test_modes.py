@@ -194,6 +194,28 @@ def test_a_pack_that_is_taken_back_is_as_if_it_had_never_been(shape: str, first:
     assert (never.in_cases, never.with_points) == (found.in_cases, found.with_points)
 
 
+def test_what_is_used_while_a_tally_is_off_counts_when_it_is_on_again() -> None:
+    off = rules("usage-limit", "off", "1")
+    turn = published(rules("usage-limit", "enforce", "2", valid_from=format_instant(TURN)))
+    contract = signed("c", "2025-02-01", terms=terms(uses_max=10))
+
+    def found(*lines: Json) -> list[Json]:
+        store = Store("sqlite://")
+        Replay(offline(store, parse_pack(off, published=False)), Admission()).run(
+            orjson.dumps(one) for one in (turn, contract, *lines)
+        )
+        with store.reading() as db:
+            rows = db.rows("select data from findings where standing = true order by occurred")
+        return [orjson.loads(row[0])["evidence"] for row in rows]
+
+    seven = used("c", "2025-05-01", 7)
+    assert [{"limit": "uses", "maximum": 10, "used": 11, "band": 100}] == found(seven, used("c", "2025-06-01", 4))
+    # What it passed while it was off is not said later: each band is said at the use that reaches it, or never.
+    assert [] == found(seven, used("c", "2025-05-02", 4), used("c", "2025-06-01", 1))
+    beyond = found(seven, used("c", "2025-05-02", 4), used("c", "2025-06-01", 2))
+    assert [{"limit": "uses", "maximum": 10, "used": 13, "band": 120}] == beyond
+
+
 @pytest.mark.parametrize("shape", LATE)
 def test_older_content_that_is_published_as_a_new_version_brings_back_what_it_found(shape: str) -> None:
     detector, _ = SHAPES[shape]
