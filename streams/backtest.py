@@ -395,6 +395,7 @@ def document(ran: Ran, tries: Tries, limits: Limits, kept: bool) -> Json:
         "pack": {"pack": tries.pack.pack, "version": tries.pack.version, "digest": tries.pack.digest},
         "since": None if tries.span.since is None else format_instant(tries.span.since),
         "until": None if tries.span.until is None else format_instant(tries.span.until),
+        "as_published": tries.as_published,
         "events": ran.events,
         "rejected": ran.rejected,
         "not_judged": tallies if kept else [],

@@ -180,7 +180,9 @@ def clock_of(live: Store, settings: Settings) -> int:
 def _tell(found: dict[str, Any], settings: Settings) -> None:
     pack, by_detector = found["pack"], found["detectors"]
     differ = {id_: one for id_, one in by_detector.items() if one["raised"] or one["cleared"] or one["changed"]}
-    span = "".join(f" {word} {found[word]}" for word in ("since", "until") if found[word])
+    span = f", as if it were in force from {found['since']} on" if found["since"] else ", as if it were always in force"
+    span = ", in force as its own valid_from and valid_to say" if found["as_published"] else span
+    span += f"; what occurred before {found['until']}" if found["until"] else ""
     click.echo(f"pack {pack['pack']}, version {pack['version']}, digest {pack['digest']}")
     click.echo(f"over {found['events']:,} events{span}")
     if differ:

@@ -46,12 +46,12 @@ EVENTS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.fixture(autouse=True, params=["sqlite", "postgresql"])
+def settings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in list(os.environ):
         if name.startswith("CIRCULATION_"):
             monkeypatch.delenv(name)
-    url = f"sqlite:///{tmp_path}/store.db"
+    url = f"sqlite:///{tmp_path}/store.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
     store = Store(url)
     store.migrate()
     Replay(offline(store, None), Admission(), until=parse_instant("2025-08-01")).run(map(orjson.dumps, EVENTS))
