@@ -17,6 +17,8 @@ import detectors
 from circulation.rules import Rule
 from streams import impact, parties, schema, trace
 from streams.cli import SECTIONS, cli
+from streams.coverage import coverage, page
+from streams.rulebook import shipped_packs
 from streams.settings import SETTINGS
 
 MADE = "Written by `make docs` from the code; change it there."
@@ -28,6 +30,7 @@ def pages() -> dict[str, str]:
     option = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
     return {
         "commands.md": "\n".join(_commands()),
+        "coverage.md": "\n".join(page(coverage(shipped_packs(detectors.RULES)))),
         "detectors.md": "\n".join(_detectors()),
         "views.md": "\n".join(_views()),
         **{f"{name}.schema.json": orjson.dumps(one, option=option).decode() + "\n" for name, one in schemas.items()},
