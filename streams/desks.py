@@ -27,7 +27,7 @@ from circulation.shares import stated
 from detectors import feed_gap
 from streams import schema
 from streams.book import JOURNAL, REJECTED, Book, Change, Entry, Message, cloudevent, note, post
-from streams.loading import COLUMNS, RECORDS, event_of
+from streams.loading import COLUMNS, RECORDS, Known, event_of
 from streams.screening import CIRCULATING
 from streams.store import Db
 
@@ -252,13 +252,15 @@ class Intake:
         packs: Callable[[], Packs],
         *,
         known_detectors: Mapping[str, Any],
+        known: Known,
         desks_max: int = 200_000,
         remember_chunk: int = 0,
     ) -> None:
         self._rules = rules
         self._book = book
         self._packs = packs
-        self._known = known_detectors
+        self._parameters = known_detectors
+        self._known = known
         self._desks_max = desks_max
         self._remember_chunk = remember_chunk
         self._tallies = [rule for rule in rules.values() if rule.tally is not None]
@@ -513,7 +515,7 @@ class Intake:
         event = arrival.event
         if event.type == PACK:
             try:
-                pack = parse_pack(event.data, published=True, known=self._known)
+                pack = parse_pack(event.data, published=True, known=self._parameters)
                 if pack.pack != event.subject:
                     raise PackInvalid([f"$.data.pack: {pack.pack!r} is not the subject"])
             except PackInvalid as invalid:
@@ -544,6 +546,7 @@ class Intake:
         if db.one(f"select 1 from events where {query} and retracted is null and time >= ?", *values, event.time):  # noqa: S608
             return False
         db.run(f"delete from events where {query}", *values)  # noqa: S608
+        self._known.taken_back(event, thing_of(event))
         return True
 
     # Contracts.
@@ -897,6 +900,7 @@ class Intake:
         void = _void(desk, event)
         thing = thing_of(event)
         batch.rows.append(_row(number, event, thing, 0 if void else None))
+        self._known.came(number, event, thing)
         for member, kind in NAMED:
             named = getattr(event.data, member, None)
             if isinstance(named, str):
@@ -910,6 +914,7 @@ class Intake:
         if event.type == DERIVED:
             data = event.data
             stopping = stops(data.process, data.irreversible, data.evidence)
+            self._known.forget_edges([event.subject])
             for source, share in stated((one.asset, one.share) for one in data.inputs).items():
                 if source != event.subject:
                     batch.edges.append((event.subject, source, f"event:{number}", event.time, stopping, share))
@@ -964,6 +969,7 @@ class Intake:
                     instead = min(others, key=_order, default=None)
                     self._volumes(db, batch, desk, arrival, instead, target)
             db.run("update events set retracted = ? where id = ?", number, row[0])
+            self._known.taken_back(target, row[4])
             batch.by_thing.pop(row[4], None)
             if target.type in TERMS_TYPES:
                 desk.licences.end(target.type, target.source, target.id)
@@ -971,6 +977,7 @@ class Intake:
                 desk.licences.resume(target.source, target.id)
             elif target.type == DERIVED:
                 db.run("delete from derivations where origin = ?", f"event:{row[0]}")
+                self._known.forget_edges([target.subject])
             elif target.topic == ORDERS:
                 self._unorder(db, batch, target)
             elif target.type == PACK:

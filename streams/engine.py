@@ -8,6 +8,7 @@ from circulation.rules import Rule
 from streams.book import Book
 from streams.desks import AGAIN, ASIDE, Arrival, Intake, Outcome, Refused
 from streams.judging import Judge, Judged, Sectors
+from streams.loading import Known
 from streams.rulebook import Rulebook, parameters
 from streams.store import Db, Store
 
@@ -31,16 +32,19 @@ class Engine:
         self.store = store
         self.rules = detectors.RULES if rules is None else rules
         self.rulebook = Rulebook(default, name)
-        self.book = Book(Sectors(self.rulebook))
+        # SQLite serves one process, and within it writing transactions come one after the other.
+        self.known = Known(alone=not store.postgres)
+        self.book = Book(Sectors(self.rulebook, self.known))
         self.intake = Intake(
             self.rules,
             self.book,
             self.rulebook,
             known_detectors=parameters(self.rules),
+            known=self.known,
             desks_max=desks_max,
             remember_chunk=remember_chunk,
         )
-        self.judge = Judge(self.rules, self.book, self.rulebook)
+        self.judge = Judge(self.rules, self.book, self.rulebook, self.known)
 
     def take(
         self,
@@ -58,7 +62,7 @@ class Engine:
         `after` runs last in the transaction.
         """
         try:
-            with self.store.writing() as db:
+            with self.store.writing(self.known.clear) as db:
                 if fence is not None:
                     fence(db)
                 self.rulebook.refresh(db)
@@ -77,13 +81,13 @@ class Engine:
 
     def judge_round(self, now: int, limit: int, *, bulk_first: bool = False) -> Judged:
         """One transaction of judging; 0 items when nothing waits."""
-        with self.store.writing() as db:
+        with self.store.writing(self.known.clear) as db:
             self.rulebook.refresh(db)
             return self.judge.round(db, now, limit, bulk_first=bulk_first)
 
     def set_aside(self) -> str:
         """Sets the first item of the queue aside, on which the engine itself failed; answers with its thing."""
-        with self.store.writing() as db:
+        with self.store.writing(self.known.clear) as db:
             row = db.one("select id, thing from queue where priority < ? order by priority, id limit 1", ASIDE)
             if row is None:
                 return ""
@@ -92,7 +96,7 @@ class Engine:
 
     def take_up(self) -> None:
         """Takes up again what was set aside, and plans when what circulates is screened by the packs of now."""
-        with self.store.writing() as db:
+        with self.store.writing(self.known.clear) as db:
             db.run("update queue set priority = ? where priority = ?", AGAIN, ASIDE)
             self.rulebook.refresh(db)
             self.judge.plan(db)
@@ -101,7 +105,7 @@ class Engine:
         """Judges until nothing waits, with the horizon at the clock, in one transaction: offline, where no one else
         writes. Answers whether any finding or case changed."""
         changed = False
-        with self.store.writing() as db:
+        with self.store.writing(self.known.clear) as db:
             self.rulebook.refresh(db)
             db.run("update horizon set instant = ? where instant < ?", clock, clock)
             while (judged := self.judge.round(db, clock, SETTLE_ROUND)).items:
@@ -110,5 +114,5 @@ class Engine:
 
     def release(self, horizon: int, now: int) -> int:
         """Moves the horizon on: deadlines that are past it are queued; answers with how many."""
-        with self.store.writing() as db:
+        with self.store.writing(self.known.clear) as db:
             return self.judge.due(db, horizon, now)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from circulation.credit import upheld
-from circulation.events import Event
+from circulation.events import TYPES, Event
 from circulation.facts import DELISTED, LISTED, SIGNED, Act, Facts, order
 from circulation.findings import Said
 from circulation.rulepack import Packs
@@ -36,7 +36,7 @@ from streams.desks import (
     thing_of,
     unpacked_gap,
 )
-from streams.loading import COLUMNS, event_of
+from streams.loading import COLUMNS, Known, event_of
 from streams.store import Db
 
 # Acts that one transaction judges again because a fact changed; the rest are items of their own.
@@ -60,8 +60,9 @@ class Judged(NamedTuple):
 class Judge:
     """Takes items from the queue and settles them."""
 
-    def __init__(self, rules: Mapping[str, Rule], book: Book, packs: Callable[[], Packs]) -> None:
+    def __init__(self, rules: Mapping[str, Rule], book: Book, packs: Callable[[], Packs], known: Known) -> None:
         self._book = book
+        self._known = known
         self._packs = packs
         self._rules = rules
         self._checks: dict[str, list[tuple[Rule, Check]]] = {}
@@ -83,6 +84,7 @@ class Judge:
         self._since = 0
         # Nor does it come before what it was queued with.
         self._priority = LIVE
+        self._horizon = 0
 
     def round(self, db: Db, now: int, limit: int, *, bulk_first: bool = False) -> Judged:
         """Judges up to `limit` items in the open transaction. `bulk_first` gives bulk its share."""
@@ -101,6 +103,7 @@ class Judge:
         self._priority = max(priority for _, _, _, priority in items)
         db.lock(things)
         (horizon,) = db.one("select instant from horizon") or (0,)
+        self._horizon = horizon
         changes: list[Change] = []
         errors: list[str] = []
         by_kind: dict[str, list[str]] = {}
@@ -303,6 +306,7 @@ class Judge:
             return
         db.run("delete from derivations where origin = ?", f"run:{run}")
         db.many(schema.derivations, [(*one, False, None) for one in sorted(new)], "upsert")
+        self._known.forget_edges(one[0] for one in new ^ old)
         self._queue(db, [joined("fact", "asset", output) for output in sorted({one[0] for one in new ^ old})], LIVE)
 
     # Judging.
@@ -314,21 +318,14 @@ class Judge:
 
         To `circulating` are added all reports of what begins or ends circulation, void ones among them.
         """
-        found: dict[str, list[Event]] = {thing: [] for thing in things}
-        void: dict[str, set[tuple[str, str]]] = {}
         if not things:
             return {}, {}
-        query = f"select {COLUMNS} from events where thing = any(?) order by id"  # noqa: S608
-        for row in db.rows(query, list(things)):
-            counts = circulating is not None and row[3] in screening.CIRCULATING
-            event = event_of(row) if counts or row[10] is None else None
-            if circulating is not None and counts and event is not None:
-                circulating.append(event)
-            if row[10] is None and event is not None:
-                found[row[4]].append(event)
-            else:
-                void.setdefault(row[4], set()).add((row[6], row[7]))
-        return {thing: counting(thing, reports) for thing, reports in found.items()}, void
+        found = self._known.reported(db, things, _reported)
+        if circulating is not None:
+            circulating += [event for one in found.values() for event in one.circulating]
+        return {thing: one.acts for thing, one in found.items()}, {
+            thing: one.void for thing, one in found.items() if one.void
+        }
 
     def _judge_acts(
         self, db: Db, things: Sequence[str], now: int, horizon: int, changes: list[Change], errors: list[str]
@@ -343,17 +340,18 @@ class Judge:
         needs = {need for act in flat for _, check in self._checks.get(act.type, ()) for need in check.needs}
         needs |= {need for act in flat for _, sum_ in self._sums.get(act.type, ()) for need in sum_.needs}
         facts = self._load(db, flat, needs)
+        bound = _Bound(facts, self._rules)
         entries: list[Entry] = []
         scopes: dict[str, set[tuple[str, str]]] = {thing: set() for thing in things}
         for act in flat:
             for rule, check in self._checks.get(act.type, ()):
-                said = self._say(db, rule, act, partial(check.check, act, _bound(facts, rule)), errors)
-                entries += self._entries(act.thing, said, now)
+                if said := self._say(db, rule, act, partial(check.check, act, bound[rule.id]), errors):
+                    entries += self._entries(act.thing, said, now)
             for rule, sum_ in self._sums.get(act.type, ()):
                 named: set[str] = set()
-                said = self._say(db, rule, act, partial(_name, named, sum_, act, _bound(facts, rule)), errors)
-                scopes[act.thing] |= {(rule.id, scope) for scope in named}
-                entries += self._entries(act.thing, said, now)
+                if said := self._say(db, rule, act, partial(_name, named, sum_, act, bound[rule.id]), errors):
+                    entries += self._entries(act.thing, said, now)
+                scopes[act.thing].update((rule.id, scope) for scope in named)
         self._scope(db, scopes)
 
         def reason(thing: str, data: Mapping[str, Any]) -> str:
@@ -371,12 +369,11 @@ class Judge:
         needs = {need for _, shape in self._screens for need in shape.needs}
         flat = [act for one, some in acts.items() for act in acting(by_asset[one], some)]
         facts = self._load(db, flat, needs, contracts=contracts, assets=circulating)
+        bound = _Bound(facts, self._rules)
         entries: list[Entry] = []
         for asset, circulation in circulating.items():
             for rule, shape in self._screens:
-                said = self._say(
-                    db, rule, None, partial(shape.judge, circulation, horizon, _bound(facts, rule)), errors
-                )
+                said = self._say(db, rule, None, partial(shape.judge, circulation, horizon, bound[rule.id]), errors)
                 entries += self._entries(by_asset[asset], said, now)
         gone = set(things) - {by_asset[one] for one in circulating}
 
@@ -395,8 +392,11 @@ class Judge:
         for thing, some in before.items():
             for rule, scope in sorted(some - scopes[thing]):
                 db.run("delete from scopes where rule = ? and scope = ? and thing = ?", rule, scope, thing)
+                self._known.left(rule, scope)
         new = [(*one, thing) for thing, some in scopes.items() for one in sorted(some - before[thing])]
         db.many(schema.scopes, new, "ignore")
+        for one in new:
+            self._known.entered(*one)
         touched = sorted({one for thing in scopes for one in (*before[thing], *scopes[thing])})
         # A period looks at many acts, so it waits until all that came have been judged.
         for priority, of_periods in ((LIVE, False), (AGAIN, True)):
@@ -417,13 +417,8 @@ class Judge:
                 continue
             looked_at[thing] = (scope,) if period is None else period.members(scope)
             scopes.append((thing, rule_id, scope))
-        members: dict[tuple[str, str], list[str]] = {}
-        query = "select rule, scope, thing from scopes where rule = any(?) and scope = any(?) order by thing"
+        members = self._known.members(db, {(rule, one) for thing, rule, _ in scopes for one in looked_at[thing]})
         rules = sorted({rule for _, rule, _ in scopes})
-        for rule_id, scope, member in db.rows(
-            query, rules, sorted({one for some in looked_at.values() for one in some})
-        ):
-            members.setdefault((rule_id, scope), []).append(member)
         by_thing, void = self._acts(db, sorted({one for some in members.values() for one in some}))
         gone = {one for some in void.values() for one in some}
         needs = {need for rule in rules if (shape := self._sum_of(rule)) for need in shape.needs}
@@ -435,6 +430,7 @@ class Judge:
         }
         flat = [act for one in sorted(needing) for act in by_thing[one]]
         facts = self._load(db, flat, needs, contracts=asking, uses=uses)
+        bounds = _Bound(facts, self._rules)
         entries: list[Entry] = []
         empty: set[str] = set()
         for thing, rule_id, scope in scopes:
@@ -443,21 +439,26 @@ class Judge:
                 empty.add(thing)
                 continue
             mine = looked_at[thing]
-            some_things = {one: None for each in mine for one in members.get((rule_id, each), ())}
-            some = (act for one in some_things for act in by_thing[one])
-            bound = _bound(facts, rule)
-            # Several signings of one contract are one thing, and may belong to different scopes.
-            acts = sorted((act for act in some if not {*mine}.isdisjoint(shape.scopes(act, bound))), key=order)
+            some_things = dict.fromkeys(one for each in mine for one in members[rule_id, each])
+            bound = bounds[rule_id]
+            acts: list[Act] = []
+            for one in some_things:
+                some = by_thing[one]
+                # Several signings of one contract are one thing, and may belong to different scopes.
+                acts += some if len(some) == 1 else [
+                    act for act in some if not {*mine}.isdisjoint(shape.scopes(act, bound))
+                ]
+            acts.sort(key=order)
             if not acts and not ("uses" in shape.needs and scope in uses):
                 empty.add(thing)
                 continue
             said = self._say(db, rule, acts[-1] if acts else None, partial(shape.judge, scope, acts, bound), errors)
             standing = []
-            for who, one in said:
-                if one.due is None or one.due < horizon:
-                    standing.append((who, one))
+            for who, what in said:
+                if what.due is None or what.due < horizon:
+                    standing.append((who, what))
                 else:
-                    deadlines.append((thing, one.due))
+                    deadlines.append((thing, what.due))
             entries += self._entries(thing, standing, now)
         db.run("delete from deadlines where thing = any(?)", list(things))
         db.many(schema.deadlines, sorted(set(deadlines)), "ignore")
@@ -531,7 +532,7 @@ class Judge:
             there = set(db.rows(query, sorted({one[0] for one in asked}), sorted({one[1] for one in asked})))
             found.update(dict.fromkeys(one for one in asked if one in there))
         # Of a period that has not ended nothing is judged, and only its deadline is written.
-        (horizon,) = db.one("select instant from horizon") or (0,)
+        horizon = self._horizon
         coming: list[tuple[str, int]] = []
         ended: list[str] = []
         for rule, scope in found:
@@ -580,22 +581,23 @@ class Judge:
         assets_: dict[str, Any] = {}
         parties: dict[str, Any] = {}
         edges: dict[str, Any] = {}
+        known = self._known
         if {*needs} & {"contract", "asset", "ancestors"}:
-            contracts_ = loading.contracts(db, more | {one for act in acts for one in _contracts_of(act)})
+            contracts_ = known.contracts(db, more | {one for act in acts for one in _contracts_of(act)})
         if {*needs} & {"asset", "ancestors"}:
             ids = set(assets) | {one for act in acts for one in _assets_of(act, contracts_)}
             if "ancestors" in needs:
-                edges = loading.edges_above(db, ids)
+                edges = known.edges_above(db, ids)
                 ids = loading.nodes_above(ids, edges)
-            assets_ = loading.assets(db, ids)
+            assets_ = known.assets(db, ids)
         if {*needs} & {"party", "controllers", "group", "asset", "ancestors"}:
             wanted = {one for act in acts for one in _parties_of(act)}
             wanted |= {one for contract in contracts_.values() for one in contract.parties()}
             wanted |= {owner for asset in assets_.values() for owner in asset.owners()}
             if "group" in needs:
-                parties = loading.with_groups(db, wanted)
+                parties = known.with_groups(db, wanted)
             else:
-                parties = (loading.with_controllers if "controllers" in needs else loading.parties)(db, wanted)
+                parties = (known.with_controllers if "controllers" in needs else known.parties)(db, wanted)
         payments: dict[str, list[Act]] = {}
         if "payments" in needs:
             of = {(act.data.payer, act.time) for act in acts if act.type == SETTLED}
@@ -631,8 +633,33 @@ def responsible(db: Db, act: Act) -> str | None:
     return seller
 
 
-def _bound(facts: Facts, rule: Rule) -> Facts:
-    return facts.bound(rule.id, rule.settings)
+class _Reported(NamedTuple):
+    """The reports of one thing that count; of those taken back, (source, id); and all that tell of circulation."""
+
+    acts: list[Act]
+    void: set[tuple[str, str]]
+    circulating: list[Event]
+
+
+def _reported(thing: str, reports: Sequence[tuple[Event, bool]]) -> _Reported:
+    return _Reported(
+        counting(thing, [one for one, counts in reports if counts]),
+        {(one.source, one.id) for one, counts in reports if not counts},
+        [one for one, _ in reports if one.type in screening.CIRCULATING],
+    )
+
+
+class _Bound(dict[str, Facts]):
+    """The same facts for each rule, bound when it is first asked."""
+
+    def __init__(self, facts: Facts, rules: Mapping[str, Rule]) -> None:
+        super().__init__()
+        self._facts = facts
+        self._rules = rules
+
+    def __missing__(self, rule: str) -> Facts:
+        found = self[rule] = self._facts.bound(rule, self._rules[rule].settings)
+        return found
 
 
 def _name(named: set[str], sum_: Sum, act: Act, facts: Facts) -> Iterable[Said]:
@@ -705,23 +732,21 @@ def _parties_of(act: Act) -> Iterable[str]:
 
 def thing_topic(type_: str) -> str:
     """The topic that events of a type land on."""
-    from circulation.events import TYPES
-
-    topic = TYPES[type_][0]
-    return topic or ""
+    return TYPES[type_][0] or ""
 
 
 class Sectors:
     """Looks up the receivers of findings: those of the asset's industry, else of its owner's, longest prefix."""
 
-    def __init__(self, packs: Callable[[], Packs]) -> None:
+    def __init__(self, packs: Callable[[], Packs], known: Known) -> None:
         self._packs = packs
+        self._known = known
 
     def __call__(self, db: Db, entries: Sequence[Entry]) -> list[tuple[str, ...]]:
         """The receivers of each finding, as known now."""
         wanted = {asset for one in entries if one.pack.sectors and (asset := self._asset(one)) is not None}
-        assets = loading.assets(db, wanted)
-        parties = loading.parties(db, {owner for asset in assets.values() for owner in asset.owners()})
+        assets = self._known.assets(db, wanted)
+        parties = self._known.parties(db, {owner for asset in assets.values() for owner in asset.owners()})
         found: list[tuple[str, ...]] = []
         for entry in entries:
             asset = self._asset(entry)

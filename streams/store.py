@@ -10,7 +10,7 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -234,8 +234,11 @@ class Store:
                 db._connection.close()
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[Db]:
-        """One transaction: committed at the end, undone where anything raises. Raises `StoreAway`."""
+    def writing(self, undone: Callable[[], None] | None = None) -> Iterator[Db]:
+        """One transaction: committed at the end, undone where anything raises. Raises `StoreAway`.
+
+        `undone` is called after that, before anyone else writes to SQLite.
+        """
         with self._writer if not self.postgres else contextlib.nullcontext():
             try:
                 db = self._db()
@@ -249,6 +252,8 @@ class Store:
             except BaseException as error:
                 with contextlib.suppress(Exception):
                     db.run("rollback")
+                if undone is not None:
+                    undone()
                 self._gone(error)
                 raise
 
