@@ -26,7 +26,19 @@ from circulation.rules import Counted, Rule, Uses
 from circulation.shares import stated
 from detectors import feed_gap
 from streams import schema
-from streams.book import JOURNAL, REJECTED, Book, Change, Entry, Message, cloudevent, note, post
+from streams.book import (
+    JOURNAL,
+    LIVE,
+    REJECTED,
+    STATING,
+    Book,
+    Change,
+    Entry,
+    Message,
+    cloudevent,
+    note,
+    post,
+)
 from streams.loading import COLUMNS, RECORDS, Known, event_of
 from streams.screening import CIRCULATING
 from streams.store import Db
@@ -92,8 +104,9 @@ NAMED = (
     ("payee", "payee"),
 )
 
-# Priorities of the judge queue: what just came, what is judged again in bulk, what the engine failed on.
-LIVE, AGAIN, ASIDE = 0, 1, 9
+# Priorities of the judge queue: what just came (`LIVE`), what is judged again in bulk, what is stated of credit
+# (`STATING`), what the engine failed on.
+AGAIN, ASIDE = 1, 9
 
 
 def joined(*parts: str) -> str:
@@ -937,8 +950,10 @@ class Intake:
             self._queue(batch, joined("fact", "product", event.data.product), LIVE, order)
         if event.type == RUN:
             self._queue(batch, joined("run", event.subject), LIVE, order)
-        if event.type in CREDIT_TYPES or event.type == "circulation.party.registered":
+        if event.type in CREDIT_TYPES:
             self._queue(batch, joined("credit", event.subject), LIVE, order)
+        elif event.type == "circulation.party.registered":
+            self._queue(batch, joined("credit", event.subject), STATING, order)
 
     @staticmethod
     def _queue(batch: _Batch, thing: str, priority: int, order: int) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import detectors
 from circulation.rulepack import Pack
 from circulation.rules import Rule
-from streams.book import Book
+from streams.book import LIVE, Book
 from streams.desks import AGAIN, ASIDE, Arrival, Intake, Outcome, Refused
 from streams.judging import Judge, Judged, Sectors
 from streams.loading import Known
@@ -79,11 +79,11 @@ class Engine:
         with self.store.reading() as db:
             return db.one("select 1 from queue where priority < ? limit 1", ASIDE) is not None
 
-    def judge_round(self, now: int, limit: int, *, bulk_first: bool = False) -> Judged:
-        """One transaction of judging; 0 items when nothing waits."""
+    def judge_round(self, now: int, limit: int, *, bulk: int | None = None, first: int = LIVE) -> Judged:
+        """One transaction of judging; 0 items when nothing waits. See `Judge.round`."""
         with self.store.writing(self.known.clear) as db:
             self.rulebook.refresh(db)
-            return self.judge.round(db, now, limit, bulk_first=bulk_first)
+            return self.judge.round(db, now, limit, bulk=bulk, first=first)
 
     def set_aside(self) -> str:
         """Sets the first item of the queue aside, on which the engine itself failed; answers with its thing."""
@@ -101,14 +101,14 @@ class Engine:
             self.rulebook.refresh(db)
             self.judge.plan(db)
 
-    def settle(self, clock: int) -> bool:
-        """Judges until nothing waits, with the horizon at the clock, in one transaction: offline, where no one else
-        writes. Answers whether any finding or case changed."""
+    def settle(self, clock: int, *, below: int = ASIDE) -> bool:
+        """Judges until nothing of a priority `below` this one waits, with the horizon at the clock, in one transaction:
+        offline, where no one else writes. Answers whether any finding or case changed."""
         changed = False
         with self.store.writing(self.known.clear) as db:
             self.rulebook.refresh(db)
             db.run("update horizon set instant = ? where instant < ?", clock, clock)
-            while (judged := self.judge.round(db, clock, SETTLE_ROUND)).items:
+            while (judged := self.judge.round(db, clock, SETTLE_ROUND, below=below)).items:
                 changed = changed or bool(judged.changes or judged.told)
         return changed
 

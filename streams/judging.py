@@ -30,6 +30,7 @@ from streams.desks import (
     RUN,
     SEPARATOR,
     SETTLED,
+    STATING,
     about_of,
     error_said,
     joined,
@@ -39,8 +40,10 @@ from streams.desks import (
 from streams.loading import COLUMNS, Known, event_of
 from streams.store import Db
 
-# Acts that one transaction judges again because a fact changed; the rest are items of their own.
-EXPANDED_MAX = 5_000
+# Acts that are judged again before what just came because a fact changed; where there are more, all are bulk.
+EXPANDED_MAX = 500
+# Of what waits in bulk, so many requests for one thing are looked for: it is judged once for all of them.
+ALIKE_MAX = 20
 # Of these each replaces or adds to the one before it: no reporter's takes the place of another's.
 STATED = frozenset(
     {"circulation.asset.registered", "circulation.asset.graded", DERIVED, "circulation.party.registered"}
@@ -48,13 +51,15 @@ STATED = frozenset(
 
 
 class Judged(NamedTuple):
-    """What one round of judging did: for the metrics. `told` counts events of cases that are to be sent."""
+    """What one round of judging did: for the metrics. `told` counts events of cases that are to be sent; all items were
+    of one `priority`."""
 
     items: int
     changes: list[Change]
     errors: list[str]
     since: int
     told: int = 0
+    priority: int = LIVE
 
 
 class Judge:
@@ -86,21 +91,19 @@ class Judge:
         self._priority = LIVE
         self._horizon = 0
 
-    def round(self, db: Db, now: int, limit: int, *, bulk_first: bool = False) -> Judged:
-        """Judges up to `limit` items in the open transaction. `bulk_first` gives bulk its share."""
-        direction = "desc" if bulk_first else "asc"
-        items = db.rows(
-            f"select id, thing, since, priority from queue where priority < ? order by priority {direction}, id limit ?"  # noqa: S608
-            " for update skip locked",
-            ASIDE,
-            limit,
-        )
+    def round(
+        self, db: Db, now: int, limit: int, *, bulk: int | None = None, first: int = LIVE, below: int = ASIDE
+    ) -> Judged:
+        """Judges up to `limit` items in the open transaction (up to `bulk` things of what did not just come): those of
+        priority `first`, or, where none of these waits, of the first priority `below` the one given of which any does.
+        """
+        items = self._waiting(db, limit, limit if bulk is None else bulk, first, below)
         if not items:
             return Judged(0, [], [], 0)
         db.run("delete from queue where id = any(?)", [number for number, _, _, _ in items])
         things = list(dict.fromkeys(thing for _, thing, _, _ in items))
         since = self._since = min(since for _, _, since, _ in items)
-        self._priority = max(priority for _, _, _, priority in items)
+        self._priority = items[0][3]
         db.lock(things)
         (horizon,) = db.one("select instant from horizon") or (0,)
         self._horizon = horizon
@@ -131,7 +134,29 @@ class Judge:
         if credit := by_kind.get("credit"):
             self._state(db, credit, now, changes)
         told = docket.enter(db, cases, horizon) if (cases := by_kind.get("case")) else 0
-        return Judged(len(items), changes, errors, since, told)
+        return Judged(len(items), changes, errors, since, told, self._priority)
+
+    @staticmethod
+    def _waiting(db: Db, limit: int, bulk: int, first: int, below: int) -> list[tuple[int, str, int, int]]:
+        """What is taken: (number, thing, since, priority), all of one priority, of bulk all requests for few things."""
+        columns = "select id, thing, since, priority from queue where priority"
+        items: list[Any] = []
+        if first == LIVE:
+            items = db.rows(f"{columns} < ? order by priority, id limit ? for update skip locked", below, limit)
+            first = items[0][3] if items else LIVE
+        if first != LIVE:
+            items = db.rows(
+                f"{columns} = ? order by id limit ? for update skip locked", first, bulk * ALIKE_MAX
+            ) or db.rows(f"{columns} < ? order by priority, id limit ? for update skip locked", below, limit)
+        if items and items[0][3] != LIVE:
+            limit = bulk
+        things: dict[str, None] = {}
+        taken = []
+        for one in items:
+            if one[3] == items[0][3] and (one[1] in things or len(things) < limit):
+                things[one[1]] = None
+                taken.append(one)
+        return taken
 
     def due(self, db: Db, horizon: int, now: int) -> int:
         """Moves the horizon on and queues what is due by it; answers with how many."""
@@ -139,8 +164,17 @@ class Judge:
         rows = db.rows("select thing, due from deadlines where due < ? order by due, thing limit 1000", horizon)
         for thing, due in rows:
             db.run("delete from deadlines where thing = ? and due = ?", thing, due)
-        db.many(schema.queue, [(LIVE, thing, now) for thing in dict.fromkeys(thing for thing, _ in rows)])
+        things = dict.fromkeys(thing for thing, _ in rows)
+        db.many(schema.queue, [(self._priority_of(thing), thing, now) for thing in things])
         return len(rows)
+
+    def _priority_of(self, thing: str) -> int:
+        """When what is due is judged: before what just came only where it is little."""
+        kind, *rest = thing.split(SEPARATOR, 2)
+        if kind == "credit":
+            return STATING
+        of_period = kind == "sum" and self._period_of(rest[0]) is not None
+        return AGAIN if of_period or kind in ("screen", "search") else LIVE
 
     # What a changed fact touches.
 
@@ -172,7 +206,7 @@ class Judge:
     def _again(self, db: Db, since: int, horizon: int) -> None:
         """A pack came late, or went: all acts from its start on, and every statement of credit."""
         parties = db.rows("select party from statements order by party")
-        self._queue(db, [joined("credit", row[0]) for row in parties], AGAIN)
+        self._queue(db, [joined("credit", row[0]) for row in parties], STATING)
         self._queue(db, self._things(db, "time >= ?", since), AGAIN)
         # What a sum says may come after all its acts: a deadline has an instant of its own.
         later = [rule.id for rule in self._rules.values() if rule.sum is not None and rule.sum.due]
@@ -445,9 +479,11 @@ class Judge:
             for one in some_things:
                 some = by_thing[one]
                 # Several signings of one contract are one thing, and may belong to different scopes.
-                acts += some if len(some) == 1 else [
-                    act for act in some if not {*mine}.isdisjoint(shape.scopes(act, bound))
-                ]
+                acts += (
+                    some
+                    if len(some) == 1
+                    else [act for act in some if not {*mine}.isdisjoint(shape.scopes(act, bound))]
+                )
             acts.sort(key=order)
             if not acts and not ("uses" in shape.needs and scope in uses):
                 empty.add(thing)

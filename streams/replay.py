@@ -1,7 +1,8 @@
 """The same desks and detectors over a file, without Kafka, in the file's order, with the clock of its events.
 
 Uses between two other events are taken in together, everything else one by one, and the judge queue is drained after
-every event that may fill it: what is written is the same however the file is read.
+every event that may fill it: what is written is the same however the file is read. Only statements of credit, which
+are not written on the way, wait for the end.
 """
 
 import base64
@@ -20,7 +21,7 @@ from circulation.admission import ANY, Admission, Headers, Rejection
 from circulation.events import Event
 from circulation.rulepack import Pack, parse_pack
 from streams import statements
-from streams.book import CASES, FINDINGS, canonical
+from streams.book import CASES, FINDINGS, STATING, canonical
 from streams.desks import RULES, USAGE, Arrival, Place, Refused
 from streams.engine import Engine
 from streams.rulebook import parameters, shipped
@@ -163,7 +164,9 @@ class Replay:
         if self._until is not None and self._until > self._clock:
             self._clock = self._until
         self._pass_deadlines()
-        self._relay()  # also what follows from no finding, as statements of credit
+        if self._clock != BEFORE_ALL:
+            self._engine.settle(self._clock)  # what is stated of credit
+        self._relay()
         duplicates, rejected = self._counts
         return Tally(self._lines, admitted, duplicates, rejected, None if self._clock == BEFORE_ALL else self._clock)
 
@@ -220,7 +223,7 @@ class Replay:
             refused.clear()
             changed = bool(outcome.changes or outcome.rejections)
             if outcome.queued or outcome.changes:
-                changed = self._engine.settle(self._clock) or changed
+                changed = self._engine.settle(self._clock, below=STATING) or changed
                 self._due = self._next_due()
             if changed:
                 self._relay()
@@ -229,7 +232,7 @@ class Replay:
     def _pass_deadlines(self) -> None:
         while self._clock > self._due:
             self._engine.release(self._clock, time.time_ns() // 1000)
-            self._engine.settle(self._clock)
+            self._engine.settle(self._clock, below=STATING)
             self._relay()
             self._due = self._next_due()
 
