@@ -41,6 +41,11 @@ ELSEWHERE: Final = {
     ),
     "topics": ("streams.cli_deploy:topics", "The topics of CIRCULATION_KAFKA: make them."),
 }
+# The same for commands of `circulation rules`.
+RULES_ELSEWHERE: Final = {
+    "diff": "streams.cli_lifecycle:diff",
+    "publish": "streams.cli_lifecycle:publish",
+}
 SECTIONS: Final = {
     "To begin": ("demo", "kafka", "topics"),
     "Events": ("worker", "emit", "replay", "archive"),
@@ -68,10 +73,30 @@ class Helpful(click.Group):
         """As click does it, but for the error."""
         known = self.list_commands(ctx)
         if args and args[0] not in known and not args[0].startswith("-") and not ctx.resilient_parsing:
-            from streams.near import hint
+            from circulation.near import hint
 
             ctx.fail(f"there is no command {args[0]!r}{hint(args[0], known)}")
         return super().resolve_command(ctx, args)
+
+
+def _imported(place: str) -> click.Command:
+    module, _, attribute = place.partition(":")
+    command: click.Command = getattr(importlib.import_module(module), attribute)
+    return command
+
+
+class Rules(Helpful):
+    """The group of rule packs; some of its commands live in other modules."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All commands, those that live here first."""
+        return [*self.commands, *RULES_ELSEWHERE]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name, from where it lives."""
+        if cmd_name in RULES_ELSEWHERE:
+            return _imported(RULES_ELSEWHERE[cmd_name])
+        return super().get_command(ctx, cmd_name)
 
 
 class Commands(Helpful):
@@ -85,9 +110,7 @@ class Commands(Helpful):
         """The command of this name, from where it lives."""
         if cmd_name not in ELSEWHERE:
             return super().get_command(ctx, cmd_name)
-        module, _, attribute = ELSEWHERE[cmd_name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
+        return _imported(ELSEWHERE[cmd_name][0])
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The sections, with a line for each command."""
@@ -164,7 +187,7 @@ def _readable(path: Path) -> None:
         raise Refused(f"cannot read {path}: {error.strerror}") from error
 
 
-def _lines(path: Path) -> "tuple[Iterable[bytes | Record], int | None, str]":
+def events_of(path: Path) -> "tuple[Iterable[bytes | Record], int | None, str]":
     """What a path holds: lines, or the records of an archive; and how much of which unit, as far as that is known."""
     from streams.replay import lines_of
 
@@ -190,7 +213,7 @@ def _raw(path: Path) -> bytes:
         raise Refused(f"cannot read {path}: {error.strerror}") from error
 
 
-def _pack(path: Path) -> "Pack":
+def read_rules(path: Path) -> "Pack":
     import detectors
     from circulation.rulepack import PackInvalid
     from streams.rulebook import read_pack
@@ -201,7 +224,7 @@ def _pack(path: Path) -> "Pack":
         raise Refused("\n".join(f"{path}: {problem}" for problem in error.problems)) from error
 
 
-def _admission() -> "Admission":
+def admission_of_settings() -> "Admission":
     from circulation.admission import Admission, Sources, SourcesInvalid
 
     path = os.environ.get("CIRCULATION_SOURCES")
@@ -340,9 +363,9 @@ def replay(
             until_instant = parse_instant(until)
         except ValueError as error:
             raise Refused(f"--until: {error}") from error
-    lines, total, unit = _lines(events)
-    pack = None if rules is None else _pack(rules)
-    admission = _admission()
+    lines, total, unit = events_of(events)
+    pack = None if rules is None else read_rules(rules)
+    admission = admission_of_settings()
     import time
 
     from streams import console, found
@@ -443,15 +466,16 @@ def looked_at(settings: "Settings") -> Iterator["Store"]:
             raise click.ClickException(f"the store {settings.store_shown} cannot be read: {said}") from error
 
 
-@cli.group(cls=Helpful)
+@cli.group(cls=Rules)
 def rules() -> None:
-    """Rule packs: lint one, show what it holds, publish it.
+    """Rule packs: lint one, show what it holds, compare it, try it, publish it.
 
     A pack is a YAML file with the negative list, the detectors' modes and parameters, and who is told of what.
 
     \b
-    circulation rules lint pack.yaml        everything that is wrong with it
-    circulation rules publish pack.yaml     every worker goes by it, without a restart
+    circulation rules lint pack.yaml              everything that is wrong with it
+    circulation rules diff old.yaml pack.yaml     what it changes, in words
+    circulation rules publish pack.yaml           every worker goes by it, without a restart
     """
 
 
@@ -466,9 +490,9 @@ def rules_lint(path: Path) -> None:
     \b
     circulation rules lint pack.yaml
     """
-    pack = _pack(path)
-    click.echo(f"{path}: nothing wrong; {_named(pack)}")
-    for problem in _unpublishable(pack):
+    pack = read_rules(path)
+    click.echo(f"{path}: nothing wrong; {named(pack)}")
+    for problem in unpublishable(pack):
         click.echo(f"warning: {path} cannot be published: {problem}", err=True)
     if not os.environ.get("CIRCULATION_SOURCES"):
         click.echo("warning: CIRCULATION_SOURCES is not set: any source may send any type of event", err=True)
@@ -488,8 +512,8 @@ def rules_show(path: Path | None) -> None:
     from streams import console
     from streams.rulebook import shipped
 
-    pack = shipped(detectors.RULES) if path is None else _pack(path)
-    click.echo(_named(pack))
+    pack = shipped(detectors.RULES) if path is None else read_rules(path)
+    click.echo(named(pack))
     until = "" if pack.valid_to is None else f" until {format_instant(pack.valid_to)}"
     click.echo(f"in force from {format_instant(pack.valid_from)}{until}")
     click.echo(f"approved by {', '.join(pack.approved_by) or 'nobody'}")
@@ -515,54 +539,14 @@ def rules_show(path: Path | None) -> None:
         console.table(("entry", "disposition", "actions", "from", "title"), entries, colour="disposition")
 
 
-@rules.command("publish")
-@click.argument("path", metavar="PACK.yaml", type=click.Path(path_type=Path))
-def rules_publish(path: Path) -> None:
-    """Publish a pack to circulation.rules: every worker goes by it, as a whole, without a restart.
-
-    What enforces needs two approvers. To take a pack back, publish the older content as a new version.
-
-    \b
-    circulation rules publish pack.yaml
-    """
-    settings = configured()
-    pack = _pack(path)
-    if problems := _unpublishable(pack):
-        raise Refused("\n".join(f"{path}: {problem}" for problem in problems))
-    import time
-
-    import orjson
-
-    from circulation.calendar import format_instant
-    from streams import emit as emitting
-
-    event = {
-        "specversion": "1.0",
-        "id": pack.digest,
-        "source": "circulation",
-        "type": "circulation.rulepack.published",
-        "subject": pack.pack,
-        "time": format_instant(time.time_ns() // 1000),
-        "datacontenttype": "application/json",
-        "data": orjson.loads(pack.canonical),
-    }
-    try:
-        emitting.emit([orjson.dumps(event)], settings.kafka)
-    except emitting.EmitError as error:
-        raise click.ClickException(str(error)) from error
-    click.echo(f"published {_named(pack)}")
-    if pack.pack != settings.pack:
-        click.echo(f"warning: CIRCULATION_PACK is {settings.pack}: workers with that setting do not run it", err=True)
-
-
-def _named(pack: "Pack") -> str:
+def named(pack: "Pack") -> str:
     return (
         f"pack {pack.pack}, version {pack.version}, {len(pack.negative_list)} entries, "
         f"{len(pack.detectors)} detectors set, digest {pack.digest}"
     )
 
 
-def _unpublishable(pack: "Pack") -> list[str]:
+def unpublishable(pack: "Pack") -> list[str]:
     import orjson
 
     from circulation.rulepack import PackInvalid, parse_pack

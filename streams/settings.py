@@ -12,7 +12,7 @@ from typing import Any, Self
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from streams.near import did_you_mean, near
+from circulation.near import did_you_mean, near
 
 PREFIX = "CIRCULATION_"
 # Read by the tests alone, which run in the same environment.
