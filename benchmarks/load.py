@@ -115,6 +115,7 @@ class Acts:
         self._since = (until // SECOND - self.contracts // 10 - 60) * SECOND
 
     def __iter__(self) -> Iterator[Message]:
+        self.expected.clear()
         for number in range(self.contracts):
             start = self._since + number * SECOND // 10
             times = [format_instant(start + shift * SECOND) for shift in range(self.PER_CONTRACT)]

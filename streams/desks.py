@@ -960,9 +960,13 @@ class Intake:
         batch.queue.setdefault((priority, thing), order)
 
     def _number(self, db: Db, batch: _Batch) -> int:
+        known = self._known
+        if known.alone:
+            number = db.numbers(1)[0] if known.number is None else known.number
+            known.number = number + 1
+            return number
         if not batch.numbers:
-            taken = batch.rows[-1][0] if batch.rows and not db.postgres else 0
-            batch.numbers = [max(number, taken + at + 1) for at, number in enumerate(db.numbers(64))]
+            batch.numbers = db.numbers(64)
         return batch.numbers.pop(0)
 
     def _retract(self, db: Db, batch: _Batch, desk: Desk, arrival: Arrival, number: int) -> None:

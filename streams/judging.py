@@ -20,17 +20,15 @@ from circulation.findings import Said
 from circulation.rulepack import Packs
 from circulation.rules import Check, Period, Rule, Screen, Sum
 from streams import docket, loading, schema, screening, statements
-from streams.book import CREDIT, JOURNAL, Book, Change, Entry, canonical, cloudevent, post
+from streams.book import CREDIT, JOURNAL, LIVE, STATING, Book, Change, Entry, canonical, cloudevent, post
 from streams.desks import (
     AGAIN,
     ASIDE,
     DERIVED,
-    LIVE,
     RETRACTED,
     RUN,
     SEPARATOR,
     SETTLED,
-    STATING,
     about_of,
     error_said,
     joined,
@@ -105,8 +103,7 @@ class Judge:
         since = self._since = min(since for _, _, since, _ in items)
         self._priority = items[0][3]
         db.lock(things)
-        (horizon,) = db.one("select instant from horizon") or (0,)
-        self._horizon = horizon
+        horizon = self._horizon = self._horizon_of(db)
         changes: list[Change] = []
         errors: list[str] = []
         by_kind: dict[str, list[str]] = {}
@@ -158,9 +155,21 @@ class Judge:
                 taken.append(one)
         return taken
 
+    def _horizon_of(self, db: Db) -> int:
+        known = self._known
+        if known.horizon is None or not known.alone:
+            (known.horizon,) = db.one("select instant from horizon") or (0,)
+        return known.horizon
+
+    def move(self, db: Db, horizon: int) -> None:
+        """Moves the horizon on, never back."""
+        if not self._known.alone or self._horizon_of(db) < horizon:
+            db.run("update horizon set instant = ? where instant < ?", horizon, horizon)
+            self._known.horizon = None
+
     def due(self, db: Db, horizon: int, now: int) -> int:
         """Moves the horizon on and queues what is due by it; answers with how many."""
-        db.run("update horizon set instant = ? where instant < ?", horizon, horizon)
+        self.move(db, horizon)
         rows = db.rows("select thing, due from deadlines where due < ? order by due, thing limit 1000", horizon)
         for thing, due in rows:
             db.run("delete from deadlines where thing = ? and due = ?", thing, due)
@@ -190,8 +199,7 @@ class Judge:
 
         At an instant that it is past already, what became known since has been screened as it came.
         """
-        (horizon,) = db.one("select instant from horizon") or (0,)
-        coming = self._packs().screens.between(horizon, 2**62) if self._screens else ()
+        coming = self._packs().screens.between(self._horizon_of(db), 2**62) if self._screens else ()
         rows = [(joined("search", str(instant), str(instant + 1), ""), instant) for instant in coming]
         db.many(schema.deadlines, rows, "ignore")
 
@@ -256,7 +264,7 @@ class Judge:
         if parties := subjects["party"]:
             found.update(dict.fromkeys(self._things(db, "topic = ? and subject = any(?)", loading.PARTIES, parties)))
             named = self._named(db, "party", parties)
-            found.update(dict.fromkeys(self._things(db, "id = any(?)", [row[0] for row in named])))
+            self._named_things(db, named, found)
             contracts |= {row[1] for row in named if row[2] == loading.CONTRACTS}
             assets |= {row[1] for row in named if row[3] == "circulation.asset.registered"}
         if assets:
@@ -269,8 +277,7 @@ class Judge:
             found.update(dict.fromkeys(loading.payments(db, of, back=False)))
         if products := subjects["product"]:
             # What a product is delivered as, its listing says; who sells it under a contract may not say it again.
-            named = self._named(db, "product", products)
-            found.update(dict.fromkeys(self._things(db, "id = any(?)", [row[0] for row in named], types=[SIGNED])))
+            self._named_things(db, self._named(db, "product", products), found, [SIGNED])
         if parties and (types := self._types_of_groups):
             self._of_groups(db, loading.controlled(db, parties), types, found)
         if (some := [*parties, *subjects["group"]]) and (types := self._types_of_whole_groups):
@@ -278,6 +285,13 @@ class Judge:
         for thing in judged:
             found.pop(thing, None)
         self._queue(db, found, LIVE if len(found) <= EXPANDED_MAX else AGAIN)
+
+    def _named_things(
+        self, db: Db, named: Sequence[tuple[Any, ...]], found: dict[str, None], types: Sequence[str] | None = None
+    ) -> None:
+        if named:
+            things = self._things(db, "id = any(?)", [row[0] for row in named], types=types)
+            found.update(dict.fromkeys(things))
 
     @staticmethod
     def _named(db: Db, kind: str, ids: Sequence[str]) -> list[tuple[Any, ...]]:
@@ -294,7 +308,7 @@ class Judge:
         query = "topic = ? and subject = any(?)"
         found.update(dict.fromkeys(self._things(db, query, loading.PARTIES, list(parties), types=types)))
         named = self._named(db, "party", parties)
-        found.update(dict.fromkeys(self._things(db, "id = any(?)", [row[0] for row in named], types=types)))
+        self._named_things(db, named, found, types)
         contracts = sorted({row[1] for row in named if row[2] == loading.CONTRACTS})
         found.update(dict.fromkeys(self._things(db, query, loading.CONTRACTS, contracts, types=types)))
 
@@ -302,7 +316,7 @@ class Judge:
         query = "topic = ? and subject = any(?)"
         found.update(dict.fromkeys(self._things(db, query, loading.ASSETS, list(assets))))
         named = self._named(db, "asset", assets)
-        found.update(dict.fromkeys(self._things(db, "id = any(?)", [row[0] for row in named])))
+        self._named_things(db, named, found)
         self._of_contracts(db, sorted({row[1] for row in named if row[2] == loading.CONTRACTS}), found)
 
     def _of_contracts(self, db: Db, contracts: Sequence[str], found: dict[str, None]) -> None:
@@ -310,8 +324,7 @@ class Judge:
             return
         query = "topic = ? and subject = any(?)"
         found.update(dict.fromkeys(self._things(db, query, loading.CONTRACTS, list(contracts))))
-        named = self._named(db, "contract", contracts)
-        found.update(dict.fromkeys(self._things(db, "id = any(?)", [row[0] for row in named])))
+        self._named_things(db, self._named(db, "contract", contracts), found)
 
     # Lineage of an OpenLineage run.
 
@@ -496,7 +509,8 @@ class Judge:
                 else:
                     deadlines.append((thing, what.due))
             entries += self._entries(thing, standing, now)
-        db.run("delete from deadlines where thing = any(?)", list(things))
+        if waiting := [thing for thing in things if self._waits(thing)]:
+            db.run("delete from deadlines where thing = any(?)", waiting)
         db.many(schema.deadlines, sorted(set(deadlines)), "ignore")
 
         def reason(thing: str, data: Mapping[str, Any]) -> str:
@@ -548,6 +562,11 @@ class Judge:
     def _sum_of(self, rule: str) -> Sum | None:
         found = self._rules.get(rule)
         return None if found is None else found.sum
+
+    def _waits(self, thing: str) -> bool:
+        """Whether a sum may have deadlines; of a rule that is gone they go."""
+        shape = self._sum_of(thing.split(SEPARATOR, 2)[1])
+        return shape is None or shape.due or shape.period is not None
 
     def _period_of(self, rule: str) -> Period | None:
         shape = self._sum_of(rule)

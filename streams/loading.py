@@ -15,6 +15,7 @@ from circulation.lineage import Edge
 from streams.store import Db
 
 PARTIES, ASSETS, CONTRACTS = "circulation.parties", "circulation.assets", "circulation.contracts"
+RULES = "circulation.rules"
 
 # What the records of a party are folded from.
 RECORDS = (DETERMINED, FILED, DECIDED, APPLIED, REPAIRED)
@@ -194,7 +195,12 @@ class Known:
     """
 
     def __init__(self, *, alone: bool = False) -> None:
-        self._alone = alone
+        self.alone = alone
+        # What is asked for at every transaction: the horizon, the next number of an event (None: not known), and
+        # whether packs came or went.
+        self.horizon: int | None = None
+        self.number: int | None = None
+        self.packs_changed = True
         self._events: dict[int, Event] = {}
         self._assets: dict[str, AssetFacts] = {}
         self._parties: dict[str, PartyFacts] = {}
@@ -214,6 +220,8 @@ class Known:
         self._reported.pop(thing, None)
         if event.type in STATEMENTS.get(event.topic, ()):
             self._forget(event)
+        elif event.topic == RULES:
+            self.packs_changed = True
 
     def taken_back(self, event: Event, thing: str) -> None:
         """An event does not count any longer, or is not kept."""
@@ -251,6 +259,8 @@ class Known:
         for one in (*kept, self._controlled, self._reported, self._members):
             one.clear()
         self._members_count = 0
+        self.horizon = self.number = None
+        self.packs_changed = True
 
     # What is read.
 
@@ -275,7 +285,7 @@ class Known:
                 rows[row[4]].append((self.event(row), row[10] is None))
             new = {one: make(one, some) for one, some in rows.items()}
             found |= new
-            if self._alone:
+            if self.alone:
                 _bounded(kept, EVENTS_KEPT_MAX)
                 kept |= new
         return found
@@ -291,7 +301,7 @@ class Known:
                 if (rule, scope) in new:
                     new[rule, scope].append(thing)
             found |= new
-            if self._alone:
+            if self.alone:
                 if self._members_count > MEMBERS_KEPT_MAX:
                     kept.clear()
                     self._members_count = 0
@@ -307,7 +317,7 @@ class Known:
             missing = [id_ for id_ in ids if id_ not in found]
             new = {id_: make(id_, some) for id_, some in statements(db, topic, missing, self.event).items()}
             found |= new
-            if self._alone:
+            if self.alone:
                 _bounded(kept, FACTS_KEPT_MAX)
                 kept |= new
         return found
@@ -344,7 +354,7 @@ class Known:
             here = [below_[one] if one in below_ else kept[one] for one in layer]
             layer = sorted(set[str]().union(*here) - found)
             found.update(layer)
-            if self._alone:
+            if self.alone:
                 _bounded(kept, FACTS_KEPT_MAX)
                 kept |= below_
         return sorted(found)
@@ -369,7 +379,7 @@ class Known:
 
     def edges_above(self, db: Db, ids: Collection[str]) -> dict[str, list[Edge]]:
         """All derivations upstream of these assets, by output."""
-        if not self._alone:
+        if not self.alone:
             return edges_above(db, ids)
         kept = self._edges
         if missing := [one for one in nodes_above(ids, _reached(ids, kept)) if one not in kept]:
