@@ -126,10 +126,11 @@ FITTING_KEPT_MAX = 10_000
 
 
 class Problem(NamedTuple):
-    """Something wrong with a pack: where, and the rule broken, which names the value."""
+    """Something wrong with a pack: where, the rule broken, which names the value, and the kind of rule."""
 
     path: str
     rule: str
+    kind: str = "invalid"
 
     def __str__(self) -> str:
         return f"{self.path}: {self.rule}"
@@ -722,9 +723,9 @@ class _Reading:
         self.ignored: list[str] = []
         self._left_out = 0
 
-    def problem(self, path: str, rule: str) -> None:
+    def problem(self, path: str, rule: str, kind: str = "invalid") -> None:
         if len(self.problems) < PROBLEMS_MAX:
-            self.problems.append(Problem(path, rule))
+            self.problems.append(Problem(path, rule, kind))
         else:
             self._left_out += 1
 
@@ -732,10 +733,10 @@ class _Reading:
         more = [Problem(self.root, f"{self._left_out} more problems")] if self._left_out else []
         return self.problems + more
 
-    def pointless(self, path: str, rule: str) -> None:
+    def pointless(self, path: str, rule: str, kind: str = "invalid") -> None:
         """What means nothing here: refused when strict, else noted."""
         if self.strict:
-            self.problem(path, rule)
+            self.problem(path, rule, kind)
         elif len(self.ignored) < PROBLEMS_MAX:
             self.ignored.append(path)
 
@@ -744,14 +745,15 @@ class _Reading:
             return
         for name in value:
             if name not in members:
-                self.pointless(f"{path}.{_name(name)}", f"is not known{hint(name, members) if self.strict else ''}")
+                meant = hint(name, members) if self.strict else ""
+                self.pointless(f"{path}.{_name(name)}", f"is not known{meant}", "unknown")
 
     def typed(self, holder: dict[str, Any], name: str, path: str, kind: type[T], *, required: bool = False) -> T | None:
         """A member of exactly this type, or None."""
         value = holder.get(name)
         if value is None:
             if required:
-                self.problem(f"{path}.{name}", "is required")
+                self.problem(f"{path}.{name}", "is required", "missing")
             return None
         if type(value) is not kind:
             hint = "; write it in quotes" if kind is str and type(value) in (int, float, bool) else ""
@@ -806,7 +808,7 @@ class _Reading:
             return []
         if not items:
             if required:
-                self.problem(path, "must have at least one item")
+                self.problem(path, "must have at least one item", "missing")
             return []
         if one_of is not None:
             good = [item for item in items if type(item) is str and item in one_of]
@@ -843,7 +845,8 @@ class _Reading:
         start = self.instant(holder, "valid_from", path, required=True)
         end = self.instant(holder, "valid_to", path) if "valid_to" in holder else None
         if start is not None and end is not None and end <= start:
-            self.problem(f"{path}.valid_to", "must be after valid_from")
+            rule = f"must be after valid_from, got {_short(holder['valid_to'])}"
+            self.problem(f"{path}.valid_to", rule, "never-valid")
         return start or 0, end
 
     def pack(
@@ -867,7 +870,8 @@ class _Reading:
             enforced.append("negative-list")
         if published and (enforced or not detectors) and len({one.strip() for one in approvers} - {""}) < 2:
             what = ", ".join(enforced[:3]) or "every detector"
-            self.problem(f"{root}.approved_by", f"must name two distinct approvers, for the pack enforces {what}")
+            rule = f"must name two distinct approvers, for the pack enforces {what}"
+            self.problem(f"{root}.approved_by", rule, "approvers")
         return Pack(
             pack=name or "",
             version=version or "",
@@ -910,7 +914,7 @@ class _Reading:
             first = next((at for at in earlier if read[at].overlaps(entry)), None)
             if entry.id and first is not None:
                 rule = f"{_short(entry.id)} is already the id of negative_list[{first}], and their validity overlaps"
-                self.problem(f"{path}.id", rule)
+                self.problem(f"{path}.id", rule, "overlap")
             if len(earlier) == VERSIONS_MAX:
                 self.problem(f"{path}.id", f"{_short(entry.id)} is the id of more than {VERSIONS_MAX} entries")
             if len(earlier) < VERSIONS_MAX:
@@ -923,7 +927,7 @@ class _Reading:
         disposition = self.choice(item, "disposition", path, DISPOSITIONS)
         unless = self.texts(item, "unless", path, one_of=GRANT_KINDS) or []
         if unless and disposition == "prohibit":
-            self.pointless(f"{path}.unless", "has no effect on a prohibit")
+            self.pointless(f"{path}.unless", "has no effect on a prohibit", "no-effect")
         start, end = self.validity(item, path)
         return Entry(
             id=self.text(item, "id", path, ID_LENGTH_MAX, required=True) or "",
@@ -984,7 +988,7 @@ class _Reading:
         }
         for name in lists:
             if not given[name]:
-                self.pointless(f"{path}.{name}", "is empty, so nothing can fit it")
+                self.pointless(f"{path}.{name}", "is empty, so nothing can fit it", "never-matches")
         for index, party in enumerate(lists.get("parties", ())):
             reason = check_party(party)
             if reason is not None:
@@ -1002,7 +1006,7 @@ class _Reading:
         for name, item in given.items():
             path = f"{self.root}.detectors.{_name(name)}"
             if name not in DETECTORS and name not in known:
-                self.problem(path, f"there is no such detector{hint(name, DETECTORS | known.keys())}")
+                self.problem(path, f"there is no such detector{hint(name, DETECTORS | known.keys())}", "unknown")
             elif type(item) is not dict:
                 self.problem(path, f"Expected `object`, got `{_type(item)}`")
             else:
@@ -1170,3 +1174,50 @@ def _scalar(text: str) -> Any:
     if _FLOAT.fullmatch(text) and math.isfinite(number := float(text)):
         return number
     return text
+
+
+def lines_of(raw: bytes, paths: Collection[str]) -> dict[str, int]:
+    """The lines of a YAML file, the first being 1, at which these paths begin: `$.negative_list[2].match`.
+
+    Of a path that is not there it is the line of the nearest thing around it.
+    """
+    wanted = {path: _around(path) for path in paths}
+    found = {"$": 1}
+    seen = {one for around in wanted.values() for one in around}
+    # Of each open container its path and, of a list the index of the next item, of a mapping the waiting key.
+    stack: list[list[Any]] = []
+    event: Any
+    for event in yaml.parse(raw, Loader=_LOADER):
+        kind = type(event)
+        if kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            stack.pop()
+            continue
+        if kind not in (yaml.ScalarEvent, yaml.MappingStartEvent, yaml.SequenceStartEvent):
+            continue
+        path, line = "$", event.start_mark.line + 1
+        if stack:
+            holder = stack[-1]
+            path, is_mapping, at = holder
+            if is_mapping and at is None:
+                holder[2] = (event.value, line)
+                continue
+            if is_mapping:
+                name, line = at
+                path, holder[2] = f"{path}.{_name(name)}", None
+            else:
+                path, holder[2] = f"{path}[{at}]", at + 1
+        if path in seen:
+            found[path] = line
+        if kind is not yaml.ScalarEvent:
+            is_mapping = kind is yaml.MappingStartEvent
+            stack.append([path, is_mapping, None if is_mapping else 0])
+    return {path: next(found[one] for one in around if one in found) for path, around in wanted.items()}
+
+
+def _around(path: str) -> list[str]:
+    """A path and all that it lies in, the nearest first."""
+    found = [path]
+    while path != "$":
+        path = path[: max(path.rfind("."), path.rfind("["), 1)]
+        found.append(path)
+    return found

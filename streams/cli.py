@@ -43,7 +43,10 @@ ELSEWHERE: Final = {
 }
 # The same for commands of `circulation rules`.
 RULES_ELSEWHERE: Final = {
+    "lint": "streams.cli_rules:lint",
+    "show": "streams.cli_rules:show",
     "diff": "streams.cli_lifecycle:diff",
+    "backtest": "streams.cli_lifecycle:backtest",
     "publish": "streams.cli_lifecycle:publish",
 }
 SECTIONS: Final = {
@@ -187,8 +190,11 @@ def _readable(path: Path) -> None:
         raise Refused(f"cannot read {path}: {error.strerror}") from error
 
 
-def events_of(path: Path) -> "tuple[Iterable[bytes | Record], int | None, str]":
-    """What a path holds: lines, or the records of an archive; and how much of which unit, as far as that is known."""
+def events_of(path: Path, *, warn: bool = True) -> "tuple[Iterable[bytes | Record], int | None, str]":
+    """What a path holds: lines, or the records of an archive; and how much of which unit, as far as that is known.
+
+    `warn` says what an archive lacks.
+    """
     from streams.replay import lines_of
 
     if path.is_dir() or path.suffix == ".parquet":
@@ -198,7 +204,7 @@ def events_of(path: Path) -> "tuple[Iterable[bytes | Record], int | None, str]":
             found = archive.spans(path)
         except OSError as error:
             raise Refused(f"cannot read {error}") from error
-        for problem in archive.breaks(found):
+        for problem in archive.breaks(found) if warn else ():
             click.echo(f"warning: {problem}", err=True)
         return archive.records(found), sum(span.records for span in found), "records"
     _readable(path)
@@ -421,7 +427,7 @@ def _line_sink(out: IO[bytes] | None) -> Callable[[bytes], object]:
 
 
 @contextlib.contextmanager
-def _store(url: str | None, *, own: bool = True) -> Iterator["Store"]:
+def _store(url: str | None, *, own: bool = True, read_only: bool = False) -> Iterator["Store"]:
     """The store behind a URL, or one in memory. `own`: claimed and brought up to date, for writing."""
     from streams.settings import SETTINGS
     from streams.store import Store, StoreAway, StoreTaken
@@ -432,7 +438,7 @@ def _store(url: str | None, *, own: bool = True) -> Iterator["Store"]:
             check(url)
         except ValueError as error:
             raise Refused(f"the store {error}") from error
-    store = Store("sqlite://" if url is None else url)
+    store = Store("sqlite://" if url is None else url, read_only=read_only)
     try:
         if own:
             store.claim()
@@ -447,8 +453,8 @@ def _store(url: str | None, *, own: bool = True) -> Iterator["Store"]:
 
 
 @contextlib.contextmanager
-def looked_at(settings: "Settings") -> Iterator["Store"]:
-    """The store that the settings name, to be looked at and not written."""
+def looked_at(settings: "Settings", *, read_only: bool = False) -> Iterator["Store"]:
+    """The store that the settings name, to be looked at and not written; with `read_only` it could not be."""
     from sqlalchemy import make_url
 
     from streams.store import StoreAway
@@ -456,7 +462,7 @@ def looked_at(settings: "Settings") -> Iterator["Store"]:
     url = make_url(settings.store)
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).is_file():
         raise Refused(f"there is no store at {settings.store_shown}: CIRCULATION_STORE names it, a worker makes it")
-    with _store(settings.store, own=False) as store:
+    with _store(settings.store, own=False, read_only=read_only) as store:
         try:
             yield store
         except (StoreAway, click.ClickException):
@@ -473,70 +479,11 @@ def rules() -> None:
     A pack is a YAML file with the negative list, the detectors' modes and parameters, and who is told of what.
 
     \b
-    circulation rules lint pack.yaml              everything that is wrong with it
+    circulation rules lint pack.yaml              everything that is wrong with it, line by line
     circulation rules diff old.yaml pack.yaml     what it changes, in words
+    circulation rules backtest pack.yaml          what it would find that the one in force does not
     circulation rules publish pack.yaml           every worker goes by it, without a restart
     """
-
-
-@rules.command("lint")
-@click.argument("path", metavar="PACK.yaml", type=click.Path(path_type=Path))
-def rules_lint(path: Path) -> None:
-    """Say everything that is wrong with a pack; exit 2 if anything is.
-
-    Warnings do not count: that it could not be published as it is, and that no sources are set, so that anybody
-    who reaches Kafka may send any event.
-
-    \b
-    circulation rules lint pack.yaml
-    """
-    pack = read_rules(path)
-    click.echo(f"{path}: nothing wrong; {named(pack)}")
-    for problem in unpublishable(pack):
-        click.echo(f"warning: {path} cannot be published: {problem}", err=True)
-    if not os.environ.get("CIRCULATION_SOURCES"):
-        click.echo("warning: CIRCULATION_SOURCES is not set: any source may send any type of event", err=True)
-
-
-@rules.command("show")
-@click.argument("path", metavar="[PACK.yaml]", required=False, type=click.Path(path_type=Path))
-def rules_show(path: Path | None) -> None:
-    """Show what a pack holds; without a file the shipped one.
-
-    \b
-    circulation rules show
-    circulation rules show pack.yaml
-    """
-    import detectors
-    from circulation.calendar import format_instant
-    from streams import console
-    from streams.rulebook import shipped
-
-    pack = shipped(detectors.RULES) if path is None else read_rules(path)
-    click.echo(named(pack))
-    until = "" if pack.valid_to is None else f" until {format_instant(pack.valid_to)}"
-    click.echo(f"in force from {format_instant(pack.valid_from)}{until}")
-    click.echo(f"approved by {', '.join(pack.approved_by) or 'nobody'}")
-    click.echo()
-    rows = []
-    for rule in detectors.RULES.values():
-        setting = pack.setting(rule.id)
-        given = rule.settings(setting.parameters)
-        rows.append((rule.id, setting.mode, ", ".join(f"{name} {value}" for name, value in given.items()), rule.title))
-    console.table(("detector", "mode", "parameters", "title"), rows, colour="mode")
-    if pack.negative_list:
-        click.echo()
-        entries = [
-            (
-                entry.id,
-                entry.disposition,
-                " ".join(sorted(entry.actions)),
-                format_instant(entry.valid_from)[:10],
-                entry.title,
-            )
-            for entry in pack.negative_list
-        ]
-        console.table(("entry", "disposition", "actions", "from", "title"), entries, colour="disposition")
 
 
 def named(pack: "Pack") -> str:
@@ -544,18 +491,6 @@ def named(pack: "Pack") -> str:
         f"pack {pack.pack}, version {pack.version}, {len(pack.negative_list)} entries, "
         f"{len(pack.detectors)} detectors set, digest {pack.digest}"
     )
-
-
-def unpublishable(pack: "Pack") -> list[str]:
-    import orjson
-
-    from circulation.rulepack import PackInvalid, parse_pack
-
-    try:
-        parse_pack(orjson.loads(pack.canonical), published=True)
-    except PackInvalid as error:
-        return error.problems
-    return []
 
 
 @cli.command()

@@ -28,10 +28,11 @@ class Engine:
         rules: Mapping[str, Rule] | None = None,
         desks_max: int = 200_000,
         remember_chunk: int = 0,
+        rulebook: Rulebook | None = None,
     ) -> None:
         self.store = store
         self.rules = detectors.RULES if rules is None else rules
-        self.rulebook = Rulebook(default, name)
+        self.rulebook = Rulebook(default, name) if rulebook is None else rulebook
         # SQLite serves one process, and within it writing transactions come one after the other.
         self.known = Known(alone=not store.postgres)
         self.book = Book(Sectors(self.rulebook, self.known))

@@ -7,6 +7,7 @@ judge reads is seen by it, and what is committed later brings an item of its own
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -49,14 +50,15 @@ STATED = frozenset(
 
 
 class Judged(NamedTuple):
-    """What one round of judging did: for the metrics. `told` counts events of cases that are to be sent; all items were
-    of one `priority`."""
+    """What one round of judging did: for the metrics. `told` counts events of cases that are to be sent, `looks` by
+    rule the acts, scopes and screenings that it was asked about; all items were of one `priority`."""
 
     items: int
     changes: list[Change]
     errors: list[str]
     since: int
     told: int = 0
+    looks: Mapping[str, int] = {}
     priority: int = LIVE
 
 
@@ -88,6 +90,7 @@ class Judge:
         # Nor does it come before what it was queued with.
         self._priority = LIVE
         self._horizon = 0
+        self._looks: Counter[str] = Counter()
 
     def round(
         self, db: Db, now: int, limit: int, *, bulk: int | None = None, first: int = LIVE, below: int = ASIDE
@@ -99,6 +102,7 @@ class Judge:
         if not items:
             return Judged(0, [], [], 0)
         db.run("delete from queue where id = any(?)", [number for number, _, _, _ in items])
+        self._looks = Counter()
         things = list(dict.fromkeys(thing for _, thing, _, _ in items))
         since = self._since = min(since for _, _, since, _ in items)
         self._priority = items[0][3]
@@ -131,7 +135,7 @@ class Judge:
         if credit := by_kind.get("credit"):
             self._state(db, credit, now, changes)
         told = docket.enter(db, cases, horizon) if (cases := by_kind.get("case")) else 0
-        return Judged(len(items), changes, errors, since, told, self._priority)
+        return Judged(len(items), changes, errors, since, told, self._looks, self._priority)
 
     @staticmethod
     def _waiting(db: Db, limit: int, bulk: int, first: int, below: int) -> list[tuple[int, str, int, int]]:
@@ -612,6 +616,7 @@ class Judge:
         self, db: Db, rule: Rule, act: Act | None, judge: Callable[[], Iterable[Said]], errors: list[str]
     ) -> list[tuple[Rule, Said]]:
         """What a rule says; where it raises, that is what is said, and the other rules go on."""
+        self._looks[rule.id] += 1
         try:
             return [(rule, one) for one in judge()]
         except Exception as error:

@@ -10,6 +10,7 @@ import gzip
 import io
 import time
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -136,6 +137,8 @@ class Replay:
         self._out: list[tuple[str, bytes]] = []
         self._counts = [0, 0]
         self._lines = 0
+        # How many events were taken in, by type.
+        self.taken: Counter[str] = Counter()
 
     def run(self, lines: Iterable[bytes | Record]) -> Tally:
         """Takes in all lines, or all records, then moves the clock on to `until`."""
@@ -221,6 +224,7 @@ class Replay:
                 pending, refused, time.time_ns() // 1000, clock=self._clock, after=self._settle_in
             )
             self._clock = outcome.clock
+            self.taken.update(outcome.taken)
             self._counts[0] += outcome.duplicates
             self._counts[1] += len(outcome.rejections)
             for one in outcome.rejections:

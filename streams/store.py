@@ -171,6 +171,12 @@ class Store:
             # nothing to migrate in a store that is as old as this process
             self._create()
 
+    def disposable(self) -> None:
+        """Does without the disk's word that something is written: a store that is thrown away may be lost."""
+        if not self.postgres:
+            with self.reading() as db:
+                db.rows("pragma synchronous=off")
+
     @property
     def place(self) -> str:
         """The URL without its password."""

@@ -133,6 +133,8 @@ PROMETHEUS: dict[str, dict[str, dict[str, Any]]] = {
         "How long it has waited": {"queue": 0, "outbox": 0, "deadlines": 0},
         "Deadlines": {"deadlines": Some(0)},
         "Acts on which a rule failed": {},
+        "Share on which a rule newly fires": {"usage-limit": Some(0.01, 5)},
+        "Rules that are held": {},
     },
 }
 POSTGRES: dict[str, dict[str, list[dict[str, Any]]]] = {
