@@ -22,7 +22,7 @@ from circulation.findings import About, Cause, Kind, Said, finding_id
 from circulation.licences import TERMINATED, TERMS_TYPES, Licence, Licences
 from circulation.lineage import stops
 from circulation.rulepack import Pack, PackInvalid, Packs, parse_pack
-from circulation.rules import Counted, Rule, Uses
+from circulation.rules import Counted, Rule, Tally, Uses
 from circulation.shares import stated
 from detectors import feed_gap
 from streams import schema
@@ -201,8 +201,11 @@ class _Plan(NamedTuple):
     """A tally that a pack runs, with its parameters."""
 
     rule: Rule
+    tally: Tally
     parameters: Mapping[str, Any]
 
+
+_NO_PARTS: Mapping[str, Any] = {}
 
 DETAIL = struct.Struct("<qqiB")  # time, uses left, index of the licence, reporter
 
@@ -305,6 +308,7 @@ class Intake:
         self._cache: dict[tuple[str, str], Desk] = {}
         self._remembered: dict[tuple[str, int], _Remembered] = {}
         self._plans: dict[str, list[_Plan]] = {}
+        self._use_plans: dict[str, list[_Plan]] = {}
 
     def asked(self, event: Event) -> bool:
         """Whether a use, coming next, may bring something to be judged: where that is not known, it may."""
@@ -643,13 +647,10 @@ class Intake:
             details += pack_detail(time, uses, index, reporter)
         if first < desk.first_use:
             self._used_first(batch, desk, run[0], first)
-        one_licence = licences.at(first) is licences.at(latest)
-        if one_licence and single is not None and self._packs().unchanged(first, latest):
-            licence = licences.at(first)
-            if licence is single:
-                summary = Uses(totals=totals, kinds=kinds, first=first, last=latest)
-                if self._run_quietly(desk, summary, licence):
-                    return
+        if single is not None and single is licences.at(first) and single is licences.at(latest):
+            summary = Uses(totals=totals, kinds=kinds, first=first, last=latest)
+            if self._packs().unchanged(first, latest) and self._run_quietly(desk, summary, single):
+                return
         at = len(details) - DETAIL.size * len(run)
         for number, arrival in enumerate(run):
             event = arrival.event
@@ -677,35 +678,42 @@ class Intake:
         plan = self._plans.get(pack.digest)
         if plan is None:
             plan = self._plans[pack.digest] = [
-                _Plan(rule, rule.settings(pack.setting(rule.id).parameters))
+                _Plan(rule, rule.tally, rule.settings(pack.setting(rule.id).parameters))
                 for rule in self._tallies
-                if pack.setting(rule.id).mode != "off"
+                if rule.tally is not None and pack.setting(rule.id).mode != "off"
             ]
+            self._use_plans[pack.digest] = [one for one in plan if USAGE in one.tally.events]
         return plan
 
     def _run_quietly(self, desk: Desk, uses: Uses, licence: Licence) -> bool:
         stepped = []
         memories = desk.memories
-        for rule, parameters in self._plan(self._packs().in_force(uses.first)):
-            tally = rule.tally
-            if tally is None or USAGE not in tally.events:
-                continue
+        pack = self._packs().in_force(uses.first)
+        plan = self._use_plans.get(pack.digest)
+        if plan is None:
+            self._plan(pack)
+            plan = self._use_plans[pack.digest]
+        windowed = bool(licence.terms.windows)
+        parts: Mapping[str, Any]
+        for rule, tally, parameters in plan:
             memory = memories.get(rule.id)
             if memory is None:
                 memory = tally.memory()
-            parts: Mapping[str, Any] = {}
-            if tally.names is not None and licence.terms.windows:
+            if windowed and tally.names is not None:
                 names = tally.names(uses.first, licence)
                 if any(f"{rule.id}/{name}" not in desk.parts for name in names):
                     return False
                 parts = {name: desk.parts[f"{rule.id}/{name}"] for name in names}
+            else:
+                parts = _NO_PARTS
             try:
                 answer = tally.quiet(memory, parts, uses, licence, parameters)
             except Exception:
                 return False  # stepping through the run finds the event that it fails on
             if answer is None:
                 return False
-            stepped.append((rule.id, answer))
+            if answer.memory is not memory or answer.parts or rule.id not in memories:
+                stepped.append((rule.id, answer))
         for rule_id, answer in stepped:
             memories[rule_id] = answer.memory
             for name, part in answer.parts.items():
@@ -718,9 +726,8 @@ class Intake:
         event = counted.event
         pack = self._packs().in_force(event.time)
         desk.dirty = True
-        for rule, parameters in self._plan(pack):
-            tally = rule.tally
-            if tally is None or event.type not in tally.events:
+        for rule, tally, parameters in self._plan(pack):
+            if event.type not in tally.events:
                 continue
             names = [] if tally.names is None else [f"{rule.id}/{name}" for name in tally.names(event.time, licence)]
             self._fetch_parts(db, [(event.subject, desk, name) for name in names if name not in desk.parts])
