@@ -15,6 +15,7 @@ from circulation.calendar import format_instant
 from circulation.near import hint
 from circulation.rulepack import (
     LEVELS,
+    NEVER_TRIED,
     PERSONAL,
     DetectorSetting,
     Entry,
@@ -368,6 +369,8 @@ def _modes(pack: Pack) -> Iterator[Remark]:
         if mode in ("off", "shadow"):
             text = f"names {id_}, which is {mode} already and cannot be downgraded"
             yield Remark("warning", "no-effect", place, text)
+        if id_ in NEVER_TRIED:
+            yield Remark("warning", "no-effect", place, f"names {id_}, which no sandbox holds back")
 
 
 # Credit and sectors.

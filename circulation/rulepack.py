@@ -118,6 +118,21 @@ DETECTORS = frozenset(
     }
 )
 
+# What no sandbox holds back: tallies, what is about no party's act, and the rule that watches sandboxes.
+NEVER_TRIED = frozenset(
+    {
+        "bulk-extraction",
+        "concentration",
+        "dominance",
+        "feed-gap",
+        "feed-lost",
+        "feed-silence",
+        "purpose-drift",
+        "sandbox-cap",
+        "usage-limit",
+    }
+)
+
 Parameters = Mapping[str, Any]
 
 

@@ -134,9 +134,9 @@ def quiet(
         totals = _added(totals, reporter, (count, size, rows, 0))
     highest = [max(each) for each in zip(*totals.values(), strict=True)] if len(totals) > 1 else totals[reporter]
     warning = parameters["warning_percent"]
-    for limit, maximum, used in zip(LIMITS, maxima(licence.terms), highest, strict=True):
-        if maximum is not None and used * 100 >= maximum * warning:
-            band = band_of(used, maximum, parameters)
+    for limit, maximum, total in zip(LIMITS, maxima(licence.terms), highest, strict=True):
+        if maximum is not None and total * 100 >= maximum * warning:
+            band = band_of(total, maximum, parameters)
             if band > memory.bands.get(f"{limit}:{licence.origins[limit]}", 0):
                 return None
     changed: dict[str, Part] = {}

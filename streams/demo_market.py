@@ -69,11 +69,15 @@ def market(events: int, seed: int = SEED) -> Market:
         raise ValueError(f"a market has at least {EVENTS_MIN} events, got {events}")
     used: Counter[int] = Counter()
     weights = [1 / (rank + 1) for rank in range(len(contracts))]
-    for number in choose.choices(range(len(contracts)), weights, k=uses):
-        count = choose.choice(USES)
-        used[number] += count
-        time = BEGIN + choose.randrange(FIRST_DAY * DAY, LAST_DAY * DAY, 1_000_000)
-        planned.append(_use(contracts[number], time, count))
+    shares = Counter(choose.choices(range(len(contracts)), weights, k=uses))
+    for number, share in sorted(shares.items()):
+        # Evenly, so that no hour stands out.
+        step = (LAST_DAY - FIRST_DAY) * DAY // share
+        for at in range(share):
+            count = choose.choice(USES)
+            used[number] += count
+            time = BEGIN + FIRST_DAY * DAY + at * step + choose.randrange(0, step, 1_000_000)
+            planned.append(_use(contracts[number], time, count))
     for number in range(len(contracts)):
         planned += _trade(number, used[number])
     planned.sort(key=lambda one: one.time)

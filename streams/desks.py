@@ -648,7 +648,14 @@ class Intake:
         if first < desk.first_use:
             self._used_first(batch, desk, run[0], first)
         if single is not None and single is licences.at(first) and single is licences.at(latest):
-            summary = Uses(totals=totals, kinds=kinds, first=first, last=latest)
+            summary = Uses(
+                totals=totals,
+                kinds=kinds,
+                first=first,
+                last=latest,
+                count=len(run),
+                each=lambda: (one.event for one in run),
+            )
             if self._packs().unchanged(first, latest) and self._run_quietly(desk, summary, single):
                 return
         at = len(details) - DETAIL.size * len(run)

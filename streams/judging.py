@@ -20,7 +20,10 @@ from circulation.facts import DELISTED, LISTED, SIGNED, Act, Facts, order
 from circulation.findings import Said
 from circulation.rulepack import Packs
 from circulation.rules import Check, Period, Rule, Screen, Sum
-from streams import docket, loading, schema, screening, statements
+from circulation.sandbox import DETECTOR as SANDBOX
+from circulation.sandbox import Place, passed
+from circulation.sandbox import scopes as sandboxes
+from streams import docket, loading, schema, screening, statements, trials
 from streams.book import CREDIT, JOURNAL, LIVE, STATING, Book, Change, Entry, canonical, cloudevent, post
 from streams.desks import (
     AGAIN,
@@ -404,6 +407,7 @@ class Judge:
                     entries += self._entries(act.thing, said, now)
                 scopes[act.thing].update((rule.id, scope) for scope in named)
         self._scope(db, scopes)
+        entries = self._tried(db, entries, things, {(act.thing, act.source, act.id): act for act in flat})
 
         def reason(thing: str, data: Mapping[str, Any]) -> str:
             cause = data.get("cause") or {}
@@ -426,6 +430,7 @@ class Judge:
             for rule, shape in self._screens:
                 said = self._say(db, rule, None, partial(shape.judge, circulation, horizon, bound[rule.id]), errors)
                 entries += self._entries(by_asset[asset], said, now)
+        entries = self._tried(db, entries, things, {})
         gone = set(things) - {by_asset[one] for one in circulating}
 
         def reason(thing: str, _: Mapping[str, Any]) -> str:
@@ -483,6 +488,7 @@ class Judge:
         facts = self._load(db, flat, needs, contracts=asking, uses=uses)
         bounds = _Bound(facts, self._rules)
         entries: list[Entry] = []
+        causes: dict[tuple[str, str, str], Act] = {}
         empty: set[str] = set()
         for thing, rule_id, scope in scopes:
             rule, shape = self._rules.get(rule_id), self._sum_of(rule_id)
@@ -513,6 +519,10 @@ class Judge:
                 else:
                     deadlines.append((thing, what.due))
             entries += self._entries(thing, standing, now)
+            if self._watching():
+                causes |= {(thing, act.source, act.id): act for act in acts}
+        entries = self._tried(db, entries, [thing for thing, _, _ in scopes], causes)
+        self._passed(db, [scope for _, rule_id, scope in scopes if rule_id == SANDBOX])
         if waiting := [thing for thing in things if self._waits(thing)]:
             db.run("delete from deadlines where thing = any(?)", waiting)
         db.many(schema.deadlines, sorted(set(deadlines)), "ignore")
@@ -523,6 +533,43 @@ class Judge:
             return "retracted" if taken_back or (thing in empty and not cause) else "refuted"
 
         changes += self._book.enter(db, entries, things=[thing for thing, _, _ in scopes], now=now, reason=reason)
+
+    # Sandboxes.
+
+    def _watching(self) -> bool:
+        """Whether a pack is ever in force that holds anything back within a sandbox."""
+        return any(span.pack.sandbox for span in self._packs().spans())
+
+    def _tried(
+        self, db: Db, entries: list[Entry], things: Sequence[str], causes: Mapping[tuple[str, str, str], Act]
+    ) -> list[Entry]:
+        """Marks what is said within sandboxes; each of them is judged after it, for it may see more by then."""
+        if not self._watching():
+            return entries
+        trials.forget(db, things)
+        marked, looked_at = trials.watched(db, entries, causes, partial(self._passing, db))
+        self._queue(db, [joined("sum", SANDBOX, scope) for scope in sorted(looked_at)], self._priority)
+        return marked
+
+    def _passing(self, db: Db, scopes: Sequence[str]) -> dict[str, Place | None]:
+        """The first place at which a cap of each sandbox is passed, None where none is."""
+        query = "select scope, thing from scopes where rule = ? and scope = any(?) order by thing"
+        members: dict[str, list[str]] = {}
+        for scope, thing in db.rows(query, SANDBOX, list(scopes)):
+            members.setdefault(scope, []).append(thing)
+        by_thing, _ = self._acts(db, sorted({one for some in members.values() for one in some}))
+        facts = self._load(db, [act for some in by_thing.values() for act in some], {"contract", "party"})
+        found: dict[str, Place | None] = dict.fromkeys(scopes)
+        for scope, some in members.items():
+            acts = (act for one in some for act in by_thing[one] if scope in sandboxes(act, facts))
+            places = (one.place for one in passed(scope, sorted(acts, key=order), facts))
+            found[scope] = min(places, default=None)
+        return found
+
+    def _passed(self, db: Db, scopes: Sequence[str]) -> None:
+        """Has judged again what was judged when the caps of these sandboxes were passed elsewhere."""
+        if scopes and self._watching():
+            self._queue(db, trials.stale(db, self._passing(db, scopes)), self._priority)
 
     # Credit.
 

@@ -215,6 +215,12 @@ SLIPS: list[tuple[str, Json, tuple[str, str, str], str]] = [
         "names detectors, but sandbox-cap is off",
     ),
     (
+        "a sandbox for a tally",
+        pack_of(sandbox=["usage-limit"]),
+        ("warning", "no-effect", "$.sandbox"),
+        "names usage-limit, which no sandbox holds back",
+    ),
+    (
         "warnings out of order",
         with_detectors(usage_limit={"warning_percent": 95}),
         ("error", "order", "$.detectors.usage-limit.warning_percent"),
