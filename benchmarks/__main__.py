@@ -5,10 +5,17 @@ import os
 import platform
 import sys
 
-from benchmarks import acts, latency, memory, replay, usage
+from benchmarks import acts, latency, memory, replay, start, usage
 from benchmarks.report import Report
 
-BENCHMARKS = {"replay": replay.run, "usage": usage.run, "acts": acts.run, "latency": latency.run, "memory": memory.run}
+BENCHMARKS = {
+    "replay": replay.run,
+    "usage": usage.run,
+    "acts": acts.run,
+    "latency": latency.run,
+    "memory": memory.run,
+    "start": start.run,
+}
 
 
 def main() -> int:

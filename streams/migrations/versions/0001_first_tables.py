@@ -15,6 +15,7 @@ def upgrade() -> None:
         sa.Column("thing", sa.Text(), nullable=False),
         sa.Column("due", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("thing", "due"),
+        sqlite_with_rowid=False,
     )
     op.create_index("deadlines_by_due", "deadlines", ["due"], unique=False)
     op.create_table(
@@ -26,6 +27,7 @@ def upgrade() -> None:
         sa.Column("stops", sa.Boolean(), nullable=False),
         sa.Column("share", sa.Double(), nullable=True),
         sa.PrimaryKeyConstraint("output", "input", "origin"),
+        sqlite_with_rowid=False,
     )
     op.create_index("derivations_by_input", "derivations", ["input", "output"], unique=False)
     op.create_index("derivations_by_origin", "derivations", ["origin"], unique=False)
@@ -83,6 +85,7 @@ def upgrade() -> None:
         sa.Column("contract", sa.Text(), nullable=False),
         sa.Column("time", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("contract"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "gaps",
@@ -121,6 +124,7 @@ def upgrade() -> None:
         sa.Column("party", sa.Text(), nullable=False),
         sa.Column("finding", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("party", "finding"),
+        sqlite_with_rowid=False,
     )
     op.create_index("upheld_by_finding", "upheld", ["finding"], unique=False)
     op.create_table(
@@ -164,6 +168,7 @@ def upgrade() -> None:
         sa.Column("ref", sa.Text(), nullable=False),
         sa.Column("event", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("kind", "ref", "event"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "remembered",
@@ -183,6 +188,7 @@ def upgrade() -> None:
         sa.Column("scope", sa.Text(), nullable=False),
         sa.Column("thing", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("rule", "scope", "thing"),
+        sqlite_with_rowid=False,
     )
     op.create_index("scopes_by_thing", "scopes", ["thing"], unique=False)
     op.create_table(
@@ -190,6 +196,7 @@ def upgrade() -> None:
         sa.Column("digest", sa.Text(), nullable=False),
         sa.Column("taken", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("digest"),
+        sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_seen_taken"), "seen", ["taken"], unique=False)
     op.create_table(
