@@ -5,7 +5,7 @@ import os
 import platform
 import sys
 
-from benchmarks import acts, latency, memory, replay, start, usage
+from benchmarks import acts, latency, memory, replay, screening, start, usage
 from benchmarks.report import Report
 
 BENCHMARKS = {
@@ -15,6 +15,7 @@ BENCHMARKS = {
     "latency": latency.run,
     "memory": memory.run,
     "start": start.run,
+    "screening": screening.run,
 }
 
 

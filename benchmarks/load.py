@@ -28,6 +28,8 @@ TIGHT_EVERY: Final = 100
 AMPLE: Final = 1_000_000_000
 EVENTS_PER_SECOND: Final = 100
 REGISTERED: Final = "2019-01-01"
+# Later than the instants at which entries of the shipped list took effect: nothing was screened since.
+SIGNED: Final = "2026-06-01"
 CHINA: Final = dt.timezone(dt.timedelta(hours=8))
 
 # (severity, from this share of the limit on), highest first; the two upper ones only beyond it.
@@ -53,7 +55,8 @@ def party_id(number: int) -> str:
     return first17 + uscc_check_character(first17)
 
 
-def _message(members: Json, sequence: int = 1) -> Message:
+def message(members: Json, sequence: int = 1) -> Message:
+    """What is sent of an event, numbered by its source."""
     # Who numbers events, numbers them for each subject.
     told = members | {"source": SOURCE, "sequence": str(sequence), "sequencetype": "Integer"}
     topic = TYPES[told["type"]][0]
@@ -65,16 +68,16 @@ def _message(members: Json, sequence: int = 1) -> Message:
 def entities() -> Iterator[Message]:
     """The registrations of all parties and assets, before anything is done with them. No two assets are alike."""
     for number in range(PARTIES + BUYERS):
-        yield _message(party(party_id(number), REGISTERED, industry="I65"))
+        yield message(party(party_id(number), REGISTERED, industry="I65"))
     for number in range(ASSETS):
         fields = [f"field-{number}-{each}" for each in range(3)]
-        yield _message(asset(f"asset-{number:04}", REGISTERED, owner=party_id(number % PARTIES), fields=fields))
+        yield message(asset(f"asset-{number:04}", REGISTERED, owner=party_id(number % PARTIES), fields=fields))
 
 
 def signings(limits: list[int]) -> Iterator[Message]:
     """A signing for each contract, licensed for as many uses as `limits` says."""
     for number, limit in enumerate(limits):
-        seller, buyer = number % ASSETS % PARTIES, (number * 7 + 1) % PARTIES
+        seller, buyer = number % ASSETS % PARTIES, PARTIES + number * 7 % BUYERS
         terms = {
             "valid_from": "2020-01-01",
             "valid_to": "2099-01-01",
@@ -83,17 +86,17 @@ def signings(limits: list[int]) -> Iterator[Message]:
             "purposes": ["credit", "research", "insurance/pricing"],
             "countries": ["CN", "SG"],
         }
-        yield _message(
+        yield message(
             event(
                 "contract.signed",
                 contract_id(number),
-                "2020-01-01",
+                SIGNED,
                 asset=f"asset-{number % ASSETS:04}",
                 seller=party_id(seller),
-                buyer=party_id(buyer if buyer != seller else (buyer + 1) % PARTIES),
+                buyer=party_id(buyer),
                 channel="on-exchange",
                 amount="1000",
-                signed="2020-01-01",
+                signed=SIGNED,
                 terms=terms,
             )
         )
@@ -122,7 +125,7 @@ class Acts:
             abroad = number % TIGHT_EVERY == 0
             self.expected["orange"] += abroad
             for sequence, told in enumerate(_dealt(number, times, abroad=abroad), start=1):
-                yield _message(told, sequence)
+                yield message(told, sequence)
 
 
 def _dealt(number: int, times: Sequence[str], *, abroad: bool) -> Iterator[Json]:
@@ -171,6 +174,18 @@ def use(contract: int, number: int, uses: int, time: str, sequence: int) -> byte
         f',"data":{{"uses":{uses},"bytes":{uses * 4096},"rows":{uses * 20},"purpose":"credit/scoring"'
         f',"actor":"urn:example:application:risk-engine","country":"CN","region":"110108"'
         f',"environment":"urn:example:private-computing:node-07"}}}}'
+    ).encode()
+
+
+def delivery(contract: int, number: int, country: str, time: str, sequence: int) -> bytes:
+    """One delivery to a country."""
+    return (
+        f'{{"specversion":"1.0","id":"{number:08x}-delivery-{contract:012x}","source":"{SOURCE}"'
+        f',"type":"circulation.delivery.completed","subject":"contract-{contract:06}","time":"{time}"'
+        f',"datacontenttype":"application/json","partitionkey":"contract-{contract:06}"'
+        f',"sequence":"{sequence}","sequencetype":"Integer","reporter":"exchange"'
+        f',"data":{{"delivery":"delivery-{number}","mode":"api","bytes":4096,"rows":20'
+        f',"recipient":"{party_id(PARTIES)}","country":"{country}","region":"110108"}}}}'
     ).encode()
 
 

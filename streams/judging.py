@@ -389,7 +389,7 @@ class Judge:
         screens = self._packs().screens if circulating else None
         if screens is not None and screens.between(min(one.time for one in circulating), horizon):
             again = screening.touched(db, circulating, screens, horizon)
-            self._queue(db, [joined("screen", one) for one in again], self._priority)
+            self._queue(db, [joined("screen", one) for one in again], AGAIN)
         flat = sorted((act for some in acts.values() for act in some), key=order)
         needs = {need for act in flat for _, check in self._checks.get(act.type, ()) for need in check.needs}
         needs |= {need for act in flat for _, sum_ in self._sums.get(act.type, ()) for need in sum_.needs}

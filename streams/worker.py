@@ -54,6 +54,8 @@ TURNS_COUNT = 10
 TURNS = {0: AGAIN, 5: STATING}
 # What just came waits no longer than about this for a round of what else there is.
 BULK_SECONDS = 0.05
+# Fewer are not worth a transaction.
+BULK_MIN = 25
 DAY = 86_400_000_000
 PRUNE_SECONDS = 600.0
 # A worker that is further behind than this says that it is not keeping up.
@@ -452,7 +454,7 @@ class Worker:
                 self.metrics.stage.labels("judge").observe(seconds)
                 if judged.priority != LIVE:
                     share = int(BULK_SECONDS / max(seconds, 1e-6) * min(judged.items, self._bulk))
-                    self._bulk = max(1, min(share, 2 * self._bulk, self.settings.judge_batch))
+                    self._bulk = min(max(BULK_MIN, min(share, 2 * self._bulk)), self.settings.judge_batch)
                 self._changed(judged.changes, judged.errors, judged.looks)
                 if judged.changes:
                     self.metrics.event_to_finding.observe(max(0, wall() - judged.since) / 1e6)
