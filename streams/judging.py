@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from circulation.credit import upheld
+from circulation.daily import UsedDay, day_scope, end_of, of_scope
 from circulation.events import TYPES, Event
 from circulation.facts import DELISTED, LISTED, SIGNED, Act, Facts, order
 from circulation.findings import Said
@@ -23,7 +24,7 @@ from circulation.rules import Check, Period, Rule, Screen, Sum
 from circulation.sandbox import DETECTOR as SANDBOX
 from circulation.sandbox import Place, passed
 from circulation.sandbox import scopes as sandboxes
-from streams import docket, loading, schema, screening, statements, trials
+from streams import docket, loading, schema, screening, statements, summaries, trials
 from streams.book import CREDIT, JOURNAL, LIVE, STATING, Book, Change, Entry, canonical, cloudevent, post
 from streams.desks import (
     AGAIN,
@@ -88,6 +89,9 @@ class Judge:
         self._types_of_groups = sorted(frozenset[str]().union(*of_groups))
         whole = [shape.acts for shape in shapes if shape is not None and "group" in shape.needs]
         self._types_of_whole_groups = sorted(frozenset[str]().union(*whole))
+        daily = {rule.id: rule.sum for rule in rules.values() if rule.sum is not None and "days" in rule.sum.needs}
+        self._each_day = [id_ for id_, shape in daily.items() if shape.each_day]
+        self._daily = {id_: shape for id_, shape in daily.items() if not shape.each_day}
         # What follows from a round waits since what it judged was queued.
         self._since = 0
         # Nor does it come before what it was queued with.
@@ -262,6 +266,8 @@ class Judge:
             "group": [],
             "product": [],
             "payment": [],
+            "uses": [],
+            "reports": [],
         }
         for thing in things:
             _, kind, subject = thing.split(SEPARATOR, 2)
@@ -292,6 +298,32 @@ class Judge:
         for thing in judged:
             found.pop(thing, None)
         self._queue(db, found, LIVE if len(found) <= EXPANDED_MAX else AGAIN)
+        if subjects["uses"] or subjects["reports"]:
+            self._of_days(db, *(list(map(_contract_day, subjects[kind])) for kind in ("uses", "reports")))
+
+    def _of_days(self, db: Db, used: Sequence[tuple[str, int]], reported: Sequence[tuple[str, int]]) -> None:
+        """The sums that look at what was used on days of contracts, and those over what several reported of a day."""
+        horizon = self._horizon
+        touched: set[tuple[str, str]] = set()
+        query = (
+            "select distinct s.rule, s.scope from events e join scopes s on s.thing = e.thing"
+            " where e.topic = ? and e.subject = any(?) and e.type = any(?) and s.rule = ?"
+        )
+        for rule, shape in self._daily.items():
+            some = sorted({one for one, day in used if not shape.ended_days or end_of(day) < horizon})
+            if some:
+                touched.update(db.rows(query, loading.CONTRACTS, some, sorted(shape.acts), rule))
+        self._queue(db, self._judged_with(db, sorted(touched)), LIVE)
+        # No act tells of such a day, so the day itself is what belongs to the scope: a late pack finds it.
+        rows = [
+            (rule, day_scope(day, one), joined("uses", one, str(day)))
+            for rule in self._each_day
+            for one, day in sorted({*reported})
+        ]
+        db.many(schema.scopes, rows, "ignore")
+        for row in rows:
+            self._known.entered(*row)
+        self._queue(db, self._judged_with(db, [row[:2] for row in rows]), AGAIN)
 
     def _named_things(
         self, db: Db, named: Sequence[tuple[Any, ...]], found: dict[str, None], types: Sequence[str] | None = None
@@ -366,17 +398,24 @@ class Judge:
     # Judging.
 
     def _acts(
-        self, db: Db, things: Sequence[str], circulating: list[Event] | None = None
+        self,
+        db: Db,
+        things: Sequence[str],
+        circulating: list[Event] | None = None,
+        reports: dict[str, list[Act]] | None = None,
     ) -> tuple[dict[str, list[Act]], dict[str, set[tuple[str, str]]]]:
         """The reports that count, by thing; and of what was taken back, (source, id).
 
-        To `circulating` are added all reports of what begins or ends circulation, void ones among them.
+        To `circulating` are added all reports of what begins or ends circulation, void ones among them; to `reports`
+        all that stand, by thing, also those that do not count.
         """
         if not things:
             return {}, {}
         found = self._known.reported(db, things, _reported)
         if circulating is not None:
             circulating += [event for one in found.values() for event in one.circulating]
+        if reports is not None:
+            reports.update((thing, one.reports) for thing, one in found.items())
         return {thing: one.acts for thing, one in found.items()}, {
             thing: one.void for thing, one in found.items() if one.void
         }
@@ -385,7 +424,8 @@ class Judge:
         self, db: Db, things: Sequence[str], now: int, horizon: int, changes: list[Change], errors: list[str]
     ) -> None:
         circulating: list[Event] = []
-        acts, void = self._acts(db, things, circulating if self._screens else None)
+        reports: dict[str, list[Act]] = {}
+        acts, void = self._acts(db, things, circulating if self._screens else None, reports)
         screens = self._packs().screens if circulating else None
         if screens is not None and screens.between(min(one.time for one in circulating), horizon):
             again = screening.touched(db, circulating, screens, horizon)
@@ -403,7 +443,8 @@ class Judge:
                     entries += self._entries(act.thing, said, now)
             for rule, sum_ in self._sums.get(act.type, ()):
                 named: set[str] = set()
-                if said := self._say(db, rule, act, partial(_name, named, sum_, act, bound[rule.id]), errors):
+                some = reports[act.thing] if sum_.every_report else (act,)
+                if said := self._say(db, rule, act, partial(_name, named, sum_, some, bound[rule.id]), errors):
                     entries += self._entries(act.thing, said, now)
                 scopes[act.thing].update((rule.id, scope) for scope in named)
         self._scope(db, scopes)
@@ -475,17 +516,24 @@ class Judge:
             scopes.append((thing, rule_id, scope))
         members = self._known.members(db, {(rule, one) for thing, rule, _ in scopes for one in looked_at[thing]})
         rules = sorted({rule for _, rule, _ in scopes})
-        by_thing, void = self._acts(db, sorted({one for some in members.values() for one in some}))
+        reports: dict[str, list[Act]] = {}
+        by_thing, void = self._acts(db, sorted({one for some in members.values() for one in some}), None, reports)
         gone = {one for some in void.values() for one in some}
         needs = {need for rule in rules if (shape := self._sum_of(rule)) for need in shape.needs}
         asking = {scope for _, rule, scope in scopes if (shape := self._sum_of(rule)) and "uses" in shape.needs}
         uses = loading.first_uses(db, asking) if asking else {}
+        of_days = [scope for _, rule, scope in scopes if (shape := self._sum_of(rule)) and shape.each_day]
+        asking |= {of_scope(scope)[1] for scope in of_days}
         # What belongs to rules that ask for nothing but acts may be much, and needs nothing loaded.
         needing = {
             one for (rule, _), some in members.items() if (shape := self._sum_of(rule)) and shape.needs for one in some
         }
         flat = [act for one in sorted(needing) for act in by_thing[one]]
-        facts = self._load(db, flat, needs, contracts=asking, uses=uses)
+        used = {of_scope(scope)[1] for scope in of_days}
+        daily = {one for (rule, _), some in members.items() if rule in self._daily for one in some}
+        used |= {act.subject for one in daily for act in by_thing[one]}
+        days = summaries.used_days(db, used) if "days" in needs else {}
+        facts = self._load(db, flat, needs, contracts=asking, uses=uses, days=days)
         bounds = _Bound(facts, self._rules)
         entries: list[Entry] = []
         causes: dict[tuple[str, str, str], Act] = {}
@@ -501,14 +549,15 @@ class Judge:
             acts: list[Act] = []
             for one in some_things:
                 some = by_thing[one]
-                # Several signings of one contract are one thing, and may belong to different scopes.
-                acts += (
-                    some
-                    if len(some) == 1
-                    else [act for act in some if not {*mine}.isdisjoint(shape.scopes(act, bound))]
-                )
+                if shape.every_report:
+                    acts += reports[one]
+                elif len(some) == 1:
+                    acts += some
+                else:
+                    # Several signings of one contract are one thing, and may belong to different scopes.
+                    acts += [act for act in some if not {*mine}.isdisjoint(shape.scopes(act, bound))]
             acts.sort(key=order)
-            if not acts and not ("uses" in shape.needs and scope in uses):
+            if not acts and not ("uses" in shape.needs and scope in uses) and not shape.each_day:
                 empty.add(thing)
                 continue
             said = self._say(db, rule, acts[-1] if acts else None, partial(shape.judge, scope, acts, bound), errors)
@@ -681,6 +730,7 @@ class Judge:
         contracts: Collection[str] = (),
         assets: Collection[str] = (),
         uses: Mapping[str, int] | None = None,
+        days: Mapping[str, Sequence[UsedDay]] | None = None,
     ) -> Facts:
         """All that the rules declared, in bulk: contracts, then assets and their ancestors, then parties."""
         more = set(contracts)
@@ -719,6 +769,7 @@ class Judge:
             edges=edges,
             payments=payments,
             uses=uses,
+            days=days,
         )
 
 
@@ -741,16 +792,20 @@ def responsible(db: Db, act: Act) -> str | None:
 
 
 class _Reported(NamedTuple):
-    """The reports of one thing that count; of those taken back, (source, id); and all that tell of circulation."""
+    """The reports of one thing that count, and all that stand; of those taken back, (source, id); and all that tell of
+    circulation."""
 
     acts: list[Act]
+    reports: list[Act]
     void: set[tuple[str, str]]
     circulating: list[Event]
 
 
 def _reported(thing: str, reports: Sequence[tuple[Event, bool]]) -> _Reported:
+    standing = [one for one, counts in reports if counts]
     return _Reported(
-        counting(thing, [one for one, counts in reports if counts]),
+        counting(thing, standing),
+        acting(thing, standing),
         {(one.source, one.id) for one, counts in reports if not counts},
         [one for one, _ in reports if one.type in screening.CIRCULATING],
     )
@@ -769,9 +824,15 @@ class _Bound(dict[str, Facts]):
         return found
 
 
-def _name(named: set[str], sum_: Sum, act: Act, facts: Facts) -> Iterable[Said]:
-    """Adds the act's scopes to those named, and says nothing."""
-    named.update(sum_.scopes(act, facts))
+def _contract_day(subject: str) -> tuple[str, int]:
+    contract, day = subject.split(SEPARATOR)
+    return contract, int(day)
+
+
+def _name(named: set[str], sum_: Sum, acts: Sequence[Act], facts: Facts) -> Iterable[Said]:
+    """Adds the acts' scopes to those named, and says nothing."""
+    for act in acts:
+        named.update(sum_.scopes(act, facts))
     return ()
 
 

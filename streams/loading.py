@@ -3,7 +3,7 @@
 `Known` reads the same and keeps it, for who judges again and again.
 """
 
-from bisect import insort
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
@@ -230,8 +230,11 @@ class Known:
 
     def entered(self, rule: str, scope: str, thing: str) -> None:
         """A thing belongs to a scope now."""
-        if (kept := self._members.get((rule, scope))) is not None:
-            insort(kept, thing)
+        if (kept := self._members.get((rule, scope))) is None:
+            return
+        at = bisect_left(kept, thing)
+        if at == len(kept) or kept[at] != thing:
+            kept.insert(at, thing)
             self._members_count += 1
 
     def left(self, rule: str, scope: str) -> None:

@@ -162,7 +162,7 @@ class Replay:
             if event.time > clock and event.topic != RULES:
                 clock = event.time
             pending.append(Arrival(order, clock, event, record, place, index))
-            if not usage or clock > self._due or len(pending) >= RUN_MAX or asked(event):
+            if not usage or clock > self._due or len(pending) >= RUN_MAX or asked(event, clock):
                 self._flush()
                 clock = self._clock
         self._flush()
@@ -172,6 +172,7 @@ class Replay:
         with self._engine.store.writing(self._engine.known.clear) as db:
             if self._clock != BEFORE_ALL:
                 self._engine.settle_in(db, self._clock)  # what is stated of credit
+            self._engine.intake.remember(db, wall)  # another run over this store may cancel them
             self._relay(db)
         self._tell()
         duplicates, rejected = self._counts

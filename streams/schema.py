@@ -117,6 +117,22 @@ first_uses = Table(
     **KEY_ONLY,
 )
 
+# What each reporter says of the uses of each day of a contract, but for the newest days, which its desk remembers.
+# `taken` is when a row was written (wall clock), and absent where it is kept as long as the contract.
+used_days = Table(
+    "used_days",
+    metadata,
+    Column("contract", Text, primary_key=True),
+    Column("day", Integer, primary_key=True),
+    Column("reporter", Integer, primary_key=True),
+    Column("uses", BigInteger, nullable=False),
+    Column("bytes", BigInteger),
+    Column("rows", BigInteger),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("taken", BigInteger, index=True),
+)
+
 # Uses that came before the first terms of their contract.
 waiting = Table(
     "waiting",
