@@ -84,7 +84,7 @@ class Licences:
     day matter for as long as there is the contract: it shares a limit with others, or asks for reports.
     """
 
-    __slots__ = ("_all", "_current", "_terminations", "_visible", "daily", "windowed")
+    __slots__ = ("_all", "_current", "_terminations", "_visible", "daily", "sellers", "windowed")
 
     def __init__(self) -> None:
         self._all: list[Licence] = []
@@ -93,6 +93,8 @@ class Licences:
         self._terminations: list[Event] = []
         self.windowed = False
         self.daily = False
+        # All that were ever stated.
+        self.sellers: set[str] = set()
 
     def __bool__(self) -> bool:
         return bool(self._visible)
@@ -121,6 +123,7 @@ class Licences:
             terminated=self._terminated(),
         )
         self._all.append(licence)
+        self.sellers.add(data.seller)
         self.daily = self.daily or data.terms.quota_group is not None or data.terms.report_within_days is not None
         self._visible.append(licence)
         self._settle()

@@ -71,6 +71,12 @@ BUSINESS = {
     "circulation.product.listed": "product",
     "circulation.product.delisted": "product",
     "circulation.asset.assessed": "assessment",
+    "circulation.watermark.sighted": "watermark",
+    "circulation.request.refused": "buyer",
+    "circulation.objection.filed": "objection",
+    "circulation.objection.decided": "objection",
+    "circulation.repair.applied": "repair",
+    "circulation.repair.decided": "repair",
 }
 
 # The kind of entity whose facts change when such an event comes.
@@ -165,6 +171,7 @@ class Desk:
     """One key: what is remembered of it between events."""
 
     __slots__ = (
+        "counted",
         "days",
         "dirty",
         "first_use",
@@ -200,6 +207,8 @@ class Desk:
         self.reporters = 0
         # Whether rules look at its days: they last, or more than one reporter says something of them.
         self.watched = False
+        # Whether its uses count towards a sandbox of its seller.
+        self.counted = False
 
     def plain(self) -> tuple[int, int, int, bool, int]:
         """Its numbers, in the order in which the store keeps them."""
@@ -208,7 +217,12 @@ class Desk:
     def reports(self, reporter: int) -> None:
         """Takes note of a reporter."""
         self.reporters |= 1 << reporter
-        self.watched = self.licences.daily or self.several
+        self.watched = self.daily or self.several
+
+    @property
+    def daily(self) -> bool:
+        """Whether its days matter for as long as there is the contract."""
+        return self.counted or self.licences.daily
 
     @property
     def several(self) -> bool:
@@ -270,6 +284,7 @@ class _Batch:
         self.days: dict[tuple[str, int, int], Used] = {}
         self.deadlines: list[tuple[str, int]] = []
         self.horizon: int | None = None
+        self.sellers: frozenset[str] = frozenset()
         self.seen: set[str] = set()
         self.seen_new: list[tuple[str, int]] = []
         self.taken: dict[str, int] = {}
@@ -370,6 +385,7 @@ class Intake:
             else:
                 group.append(arrival)
         self._load_desks(db, batch, groups)
+        self._load_counted(db, batch, groups)
         self._load_seen(db, batch, arrivals)
         self._load_parts(db, batch, groups)
         for key, group in groups.items():
@@ -438,7 +454,23 @@ class Intake:
                 self._load_licences(db, batch, subjects)
                 for subject in subjects:
                     desk = batch.desks[(topic, subject)]
-                    desk.watched = desk.licences.daily or desk.several
+                    desk.watched = desk.daily or desk.several
+
+    def _load_counted(self, db: Db, batch: _Batch, groups: Mapping[tuple[str, str], Any]) -> None:
+        """Which contracts have uses that count towards a sandbox of the seller."""
+        contracts = [key for key in groups if key[0] == CONTRACTS]
+        if not contracts:
+            return
+        db.one("select party from counted where party = '' for share")
+        batch.sellers = frozenset(row[0] for row in db.rows("select party from counted where party <> ''"))
+        if batch.sellers:
+            for key in contracts:
+                self._count(batch, batch.desks[key])
+
+    @staticmethod
+    def _count(batch: _Batch, desk: Desk) -> None:
+        if not batch.sellers.isdisjoint(desk.licences.sellers):
+            desk.counted = desk.watched = True
 
     @staticmethod
     def _load_licences(db: Db, batch: _Batch, contracts: Sequence[str]) -> None:
@@ -786,7 +818,7 @@ class Intake:
         if not news and not ended:
             return
         subject = joined(arrival.event.subject, str(day))
-        if desk.licences.daily:
+        if desk.daily:
             thing = joined("fact", "uses", subject)
             self._queue(batch, thing, LIVE, arrival.order)
             if not ended:
@@ -904,9 +936,10 @@ class Intake:
             if retracted:
                 return
             if event.type in TERMS_TYPES:
-                first, daily = not desk.licences, desk.licences.daily
+                first, daily = not desk.licences, desk.daily
                 desk.licences.add(event)
-                if desk.licences.daily and not daily:
+                self._count(batch, desk)
+                if desk.daily and not daily:
                     self._daily(db, batch, desk, arrival)
                 if first and desk.waiting:
                     self._release(db, batch, desk, arrival, partition)
@@ -1229,7 +1262,7 @@ class Intake:
                     closed.add(used.uses, used.bytes, used.rows, used.first, used.last)
         rows = []
         for (contract, day, reporter), used in batch.days.items():
-            kept = batch.desks[(CONTRACTS, contract)].licences.daily
+            kept = batch.desks[(CONTRACTS, contract)].daily
             numbers = (used.uses, used.bytes, used.rows, used.first, used.last)
             rows.append((contract, day, reporter, *numbers, None if kept else batch.now))
         db.many(schema.used_days, rows, "upsert")

@@ -47,6 +47,8 @@ from streams.store import Db
 EXPANDED_MAX = 500
 # Of what waits in bulk, so many requests for one thing are looked for: it is judged once for all of them.
 ALIKE_MAX = 20
+# A product is listed, a mark seen, a buyer refused again and again: each such event is an act of its own.
+EACH = frozenset({LISTED, DELISTED, "circulation.watermark.sighted", "circulation.request.refused"})
 # Of these each replaces or adds to the one before it: no reporter's takes the place of another's.
 STATED = frozenset(
     {"circulation.asset.registered", "circulation.asset.graded", DERIVED, "circulation.party.registered"}
@@ -516,6 +518,7 @@ class Judge:
             scopes.append((thing, rule_id, scope))
         members = self._known.members(db, {(rule, one) for thing, rule, _ in scopes for one in looked_at[thing]})
         rules = sorted({rule for _, rule, _ in scopes})
+        self._count_uses(db, {scope for _, rule, scope in scopes if rule == SANDBOX})
         reports: dict[str, list[Act]] = {}
         by_thing, void = self._acts(db, sorted({one for some in members.values() for one in some}), None, reports)
         gone = {one for some in void.values() for one in some}
@@ -567,6 +570,9 @@ class Judge:
                     standing.append((who, what))
                 else:
                     deadlines.append((thing, what.due))
+            if rule_id == SANDBOX:
+                used_on = (day for one in sorted({act.subject for act in acts}) for day, _, _ in days.get(one, ()))
+                deadlines += [(thing, end_of(day)) for day in used_on if end_of(day) >= horizon]
             entries += self._entries(thing, standing, now)
             if self._watching():
                 causes |= {(thing, act.source, act.id): act for act in acts}
@@ -607,13 +613,30 @@ class Judge:
         for scope, thing in db.rows(query, SANDBOX, list(scopes)):
             members.setdefault(scope, []).append(thing)
         by_thing, _ = self._acts(db, sorted({one for some in members.values() for one in some}))
-        facts = self._load(db, [act for some in by_thing.values() for act in some], {"contract", "party"})
+        flat = [act for some in by_thing.values() for act in some]
+        days = summaries.used_days(db, {act.subject for act in flat})
+        facts = self._load(db, flat, {"contract", "party"}, days=days)
         found: dict[str, Place | None] = dict.fromkeys(scopes)
         for scope, some in members.items():
             acts = (act for one in some for act in by_thing[one] if scope in sandboxes(act, facts))
             places = (one.place for one in passed(scope, sorted(acts, key=order), facts))
             found[scope] = min(places, default=None)
         return found
+
+    def _count_uses(self, db: Db, scopes: Collection[str]) -> None:
+        """Has the uses of the holders' contracts looked at by the day from now on, and what is kept of them stay."""
+        holders = {scope.split(SEPARATOR)[0] for scope in scopes}
+        if not holders:
+            return
+        holders -= {row[0] for row in db.rows("select party from counted where party = any(?)", sorted(holders))}
+        parties = loading.parties(db, holders).items()
+        new = sorted(holder for holder, facts in parties if any(one.grant.uses_max is not None for one in facts.trials))
+        if not new:
+            return
+        db.one("select party from counted where party = '' for update")
+        db.many(schema.counted, [(one,) for one in new], "ignore")
+        contracts = sorted({row[1] for row in self._named(db, "party", new) if row[2] == loading.CONTRACTS})
+        db.run("update used_days set taken = null where contract = any(?)", contracts)
 
     def _passed(self, db: Db, scopes: Sequence[str]) -> None:
         """Has judged again what was judged when the caps of these sandboxes were passed elsewhere."""
@@ -666,7 +689,7 @@ class Judge:
     def _waits(self, thing: str) -> bool:
         """Whether a sum may have deadlines; of a rule that is gone they go."""
         shape = self._sum_of(thing.split(SEPARATOR, 2)[1])
-        return shape is None or shape.due or shape.period is not None
+        return shape is None or shape.due or shape.period is not None or "days" in shape.needs
 
     def _period_of(self, rule: str) -> Period | None:
         shape = self._sum_of(rule)
@@ -840,7 +863,8 @@ def counting(thing: str, reports: Sequence[Event]) -> list[Act]:
     """Of several reports of one act that of the exchange, else the provider, else the consumer.
 
     Where the act has a business id the earliest of one reporter counts; else each event is an act of its own, and so
-    is each listing and each delisting of a product. What facts are folded from whoever stated it counts as facts do.
+    is each listing of a product, each sighting of a watermark, each refusal of a buyer. What facts are folded from
+    whoever stated it counts as facts do.
     """
     if not reports:
         return []
@@ -849,7 +873,7 @@ def counting(thing: str, reports: Sequence[Event]) -> list[Act]:
     best = min(one.reporter for one in reports)
     kept = sorted((one for one in reports if one.reporter == best), key=order)
     business = thing.rsplit(SEPARATOR, 1)[1]
-    if business and reports[0].type not in (LISTED, DELISTED):
+    if business and reports[0].type not in EACH:
         kept = kept[:1]
     return acting(thing, kept)
 

@@ -133,6 +133,10 @@ used_days = Table(
     Column("taken", BigInteger, index=True),
 )
 
+# The sellers whose contracts' uses count towards a sandbox. The row without a name is a gate: who takes in events holds
+# it open, and who adds a seller waits until nobody does, so that each use is seen by one of the two.
+counted = Table("counted", metadata, Column("party", Text, primary_key=True))
+
 # Uses that came before the first terms of their contract.
 waiting = Table(
     "waiting",

@@ -10,6 +10,8 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.create_table("counted", sa.Column("party", sa.Text(), nullable=False), sa.PrimaryKeyConstraint("party"))
+    op.execute("insert into counted (party) values ('')")
     op.create_table(
         "deadlines",
         sa.Column("thing", sa.Text(), nullable=False),
