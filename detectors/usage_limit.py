@@ -282,7 +282,7 @@ RULE = Rule(
     title="Use beyond the licensed limit",
     about="contract",
     severity="orange",
-    articles=("实施意见 2023 (十二): limits on the number of uses", "DB11/T 2349-2024"),
+    articles=("关于更好发挥数据要素作用进一步加快发展数字经济的实施意见 12", "DB11/T 2349-2024"),
     parameters={
         "warning_percent": Parameter(80, "from this share of a limit on, a blue warning"),
         "late_warning_percent": Parameter(95, "from this share on, a yellow warning"),

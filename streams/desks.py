@@ -829,10 +829,11 @@ class Intake:
     def _plan(self, pack: Pack) -> list[_Plan]:
         plan = self._plans.get(pack.digest)
         if plan is None:
+            # One that is off counts, too: what it counts when it is on again is all that there was (contract §3).
             plan = self._plans[pack.digest] = [
                 _Plan(rule, rule.tally, rule.settings(pack.setting(rule.id).parameters))
                 for rule in self._tallies
-                if rule.tally is not None and pack.setting(rule.id).mode != "off"
+                if rule.tally is not None
             ]
             self._use_plans[pack.digest] = [one for one in plan if USAGE in one.tally.events]
         return plan
@@ -896,6 +897,8 @@ class Intake:
             for name, part in answer.parts.items():
                 desk.parts[f"{rule.id}/{name}"] = part
                 desk.parts_dirty.add(f"{rule.id}/{name}")
+            if pack.setting(rule.id).mode == "off":
+                continue
             for said in answer.said:
                 batch.entries.append((arrival.order, Entry(thing, rule, pack, said, arrival.clock)))
 

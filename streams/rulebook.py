@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import make_url
 
-import packs as shipped_packs
+import packs
 from circulation.rulepack import Pack, Packs, Published, load_yaml, parse_pack
 from circulation.rules import Rule
 from streams.loading import COLUMNS, event_of
@@ -25,6 +25,14 @@ def parameters(rules: Mapping[str, Rule]) -> dict[str, dict[str, Any]]:
     return {rule.id: {name: one.default for name, one in rule.parameters.items()} for rule in rules.values()}
 
 
+def types_of(rule: Rule) -> frozenset[str]:
+    """The types of acts and events that a rule looks at."""
+    found: frozenset[str] = frozenset()
+    for shape in (rule.check, rule.sum):
+        found |= frozenset() if shape is None else shape.acts
+    return found if rule.tally is None else found | rule.tally.events
+
+
 def read_pack(raw: bytes, rules: Mapping[str, Rule]) -> Pack:
     """A pack from YAML; raises `PackInvalid` with everything that is wrong."""
     return parse_pack(load_yaml(raw), published=False, known=parameters(rules))
@@ -34,8 +42,13 @@ def shipped(rules: Mapping[str, Rule]) -> Pack:
     """The pack that travels with the distribution; it is read once a process, for reading YAML is slow."""
     key = tuple(rules)
     if key not in _shipped:
-        _shipped[key] = read_pack(shipped_packs.shipped(), rules)
+        _shipped[key] = read_pack(packs.shipped(), rules)
     return _shipped[key]
+
+
+def shipped_packs(rules: Mapping[str, Rule]) -> list[Pack]:
+    """All packs that travel with the distribution, the default first."""
+    return [read_pack(packs.shipped(name), rules) for name in packs.NAMES]
 
 
 def start(settings: Settings, rules: Mapping[str, Rule]) -> tuple[Pack, str]:
