@@ -5,7 +5,7 @@ import os
 import platform
 import sys
 
-from benchmarks import acts, latency, memory, replay, screening, start, usage
+from benchmarks import acts, latency, lineage, memory, replay, screening, start, usage
 from benchmarks.report import Report
 
 BENCHMARKS = {
@@ -16,6 +16,7 @@ BENCHMARKS = {
     "memory": memory.run,
     "start": start.run,
     "screening": screening.run,
+    "lineage": lineage.run,
 }
 
 

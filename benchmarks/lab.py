@@ -49,8 +49,8 @@ def _quietly(_: str) -> None:
     """What the servers tell of their start is of no use between figures."""
 
 
-class Lab:
-    """A broker with topics that are empty, and a folder; all of it is gone in the end."""
+class Stores:
+    """A folder for stores; all of it is gone in the end."""
 
     def __init__(self) -> None:
         self._stack = contextlib.ExitStack()
@@ -59,10 +59,6 @@ class Lab:
         self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="circulation-bench-")))
         # The server of PostgreSQL runs as a user of its own where we are root.
         self.folder.chmod(0o755)
-        kafka = Kafka(self.folder / "kafka", tell=_quietly)
-        self._stack.callback(kafka.stop)
-        self.bootstrap = kafka.start(0)
-        topics.create(self.bootstrap, PARTITIONS)
         return self
 
     def __exit__(
@@ -78,6 +74,18 @@ class Lab:
         self._stack.callback(postgres.stop)
         postgres.start()
         return postgres.create_database("bench")
+
+
+class Lab(Stores):
+    """Stores, and a broker with topics that are empty."""
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        kafka = Kafka(self.folder / "kafka", tell=_quietly)
+        self._stack.callback(kafka.stop)
+        self.bootstrap = kafka.start(0)
+        topics.create(self.bootstrap, PARTITIONS)
+        return self
 
     def send(self, messages: Iterable[Message]) -> int:
         """Sends messages as a producer of any language would (murmur2, lz4); returns when Kafka has them."""

@@ -92,6 +92,10 @@ class AssetFacts:
         found = _latest(self._listed.get(product, ()), instant)
         return None if found is None else found.data
 
+    def sellers(self, instant: int) -> set[str]:
+        """Who listed a product made of it, by then."""
+        return {one.data.seller for some in self._listed.values() for one in some if one.time <= instant}
+
     def times(self) -> list[int]:
         """The `time` of each registration and grading, in their order."""
         return [one.time for one in self._levels]
@@ -199,6 +203,15 @@ class PartyFacts:
     def times(self) -> list[int]:
         """The `time` of each registration, in their order."""
         return [one.time for one in self._registered]
+
+    def issued(self, kinds: Collection[str], instant: int) -> list[Any]:
+        """All grants of these kinds that were issued no later than the instant, whether they are valid or not."""
+        return [one.data for one in self._grants if one.time <= instant and one.data.kind in kinds]
+
+    def revoked(self, grant: str, instant: int) -> int | None:
+        """When a grant was revoked; None where it was not by the instant."""
+        time = self._revoked.get(grant)
+        return time if time is not None and time <= instant else None
 
     def grants(self, instant: int) -> list[Any]:
         """Grants that are valid at the instant: issued no later, in their validity, not revoked by then."""

@@ -1091,12 +1091,19 @@ class Intake:
         number = self._number(db, batch)
         void = _void(desk, event)
         thing = thing_of(event)
-        batch.rows.append(_row(number, event, thing, 0 if void else None))
+        batch.rows.append(_row(number, event, thing, 0 if void else None, batch.now))
         self._known.came(number, event, thing)
         for member, kind in NAMED:
             named = getattr(event.data, member, None)
             if isinstance(named, str):
                 batch.refs.append((kind, named, number))
+        if event.type == RUN:
+            batch.refs += [("input", one, number) for one in event.data.inputs]
+            batch.refs += [("output", one, number) for one in event.data.outputs]
+            names = {*event.data.renamed.values(), *(name for some in event.data.aliases.values() for name in some)}
+            batch.refs += [("input", one, number) for one in sorted(names)]
+        elif event.type == DERIVED:
+            batch.refs += [("input", one.asset, number) for one in event.data.inputs]
         if event.type == RETRACTED:
             self._retract(db, batch, desk, arrival, number)
             return number, False
@@ -1109,7 +1116,7 @@ class Intake:
             self._known.forget_edges([event.subject])
             for source, share in stated((one.asset, one.share) for one in data.inputs).items():
                 if source != event.subject:
-                    batch.edges.append((event.subject, source, f"event:{number}", event.time, stopping, share))
+                    batch.edges.append((event.subject, source, f"event:{number}", event.time, stopping, share, False))
         self._touch(batch, event, thing, arrival.order)
         order, docket = order_of(event), docket_of(event.subject)
         if order is not None and docket is not None:
@@ -1376,7 +1383,7 @@ def _take_off(details: bytearray, at: int, uses: int) -> tuple[int, int, int, in
     return time, given_back, index, reporter
 
 
-def _row(number: int, event: Event, thing: str, retracted: int | None) -> tuple[Any, ...]:
+def _row(number: int, event: Event, thing: str, retracted: int | None, taken: int) -> tuple[Any, ...]:
     return (
         number,
         event.topic,
@@ -1389,6 +1396,7 @@ def _row(number: int, event: Event, thing: str, retracted: int | None) -> tuple[
         event.reporter,
         event.raw_data,
         retracted,
+        taken,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from circulation import runs
 from circulation.credit import upheld
 from circulation.daily import UsedDay, day_scope, end_of, of_scope
 from circulation.events import TYPES, Event
@@ -373,27 +374,14 @@ class Judge:
         """A run's events add up: with its COMPLETE, each output that any names is derived from each input."""
         query = f"select {COLUMNS} from events where topic = ? and subject = ? and type = any(?)"  # noqa: S608
         events = [event_of(row) for row in db.rows(query, loading.ASSETS, run, [RUN, RETRACTED])]
-        # A retraction may come before its event, and on another partition.
-        void = {(one.source, one.data.event) for one in events if one.type == RETRACTED and one.data.type == RUN}
-        by_producer: dict[str, list[Event]] = {}
-        for event in events:
-            if event.type == RUN and (event.source, event.id) not in void:
-                by_producer.setdefault(event.source, []).append(event)
-        old = set(db.rows("select output, input, origin, time from derivations where origin = ?", f"run:{run}"))
-        times: dict[tuple[str, str], int] = {}
-        for some in by_producer.values():
-            completed = [one.time for one in some if one.data.event_type == "COMPLETE"]
-            if not completed:
-                continue
-            inputs = {id_ for one in some for id_ in one.data.inputs}
-            outputs = {id_ for one in some for id_ in one.data.outputs}
-            for edge in ((output, input_) for output in outputs for input_ in inputs if output != input_):
-                times[edge] = min(times.get(edge, completed[0]), *completed)
-        new = {(*edge, f"run:{run}", time) for edge, time in times.items()}
+        query = "select output, input, origin, time, same from derivations where origin = ?"
+        old = {(*row[:4], bool(row[4])) for row in db.rows(query, f"run:{run}")}
+        new = {(step.output, step.input, f"run:{run}", time, step.same) for step, time in runs.derived(events).items()}
         if new == old:
             return
         db.run("delete from derivations where origin = ?", f"run:{run}")
-        db.many(schema.derivations, [(*one, False, None) for one in sorted(new)], "upsert")
+        rows = [(output, input_, origin, time, False, None, same) for output, input_, origin, time, same in sorted(new)]
+        db.many(schema.derivations, rows, "upsert")
         self._known.forget_edges(one[0] for one in new ^ old)
         self._queue(db, [joined("fact", "asset", output) for output in sorted({one[0] for one in new ^ old})], LIVE)
 

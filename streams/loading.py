@@ -51,32 +51,49 @@ def event_of(row: tuple[Any, ...]) -> Event:
     )
 
 
+def standing(known_at: int | None, table: str = "events") -> tuple[str, list[int]]:
+    """The condition of SQL that an event of `table` was not taken back, and its values.
+
+    By what is known now, or (`known_at`, µs of the clocks that took events in) by what was known then.
+    """
+    if known_at is None:
+        return f"{table}.retracted is null", []
+    undone = f"exists (select 1 from events undo where undo.id = {table}.retracted and undo.taken > ?)"  # noqa: S608
+    return f"({table}.taken <= ? and ({table}.retracted is null or {undone}))", [known_at, known_at]
+
+
 def statements(
-    db: Db, topic: str, subjects: Collection[str], read: Callable[[tuple[Any, ...]], Event] = event_of
+    db: Db,
+    topic: str,
+    subjects: Collection[str],
+    known_at: int | None = None,
+    read: Callable[[tuple[Any, ...]], Event] = event_of,
 ) -> dict[str, list[Event]]:
     """What was stated about each entity and not taken back, in the order in which it came."""
     found: dict[str, list[Event]] = {subject: [] for subject in subjects}
     if found:
+        stood, values = standing(known_at)
         rows = db.rows(
             f"select {COLUMNS} from events where topic = ? and subject = any(?) and type = any(?)"  # noqa: S608
-            " and retracted is null order by id",
+            f" and {stood} order by id",
             topic,
             list(found),
             list(STATEMENTS[topic]),
+            *values,
         )
         for row in rows:
             found[row[2]].append(read(row))
     return found
 
 
-def assets(db: Db, ids: Collection[str]) -> dict[str, AssetFacts]:
+def assets(db: Db, ids: Collection[str], known_at: int | None = None) -> dict[str, AssetFacts]:
     """Facts of assets, also of those that are not registered."""
-    return {id_: AssetFacts(id_, some) for id_, some in statements(db, ASSETS, ids).items()}
+    return {id_: AssetFacts(id_, some) for id_, some in statements(db, ASSETS, ids, known_at).items()}
 
 
-def parties(db: Db, ids: Collection[str]) -> dict[str, PartyFacts]:
+def parties(db: Db, ids: Collection[str], known_at: int | None = None) -> dict[str, PartyFacts]:
     """Facts of parties, also of those that are not registered."""
-    return {id_: PartyFacts(id_, some) for id_, some in statements(db, PARTIES, ids).items()}
+    return {id_: PartyFacts(id_, some) for id_, some in statements(db, PARTIES, ids, known_at).items()}
 
 
 def controlled(db: Db, ids: Collection[str]) -> list[str]:
@@ -84,9 +101,9 @@ def controlled(db: Db, ids: Collection[str]) -> list[str]:
     return Known().controlled(db, ids)
 
 
-def with_controllers(db: Db, ids: Collection[str]) -> dict[str, PartyFacts]:
+def with_controllers(db: Db, ids: Collection[str], known_at: int | None = None) -> dict[str, PartyFacts]:
     """Facts of parties and of all that ever controlled them, as far as a chain is looked at."""
-    return Known().with_controllers(db, ids)
+    return Known(known_at=known_at).with_controllers(db, ids)
 
 
 def with_groups(db: Db, ids: Collection[str]) -> dict[str, PartyFacts]:
@@ -125,9 +142,9 @@ def payments(db: Db, of: Collection[tuple[str, int]], *, back: bool) -> list[str
     return sorted(things)
 
 
-def contracts(db: Db, ids: Collection[str]) -> dict[str, ContractFacts]:
+def contracts(db: Db, ids: Collection[str], known_at: int | None = None) -> dict[str, ContractFacts]:
     """Facts of contracts, also of those that are not signed."""
-    return {id_: ContractFacts(id_, some) for id_, some in statements(db, CONTRACTS, ids).items()}
+    return {id_: ContractFacts(id_, some) for id_, some in statements(db, CONTRACTS, ids, known_at).items()}
 
 
 def first_uses(db: Db, ids: Collection[str]) -> dict[str, int]:
@@ -143,12 +160,13 @@ def edges_above(db: Db, ids: Collection[str]) -> dict[str, list[Edge]]:
         "with recursive above(node) as ("
         " select output from derivations where output = any(?)"
         " union select d.input from derivations d join above on d.output = above.node)"
-        " select d.output, d.input, d.time, d.stops, d.share from derivations d join above on d.output = above.node",
+        " select d.output, d.input, d.time, d.stops, d.share, d.same"
+        " from derivations d join above on d.output = above.node",
         list(ids),
     )
     found: dict[str, list[Edge]] = {}
-    for output, input_, time, stops, share in rows:
-        found.setdefault(output, []).append(Edge(output, input_, time, bool(stops), share))
+    for output, input_, time, stops, share, same in rows:
+        found.setdefault(output, []).append(Edge(output, input_, time, bool(stops), share, bool(same)))
     return found
 
 
@@ -191,11 +209,13 @@ class Known:
     """What was read of the store and still holds. Used within writing transactions only.
 
     What an event said never changes. Facts change, so they are kept only where no other process writes the store
-    (`alone`); who writes says what to forget, and all of it is forgotten where a transaction was undone.
+    (`alone`); who writes says what to forget, and all of it is forgotten where a transaction was undone. With
+    `known_at` it is what was known then.
     """
 
-    def __init__(self, *, alone: bool = False) -> None:
+    def __init__(self, *, alone: bool = False, known_at: int | None = None) -> None:
         self.alone = alone
+        self._known_at = known_at
         # What is asked for at every transaction: the horizon, the next number of an event (None: not known), and
         # whether packs came or went.
         self.horizon: int | None = None
@@ -318,7 +338,9 @@ class Known:
         found = {id_: facts for id_ in ids if (facts := kept.get(id_)) is not None}
         if len(found) < len(ids):
             missing = [id_ for id_ in ids if id_ not in found]
-            new = {id_: make(id_, some) for id_, some in statements(db, topic, missing, self.event).items()}
+            new = {
+                id_: make(id_, some) for id_, some in statements(db, topic, missing, self._known_at, self.event).items()
+            }
             found |= new
             if self.alone:
                 _bounded(kept, FACTS_KEPT_MAX)

@@ -28,6 +28,7 @@ def upgrade() -> None:
         sa.Column("time", sa.BigInteger(), nullable=False),
         sa.Column("stops", sa.Boolean(), nullable=False),
         sa.Column("share", sa.Double(), nullable=True),
+        sa.Column("same", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("output", "input", "origin"),
         sqlite_with_rowid=False,
     )
@@ -53,6 +54,7 @@ def upgrade() -> None:
         sa.Column("reporter", sa.Integer(), nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=False),
         sa.Column("retracted", sa.BigInteger(), nullable=True),
+        sa.Column("taken", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("events_by_subject", "events", ["topic", "subject", "type"], unique=False)
