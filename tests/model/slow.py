@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from tests.model import clocks, conduct, credit, exports, licences, lists, sources
+from tests.model import clocks, conduct, credit, exports, licences, lists, sources, tallies
 from tests.model.events import Found, Json, chosen, moment
 from tests.model.world import World
 
-FAMILIES = (lists, sources, licences, exports, clocks, conduct, credit)
+FAMILIES = (lists, sources, licences, exports, clocks, conduct, credit, tallies)
 
 
 def _of(*names: str) -> Callable[[Json], Json]:
@@ -44,6 +44,8 @@ MEMBERS: dict[str, Callable[[Json], Json]] = {
     "unknown-contract": _of("kind"),
     "deletion-overdue": lambda e: {"end": moment(e["end"]).isoformat()},
     "payment-overdue": _of("amount"),
+    "report-overdue": lambda e: {"since": moment(e["since"]).isoformat()},
+    "reconciliation": lambda e: {name: tallies.as_text(e[name]) for name in ("tallies", "deliveries")},
     "consent-missing": _of("personal"),
     "related-party-trade": _of("controller", "trades"),
     "reciprocal-trade": _of("contracts"),
