@@ -43,9 +43,12 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
     """Of several assets with one certificate it belongs to the first that bore it and still does."""
     first: dict[str, Act] = {}
     found: list[Said] = []
+    # All of them first: a registration at the instant of a listing counts, whichever of their ids is the smaller one.
     for act in acts:
         if act.type == REGISTERED:
             first.setdefault(act.subject, act)
+    for act in acts:
+        if act.type == REGISTERED:
             continue
         mine = order(first[act.subject])
         others = [
@@ -118,6 +121,14 @@ CASES = (
             ("at the listing", _DAY, []),
             ("just after", "2025-02-01T00:00:00.000001", [_invalid(None)]),
         )
+    ),
+    *(
+        Case(
+            name=f"a certificate that is stated at the listing, in an event with the {name} id",
+            rules=_RULES,
+            events=[listed("a", _DAY, id="m"), asset("a", _DAY, certificate="x", id=id_)],
+        )
+        for name, id_ in (("smaller", "a"), ("larger", "z"))
     ),
     Case(
         name="one that another asset already bears",
