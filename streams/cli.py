@@ -31,6 +31,10 @@ ELSEWHERE: Final = {
         "Keep the input topics as Parquet, and verify what was kept.",
     ),
     "kafka": ("streams.cli_deploy:kafka", "A Kafka of your own on this machine: start, stop, status."),
+    "simulate": (
+        "streams.cli_simulate:simulate",
+        "Make a market of events with violations planted in it, and list what must be found.",
+    ),
     "trace": ("streams.cli_look:trace", "Look through an ASSET: what it came from, what came of it, who holds it."),
     "findings": ("streams.cli_look:findings", "Show the findings that stand, from the store, or explain one."),
     "credit": ("streams.cli_credit:credit", "The statement of credit of a PARTY: its score, and what made it."),
@@ -43,7 +47,7 @@ ELSEWHERE: Final = {
 }
 SECTIONS: Final = {
     "To begin": ("demo", "kafka", "topics"),
-    "Events": ("worker", "emit", "replay", "archive"),
+    "Events": ("worker", "emit", "replay", "simulate", "archive"),
     "What was found": ("findings", "trace", "cases", "case", "credit"),
     "Rules": ("rules",),
     "This program": ("dashboards", "settings", "completion"),
@@ -218,7 +222,7 @@ def _admission() -> "Admission":
 @click.option("--stop", is_flag=True, help="Only stop what --keep left running.")
 @click.option(
     "--events",
-    type=click.IntRange(2_000, 1_000_000),
+    type=click.IntRange(3_000, 1_000_000),
     default=100_000,
     show_default=True,
     help="Events of the market beside the story.",

@@ -15,10 +15,9 @@ from confluent_kafka import Consumer, TopicPartition
 from circulation.admission import Admission
 from circulation.findings import SEVERITIES
 from streams.demo_ear import Heard, what
-from streams.demo_market import Market
 from streams.replay import Replay, lines_of, offline
+from streams.simulate.market import Market, held
 from streams.store import Db, Store
-from streams.story import Found
 
 READ_SECONDS_MAX: Final = 15.0
 DIGEST_BYTES: Final = 16
@@ -37,7 +36,7 @@ class Expected(NamedTuple):
     rejected: int
     replaced: int
     story: dict[str, dict[str, Any]]
-    market: Counter[Found]
+    market: Sequence[Mapping[str, Any]]
 
     @property
     def once(self) -> int:
@@ -71,12 +70,12 @@ def expected(story: Path, market: Market) -> Expected:
         store.close()
     replayed = {one["finding"]: one for one in (orjson.loads(row[0]) for row in rows)}
     return Expected(
-        tally.lines + len(market.lines),
+        tally.lines + market.events,
         tally.duplicates + market.duplicates,
         tally.rejected,
-        _replaced(lines_of(story)),
+        _replaced(lines_of(story)) + market.heartbeats_replaced,
         replayed,
-        market.found,
+        [one.members() for one in market.expected()],
     )
 
 
@@ -139,10 +138,10 @@ def verdicts(expected_: Expected, seen_: Seen, heard: Heard) -> Iterator[tuple[s
     mine = {one: essence(seen_.findings[one]) for one in seen_.findings.keys() & expected_.story.keys()}
     same = mine == {one: essence(data) for one, data in expected_.story.items()}
     yield f"the story: {len(mine)} findings stand, equal to those of a replay of the same file", same
-    rest = Counter(what(data) for one, data in seen_.findings.items() if one not in expected_.story)
-    missed, false = expected_.market - rest, rest - expected_.market
+    rest = (data for one, data in seen_.findings.items() if one not in expected_.story)
+    missed, false = held(expected_.market, rest)
     yield (
-        f"the market: {expected_.market.total()} were to be found; missed {_some(missed)}, false {_some(false)}",
+        f"the market: {len(expected_.market)} were to be found; missed {_some(missed)}, false {_some(false)}",
         not missed and not false,
     )
     came = {one: essence(data) for one, data in heard.standing.items()}
@@ -152,9 +151,9 @@ def verdicts(expected_: Expected, seen_: Seen, heard: Heard) -> Iterator[tuple[s
     )
 
 
-def _some(found: Counter[Found]) -> str:
-    first = "; ".join(" ".join(one) for one in list(found)[:MISSED_SHOWN_MAX])
-    return f"{found.total()} ({first})" if found else "0"
+def _some(found: Sequence[Mapping[str, Any]]) -> str:
+    first = "; ".join(" ".join(what(one)) for one in found[:MISSED_SHOWN_MAX])
+    return f"{len(found)} ({first})" if found else "0"
 
 
 def by_detector(findings: Iterable[Mapping[str, Any]]) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
