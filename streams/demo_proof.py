@@ -21,6 +21,7 @@ from streams.store import Db, Store
 
 READ_SECONDS_MAX: Final = 15.0
 DIGEST_BYTES: Final = 16
+USAGE: Final = "circulation.usage.reported"
 HEARTBEAT: Final = "circulation.source.heartbeat"
 MISSED_SHOWN_MAX: Final = 3
 
@@ -28,20 +29,22 @@ MISSED_SHOWN_MAX: Final = 3
 class Expected(NamedTuple):
     """What must have come: `sent` events, findings by id, and the market's list.
 
-    Of the events some came twice, some are rejected, and of a source's heartbeats only the newest is kept.
+    Of the events some came twice, some are rejected, of a source's heartbeats only the newest is kept, and what cancels
+    a use changes what is kept of that.
     """
 
     sent: int
     duplicates: int
     rejected: int
     replaced: int
+    cancellations: int
     story: dict[str, dict[str, Any]]
     market: Sequence[Mapping[str, Any]]
 
     @property
     def once(self) -> int:
         """The events that are to leave a trace, each one."""
-        return self.sent - self.duplicates - self.rejected - self.replaced
+        return self.sent - self.duplicates - self.rejected - self.replaced - self.cancellations
 
 
 class Seen(NamedTuple):
@@ -74,6 +77,7 @@ def expected(story: Path, market: Market) -> Expected:
         tally.duplicates + market.duplicates,
         tally.rejected,
         _replaced(lines_of(story)) + market.heartbeats_replaced,
+        market.cancellations,
         replayed,
         [one.members() for one in market.expected()],
     )
@@ -92,7 +96,8 @@ def seen(db: Db) -> Seen:
     (read,) = db.one("select sum(next) from progress") or (0,)
     (events,) = db.one("select count(*) from events") or (0,)
     (uses,) = db.one("select sum(length(digests)) from remembered") or (0,)
-    (waiting,) = db.one("select count(*) from waiting") or (0,)
+    # Of what waits for terms, deliveries are rows as well.
+    waiting = sum(USAGE.encode() in bytes(event) for (event,) in db.rows("select event from waiting"))
     findings = {one["finding"]: one for one in (orjson.loads(row[0]) for row in rows)}
     return Seen(findings, int(read or 0), events, int(uses or 0) // DIGEST_BYTES, waiting)
 
@@ -126,6 +131,7 @@ def verdicts(expected_: Expected, seen_: Seen, heard: Heard) -> Iterator[tuple[s
             (expected_.duplicates, "sent twice"),
             (expected_.rejected, "wrong"),
             (expected_.replaced, "replaced by a newer heartbeat"),
+            (expected_.cancellations, "that cancel a use"),
         )
         if count
     ]

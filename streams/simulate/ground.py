@@ -308,12 +308,16 @@ class Ground:
 
 
 class Grown(NamedTuple):
-    """A plant that has grown: its lines in the order in which they arrive, and what must be found in them."""
+    """A plant that has grown: its lines in the order in which they arrive, and what must be found in them.
+
+    Of the lines some are duplicates, heartbeats that a newer one replaces, and cancellations: they leave no row.
+    """
 
     lines: list[tuple[int, bytes]]
     musts: list[Must]
     duplicates: int
     heartbeats_replaced: int
+    cancellations: int
 
 
 def grow(plant: Plant, on: Ground, seed: int) -> Grown:
@@ -345,7 +349,8 @@ def grow(plant: Plant, on: Ground, seed: int) -> Grown:
             duplicates += 1
             lines.append((min(arrives + int(TWICE_MAX * twice / TWICE_SHARE), END - 1), line))
     lines.sort(key=lambda one: one[0])
-    return Grown(lines, musts, duplicates, sum(beats.values()) - len(beats))
+    cancellations = sum(one.type == "usage.cancelled" for one in told)
+    return Grown(lines, musts, duplicates, sum(beats.values()) - len(beats), cancellations)
 
 
 def line_of(one: Told, number: int | None) -> bytes:

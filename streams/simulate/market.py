@@ -72,7 +72,7 @@ class Market:
         self.events = events
         self.seed = seed
         self._until = until
-        self.heartbeats_replaced = self.duplicates = 0
+        self.heartbeats_replaced = self.cancellations = self.duplicates = 0
         self.size = self._sized(violations)
 
     def _sized(self, violations: float) -> Size:
@@ -85,6 +85,7 @@ class Market:
             planted += len(grown.lines)
             self.duplicates += grown.duplicates
             self.heartbeats_replaced += grown.heartbeats_replaced
+            self.cancellations += grown.cancellations
         living = [one for one in feeds.living(self._until) if isinstance(one, Told)]
         self.heartbeats_replaced += len(living) - 1
         planted += len(living)

@@ -146,7 +146,7 @@ def case() -> tuple[Expected, Seen, Heard]:
     heard.hear(REJECTED, b"", {"reason": b"not-json"})
     findings = dict(heard.standing)
     market = {"detector": "market", "severity": "red", "about": {"kind": "asset", "id": "a"}, "why": "it was planted"}
-    expected = Expected(10, 1, 1, 1, {"s": findings["s"]}, [market])
+    expected = Expected(10, 1, 1, 1, 0, {"s": findings["s"]}, [market])
     return expected, Seen(findings, 10, 2, 4, 1), heard
 
 
@@ -199,9 +199,9 @@ def test_the_expectation_counts_duplicates_rejections_and_heartbeats_that_were_r
     expected = demo_proof.expected(path, market)
     told, duplicates = len(list(story.events())), story.DUPLICATES + market.duplicates
     replaced = 1 + market.heartbeats_replaced
-    assert (told + EVENTS_MIN, duplicates, story.REJECTED, replaced) == expected[:4]
+    assert (told + EVENTS_MIN, duplicates, story.REJECTED, replaced, market.cancellations) == expected[:5]
     assert Counter(story.STANDING) == Counter(what(one) for one in expected.story.values())
-    assert told + EVENTS_MIN - duplicates - story.REJECTED - replaced == expected.once
+    assert told + EVENTS_MIN - duplicates - story.REJECTED - replaced - market.cancellations == expected.once
 
 
 def test_findings_are_counted_by_detector_and_severity() -> None:
