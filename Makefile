@@ -11,6 +11,8 @@ STAMP := $(VENV)/.linked
 PACKED := $(VENV)/.packed
 PACKAGES := circulation detectors streams dashboards deploy packs
 TESTS ?= tests
+# Processes that share the tests, each with a broker of its own; a module's tests stay together. JOBS=0 is one process.
+JOBS ?= 2
 
 help: ## Show this list
 	@echo "Watches the circulation of data on Kafka. What make can do here:"
@@ -48,7 +50,7 @@ demo: tools $(STAMP) ## Run the whole thing on this machine, with a story; KEEP=
 	@$(BIN)/circulation demo $(if $(KEEP),--keep)
 
 test: tools $(STAMP) ## Run all tests, on a real Kafka (and PostgreSQL); TESTS=tests/unit for a part
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope $(TESTS)
 
 check: $(STAMP) ## Lint, format, types (mypy --strict) and the direction of imports
 	@$(BIN)/ruff check .

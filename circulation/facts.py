@@ -6,7 +6,7 @@ derivations, grants, gradings and terminations are not.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -21,6 +21,9 @@ from circulation.terms import Terms, allows_purpose
 
 # Controllers above one party that are looked at: a longer chain is cut there.
 CONTROLLERS_MAX = 64
+
+# Later than any instant.
+NEVER = 2**62
 
 
 class Act(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,6 +141,14 @@ class AssetFacts:
         )
 
 
+class Trial(NamedTuple):
+    """A sandbox: its grant, and from when until when (µs) it covers acts."""
+
+    grant: Any
+    since: int
+    end: int
+
+
 class PartyFacts:
     """One party: what it is, and what it was granted."""
 
@@ -148,6 +159,15 @@ class PartyFacts:
         self._revoked: dict[str, int] = {}
         for one in _of(statements, "circulation.grant.revoked"):
             self._revoked.setdefault(one.data.grant, one.time)
+        self.trials = [
+            Trial(
+                grant := one.data,
+                max(one.time, grant.valid_from),
+                min(NEVER if grant.valid_to is None else grant.valid_to, self._revoked.get(grant.grant, NEVER)),
+            )
+            for one in self._grants
+            if one.data.kind == "sandbox"
+        ]
         self._records = [one for one in statements if one.type in credit.TYPES]
         self.recorded = any(one.type == credit.DETERMINED for one in self._records)
 

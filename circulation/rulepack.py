@@ -23,11 +23,14 @@ import yaml
 from circulation import credit
 from circulation.calendar import parse_instant
 from circulation.identifiers import COUNT_MAX, DATASET_LENGTH_MAX, ID_LENGTH_MAX, check_party
+from circulation.near import hint
 
 YAML_BYTES_MAX = 64 * 1024 * 1024
 YAML_NODES_MAX = 8_000_000
 NESTING_MAX = 64
 ENTRIES_MAX = 200_000
+# How often what one id says may change within one pack.
+VERSIONS_MAX = 100
 IDS_MAX = 200_000
 GLOBS_MAX = 1_000
 GLOB_CHARS_MAX = 256
@@ -40,6 +43,8 @@ DISPOSITIONS = ("prohibit", "restrict")
 LEVELS = ("general", "important", "core", "ungraded")
 PERSONAL = ("none", "personal", "sensitive", "minor")
 MODES = ("off", "shadow", "warn", "enforce")
+# Where the law behind an entry was seen: in the statute, in an excerpt, from memory, in the policy's own text.
+PROVENANCE = {"L": "seen in statute", "S": "seen in excerpt", "M": "from memory, to verify", "P": "policy text"}
 GRANT_KINDS = (
     "holding-right",
     "processing-right",
@@ -113,14 +118,42 @@ DETECTORS = frozenset(
     }
 )
 
+# What no sandbox holds back: tallies, what is about no party's act, and the rule that watches sandboxes.
+NEVER_TRIED = frozenset(
+    {
+        "bulk-extraction",
+        "concentration",
+        "dominance",
+        "feed-gap",
+        "feed-lost",
+        "feed-silence",
+        "purpose-drift",
+        "sandbox-cap",
+        "usage-limit",
+    }
+)
+
 Parameters = Mapping[str, Any]
 
 
-class PackInvalid(ValueError):
-    """A pack that cannot take effect. `problems` are all of them, each a path and the rule broken."""
+class Problem(NamedTuple):
+    """Something wrong with a pack: where, the rule broken, which names the value, and the kind of rule."""
 
-    def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = list(problems)
+    path: str
+    rule: str
+    kind: str = "invalid"
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.rule}"
+
+
+class PackInvalid(ValueError):
+    """A pack that cannot take effect. `problems` are all of them in words, `found` those that have a path."""
+
+    def __init__(self, problems: Iterable[str | Problem]) -> None:
+        given = list(problems)
+        self.found = tuple(one for one in given if isinstance(one, Problem))
+        self.problems = [str(one) for one in given]
         shown = self.problems[:PROBLEMS_SHOWN_MAX]
         if len(self.problems) > len(shown):
             shown.append(f"and {len(self.problems) - len(shown)} more")
@@ -177,7 +210,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One line of the negative list, valid in [`valid_from`, `valid_to`) (µs).
 
     `unless` are the kinds of grant that satisfy a `restrict`. A `sticky` entry is inherited through irreversible
-    derivations too.
+    derivations too. `provenance` tells where the law was seen (`PROVENANCE`), once for all of `legal_basis` or once
+    for each; it changes no judgement.
     """
 
     id: str
@@ -190,10 +224,17 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     valid_to: int | None = None
     unless: frozenset[str] = frozenset()
     sticky: bool = False
+    provenance: tuple[str, ...] = ()
 
     def in_force(self, instant: int) -> bool:
         """Whether the entry itself is valid at the instant (its pack must be in force as well)."""
         return self.valid_from <= instant and (self.valid_to is None or instant < self.valid_to)
+
+    def overlaps(self, other: "Entry") -> bool:
+        """Whether there is an instant at which both are valid."""
+        return (other.valid_to is None or self.valid_from < other.valid_to) and (
+            self.valid_to is None or other.valid_from < self.valid_to
+        )
 
     def screens_as(self, other: "Entry") -> bool:
         """Whether both say the same of every act, so that nothing needs to be screened again."""
@@ -252,13 +293,29 @@ class Pack(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def entries(self) -> dict[str, Entry]:
-        """The entries by id."""
-        return {entry.id: entry for entry in self.negative_list}
+        """The entries by id; of those that say in turn what one id means, the last."""
+        return {id_: some[-1] for id_, some in self._turns.items()}
+
+    def entry(self, id_: str, instant: int) -> Entry | None:
+        """The entry of this id that is valid at the instant (µs)."""
+        return next((one for one in self._turns.get(id_, ()) if one.in_force(instant)), None)
+
+    @cached_property
+    def _turns(self) -> dict[str, tuple[Entry, ...]]:
+        """The entries of each id in the order of time: what an id says may change, and one is in force at a time."""
+        found: dict[str, tuple[Entry, ...]] = {}
+        for entry in self.negative_list:
+            found[entry.id] = (*found.get(entry.id, ()), entry)
+        return {id_: some if len(some) == 1 else tuple(sorted(some, key=_begin)) for id_, some in found.items()}
 
     @cached_property
     def compiled(self) -> "CompiledList":
         """The negative list, indexed; made when first asked for."""
         return CompiledList(self.negative_list)
+
+
+def _begin(entry: Entry) -> int:
+    return entry.valid_from
 
 
 class CompiledList:
@@ -501,10 +558,10 @@ class Packs:
                     continue
                 if span.start is not None and instant < span.start:
                     continue
-                if instant == span.start and before is not None:
-                    same = before.entries.get(entry.id)
-                    if same is not None and same.in_force(instant - 1) and same.screens_as(entry):
-                        continue
+                earlier = before if instant == span.start else span.pack
+                same = None if earlier is None else earlier.entry(entry.id, instant - 1)
+                if same is not None and same.screens_as(entry):
+                    continue
                 yield Screening(instant, span.pack, entry)
             before = span.pack
 
@@ -648,24 +705,24 @@ class _Reading:
     def __init__(self, root: str, strict: bool) -> None:
         self.root = root
         self.strict = strict
-        self.problems: list[str] = []
+        self.problems: list[Problem] = []
         self.ignored: list[str] = []
         self._left_out = 0
 
-    def problem(self, path: str, rule: str) -> None:
+    def problem(self, path: str, rule: str, kind: str = "invalid") -> None:
         if len(self.problems) < PROBLEMS_MAX:
-            self.problems.append(f"{path}: {rule}")
+            self.problems.append(Problem(path, rule, kind))
         else:
             self._left_out += 1
 
-    def listed(self) -> list[str]:
-        more = [f"{self.root}: {self._left_out} more problems"] if self._left_out else []
+    def listed(self) -> list[Problem]:
+        more = [Problem(self.root, f"{self._left_out} more problems")] if self._left_out else []
         return self.problems + more
 
-    def pointless(self, path: str, rule: str) -> None:
+    def pointless(self, path: str, rule: str, kind: str = "invalid") -> None:
         """What means nothing here: refused when strict, else noted."""
         if self.strict:
-            self.problem(path, rule)
+            self.problem(path, rule, kind)
         elif len(self.ignored) < PROBLEMS_MAX:
             self.ignored.append(path)
 
@@ -674,14 +731,15 @@ class _Reading:
             return
         for name in value:
             if name not in members:
-                self.pointless(f"{path}.{_name(name)}", "is not known")
+                meant = hint(name, members) if self.strict else ""
+                self.pointless(f"{path}.{_name(name)}", f"is not known{meant}", "unknown")
 
     def typed(self, holder: dict[str, Any], name: str, path: str, kind: type[T], *, required: bool = False) -> T | None:
         """A member of exactly this type, or None."""
         value = holder.get(name)
         if value is None:
             if required:
-                self.problem(f"{path}.{name}", "is required")
+                self.problem(f"{path}.{name}", "is required", "missing")
             return None
         if type(value) is not kind:
             hint = "; write it in quotes" if kind is str and type(value) in (int, float, bool) else ""
@@ -736,7 +794,7 @@ class _Reading:
             return []
         if not items:
             if required:
-                self.problem(path, "must have at least one item")
+                self.problem(path, "must have at least one item", "missing")
             return []
         if one_of is not None:
             good = [item for item in items if type(item) is str and item in one_of]
@@ -773,7 +831,8 @@ class _Reading:
         start = self.instant(holder, "valid_from", path, required=True)
         end = self.instant(holder, "valid_to", path) if "valid_to" in holder else None
         if start is not None and end is not None and end <= start:
-            self.problem(f"{path}.valid_to", "must be after valid_from")
+            rule = f"must be after valid_from, got {_short(holder['valid_to'])}"
+            self.problem(f"{path}.valid_to", rule, "never-valid")
         return start or 0, end
 
     def pack(
@@ -797,7 +856,8 @@ class _Reading:
             enforced.append("negative-list")
         if published and (enforced or not detectors) and len({one.strip() for one in approvers} - {""}) < 2:
             what = ", ".join(enforced[:3]) or "every detector"
-            self.problem(f"{root}.approved_by", f"must name two distinct approvers, for the pack enforces {what}")
+            rule = f"must name two distinct approvers, for the pack enforces {what}"
+            self.problem(f"{root}.approved_by", rule, "approvers")
         return Pack(
             pack=name or "",
             version=version or "",
@@ -828,26 +888,32 @@ class _Reading:
         if len(items) > ENTRIES_MAX:
             self.problem(f"{self.root}.negative_list", f"must have at most {ENTRIES_MAX} entries, got {len(items)}")
             return ()
-        entries: list[Entry] = []
-        places: dict[str, int] = {}
+        read: dict[int, Entry] = {}
+        places: dict[str, list[int]] = {}
         for index, item in enumerate(items):
             path = f"{self.root}.negative_list[{index}]"
             if type(item) is not dict:
                 self.problem(path, f"Expected `object`, got `{_type(item)}`")
                 continue
             entry = self.entry(item, path)
-            first = places.setdefault(entry.id, index)
-            if entry.id and first != index:
-                self.problem(f"{path}.id", f"{_short(entry.id)} is already the id of negative_list[{first}]")
-            entries.append(entry)
-        return tuple(entries)
+            earlier = places.setdefault(entry.id, [])
+            first = next((at for at in earlier if read[at].overlaps(entry)), None)
+            if entry.id and first is not None:
+                rule = f"{_short(entry.id)} is already the id of negative_list[{first}], and their validity overlaps"
+                self.problem(f"{path}.id", rule, "overlap")
+            if len(earlier) == VERSIONS_MAX:
+                self.problem(f"{path}.id", f"{_short(entry.id)} is the id of more than {VERSIONS_MAX} entries")
+            if len(earlier) < VERSIONS_MAX:
+                earlier.append(index)
+            read[index] = entry
+        return tuple(read.values())
 
     def entry(self, item: dict[str, Any], path: str) -> Entry:
         self.known_only(item, path, _ENTRY_MEMBERS)
         disposition = self.choice(item, "disposition", path, DISPOSITIONS)
         unless = self.texts(item, "unless", path, one_of=GRANT_KINDS) or []
         if unless and disposition == "prohibit":
-            self.pointless(f"{path}.unless", "has no effect on a prohibit")
+            self.pointless(f"{path}.unless", "has no effect on a prohibit", "no-effect")
         start, end = self.validity(item, path)
         return Entry(
             id=self.text(item, "id", path, ID_LENGTH_MAX, required=True) or "",
@@ -862,7 +928,25 @@ class _Reading:
             valid_to=end,
             unless=_shared(tuple(unless)),
             sticky=self.typed(item, "sticky", path, bool) or False,
+            provenance=self.provenance(item, path),
         )
+
+    def provenance(self, item: dict[str, Any], path: str) -> tuple[str, ...]:
+        """Marks of `PROVENANCE`, one for all of the legal basis or one for each. The contract does not know them, so
+        that in what was published a bad one is no reason to refuse the pack."""
+        given = item.get("provenance")
+        if given is None:
+            return ()
+        marks = given if type(given) is list else [given]
+        basis = item.get("legal_basis")
+        if any(type(one) is not str or one not in PROVENANCE for one in marks):
+            rule = f"must be marks of {', '.join(PROVENANCE)}, got {_short(given)}"
+        elif len(marks) != 1 and len(marks) != (len(basis) if type(basis) is list else 1):
+            rule = f"must be one mark, or one for each of legal_basis, got {_short(given)}"
+        else:
+            return tuple(marks)
+        self.pointless(f"{path}.provenance", rule)
+        return ()
 
     def match(self, item: dict[str, Any], path: str) -> Match:
         given = self.typed(item, "match", path, dict, required=True)
@@ -890,7 +974,7 @@ class _Reading:
         }
         for name in lists:
             if not given[name]:
-                self.pointless(f"{path}.{name}", "is empty, so nothing can fit it")
+                self.pointless(f"{path}.{name}", "is empty, so nothing can fit it", "never-matches")
         for index, party in enumerate(lists.get("parties", ())):
             reason = check_party(party)
             if reason is not None:
@@ -908,7 +992,7 @@ class _Reading:
         for name, item in given.items():
             path = f"{self.root}.detectors.{_name(name)}"
             if name not in DETECTORS and name not in known:
-                self.problem(path, "there is no such detector")
+                self.problem(path, f"there is no such detector{hint(name, DETECTORS | known.keys())}", "unknown")
             elif type(item) is not dict:
                 self.problem(path, f"Expected `object`, got `{_type(item)}`")
             else:
@@ -923,7 +1007,7 @@ class _Reading:
             self.problem(f"{path}.parameters.{_name(name)}", "is given twice")
         parameters |= nested
         if known is not None:
-            self.known_only(parameters, path, known)
+            self.known_only(parameters, path, {*known, "mode", "parameters"})
             parameters = {name: value for name, value in parameters.items() if name in known}
         if isinstance(known, Mapping):
             for name, value in parameters.items():
@@ -1076,3 +1160,50 @@ def _scalar(text: str) -> Any:
     if _FLOAT.fullmatch(text) and math.isfinite(number := float(text)):
         return number
     return text
+
+
+def lines_of(raw: bytes, paths: Collection[str]) -> dict[str, int]:
+    """The lines of a YAML file, the first being 1, at which these paths begin: `$.negative_list[2].match`.
+
+    Of a path that is not there it is the line of the nearest thing around it.
+    """
+    wanted = {path: _around(path) for path in paths}
+    found = {"$": 1}
+    seen = {one for around in wanted.values() for one in around}
+    # Of each open container its path and, of a list the index of the next item, of a mapping the waiting key.
+    stack: list[list[Any]] = []
+    event: Any
+    for event in yaml.parse(raw, Loader=_LOADER):
+        kind = type(event)
+        if kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            stack.pop()
+            continue
+        if kind not in (yaml.ScalarEvent, yaml.MappingStartEvent, yaml.SequenceStartEvent):
+            continue
+        path, line = "$", event.start_mark.line + 1
+        if stack:
+            holder = stack[-1]
+            path, is_mapping, at = holder
+            if is_mapping and at is None:
+                holder[2] = (event.value, line)
+                continue
+            if is_mapping:
+                name, line = at
+                path, holder[2] = f"{path}.{_name(name)}", None
+            else:
+                path, holder[2] = f"{path}[{at}]", at + 1
+        if path in seen:
+            found[path] = line
+        if kind is not yaml.ScalarEvent:
+            is_mapping = kind is yaml.MappingStartEvent
+            stack.append([path, is_mapping, None if is_mapping else 0])
+    return {path: next(found[one] for one in around if one in found) for path, around in wanted.items()}
+
+
+def _around(path: str) -> list[str]:
+    """A path and all that it lies in, the nearest first."""
+    found = [path]
+    while path != "$":
+        path = path[: max(path.rfind("."), path.rfind("["), 1)]
+        found.append(path)
+    return found

@@ -96,13 +96,15 @@ class Uses(msgspec.Struct, kw_only=True):
     """A run of plain uses of one contract under one licence, summed up: what the fast path of a tally looks at.
 
     `totals` are [uses, bytes, rows] by rank of the reporter; `kinds` are (purpose, country, region, environment,
-    actor).
+    actor). `count` is how many they are; a tally that must know goes over `each` of them, in their order.
     """
 
     totals: dict[int, list[int]]
     kinds: set[tuple[str, str | None, str | None, str | None, str | None]]
     first: int
     last: int
+    count: int
+    each: Callable[[], Iterable[Event]]
 
 
 class Stepped(NamedTuple):

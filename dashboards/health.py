@@ -2,6 +2,7 @@
 
 from dashboards.house import dashboard, over, quantile, select, shared, stat, trend
 from streams.metrics import (
+    BREAKER,
     BROKER_UP,
     DEADLINES,
     DEADLINES_AGE,
@@ -15,6 +16,8 @@ from streams.metrics import (
     JUDGE_QUEUE,
     JUDGE_QUEUE_AGE,
     LAG,
+    LOOKS,
+    NEW,
     OUTBOX,
     OUTBOX_AGE,
     PACK,
@@ -163,6 +166,24 @@ DASHBOARD = dashboard(
                 "Acts on which a rule failed",
                 "By rule, in the last five minutes. Each is a finding of detector-error too; the other rules went on.",
                 ("{{detector}}", f"sum by (detector) (increase({select(DETECTOR_ERRORS)}[5m])) > 0"),
+            ),
+            trend(
+                "Share on which a rule newly fires",
+                "The ten rules that found most that is new, beside what they looked at, in a quarter of an hour. A rule"
+                " that fires on nearly everything is mostly a number of the pack that is wrong, or a source that sends"
+                " something else.",
+                (
+                    "{{detector}}",
+                    f"topk(10, sum by (detector) (increase({select(NEW)}[15m]))"
+                    f" / (sum by (detector) (increase({select(LOOKS)}[15m])) > 0) > 0)",
+                ),
+                unit="percentunit",
+            ),
+            trend(
+                "Rules that are held",
+                "Rules that newly fire on too much of what they look at (CIRCULATION_BREAKER_PERCENT): their alerts are"
+                " inhibited, what they find stays as it is.",
+                ("{{detector}}", f"{over('max', BREAKER, 'detector')} > 0"),
             ),
         ],
     ],

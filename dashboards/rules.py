@@ -9,8 +9,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 from dashboards.house import over, quantile, select, shared
 from streams.metrics import (
+    BREAKER,
     BROKER_UP,
-    CASES,
     COUNTED,
     DEADLINES_AGE,
     DELAY,
@@ -29,6 +29,7 @@ from streams.metrics import (
     STANDING,
     STOPPED,
     STORE_UP,
+    UNATTENDED,
 )
 
 # A worker says that it does not keep up beyond this; what waits in the store is held to the same times five.
@@ -45,7 +46,8 @@ class Recording(NamedTuple):
 
 
 class Alert(NamedTuple):
-    """What is worth an alarm. `lasts` is for how long before it fires; `todo` is what to do first."""
+    """What is worth an alarm. `lasts` is for how long before it fires, `keeps` for how long it still fires afterwards;
+    `todo` is what to do first."""
 
     name: str
     expr: str
@@ -53,6 +55,7 @@ class Alert(NamedTuple):
     severity: Literal["page", "ticket"]
     summary: str
     todo: str
+    keeps: str = "0s"
 
 
 RECORDINGS: Final = (
@@ -155,6 +158,18 @@ ALERTS: Final = (
         "The findings of detector-error name the acts and the error. This is a fault of the rule: report it.",
     ),
     Alert(
+        "CirculationRuleHeld",
+        f"{over('max', BREAKER, 'detector')} > 0",
+        "0m",
+        "ticket",
+        "The rule {{ $labels.detector }} newly fires on a large share of what it looks at: its other alerts are held.",
+        "Findings, cases and points go on as they must. See with circulation findings --detector whether the rule is"
+        " right. If not, publish a version of the pack in which it is in shadow; circulation rules backtest says first"
+        " what that changes.",
+        # A pack that comes late has everything judged at once; the alerts of what that found come a day later.
+        keeps="48h",
+    ),
+    Alert(
         "CirculationRejectsMany",
         f"{over('sum', REJECTED, window='15m')} / ({over('sum', REJECTED, window='15m')}"
         f" + {over('sum', EVENTS, window='15m')}) > {REJECTED_SHARE}",
@@ -181,10 +196,10 @@ ALERTS: Final = (
     ),
     Alert(
         "CirculationRedCasesUnattended",
-        f"{shared(CASES, state='opened', severity='red')} > 0",
+        f"{shared(UNATTENDED, 'detector')} > 0",
         "24h",
         "ticket",
-        "For a day there have been red cases that nobody acknowledged ({{ $value }} now).",
+        "For a day there have been red cases of {{ $labels.detector }} that nobody acknowledged ({{ $value }} now).",
         "circulation cases --state opened lists them.",
     ),
 )
@@ -198,6 +213,7 @@ def rules() -> dict[str, Any]:
             "alert": one.name,
             "expr": one.expr,
             "for": one.lasts,
+            **({} if one.keeps == "0s" else {"keep_firing_for": one.keeps}),
             "labels": {"severity": one.severity},
             "annotations": {"summary": one.summary, "description": one.todo},
         }

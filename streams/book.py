@@ -73,18 +73,27 @@ def cloudevent(
 
 
 class Entry(NamedTuple):
-    """What a rule said, the pack that was in force, the thing that was judged, and the clock when it was said."""
+    """What a rule said, the pack that was in force, the thing that was judged, and the clock when it was said.
+
+    `within` tells that it was said of what is tried in a sandbox, where the rule only watches.
+    """
 
     thing: str
     rule: Rule
     pack: Pack
     said: Said
     now: int
+    within: bool = False
 
     @property
     def finding(self) -> str:
         """The finding's id."""
         return finding_id(self.rule.id, self.said.about, self.said.cause, self.said.apart)
+
+    @property
+    def mode(self) -> str:
+        """The mode of the finding."""
+        return "shadow" if self.within else self.pack.setting(self.rule.id).mode
 
 
 # What follows from a finding is judged like all else, by items of the queue: `credit␟party`, `case␟docket`.
@@ -333,8 +342,9 @@ def _raised(finding: str, revision: int, data: Mapping[str, Any], key: str, now:
 
 
 def _change(entry: Entry, *, first: bool) -> Change:
-    mode = entry.pack.setting(entry.rule.id).mode
-    return Change(entry.rule.id, entry.said.severity, mode, raised=True, first=first, occurred=entry.said.occurred)
+    return Change(
+        entry.rule.id, entry.said.severity, entry.mode, raised=True, first=first, occurred=entry.said.occurred
+    )
 
 
 def _data(finding: str, entry: Entry) -> dict[str, Any]:
@@ -344,7 +354,7 @@ def _data(finding: str, entry: Entry) -> dict[str, Any]:
         "detector": rule.id,
         "detector_version": rule.version,
         "rulepack": {"pack": pack.pack, "version": pack.version, "digest": pack.digest},
-        "mode": pack.setting(rule.id).mode,
+        "mode": entry.mode,
         "severity": said.severity,
         "about": {"kind": said.about.kind, "id": said.about.id},
         "occurred": format_instant(said.occurred),

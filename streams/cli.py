@@ -45,6 +45,14 @@ ELSEWHERE: Final = {
     ),
     "topics": ("streams.cli_deploy:topics", "The topics of CIRCULATION_KAFKA: make them."),
 }
+# The same for commands of `circulation rules`.
+RULES_ELSEWHERE: Final = {
+    "lint": "streams.cli_rules:lint",
+    "show": "streams.cli_rules:show",
+    "diff": "streams.cli_lifecycle:diff",
+    "backtest": "streams.cli_lifecycle:backtest",
+    "publish": "streams.cli_lifecycle:publish",
+}
 SECTIONS: Final = {
     "To begin": ("demo", "kafka", "topics"),
     "Events": ("worker", "emit", "replay", "simulate", "archive"),
@@ -72,10 +80,30 @@ class Helpful(click.Group):
         """As click does it, but for the error."""
         known = self.list_commands(ctx)
         if args and args[0] not in known and not args[0].startswith("-") and not ctx.resilient_parsing:
-            from streams.near import hint
+            from circulation.near import hint
 
             ctx.fail(f"there is no command {args[0]!r}{hint(args[0], known)}")
         return super().resolve_command(ctx, args)
+
+
+def _imported(place: str) -> click.Command:
+    module, _, attribute = place.partition(":")
+    command: click.Command = getattr(importlib.import_module(module), attribute)
+    return command
+
+
+class Rules(Helpful):
+    """The group of rule packs; some of its commands live in other modules."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All commands, those that live here first."""
+        return [*self.commands, *RULES_ELSEWHERE]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name, from where it lives."""
+        if cmd_name in RULES_ELSEWHERE:
+            return _imported(RULES_ELSEWHERE[cmd_name])
+        return super().get_command(ctx, cmd_name)
 
 
 class Commands(Helpful):
@@ -89,9 +117,7 @@ class Commands(Helpful):
         """The command of this name, from where it lives."""
         if cmd_name not in ELSEWHERE:
             return super().get_command(ctx, cmd_name)
-        module, _, attribute = ELSEWHERE[cmd_name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
+        return _imported(ELSEWHERE[cmd_name][0])
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The sections, with a line for each command."""
@@ -168,8 +194,11 @@ def _readable(path: Path) -> None:
         raise Refused(f"cannot read {path}: {error.strerror}") from error
 
 
-def _lines(path: Path) -> "tuple[Iterable[bytes | Record], int | None, str]":
-    """What a path holds: lines, or the records of an archive; and how much of which unit, as far as that is known."""
+def events_of(path: Path, *, warn: bool = True) -> "tuple[Iterable[bytes | Record], int | None, str]":
+    """What a path holds: lines, or the records of an archive; and how much of which unit, as far as that is known.
+
+    `warn` says what an archive lacks.
+    """
     from streams.replay import lines_of
 
     if path.is_dir() or path.suffix == ".parquet":
@@ -179,7 +208,7 @@ def _lines(path: Path) -> "tuple[Iterable[bytes | Record], int | None, str]":
             found = archive.spans(path)
         except OSError as error:
             raise Refused(f"cannot read {error}") from error
-        for problem in archive.breaks(found):
+        for problem in archive.breaks(found) if warn else ():
             click.echo(f"warning: {problem}", err=True)
         return archive.records(found), sum(span.records for span in found), "records"
     _readable(path)
@@ -194,7 +223,7 @@ def _raw(path: Path) -> bytes:
         raise Refused(f"cannot read {path}: {error.strerror}") from error
 
 
-def _pack(path: Path) -> "Pack":
+def read_rules(path: Path) -> "Pack":
     import detectors
     from circulation.rulepack import PackInvalid
     from streams.rulebook import read_pack
@@ -205,7 +234,7 @@ def _pack(path: Path) -> "Pack":
         raise Refused("\n".join(f"{path}: {problem}" for problem in error.problems)) from error
 
 
-def _admission() -> "Admission":
+def admission_of_settings() -> "Admission":
     from circulation.admission import Admission, Sources, SourcesInvalid
 
     path = os.environ.get("CIRCULATION_SOURCES")
@@ -344,9 +373,9 @@ def replay(
             until_instant = parse_instant(until)
         except ValueError as error:
             raise Refused(f"--until: {error}") from error
-    lines, total, unit = _lines(events)
-    pack = None if rules is None else _pack(rules)
-    admission = _admission()
+    lines, total, unit = events_of(events)
+    pack = None if rules is None else read_rules(rules)
+    admission = admission_of_settings()
     import time
 
     from streams import console, found
@@ -402,7 +431,7 @@ def _line_sink(out: IO[bytes] | None) -> Callable[[bytes], object]:
 
 
 @contextlib.contextmanager
-def _store(url: str | None, *, own: bool = True) -> Iterator["Store"]:
+def _store(url: str | None, *, own: bool = True, read_only: bool = False) -> Iterator["Store"]:
     """The store behind a URL, or one in memory. `own`: claimed and brought up to date, for writing."""
     from streams.settings import SETTINGS
     from streams.store import Store, StoreAway, StoreTaken
@@ -413,7 +442,7 @@ def _store(url: str | None, *, own: bool = True) -> Iterator["Store"]:
             check(url)
         except ValueError as error:
             raise Refused(f"the store {error}") from error
-    store = Store("sqlite://" if url is None else url)
+    store = Store("sqlite://" if url is None else url, read_only=read_only)
     try:
         if own:
             store.claim()
@@ -428,8 +457,8 @@ def _store(url: str | None, *, own: bool = True) -> Iterator["Store"]:
 
 
 @contextlib.contextmanager
-def looked_at(settings: "Settings") -> Iterator["Store"]:
-    """The store that the settings name, to be looked at and not written."""
+def looked_at(settings: "Settings", *, read_only: bool = False) -> Iterator["Store"]:
+    """The store that the settings name, to be looked at and not written; with `read_only` it could not be."""
     from sqlalchemy import make_url
 
     from streams.store import StoreAway
@@ -437,7 +466,7 @@ def looked_at(settings: "Settings") -> Iterator["Store"]:
     url = make_url(settings.store)
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).is_file():
         raise Refused(f"there is no store at {settings.store_shown}: CIRCULATION_STORE names it, a worker makes it")
-    with _store(settings.store, own=False) as store:
+    with _store(settings.store, own=False, read_only=read_only) as store:
         try:
             yield store
         except (StoreAway, click.ClickException):
@@ -447,135 +476,25 @@ def looked_at(settings: "Settings") -> Iterator["Store"]:
             raise click.ClickException(f"the store {settings.store_shown} cannot be read: {said}") from error
 
 
-@cli.group(cls=Helpful)
+@cli.group(cls=Rules)
 def rules() -> None:
-    """Rule packs: lint one, show what it holds, publish it.
+    """Rule packs: lint one, show what it holds, compare it, try it, publish it.
 
     A pack is a YAML file with the negative list, the detectors' modes and parameters, and who is told of what.
 
     \b
-    circulation rules lint pack.yaml        everything that is wrong with it
-    circulation rules publish pack.yaml     every worker goes by it, without a restart
+    circulation rules lint pack.yaml              everything that is wrong with it, line by line
+    circulation rules diff old.yaml pack.yaml     what it changes, in words
+    circulation rules backtest pack.yaml          what it would find that the one in force does not
+    circulation rules publish pack.yaml           every worker goes by it, without a restart
     """
 
 
-@rules.command("lint")
-@click.argument("path", metavar="PACK.yaml", type=click.Path(path_type=Path))
-def rules_lint(path: Path) -> None:
-    """Say everything that is wrong with a pack; exit 2 if anything is.
-
-    Warnings do not count: that it could not be published as it is, and that no sources are set, so that anybody
-    who reaches Kafka may send any event.
-
-    \b
-    circulation rules lint pack.yaml
-    """
-    pack = _pack(path)
-    click.echo(f"{path}: nothing wrong; {_named(pack)}")
-    for problem in _unpublishable(pack):
-        click.echo(f"warning: {path} cannot be published: {problem}", err=True)
-    if not os.environ.get("CIRCULATION_SOURCES"):
-        click.echo("warning: CIRCULATION_SOURCES is not set: any source may send any type of event", err=True)
-
-
-@rules.command("show")
-@click.argument("path", metavar="[PACK.yaml]", required=False, type=click.Path(path_type=Path))
-def rules_show(path: Path | None) -> None:
-    """Show what a pack holds; without a file the shipped one.
-
-    \b
-    circulation rules show
-    circulation rules show pack.yaml
-    """
-    import detectors
-    from circulation.calendar import format_instant
-    from streams import console
-    from streams.rulebook import shipped
-
-    pack = shipped(detectors.RULES) if path is None else _pack(path)
-    click.echo(_named(pack))
-    until = "" if pack.valid_to is None else f" until {format_instant(pack.valid_to)}"
-    click.echo(f"in force from {format_instant(pack.valid_from)}{until}")
-    click.echo(f"approved by {', '.join(pack.approved_by) or 'nobody'}")
-    click.echo()
-    rows = []
-    for rule in detectors.RULES.values():
-        setting = pack.setting(rule.id)
-        given = rule.settings(setting.parameters)
-        rows.append((rule.id, setting.mode, ", ".join(f"{name} {value}" for name, value in given.items()), rule.title))
-    console.table(("detector", "mode", "parameters", "title"), rows, colour="mode")
-    if pack.negative_list:
-        click.echo()
-        entries = [
-            (
-                entry.id,
-                entry.disposition,
-                " ".join(sorted(entry.actions)),
-                format_instant(entry.valid_from)[:10],
-                entry.title,
-            )
-            for entry in pack.negative_list
-        ]
-        console.table(("entry", "disposition", "actions", "from", "title"), entries, colour="disposition")
-
-
-@rules.command("publish")
-@click.argument("path", metavar="PACK.yaml", type=click.Path(path_type=Path))
-def rules_publish(path: Path) -> None:
-    """Publish a pack to circulation.rules: every worker goes by it, as a whole, without a restart.
-
-    What enforces needs two approvers. To take a pack back, publish the older content as a new version.
-
-    \b
-    circulation rules publish pack.yaml
-    """
-    settings = configured()
-    pack = _pack(path)
-    if problems := _unpublishable(pack):
-        raise Refused("\n".join(f"{path}: {problem}" for problem in problems))
-    import time
-
-    import orjson
-
-    from circulation.calendar import format_instant
-    from streams import emit as emitting
-
-    event = {
-        "specversion": "1.0",
-        "id": pack.digest,
-        "source": "circulation",
-        "type": "circulation.rulepack.published",
-        "subject": pack.pack,
-        "time": format_instant(time.time_ns() // 1000),
-        "datacontenttype": "application/json",
-        "data": orjson.loads(pack.canonical),
-    }
-    try:
-        emitting.emit([orjson.dumps(event)], settings.kafka)
-    except emitting.EmitError as error:
-        raise click.ClickException(str(error)) from error
-    click.echo(f"published {_named(pack)}")
-    if pack.pack != settings.pack:
-        click.echo(f"warning: CIRCULATION_PACK is {settings.pack}: workers with that setting do not run it", err=True)
-
-
-def _named(pack: "Pack") -> str:
+def named(pack: "Pack") -> str:
     return (
         f"pack {pack.pack}, version {pack.version}, {len(pack.negative_list)} entries, "
         f"{len(pack.detectors)} detectors set, digest {pack.digest}"
     )
-
-
-def _unpublishable(pack: "Pack") -> list[str]:
-    import orjson
-
-    from circulation.rulepack import PackInvalid, parse_pack
-
-    try:
-        parse_pack(orjson.loads(pack.canonical), published=True)
-    except PackInvalid as error:
-        return error.problems
-    return []
 
 
 @cli.command()

@@ -12,12 +12,12 @@ from click.shell_completion import CompletionItem
 import detectors
 from circulation.calendar import parse_instant
 from circulation.findings import SEVERITIES
+from circulation.near import hint
 from circulation.rulepack import MODES
 from streams import console, found
 from streams import trace as traces
 from streams.cli import configured, looked_at
 from streams.found import Json, Wanted
-from streams.near import hint
 from streams.store import Db
 
 # What a terminal is given unless it asks for more; a pipe gets all.

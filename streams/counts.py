@@ -22,12 +22,14 @@ class Counts(NamedTuple):
     where nothing waits.
 
     `standing` and `open` are by (detector, severity, mode), `cases` by (state, severity), `limits` by severity: of each
-    contract the gravest of its standing findings of usage-limit.
+    contract the gravest of its standing findings of usage-limit. `unattended` are the red cases that nobody has
+    acknowledged, by (detector,).
     """
 
     standing: dict[Labels, int]
     open: dict[Labels, int]
     cases: dict[Labels, int]
+    unattended: dict[Labels, int]
     limits: dict[Labels, int]
     grades: dict[Labels, int]
     queue: dict[Labels, int]
@@ -65,6 +67,9 @@ def count(db: Db, clock: int) -> Counts:
         standing=standing,
         open={labels: number - closed.get(labels, 0) for labels, number in standing.items()},
         cases=_labelled(db, "select state, severity, count(*) from cases group by 1, 2"),
+        unattended=_labelled(
+            db, "select detector, count(*) from cases where state = 'opened' and severity = 'red' group by 1"
+        ),
         limits={(SEVERITIES[int(rank)],): number for (rank,), number in limits.items()},
         grades=_labelled(db, "select grade, count(*) from statements group by 1"),
         queue={(PRIORITY_NAMES[priority],): number for priority, number, _ in queue},

@@ -631,7 +631,14 @@ class Intake:
         if one_licence and single is not None and self._packs().unchanged(first, latest):
             licence = licences.at(first)
             if licence is single:
-                summary = Uses(totals=totals, kinds=kinds, first=first, last=latest)
+                summary = Uses(
+                    totals=totals,
+                    kinds=kinds,
+                    first=first,
+                    last=latest,
+                    count=len(run),
+                    each=lambda: (one.event for one in run),
+                )
                 if self._run_quietly(desk, summary, licence):
                     return
         at = len(details) - DETAIL.size * len(run)

@@ -27,10 +27,11 @@ class Engine:
         rules: Mapping[str, Rule] | None = None,
         desks_max: int = 200_000,
         remember_chunk: int = 0,
+        rulebook: Rulebook | None = None,
     ) -> None:
         self.store = store
         self.rules = detectors.RULES if rules is None else rules
-        self.rulebook = Rulebook(default, name)
+        self.rulebook = Rulebook(default, name) if rulebook is None else rulebook
         self.book = Book(Sectors(self.rulebook))
         self.intake = Intake(
             self.rules,

@@ -7,6 +7,7 @@ judge reads is seen by it, and what is committed later brings an item of its own
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -19,7 +20,10 @@ from circulation.facts import DELISTED, LISTED, SIGNED, Act, Facts, order
 from circulation.findings import Said
 from circulation.rulepack import Packs
 from circulation.rules import Check, Period, Rule, Screen, Sum
-from streams import docket, loading, schema, screening, statements
+from circulation.sandbox import DETECTOR as SANDBOX
+from circulation.sandbox import Place, passed
+from circulation.sandbox import scopes as sandboxes
+from streams import docket, loading, schema, screening, statements, trials
 from streams.book import CREDIT, JOURNAL, Book, Change, Entry, canonical, cloudevent, post
 from streams.desks import (
     AGAIN,
@@ -48,13 +52,15 @@ STATED = frozenset(
 
 
 class Judged(NamedTuple):
-    """What one round of judging did: for the metrics. `told` counts events of cases that are to be sent."""
+    """What one round of judging did: for the metrics. `told` counts events of cases that are to be sent, `looks` by
+    rule the acts, scopes and screenings that it was asked about."""
 
     items: int
     changes: list[Change]
     errors: list[str]
     since: int
     told: int = 0
+    looks: Mapping[str, int] = {}
 
 
 class Judge:
@@ -83,6 +89,7 @@ class Judge:
         self._since = 0
         # Nor does it come before what it was queued with.
         self._priority = LIVE
+        self._looks: Counter[str] = Counter()
 
     def round(self, db: Db, now: int, limit: int, *, bulk_first: bool = False) -> Judged:
         """Judges up to `limit` items in the open transaction. `bulk_first` gives bulk its share."""
@@ -96,6 +103,7 @@ class Judge:
         if not items:
             return Judged(0, [], [], 0)
         db.run("delete from queue where id = any(?)", [number for number, _, _, _ in items])
+        self._looks = Counter()
         things = list(dict.fromkeys(thing for _, thing, _, _ in items))
         since = self._since = min(since for _, _, since, _ in items)
         self._priority = max(priority for _, _, _, priority in items)
@@ -128,7 +136,7 @@ class Judge:
         if credit := by_kind.get("credit"):
             self._state(db, credit, now, changes)
         told = docket.enter(db, cases, horizon) if (cases := by_kind.get("case")) else 0
-        return Judged(len(items), changes, errors, since, told)
+        return Judged(len(items), changes, errors, since, told, self._looks)
 
     def due(self, db: Db, horizon: int, now: int) -> int:
         """Moves the horizon on and queues what is due by it; answers with how many."""
@@ -355,6 +363,7 @@ class Judge:
                 scopes[act.thing] |= {(rule.id, scope) for scope in named}
                 entries += self._entries(act.thing, said, now)
         self._scope(db, scopes)
+        entries = self._tried(db, entries, things, {(act.thing, act.source, act.id): act for act in flat})
 
         def reason(thing: str, data: Mapping[str, Any]) -> str:
             cause = data.get("cause") or {}
@@ -378,6 +387,7 @@ class Judge:
                     db, rule, None, partial(shape.judge, circulation, horizon, _bound(facts, rule)), errors
                 )
                 entries += self._entries(by_asset[asset], said, now)
+        entries = self._tried(db, entries, things, {})
         gone = set(things) - {by_asset[one] for one in circulating}
 
         def reason(thing: str, _: Mapping[str, Any]) -> str:
@@ -436,6 +446,7 @@ class Judge:
         flat = [act for one in sorted(needing) for act in by_thing[one]]
         facts = self._load(db, flat, needs, contracts=asking, uses=uses)
         entries: list[Entry] = []
+        causes: dict[tuple[str, str, str], Act] = {}
         empty: set[str] = set()
         for thing, rule_id, scope in scopes:
             rule, shape = self._rules.get(rule_id), self._sum_of(rule_id)
@@ -459,6 +470,10 @@ class Judge:
                 else:
                     deadlines.append((thing, one.due))
             entries += self._entries(thing, standing, now)
+            if self._watching():
+                causes |= {(thing, act.source, act.id): act for act in acts}
+        entries = self._tried(db, entries, [thing for thing, _, _ in scopes], causes)
+        self._passed(db, [scope for _, rule_id, scope in scopes if rule_id == SANDBOX])
         db.run("delete from deadlines where thing = any(?)", list(things))
         db.many(schema.deadlines, sorted(set(deadlines)), "ignore")
 
@@ -468,6 +483,43 @@ class Judge:
             return "retracted" if taken_back or (thing in empty and not cause) else "refuted"
 
         changes += self._book.enter(db, entries, things=[thing for thing, _, _ in scopes], now=now, reason=reason)
+
+    # Sandboxes.
+
+    def _watching(self) -> bool:
+        """Whether a pack is ever in force that holds anything back within a sandbox."""
+        return any(span.pack.sandbox for span in self._packs().spans())
+
+    def _tried(
+        self, db: Db, entries: list[Entry], things: Sequence[str], causes: Mapping[tuple[str, str, str], Act]
+    ) -> list[Entry]:
+        """Marks what is said within sandboxes; each of them is judged after it, for it may see more by then."""
+        if not self._watching():
+            return entries
+        trials.forget(db, things)
+        marked, looked_at = trials.watched(db, entries, causes, partial(self._passing, db))
+        self._queue(db, [joined("sum", SANDBOX, scope) for scope in sorted(looked_at)], self._priority)
+        return marked
+
+    def _passing(self, db: Db, scopes: Sequence[str]) -> dict[str, Place | None]:
+        """The first place at which a cap of each sandbox is passed, None where none is."""
+        query = "select scope, thing from scopes where rule = ? and scope = any(?) order by thing"
+        members: dict[str, list[str]] = {}
+        for scope, thing in db.rows(query, SANDBOX, list(scopes)):
+            members.setdefault(scope, []).append(thing)
+        by_thing, _ = self._acts(db, sorted({one for some in members.values() for one in some}))
+        facts = self._load(db, [act for some in by_thing.values() for act in some], {"contract", "party"})
+        found: dict[str, Place | None] = dict.fromkeys(scopes)
+        for scope, some in members.items():
+            acts = (act for one in some for act in by_thing[one] if scope in sandboxes(act, facts))
+            places = (one.place for one in passed(scope, sorted(acts, key=order), facts))
+            found[scope] = min(places, default=None)
+        return found
+
+    def _passed(self, db: Db, scopes: Sequence[str]) -> None:
+        """Has judged again what was judged when the caps of these sandboxes were passed elsewhere."""
+        if scopes and self._watching():
+            self._queue(db, trials.stale(db, self._passing(db, scopes)), self._priority)
 
     # Credit.
 
@@ -556,6 +608,7 @@ class Judge:
         self, db: Db, rule: Rule, act: Act | None, judge: Callable[[], Iterable[Said]], errors: list[str]
     ) -> list[tuple[Rule, Said]]:
         """What a rule says; where it raises, that is what is said, and the other rules go on."""
+        self._looks[rule.id] += 1
         try:
             return [(rule, one) for one in judge()]
         except Exception as error:

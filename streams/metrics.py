@@ -4,7 +4,7 @@
 that is handed in. Labels come from closed sets only, never from ids, so that the number of series stays bounded.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final, Literal, NamedTuple
 
 import prometheus_client
@@ -101,6 +101,12 @@ OPEN = Metric(
 CASES = Metric(
     "circulation_cases", "gauge", "cases in the store, by where they are in their life", ("state", "severity")
 )
+UNATTENDED = Metric(
+    "circulation_red_cases_unattended",
+    "gauge",
+    "red cases in the store that nobody has acknowledged, by the detector that found what they are about",
+    ("detector",),
+)
 LIMITS = Metric(
     "circulation_contracts_near_limit",
     "gauge",
@@ -149,6 +155,25 @@ DETECTOR_ERRORS = Metric(
     "acts on which a rule failed; the other rules went on",
     ("detector",),
 )
+LOOKS = Metric(
+    "circulation_looks_total",
+    "counter",
+    "acts, scopes, screenings and uses that a rule was asked about",
+    ("detector",),
+)
+NEW = Metric(
+    "circulation_findings_new_total",
+    "counter",
+    "findings raised for the first time, in a mode that people act upon (warn, enforce)",
+    ("detector",),
+)
+BREAKER = Metric(
+    "circulation_rule_breaker",
+    "gauge",
+    "1 while a rule is held on this worker, since it newly fires on too much of what it looks at, else 0; findings,"
+    " cases and points go on, its alerts are inhibited",
+    ("detector",),
+)
 FETCH = Metric("circulation_fetch_records", "histogram", "records of one fetch", (), RECORDS)
 PACK = Metric(
     "circulation_pack_info",
@@ -175,6 +200,7 @@ METRICS: Final[Mapping[str, Metric]] = {
         STANDING,
         OPEN,
         CASES,
+        UNATTENDED,
         LIMITS,
         GRADES,
         LAG,
@@ -192,6 +218,9 @@ METRICS: Final[Mapping[str, Metric]] = {
         DEADLINES_AGE,
         COUNTED,
         DETECTOR_ERRORS,
+        LOOKS,
+        NEW,
+        BREAKER,
         PACK,
         STORE_UP,
         BROKER_UP,
@@ -228,6 +257,7 @@ class Metrics:
         self.standing = self._gauge(STANDING)
         self.open = self._gauge(OPEN)
         self.cases = self._gauge(CASES)
+        self.unattended = self._gauge(UNATTENDED)
         self.limits = self._gauge(LIMITS)
         self.grades = self._gauge(GRADES)
         self.judge_queue = self._gauge(JUDGE_QUEUE)
@@ -239,6 +269,9 @@ class Metrics:
         self.deadlines_age = self._gauge(DEADLINES_AGE)
         self.counted_at = self._gauge(COUNTED)
         self.detector_errors = self._counter(DETECTOR_ERRORS)
+        self.looks = self._counter(LOOKS)
+        self.new = self._counter(NEW)
+        self.breaker = self._gauge(BREAKER)
         self.fetch = self._histogram(FETCH)
         self.pack = self._gauge(PACK)
         self.store_up = self._gauge(STORE_UP)
@@ -250,8 +283,10 @@ class Metrics:
             self.stage.labels(stage)
         for topic in TOPICS_IN:
             self.stopped.labels(topic)
-        for detector in detectors:
-            self.detector_errors.labels(detector)
+        detectors = frozenset(detectors)
+        for detector in sorted(detectors):
+            for each in (self.detector_errors, self.looks, self.new, self.breaker, self.unattended):
+                each.labels(detector)
         for severity in SEVERITIES:
             self.limits.labels(severity)
             for state in STATES:
@@ -260,12 +295,14 @@ class Metrics:
             self.grades.labels(grade)
         for priority in PRIORITY_NAMES.values():
             self.judge_queue.labels(priority)
+        self._detectors = detectors
         # What stands has a series from the first time that it did; then it is 0, and not gone.
         self._labels: dict[Gauge, set[tuple[str, ...]]] = {
             self.standing: set(),
             self.open: set(),
             self.lag: set(),
             self.cases: {(state, severity) for state in STATES for severity in SEVERITIES},
+            self.unattended: {(detector,) for detector in detectors},
             self.limits: {(severity,) for severity in SEVERITIES},
             self.grades: {(grade,) for grade in GRADE_NAMES},
             self.judge_queue: {(priority,) for priority in PRIORITY_NAMES.values()},
@@ -301,6 +338,17 @@ class Metrics:
         """Counts a finding that was raised or cleared."""
         self.findings.labels(detector, severity, mode, "raised" if raised else "cleared").inc()
 
+    def looked_at(self, looks: Mapping[str, int], new: Mapping[str, int]) -> None:
+        """Counts what rules were asked about, and what they found for the first time."""
+        for counter, numbers in ((self.looks, looks), (self.new, new)):
+            for detector, number in numbers.items():
+                counter.labels(detector).inc(number)
+
+    def held(self, detectors: Collection[str]) -> None:
+        """Says which rules are held; the others are not."""
+        for detector in self._detectors:
+            self.breaker.labels(detector).set(detector in detectors)
+
     def in_force(self, pack: str, version: str, digest: str) -> None:
         """Says which pack is in force; the one before is no longer named."""
         self.pack.clear()
@@ -321,6 +369,7 @@ class Metrics:
             (self.standing, counts.standing),
             (self.open, counts.open),
             (self.cases, counts.cases),
+            (self.unattended, counts.unattended),
             (self.limits, counts.limits),
             (self.grades, counts.grades),
             (self.judge_queue, counts.queue),

@@ -9,6 +9,7 @@ import gzip
 import io
 import time
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -133,6 +134,8 @@ class Replay:
         self._due = self._next_due()
         self._counts = [0, 0]
         self._lines = 0
+        # How many events were taken in, by type.
+        self.taken: Counter[str] = Counter()
 
     def run(self, lines: Iterable[bytes | Record]) -> Tally:
         """Takes in all lines, or all records, then moves the clock on to `until`."""
@@ -212,6 +215,7 @@ class Replay:
         if pending or refused:
             outcome = self._engine.take(pending, refused, time.time_ns() // 1000, clock=self._clock)
             self._clock = outcome.clock
+            self.taken.update(outcome.taken)
             self._counts[0] += outcome.duplicates
             self._counts[1] += len(outcome.rejections)
             for one in outcome.rejections:

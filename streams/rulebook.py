@@ -5,12 +5,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import make_url
+
 import packs as shipped_packs
 from circulation.rulepack import Pack, Packs, Published, load_yaml, parse_pack
 from circulation.rules import Rule
 from streams.loading import COLUMNS, event_of
 from streams.settings import Settings
-from streams.store import Db
+from streams.store import Db, Store
+
+# The shipped pack by the ids of the rules that it was checked against.
+_shipped: dict[tuple[str, ...], Pack] = {}
 
 RULES, PACK = "circulation.rules", "circulation.rulepack.published"
 
@@ -26,8 +31,11 @@ def read_pack(raw: bytes, rules: Mapping[str, Rule]) -> Pack:
 
 
 def shipped(rules: Mapping[str, Rule]) -> Pack:
-    """The pack that travels with the distribution."""
-    return read_pack(shipped_packs.shipped(), rules)
+    """The pack that travels with the distribution; it is read once a process, for reading YAML is slow."""
+    key = tuple(rules)
+    if key not in _shipped:
+        _shipped[key] = read_pack(shipped_packs.shipped(), rules)
+    return _shipped[key]
 
 
 def start(settings: Settings, rules: Mapping[str, Rule]) -> tuple[Pack, str]:
@@ -70,3 +78,23 @@ class Rulebook:
             self._packs = Packs(self._default, [self._read[number] for number in numbers])
             self._seen = state
         return True
+
+
+def in_store(settings: Settings) -> Packs | None:
+    """The packs that workers with these settings go by, as far as their store can be read; None where it cannot."""
+    import detectors
+
+    url = make_url(settings.store)
+    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).is_file():
+        return None
+    default, name = start(settings, detectors.RULES)
+    book = Rulebook(default, name)
+    store = Store(settings.store, read_only=True)
+    try:
+        with store.reading() as db:
+            book.refresh(db)
+    except Exception:  # there may be anything behind a URL, and who asks can go on without
+        return None
+    finally:
+        store.close()
+    return book()

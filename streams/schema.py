@@ -179,6 +179,16 @@ findings = Table(
     Index("findings_by_party", "party"),
 )
 
+# What was judged of acts that sandboxes cover: the thing, the sandbox, and where its caps were passed by then.
+tried = Table(
+    "tried",
+    metadata,
+    Column("thing", Text, primary_key=True),
+    Column("scope", Text, primary_key=True),
+    Column("place", Text, nullable=False),
+    Index("tried_by_scope", "scope"),
+)
+
 # The newest statement of credit of each party (JSON), as it was sent.
 statements = Table(
     "statements",

@@ -12,7 +12,7 @@ from typing import Any, Self
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from streams.near import did_you_mean, near
+from circulation.near import did_you_mean, near
 
 PREFIX = "CIRCULATION_"
 # Read by the tests alone, which run in the same environment.
@@ -157,6 +157,19 @@ SETTINGS = (
         "items of the judge queue that are taken at once: fewer is fairer among workers",
         _between(1, 100_000),
     ),
+    Setting(
+        "breaker_percent",
+        "50",
+        "a rule that newly fires on more than this share of what it looks at is held: its alerts are inhibited",
+        _between(1, 100),
+    ),
+    Setting(
+        "breaker_looks_min",
+        "200",
+        "a rule is held only where it looked at so many acts, scopes or uses within the time",
+        _between(1, 1_000_000_000),
+    ),
+    Setting("breaker_seconds", "900", "the time over which that is counted", _between(10, 86_400)),
     Setting("log_level", "info", f"what is logged: {', '.join(LOG_LEVELS)}", _one_of(*LOG_LEVELS)),
 )
 
@@ -180,6 +193,9 @@ class Settings:
     seen_days: int
     usage_days: int
     judge_batch: int
+    breaker_percent: int
+    breaker_looks_min: int
+    breaker_seconds: int
     log_level: str
 
     @classmethod

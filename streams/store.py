@@ -7,6 +7,7 @@ between the dialects and are spelt once here: parameters (`?`) and membership (`
 
 import contextlib
 import fcntl
+import functools
 import os
 import sqlite3
 import threading
@@ -17,12 +18,16 @@ from typing import Any, Literal
 import orjson
 import psycopg
 from sqlalchemy import Table, create_engine, make_url
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import NullPool
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from streams import schema
 
 How = Literal["insert", "upsert", "ignore"]
+
+# Rows of a stream that are in memory at a time.
+STREAM_ROWS = 5_000
 
 
 class StoreAway(Exception):
@@ -68,6 +73,17 @@ class Db:
         """The first row, or None."""
         row: tuple[Any, ...] | None = self._cursor.execute(self._text(sql), self._values(values)).fetchone()
         return row
+
+    def stream(self, sql: str, *values: Any) -> Iterator[list[tuple[Any, ...]]]:
+        """All rows that a query answers with, some at a time: for what is too much for the memory.
+
+        On PostgreSQL within a transaction only. Other statements may run in between.
+        """
+        cursor = self._connection.cursor(name="stream") if self.postgres else self._connection.cursor()
+        with contextlib.closing(cursor):
+            cursor.execute(self._text(sql), self._values(values))
+            while rows := cursor.fetchmany(STREAM_ROWS):
+                yield rows
 
     def run(self, sql: str, *values: Any) -> int:
         """Runs a statement; answers with the number of rows it touched."""
@@ -123,11 +139,26 @@ def _bulk(table: Table, how: How, *, postgres: bool) -> str:
     return f"{text} on conflict ({keys}) do update set {others}"
 
 
-class Store:
-    """The store behind a URL. `writing()` is one transaction, or nothing; each thread has its own connection."""
+@functools.cache
+def _ddl() -> tuple[str, ...]:
+    """What makes the tables and views of a SQLite store."""
+    dialect = sqlite.dialect()
+    made = []
+    for table in schema.metadata.sorted_tables:
+        made.append(str(CreateTable(table).compile(dialect=dialect)))
+        made += [str(CreateIndex(index).compile(dialect=dialect)) for index in table.indexes]
+    return (*made, *schema.views(postgres=False))
 
-    def __init__(self, url: str) -> None:
+
+class Store:
+    """The store behind a URL. `writing()` is one transaction, or nothing; each thread has its own connection.
+
+    With `read_only` the database itself refuses every write.
+    """
+
+    def __init__(self, url: str, *, read_only: bool = False) -> None:
         self._url = make_url(url)
+        self._read_only = read_only
         self.postgres = self._url.get_backend_name() == "postgresql"
         self.memory = not self.postgres and self._url.database in (None, "", ":memory:")
         self._local = threading.local()
@@ -139,6 +170,12 @@ class Store:
             self._memory = self._open()
             # nothing to migrate in a store that is as old as this process
             self._create()
+
+    def disposable(self) -> None:
+        """Does without the disk's word that something is written: a store that is thrown away may be lost."""
+        if not self.postgres:
+            with self.reading() as db:
+                db.rows("pragma synchronous=off")
 
     @property
     def place(self) -> str:
@@ -182,15 +219,8 @@ class Store:
             engine.dispose()
 
     def _create(self) -> None:
-        engine = create_engine("sqlite://", creator=lambda: self._memory._connection, poolclass=NullPool)
         raw = self._memory._connection
-        for table in schema.metadata.sorted_tables:
-            from sqlalchemy.schema import CreateIndex, CreateTable
-
-            raw.execute(str(CreateTable(table).compile(engine)))
-            for index in table.indexes:
-                raw.execute(str(CreateIndex(index).compile(engine)))
-        for statement in schema.views(postgres=False):
+        for statement in _ddl():
             raw.execute(statement)
         raw.execute("insert into horizon values (1, ?)", (-(2**62),))
 
@@ -204,15 +234,21 @@ class Store:
             )
             # the same few statements again and again; plans are kept from the second time on
             connection.prepare_threshold = 1
+            if self._read_only:
+                connection.execute("set session characteristics as transaction read only")
             return Db(connection, postgres=True)
+        name = self._url.database or ":memory:"
         raw = sqlite3.connect(
-            self._url.database or ":memory:",
+            f"{Path(name).absolute().as_uri()}?mode=ro" if self._read_only else name,
+            uri=self._read_only,
             isolation_level=None,
             check_same_thread=False,
             timeout=10,
             cached_statements=512,
         )
-        for pragma in ("journal_mode=wal", "synchronous=normal", "busy_timeout=10000", "cache_size=-32768"):
+        # Whether it is a log that is written ahead is a matter of the file, and not of those who look at it.
+        once = () if self._read_only else ("journal_mode=wal", "synchronous=normal")
+        for pragma in (*once, "busy_timeout=10000", "cache_size=-32768"):
             raw.execute(f"pragma {pragma}")
         if self.memory:
             raw.execute("pragma synchronous=off")
@@ -260,6 +296,24 @@ class Store:
         except Exception as error:
             self._gone(error)
             raise
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[Db]:
+        """One transaction that sees the store as it is at its first query, and writes nothing."""
+        try:
+            db = self._db()
+            db.run("begin isolation level repeatable read read only" if self.postgres else "begin")
+        except Exception as error:
+            self._gone(error)
+            raise
+        try:
+            yield db
+        except Exception as error:
+            self._gone(error)
+            raise
+        finally:
+            with contextlib.suppress(Exception):
+                db.run("rollback")
 
     def _gone(self, error: BaseException) -> None:
         if _away(error):

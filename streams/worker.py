@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,7 +26,8 @@ from prometheus_client import CollectorRegistry
 import detectors
 from circulation.admission import Admission, Reason, Rejection, Sources
 from detectors import feed_lost
-from streams.book import Entry
+from streams.book import Change, Entry
+from streams.breaker import ACTED_UPON, Breaker, Limits
 from streams.counts import Cadence, Delay, count
 from streams.desks import Arrival, Outcome, Place, Refused, joined
 from streams.engine import Engine
@@ -54,6 +56,8 @@ DELAY_SECONDS_MAX = 60.0
 
 _EARLIEST: Any = Offsets.earliest()  # type: ignore[no-untyped-call]
 _LATEST: Any = Offsets.latest()  # type: ignore[no-untyped-call]
+
+_NOTHING: Mapping[str, int] = {}
 
 T = TypeVar("T")
 
@@ -95,6 +99,9 @@ class Worker:
         self._store_up = True
         self._relay_error = ""
         self._failing = ""
+        limits = Limits(settings.breaker_percent, settings.breaker_looks_min, settings.breaker_seconds)
+        self.breaker = Breaker(limits)
+        self._held: dict[str, str] = {}
         self._threads: list[threading.Thread] = []
         # One thread each: a connection of the store belongs to a thread.
         self._taking = ThreadPoolExecutor(1, "take")
@@ -362,13 +369,20 @@ class Worker:
         metrics.event_to_commit.observe(max(0.0, time.time() - min(stamps) / 1000))
         if outcome.changes:
             metrics.event_to_finding.observe(max(0.0, time.time() - min(stamps) / 1000))
-        self._changed(outcome.changes, outcome.errors)
+        tallies = [(rule.id, rule.tally.events) for rule in self.engine.rules.values() if rule.tally is not None]
+        looks = {id_: sum(outcome.taken.get(type_, 0) for type_ in types) for id_, types in tallies}
+        self._changed(outcome.changes, outcome.errors, looks)
 
-    def _changed(self, changes: Iterable[Any], errors: Iterable[str]) -> None:
+    def _changed(self, changes: Iterable[Change], errors: Iterable[str], looks: Mapping[str, int] = _NOTHING) -> None:
+        new: Counter[str] = Counter()
         for change in changes:
             self.metrics.changed(change.detector, change.severity, change.mode, raised=change.raised)
+            if change.raised and change.first and change.mode in ACTED_UPON:
+                new[change.detector] += 1
         for rule in errors:
             self.metrics.detector_errors.labels(rule).inc()
+        self.metrics.looked_at(looks, new)
+        self.breaker.count(looks, new, time.monotonic())
 
     # Its threads.
 
@@ -428,7 +442,7 @@ class Worker:
             judged = self._judge_round(now, bulk_first=turn % 10 == 0)
             if judged.items:
                 self.metrics.stage.labels("judge").observe(time.perf_counter() - begun)
-                self._changed(judged.changes, judged.errors)
+                self._changed(judged.changes, judged.errors, judged.looks)
                 if judged.changes:
                     self.metrics.event_to_finding.observe(max(0, wall() - judged.since) / 1e6)
                 if judged.changes or judged.told:
@@ -454,7 +468,7 @@ class Worker:
                 thing = self.engine.set_aside()
                 self._say_failing(f"judging {thing!r}, which is set aside until the next start", error)
                 continue
-            self._changed(judged.changes, judged.errors)
+            self._changed(judged.changes, judged.errors, judged.looks)
             if not judged.items:
                 break
         return Judged(1, [], [], now)
@@ -598,6 +612,7 @@ class Worker:
             {tp: (self._positions.get(tp, end), end) for tp, end in ends.items()}, time.monotonic()
         )
         metrics.delay.set(self._delay_seconds)
+        self._hold()
         with self.store.reading() as db:
             # A worker that has nothing to do learns of packs here.
             self.engine.rulebook.refresh(db)
@@ -611,6 +626,16 @@ class Worker:
         self._store_up = True
         pack = self.engine.rulebook().in_force(wall())
         metrics.in_force(pack.pack, pack.version, pack.digest)
+
+    def _hold(self) -> None:
+        """Says which rules fire on too much, once when it begins and once when it ends."""
+        held = {rule: self.breaker.in_words(rule, fires) for rule, fires in self.breaker.held(time.monotonic()).items()}
+        for rule in held.keys() - self._held.keys():
+            log.warning("%s", held[rule])
+        for rule in self._held.keys() - held.keys():
+            log.warning("%s is no longer held", rule)
+        self._held = held
+        self.metrics.held(held)
 
     def _behind(self, tp: TP, end: int) -> int:
         return max(0, end - self._positions.get(tp, end))
@@ -635,6 +660,7 @@ class Worker:
         warnings = []
         if self.settings.sources is None:
             warnings.append("CIRCULATION_SOURCES is not set: any source may say anything")
+        warnings += self._held.values()
         assigned = len(self._positions)
         keeps_up = self._delay_seconds <= DELAY_SECONDS_MAX
         ready = bool(assigned and self._store_up and self.reader.broker_up and not stopped and keeps_up)

@@ -287,9 +287,34 @@ def test_a_store_in_use_is_refused_with_the_reason(file: Path, tmp_path: Path) -
 def test_lint_says_everything_that_is_wrong_with_a_pack(tmp_path: Path) -> None:
     rules = tmp_path / "pack.yaml"
     rules.write_text("version: 1\ndetectors: {usage-limit: {mode: loud, warning_percent: many}, usage-limits: {}}\n")
-    said = refused(run("rules", "lint", rules)).splitlines()
+    result = run("rules", "lint", rules)
+    assert 2 == result.exit_code
+    said = [line for line in result.stderr.splitlines() if "CIRCULATION_SOURCES" not in line]
     assert len(said) >= 5
-    assert all(line.startswith(f"{rules}: $") for line in said)
+    assert all(re.match(rf"{re.escape(str(rules))}:[12]: error: \$\S*: .* \[[a-z-]+\]$", line) for line in said)
+    assert f"{rules}: {len(said)} errors\n" == result.stdout
+    assert "circulation rules lint" not in result.stdout
+
+
+def test_lint_for_programs_is_one_document_whatever_the_file_holds(tmp_path: Path) -> None:
+    rules = tmp_path / "pack.yaml"
+    rules.write_text(PACK.replace("[one, two]", "[one]").replace("warn", "enforce"))
+    found = json.loads(run("rules", "lint", rules, "--json").stdout)
+    assert [("warning", "approvers", 4)] == [(one["level"], one["kind"], one["line"]) for one in found["remarks"]]
+    assert ("trial", "1", 64) == (found["pack"], found["version"], len(found["digest"]))
+    assert 2 == run("rules", "lint", rules, "--strict").exit_code
+    rules.write_text("a: [\n")
+    result = run("rules", "lint", rules, "--json")
+    assert 2 == result.exit_code
+    (remark,) = json.loads(result.stdout)["remarks"]
+    assert ("error", "$", 1) == (remark["level"], remark["path"], remark["line"])
+    assert "is no YAML" in remark["text"]
+
+
+def test_packs_that_are_shipped_go_by_their_names(tmp_path: Path) -> None:
+    assert run("rules", "show", "beijing").stdout == run("rules", "show").stdout
+    assert "shipped are beijing" in refused(run("rules", "lint", "beijin"))
+    assert "No such file" in refused(run("rules", "show", tmp_path / "none.yaml"))
 
 
 def test_lint_of_a_good_pack_names_its_digest_and_warns_without_sources(

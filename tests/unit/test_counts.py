@@ -39,7 +39,7 @@ def licensed(contract: str, *counts: int) -> list[dict[str, object]]:
 
 def test_an_empty_store_counts_as_nothing(store: Store) -> None:
     with store.reading() as db:
-        assert ({}, {}, {}, {}, {}, {}, None, 0, None, 0, 0, None) == tuple(count(db, 0))
+        assert ({}, {}, {}, {}, {}, {}, {}, None, 0, None, 0, 0, None) == tuple(count(db, 0))
 
 
 def test_a_contract_counts_once_by_the_gravest_of_its_bands(store: Store) -> None:
@@ -65,6 +65,7 @@ def test_what_stands_is_open_until_its_case_is_closed(store: Store) -> None:
             after.cases["closed", "orange"],
             after.cases["opened", "orange"],
         )
+        assert {("usage-limit",): 0, **before.unattended} == {("usage-limit",): 0, **after.unattended}
         assert {key: number for key, number in after.open.items() if number} == {
             tuple(row[:3]): row[3] for row in db.rows(query)
         }
@@ -77,7 +78,7 @@ def test_what_waits_is_counted_with_its_oldest_and_what_is_set_aside_has_no_age(
         db.many(deadlines, [("a", 99), ("a", 100), ("b", 101)])
         counts = count(db, 100)
     assert {("live",): 1, ("again",): 1, ("aside",): 1} == counts.queue
-    assert (20, 2, 7, 3, 1, 99) == counts[6:]
+    assert (20, 2, 7, 3, 1, 99) == counts[7:]
 
 
 @pytest.mark.parametrize(("took", "early", "due"), [(0.0, 1.99, 2.0), (0.1, 1.99, 2.0), (1.0, SHARE - 1.01, SHARE - 1)])

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from circulation import near
 from circulation.calendar import parse_instant
 from circulation.cases import event, signed, terms, used
 from circulation.docket import docket_id
-from streams import console, found, near, story
+from streams import console, found, story
 from streams.cli import cli
 from streams.found import Wanted
 from streams.store import Store

@@ -16,7 +16,7 @@ from streams.metrics import METRICS, OTHER, STAGES, Metrics
 
 DOCUMENTED = re.compile(r"^\| `(circulation_\w+)` \| (\w+) \| ([^|]*) \| ([^|]*) \|$", re.MULTILINE)
 NOW = 1_800_000_000_000_000
-EMPTY = Counts({}, {}, {}, {}, {}, {}, None, 0, None, 0, 0, None)
+EMPTY = Counts({}, {}, {}, {}, {}, {}, {}, None, 0, None, 0, 0, None)
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import packs
 from circulation import rulepack
-from circulation.calendar import parse_instant
+from circulation.calendar import format_instant, parse_instant
 from circulation.rulepack import (
     ACTIONS,
     DETECTORS,
@@ -435,7 +435,9 @@ def test_the_list_of_problems_ends_somewhere() -> None:
 
 def test_an_id_given_twice_is_told_with_both_places() -> None:
     found = problems_of(pack_data(negative_list=[entry_data("x"), entry_data("y"), entry_data("x")]))
-    assert found == ["$.data.negative_list[2].id: 'x' is already the id of negative_list[0]"]
+    assert found == [
+        "$.data.negative_list[2].id: 'x' is already the id of negative_list[0], and their validity overlaps"
+    ]
 
 
 # Who approves
@@ -471,17 +473,87 @@ def test_a_published_pack_that_enforces_needs_two_distinct_approvers(
     assert parse_pack(data, published=True)
 
 
+def test_an_id_may_say_something_else_later() -> None:
+    first, second = entry_data(valid_to="2025-01-01"), entry_data(valid_from="2025-01-01", title="Another")
+    third = entry_data(valid_from="2026-01-01", disposition="restrict")
+    second["valid_to"] = "2026-01-01"
+    pack = pack_of(third, first, second)
+    days = ["2023-12-31", "2024-01-01", "2024-12-31", "2025-01-01", "2025-12-31", "2026-01-01", "2030-01-01"]
+    titles = [found and (found.title, found.disposition) for day in days if (found := at(pack, day)) or True]
+    one, two, three = ("An entry", "prohibit"), ("Another", "prohibit"), ("An entry", "restrict")
+    assert pack.entries == {"E-1": pack.negative_list[0]}
+    assert titles == [None, one, one, two, two, three, three]
+    # What says the same of every act is not screened again.
+    instants = [format_instant(one.instant)[:10] for one in Packs.always(pack).screenings()]
+    assert instants == ["2026-01-01", "2024-01-01"]
+
+
+def at(pack: Pack, day: str) -> Entry | None:
+    return pack.entry("E-1", parse_instant(day))
+
+
+def test_what_an_id_says_has_one_meaning_at_a_time() -> None:
+    apart = entry_data(valid_to="2025-01-01"), entry_data(valid_from="2025-01-01")
+    assert pack_of(*apart)
+    for start in ("2024-12-31T23:59:59.999999+08:00", "2023-01-01"):
+        found = problems_of(pack_data(negative_list=[apart[0], entry_data(valid_from=start)]))
+        assert found == [
+            "$.data.negative_list[1].id: 'E-1' is already the id of negative_list[0], and their validity overlaps"
+        ]
+    many = [
+        entry_data(valid_from=f"{year}-01-01", valid_to=f"{year + 1}-01-01")
+        for year in range(1900, 1901 + rulepack.VERSIONS_MAX)
+    ]
+    assert problems_of(pack_data(negative_list=many)) == [
+        "$.data.negative_list[100].id: 'E-1' is the id of more than 100 entries"
+    ]
+    assert pack_of(*many[:-1])
+
+
+# Provenance
+
+
+@pytest.mark.parametrize(
+    ("basis", "given", "expected"),
+    [("a", "L", ("L",)), (["a", "b"], "M", ("M",)), (["a", "b"], ["L", "S"], ("L", "S")), ("a", None, ())],
+)
+def test_an_entry_says_where_its_law_was_seen(basis: Any, given: Any, expected: Any) -> None:
+    entry = entry_data(legal_basis=basis, provenance=given)
+    for published in (True, False):
+        (found,) = parse_pack(pack_data(negative_list=[entry]), published=published).negative_list
+        assert found.provenance == expected
+
+
+@pytest.mark.parametrize("given", ["X", 7, [], ["L", "S", "M"], {"L": 1}])
+def test_a_mark_that_does_not_exist_is_wrong_in_a_file_and_ignored_in_what_was_published(given: Any) -> None:
+    data = pack_data(negative_list=[entry_data(provenance=given, legal_basis=["a", "b"])])
+    (problem,) = problems_of(data, published=False)
+    assert problem.startswith("$.negative_list[0].provenance: must be")
+    pack = parse_pack(data, published=True)
+    assert (pack.negative_list[0].provenance, pack.ignored) == ((), ("$.data.negative_list[0].provenance",))
+
+
 # Unknown members
+
+
+def test_what_may_have_been_meant_is_named() -> None:
+    data = pack_data(negative_lists=[], detectors={"usage-limits": {}, "usage-limit": {"mod": "off"}})
+    found = problems_of(data, published=False, known={"usage-limit": {"red_percent": 1}})
+    assert found == [
+        "$.negative_lists: is not known; did you mean negative_list?",
+        "$.detectors.usage-limits: there is no such detector; did you mean usage-limit?",
+        "$.detectors.usage-limit.mod: is not known; did you mean mode?",
+    ]
 
 
 def test_unknown_members_are_ignored_when_published_and_refused_otherwise() -> None:
     data = pack_data(
         comment="x",
-        negative_list=[entry_data(provenance="L", match={"level": ["core"], "colour": ["red"]})],
+        negative_list=[entry_data(remark="L", match={"level": ["core"], "colour": ["red"]})],
         detectors={"usage-limit": {"mode": "warn", "red_percent": 120, "shade": 1}},
     )
     known = {"usage-limit": {"red_percent": 120}}
-    paths = ["comment", "negative_list[0].provenance", "negative_list[0].match.colour", "detectors.usage-limit.shade"]
+    paths = ["comment", "negative_list[0].remark", "negative_list[0].match.colour", "detectors.usage-limit.shade"]
     pack = parse_pack(data, published=True, known=known)
     assert pack.ignored == tuple(f"$.data.{path}" for path in paths)
     assert pack.setting("usage-limit").parameters == {"red_percent": 120}

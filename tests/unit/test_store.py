@@ -14,7 +14,7 @@ from circulation.admission import Admission
 from circulation.cases import OWNER, derived, event
 from streams.replay import Replay, offline
 from streams.schema import metadata
-from streams.store import Store, StoreTaken
+from streams.store import STREAM_ROWS, Store, StoreTaken
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -94,3 +94,29 @@ def test_what_fails_inside_a_transaction_leaves_nothing(store: Store) -> None:
         raise StoreTaken("any error")
     with store.reading() as db:
         assert db.rows("select id from horizon") == [(1,)]
+
+
+def test_a_store_that_is_only_read_refuses_to_be_written(store: Store) -> None:
+    url = store._url.render_as_string(hide_password=False)
+    looking = Store(url, read_only=True)
+    with pytest.raises(Exception, match=r"read-?only"), looking.writing() as db:
+        db.run("delete from horizon")
+    with looking.reading() as db:
+        assert [(1,)] == db.rows("select count(*) from horizon")
+    looking.close()
+
+
+def test_a_snapshot_streams_what_was_there_when_it_began(store: Store) -> None:
+    with store.writing() as db:
+        db.many(metadata.tables["deadlines"], [(f"thing-{number}", number) for number in range(20_000)])
+    looking = Store(store._url.render_as_string(hide_password=False), read_only=True)
+    found = []
+    with looking.snapshot() as db:
+        for rows in db.stream("select due from deadlines order by due"):
+            if not found:
+                with store.writing() as other:
+                    other.run("delete from deadlines")
+            assert len(rows) <= STREAM_ROWS
+            found += [row[0] for row in rows]
+    assert list(range(20_000)) == found
+    looking.close()

@@ -109,6 +109,14 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_statements_grade"), "statements", ["grade"], unique=False)
     op.create_table(
+        "tried",
+        sa.Column("thing", sa.Text(), nullable=False),
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("place", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("thing", "scope"),
+    )
+    op.create_index("tried_by_scope", "tried", ["scope"], unique=False)
+    op.create_table(
         "upheld",
         sa.Column("party", sa.Text(), nullable=False),
         sa.Column("finding", sa.Text(), nullable=False),

@@ -1,0 +1,166 @@
+"""What a trial may do: which acts a `sandbox` grant covers, and where its caps are passed (contract §4, `sandbox-cap`).
+
+A sandbox tries a rule out on real data, within a measure: so many uses, so many persons, so much money, until a day.
+Within it the detectors that a pack names only watch; once any measure is passed, all of them are as strict again as
+they are for everybody. Acts are those of the grant's holder: what he lists, what he sells, what is delivered under his
+contracts, what he exports.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+from circulation.calendar import format_instant
+from circulation.events import Event
+from circulation.facts import LISTED, SIGNED, Act, ContractFacts, Facts, PartyFacts, Trial, covers, order
+from circulation.findings import Cause
+from circulation.money import millionths, written
+
+AMENDED: Final = "circulation.contract.amended"
+DELIVERED: Final = "circulation.delivery.completed"
+EXPORTED: Final = "circulation.export.performed"
+# What counts towards the caps.
+COUNTED: Final = frozenset({SIGNED, AMENDED, DELIVERED, EXPORTED})
+# The rule that says where caps were passed.
+DETECTOR: Final = "sandbox-cap"
+
+SEPARATOR: Final = "\x1f"
+
+# In the order in which acts are judged: (time, source, id).
+Place = tuple[int, str, str]
+
+
+class Named(NamedTuple):
+    """Whose act it is, and what it names of what a grant may restrict."""
+
+    holder: str
+    asset: str | None
+    purposes: Sequence[str] = ()
+    countries: Sequence[str] = ()
+    recipients: Sequence[str] = ()
+
+
+class Passed(NamedTuple):
+    """A cap that was passed: where, by which act, and how far."""
+
+    cap: str
+    maximum: str | int
+    used: str | int
+    place: Place
+    cause: Cause | None
+    asset: str | None
+
+
+def named(act: Act | Event, contract: ContractFacts | None) -> Named | None:
+    """What an act names; None where nobody is known who could hold a grant for it.
+
+    `contract` are the facts of the contract that it is under. Of that it names the purposes, and where it has no
+    recipient of its own, the buyer and the countries.
+    """
+    data = act.data
+    if act.type == LISTED:
+        return Named(data.seller, act.subject, data.purposes or ())
+    if act.type == EXPORTED:
+        return Named(act.subject, data.asset, (), (data.country,), (data.recipient,))
+    if contract is None:
+        return None
+    statement = data if act.type in (SIGNED, AMENDED) else contract.statement(act.time)
+    if statement is None:
+        return None
+    found = of_contract(statement)
+    if act.type != DELIVERED:
+        return found
+    countries = () if data.country is None else (data.country,)
+    return found._replace(countries=countries, recipients=(data.recipient,))
+
+
+def of_contract(statement: Any) -> Named:
+    """What a contract names by its terms."""
+    terms = statement.terms
+    return Named(statement.seller, statement.asset, terms.purposes or (), terms.countries or (), (statement.buyer,))
+
+
+def restricted_to(trial: Trial, one: Named) -> bool:
+    """Whether what an act names lies within what the grant restricts, whenever it was done."""
+    return covers(
+        trial.grant, asset=one.asset, purposes=one.purposes, countries=one.countries, recipients=one.recipients
+    )
+
+
+def covering(party: PartyFacts, one: Named, instant: int) -> list[Trial]:
+    """The sandboxes of a party that cover an act at the instant."""
+    return [trial for trial in party.trials if trial.since <= instant < trial.end and restricted_to(trial, one)]
+
+
+def scope_of(holder: str, grant: str) -> str:
+    """What the acts of one sandbox have in common."""
+    return SEPARATOR.join((holder, grant))
+
+
+def scopes(act: Act, facts: Facts) -> Iterable[str]:
+    """The sandboxes that an act lies within but for its time: what comes after one's end is looked at, too."""
+    one = named(act, _contract(act, facts))
+    if one is not None:
+        for trial in facts.party(one.holder).trials:
+            if restricted_to(trial, one):
+                yield scope_of(one.holder, trial.grant.grant)
+
+
+def passed(scope: str, acts: Iterable[Act], facts: Facts) -> list[Passed]:
+    """Each cap that was passed, once, at the act with which it was: the acts in the order of (time, source, id)."""
+    holder, grant = scope.split(SEPARATOR)
+    party = facts.party(holder)
+    trial = next((one for one in party.trials if one.grant.grant == grant), None)
+    if trial is None:
+        return []
+    found: dict[str, Passed] = {}
+    count = _Count(trial)
+    for act in acts:
+        if trial.since <= act.time < trial.end:
+            count.add(act)
+            for cap, maximum, used in count.beyond():
+                found.setdefault(cap, Passed(cap, maximum, used, order(act), act.cause, _asset(act, facts)))
+        elif act.time >= max(trial.since, trial.end) and "end" not in found:
+            one = named(act, _contract(act, facts))
+            if one is None or not covering(party, one, act.time):
+                at = (format_instant(trial.end), format_instant(act.time))
+                found["end"] = Passed("end", *at, order(act), act.cause, _asset(act, facts))
+    return list(found.values())
+
+
+class _Count:
+    """What a sandbox has used of its caps so far."""
+
+    def __init__(self, trial: Trial) -> None:
+        self._grant = trial.grant
+        self._amounts: dict[str, int] = {}
+        self._persons = {"persons": 0, "sensitive_persons": 0}
+
+    def add(self, act: Act) -> None:
+        """Adds an act. What an amendment says replaces what the contract said before."""
+        data = act.data
+        if act.type in (SIGNED, AMENDED):
+            # The cap is in the default currency, and amounts of different currencies are never compared.
+            self._amounts[act.subject] = millionths(data.amount) if data.currency in (None, "CNY") else 0
+            return
+        for name in self._persons:
+            self._persons[name] += getattr(data, name) or 0
+
+    def beyond(self) -> Iterable[tuple[str, str | int, str | int]]:
+        """The caps that are passed: (cap, maximum, used)."""
+        for name, used in self._persons.items():
+            maximum = getattr(self._grant, f"{name}_max")
+            if maximum is not None and used > maximum:
+                yield name, maximum, used
+        amount_max = self._grant.amount_max
+        amount = sum(self._amounts.values())
+        if amount_max is not None and amount > millionths(amount_max):
+            yield "amount", amount_max, written(amount)
+
+
+def _contract(act: Act, facts: Facts) -> ContractFacts | None:
+    return None if act.type == EXPORTED else facts.contract(act.subject)
+
+
+def _asset(act: Act, facts: Facts) -> str | None:
+    one = named(act, _contract(act, facts))
+    return None if one is None else one.asset
