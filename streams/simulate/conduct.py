@@ -371,6 +371,36 @@ def passed_on(on: Ground) -> Iterator[Told | Must]:
             yield on.must("onward-transfer", "red", _contract(on, "first"), why, cause=sighting, evidence=evidence)
 
 
+def sandboxed(on: Ground) -> Iterator[Told | Must]:
+    """Trials in sandboxes with a cap each: what makes it full passes nothing, the next bit does; one goes on at the
+    instant at which it ends, and another stops a microsecond before."""
+    end = on.day(20)
+    for name, cap, limit in (
+        ("amount", "amount", {"amount_max": "10000"}),
+        ("persons", "persons", {"persons_max": 100}),
+        ("end", "end", {"valid_to": format_instant(end)}),
+        ("within", None, {"valid_to": format_instant(end)}),
+    ):
+        yield on.party(name)
+        yield on.granted(name, "sandbox", **limit)
+        yield from on.trade(f"{name}-first", asset=f"asset-{name}", seller=name)
+        yield from on.trade(f"{name}-second", asset=f"asset-{name}", seller=name)
+        if cap == "amount":
+            yield from on.trade("amount-third", on.day(8), asset="asset-amount", seller=name, amount="0.01")
+        elif cap == "persons":
+            yield from (
+                on.delivered("persons-first", on.day(8), persons=100),
+                on.delivered("persons-second", on.day(9)),
+            )
+            yield on.delivered("persons-second", on.day(10), persons=1)
+        else:
+            yield on.delivered(f"{name}-first", end if cap else end - 1)
+        if cap is not None:
+            about: tuple[Kind, str] = ("party", on.who(name))
+            why = f"the trial went on beyond the {cap} of its sandbox"
+            yield on.must("sandbox-cap", "orange", about, why, party=on.who(name), cap=cap)
+
+
 PLANTS: Final[tuple[Plant, ...]] = (
     related,
     reciprocal,
@@ -384,4 +414,5 @@ PLANTS: Final[tuple[Plant, ...]] = (
     barred,
     unverified,
     passed_on,
+    sandboxed,
 )

@@ -333,7 +333,9 @@ def grow(plant: Plant, on: Ground, seed: int) -> Grown:
     for one in told:
         number = None
         if one.source != UNNUMBERED:
-            key = (TYPES[f"circulation.{one.type}"][0], one.source, one.subject)
+            # What takes an event back goes to that one's topic.
+            type_ = one.data["type"] if one.type == "event.retracted" else f"circulation.{one.type}"
+            key = (TYPES[type_][0], one.source, one.subject)
             number = last[key] = last.get(key, 0) + 1
         if one.lost:
             continue

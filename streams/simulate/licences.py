@@ -297,6 +297,24 @@ def unsigned(on: Ground) -> Iterator[Told | Must]:
             yield on.must("unknown-contract", "orange", _contract(on, name), why, occurred=first.time, kind="use")
 
 
+def carried_away(on: Ground) -> Iterator[Told | Must]:
+    """Used once and three times in turn for 200 hours, a mean of 2 and a deviation of 1: 8 uses in the next hour are no
+    more than six deviations above it, 9 in the one after are. Where 190 reports came before, any number may come."""
+    yield from on.trade("alike")
+    for at in range(200):
+        yield on.used("alike", on.day(10) + at * HOUR, 1 + at % 2 * 2)
+    yield on.used("alike", on.day(10) + 200 * HOUR, 8)
+    # With the 8: 408 uses in 201 hours, and 1,064 as the sum of squares, a mean of 2.03 and a deviation of 1.083.
+    nine = on.used("alike", on.day(10) + 201 * HOUR, 9)
+    yield nine
+    why = "9 uses in an hour exceed the mean of 201 hours by more than six deviations"
+    yield on.must("bulk-extraction", "yellow", _contract(on, "alike"), why, cause=nine, used=9)
+    yield from on.trade("early")
+    for at in range(190):
+        yield on.used("early", on.day(10) + at // 19 * HOUR + at % 19 * SECOND, 1 + at % 2 * 2)
+    yield on.used("early", on.day(10) + 10 * HOUR, 10_000)
+
+
 PLANTS: Final[tuple[Plant, ...]] = (
     overrun,
     volumes,
@@ -309,4 +327,5 @@ PLANTS: Final[tuple[Plant, ...]] = (
     misdelivered,
     ended,
     unsigned,
+    carried_away,
 )
