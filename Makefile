@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test check format docs accuracy bench lock clean tools
+.PHONY: help venv demo test check format docs accuracy bench mutation lock clean tools
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -70,6 +70,9 @@ accuracy: $(STAMP) ## Simulate ten markets and replay them: planted, found, miss
 
 bench: tools $(STAMP) ## Measure speed and delay on this machine (minutes)
 	@$(BIN)/python -m benchmarks
+
+mutation: $(STAMP) ## Change every comparison and number of the rules, and see that tests tell it; RULES=quality for some
+	@$(BIN)/python -m tests.mutation $(RULES)
 
 lock: ## Pin the newest packages anew, with hashes and without addresses (needs Python 3.11, the oldest one served)
 	@scratch=$$(mktemp -d); trap 'rm -rf "$$scratch"' EXIT; \

@@ -12,6 +12,7 @@ import msgspec
 
 from circulation import credit
 from circulation.calendar import LATEST, days
+from circulation.daily import UsedDay
 from circulation.events import Event
 from circulation.findings import Cause
 from circulation.licences import TERMINATED, TERMS_TYPES, in_force, ranked
@@ -414,6 +415,7 @@ class Facts:
         edges: Mapping[str, Sequence[Edge]] | None = None,
         payments: Mapping[str, Sequence[Act]] | None = None,
         uses: Mapping[str, int] | None = None,
+        days: Mapping[str, Sequence[UsedDay]] | None = None,
         settings: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None,
         rule: str = "",
         recorded: Sequence[str] | None = None,
@@ -425,6 +427,7 @@ class Facts:
         self._edges = edges or {}
         self._payments = payments or {}
         self._uses = uses or {}
+        self._days = days or {}
         self._settings = settings
         self._rule = rule
         # Few parties have records, and rules ask for them at every trade.
@@ -441,6 +444,7 @@ class Facts:
             edges=self._edges,
             payments=self._payments,
             uses=self._uses,
+            days=self._days,
             settings=settings,
             rule=rule,
             recorded=self._recorded,
@@ -471,6 +475,10 @@ class Facts:
     def first_use(self, contract: str) -> int | None:
         """The earliest `time` of a use of the contract, any reporter's: uses are counted, and not kept one by one."""
         return self._uses.get(contract)
+
+    def used(self, contract: str) -> Sequence[UsedDay]:
+        """What was used on each day, by reporter, in the order of days: `days` must be declared."""
+        return self._days[contract]
 
     def payments_to(self, party: str) -> Sequence[Act]:
         """What was paid to a party, in the order of (time, source, id): `payments` must be declared.

@@ -10,7 +10,7 @@ import contextlib
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -28,12 +28,15 @@ from streams.desks import LIVE, joined
 from streams.engine import SETTLE_ROUND, Engine
 from streams.replay import BEFORE_ALL, Record, Replay, Tally
 from streams.rulebook import Rulebook
-from streams.store import Db, Store
+from streams.store import Db, How, Store
 
 # Uses that stay cancellable are packed by so many, as in a replay.
 REMEMBER_CHUNK: Final = 100_000
-# What a judgement does not look at: how events are taken in and sent, and what only tallies remember.
-NOT_COPIED: Final = frozenset({"desks", "outbox", "parts", "progress", "remembered", "seen", "waiting"})
+# What a judgement does not look at: how events are taken in and sent, and what only tallies remember. Desks remember
+# what was used on the newest days.
+NOT_COPIED: Final = frozenset({"outbox", "parts", "progress", "remembered", "seen", "waiting"})
+# What has rows from the beginning, and how those of a copy take their place.
+BEGUN: Final[Mapping[str, How]] = {"horizon": "upsert", "counted": "ignore"}
 # Members of a finding that say nothing of what was found.
 ASIDE: Final = frozenset({"revision", "sectors", "rulepack", "detector_version"})
 # Above all that is published: of equal instants the later published is in force.
@@ -229,7 +232,7 @@ def copy(live: Store, into: Store, advance: Advance) -> None:
             keys = ", ".join(f'"{column.name}"' for column in table.primary_key)
             for rows in db.stream(f'select {names} from "{table.name}" order by {keys}'):  # noqa: S608
                 with into.writing() as own:
-                    own.many(table, rows, "upsert" if table.name == "horizon" else "insert")
+                    own.many(table, rows, BEGUN.get(table.name, "insert"))
                 if advance is not None:
                     advance(len(rows))
 

@@ -49,6 +49,7 @@ ELSEWHERE: Final = {
 RULES_ELSEWHERE: Final = {
     "lint": "streams.cli_rules:lint",
     "show": "streams.cli_rules:show",
+    "coverage": "streams.cli_rules:coverage",
     "diff": "streams.cli_lifecycle:diff",
     "backtest": "streams.cli_lifecycle:backtest",
     "publish": "streams.cli_lifecycle:publish",
@@ -484,6 +485,7 @@ def rules() -> None:
 
     \b
     circulation rules lint pack.yaml              everything that is wrong with it, line by line
+    circulation rules coverage                    which law is watched by what, how that is tested, and what is not
     circulation rules diff old.yaml pack.yaml     what it changes, in words
     circulation rules backtest pack.yaml          what it would find that the one in force does not
     circulation rules publish pack.yaml           every worker goes by it, without a restart

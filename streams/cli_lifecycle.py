@@ -13,6 +13,7 @@ import orjson
 import detectors
 from circulation.calendar import format_instant, parse_instant
 from circulation.findings import SEVERITIES
+from circulation.lint import lint
 from circulation.packdiff import diff as difference
 from circulation.packdiff import in_words
 from circulation.rulepack import Pack, PackInvalid, Packs, Published, parse_pack
@@ -297,6 +298,8 @@ def publish(path: Path, version: str | None, valid_from: str | None, approved_by
     except emitting.EmitError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"published {named(pack)}")
+    for remark in lint(orjson.loads(pack.canonical), parameters(detectors.RULES)).errors:
+        click.echo(f"warning: `circulation rules lint` calls it an error: {remark}", err=True)
     for warning in _doubts(settings, pack, now):
         click.echo(f"warning: {warning}", err=True)
 

@@ -17,6 +17,8 @@ import detectors
 from circulation.rules import Rule
 from streams import trace
 from streams.cli import SECTIONS, cli
+from streams.coverage import coverage, page
+from streams.rulebook import shipped_packs
 from streams.settings import SETTINGS
 
 MADE = "Written by `make docs` from the code; change it there."
@@ -27,6 +29,7 @@ def pages() -> dict[str, str]:
     schema = orjson.dumps(trace.schema(), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode()
     return {
         "commands.md": "\n".join(_commands()),
+        "coverage.md": "\n".join(page(coverage(shipped_packs(detectors.RULES)))),
         "detectors.md": "\n".join(_detectors()),
         "trace.schema.json": schema + "\n",
     }

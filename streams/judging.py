@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from circulation.credit import upheld
+from circulation.daily import UsedDay, day_scope, end_of, of_scope
 from circulation.events import Event
 from circulation.facts import DELISTED, LISTED, SIGNED, Act, Facts, order
 from circulation.findings import Said
@@ -23,7 +24,7 @@ from circulation.rules import Check, Period, Rule, Screen, Sum
 from circulation.sandbox import DETECTOR as SANDBOX
 from circulation.sandbox import Place, passed
 from circulation.sandbox import scopes as sandboxes
-from streams import docket, loading, schema, screening, statements, trials
+from streams import docket, loading, schema, screening, statements, summaries, trials
 from streams.book import CREDIT, JOURNAL, Book, Change, Entry, canonical, cloudevent, post
 from streams.desks import (
     AGAIN,
@@ -45,6 +46,8 @@ from streams.store import Db
 
 # Acts that one transaction judges again because a fact changed; the rest are items of their own.
 EXPANDED_MAX = 5_000
+# A product is listed, a mark seen, a buyer refused again and again: each such event is an act of its own.
+EACH = frozenset({LISTED, DELISTED, "circulation.watermark.sighted", "circulation.request.refused"})
 # Of these each replaces or adds to the one before it: no reporter's takes the place of another's.
 STATED = frozenset(
     {"circulation.asset.registered", "circulation.asset.graded", DERIVED, "circulation.party.registered"}
@@ -85,6 +88,9 @@ class Judge:
         self._types_of_groups = sorted(frozenset[str]().union(*of_groups))
         whole = [shape.acts for shape in shapes if shape is not None and "group" in shape.needs]
         self._types_of_whole_groups = sorted(frozenset[str]().union(*whole))
+        daily = {rule.id: rule.sum for rule in rules.values() if rule.sum is not None and "days" in rule.sum.needs}
+        self._each_day = [id_ for id_, shape in daily.items() if shape.each_day]
+        self._daily = {id_: shape for id_, shape in daily.items() if not shape.each_day}
         # What follows from a round waits since what it judged was queued.
         self._since = 0
         # Nor does it come before what it was queued with.
@@ -218,6 +224,8 @@ class Judge:
             "group": [],
             "product": [],
             "payment": [],
+            "uses": [],
+            "reports": [],
         }
         for thing in things:
             _, kind, subject = thing.split(SEPARATOR, 2)
@@ -249,6 +257,30 @@ class Judge:
         for thing in judged:
             found.pop(thing, None)
         self._queue(db, found, LIVE if len(found) <= EXPANDED_MAX else AGAIN)
+        if subjects["uses"] or subjects["reports"]:
+            self._of_days(db, *(list(map(_contract_day, subjects[kind])) for kind in ("uses", "reports")))
+
+    def _of_days(self, db: Db, used: Sequence[tuple[str, int]], reported: Sequence[tuple[str, int]]) -> None:
+        """The sums that look at what was used on days of contracts, and those over what several reported of a day."""
+        (horizon,) = db.one("select instant from horizon") or (0,)
+        touched: set[tuple[str, str]] = set()
+        query = (
+            "select distinct s.rule, s.scope from events e join scopes s on s.thing = e.thing"
+            " where e.topic = ? and e.subject = any(?) and e.type = any(?) and s.rule = ?"
+        )
+        for rule, shape in self._daily.items():
+            some = sorted({one for one, day in used if not shape.ended_days or end_of(day) < horizon})
+            if some:
+                touched.update(db.rows(query, loading.CONTRACTS, some, sorted(shape.acts), rule))
+        self._queue(db, self._judged_with(db, sorted(touched)), LIVE)
+        # No act tells of such a day, so the day itself is what belongs to the scope: a late pack finds it.
+        rows = [
+            (rule, day_scope(day, one), joined("uses", one, str(day)))
+            for rule in self._each_day
+            for one, day in sorted({*reported})
+        ]
+        db.many(schema.scopes, rows, "ignore")
+        self._queue(db, self._judged_with(db, [row[:2] for row in rows]), AGAIN)
 
     @staticmethod
     def _named(db: Db, kind: str, ids: Sequence[str]) -> list[tuple[Any, ...]]:
@@ -316,11 +348,16 @@ class Judge:
     # Judging.
 
     def _acts(
-        self, db: Db, things: Sequence[str], circulating: list[Event] | None = None
+        self,
+        db: Db,
+        things: Sequence[str],
+        circulating: list[Event] | None = None,
+        reports: dict[str, list[Act]] | None = None,
     ) -> tuple[dict[str, list[Act]], dict[str, set[tuple[str, str]]]]:
         """The reports that count, by thing; and of what was taken back, (source, id).
 
-        To `circulating` are added all reports of what begins or ends circulation, void ones among them.
+        To `circulating` are added all reports of what begins or ends circulation, void ones among them; to `reports`
+        all that stand, by thing, also those that do not count.
         """
         found: dict[str, list[Event]] = {thing: [] for thing in things}
         void: dict[str, set[tuple[str, str]]] = {}
@@ -336,13 +373,16 @@ class Judge:
                 found[row[4]].append(event)
             else:
                 void.setdefault(row[4], set()).add((row[6], row[7]))
+        if reports is not None:
+            reports.update((thing, acting(thing, some)) for thing, some in found.items())
         return {thing: counting(thing, reports) for thing, reports in found.items()}, void
 
     def _judge_acts(
         self, db: Db, things: Sequence[str], now: int, horizon: int, changes: list[Change], errors: list[str]
     ) -> None:
         circulating: list[Event] = []
-        acts, void = self._acts(db, things, circulating if self._screens else None)
+        reports: dict[str, list[Act]] = {}
+        acts, void = self._acts(db, things, circulating if self._screens else None, reports)
         screens = self._packs().screens if circulating else None
         if screens is not None and screens.between(min(one.time for one in circulating), horizon):
             again = screening.touched(db, circulating, screens, horizon)
@@ -359,7 +399,8 @@ class Judge:
                 entries += self._entries(act.thing, said, now)
             for rule, sum_ in self._sums.get(act.type, ()):
                 named: set[str] = set()
-                said = self._say(db, rule, act, partial(_name, named, sum_, act, _bound(facts, rule)), errors)
+                some = reports[act.thing] if sum_.every_report else (act,)
+                said = self._say(db, rule, act, partial(_name, named, sum_, some, _bound(facts, rule)), errors)
                 scopes[act.thing] |= {(rule.id, scope) for scope in named}
                 entries += self._entries(act.thing, said, now)
         self._scope(db, scopes)
@@ -434,17 +475,25 @@ class Judge:
             query, rules, sorted({one for some in looked_at.values() for one in some})
         ):
             members.setdefault((rule_id, scope), []).append(member)
-        by_thing, void = self._acts(db, sorted({one for some in members.values() for one in some}))
+        self._count_uses(db, {scope for _, rule, scope in scopes if rule == SANDBOX})
+        reports: dict[str, list[Act]] = {}
+        by_thing, void = self._acts(db, sorted({one for some in members.values() for one in some}), None, reports)
         gone = {one for some in void.values() for one in some}
         needs = {need for rule in rules if (shape := self._sum_of(rule)) for need in shape.needs}
         asking = {scope for _, rule, scope in scopes if (shape := self._sum_of(rule)) and "uses" in shape.needs}
         uses = loading.first_uses(db, asking) if asking else {}
+        of_days = [scope for _, rule, scope in scopes if (shape := self._sum_of(rule)) and shape.each_day]
+        asking |= {of_scope(scope)[1] for scope in of_days}
         # What belongs to rules that ask for nothing but acts may be much, and needs nothing loaded.
         needing = {
             one for (rule, _), some in members.items() if (shape := self._sum_of(rule)) and shape.needs for one in some
         }
         flat = [act for one in sorted(needing) for act in by_thing[one]]
-        facts = self._load(db, flat, needs, contracts=asking, uses=uses)
+        used = {of_scope(scope)[1] for scope in of_days}
+        daily = {one for (rule, _), some in members.items() if rule in self._daily for one in some}
+        used |= {act.subject for one in daily for act in by_thing[one]}
+        days = summaries.used_days(db, used) if "days" in needs else {}
+        facts = self._load(db, flat, needs, contracts=asking, uses=uses, days=days)
         entries: list[Entry] = []
         causes: dict[tuple[str, str, str], Act] = {}
         empty: set[str] = set()
@@ -457,9 +506,12 @@ class Judge:
             some_things = {one: None for each in mine for one in members.get((rule_id, each), ())}
             some = (act for one in some_things for act in by_thing[one])
             bound = _bound(facts, rule)
-            # Several signings of one contract are one thing, and may belong to different scopes.
-            acts = sorted((act for act in some if not {*mine}.isdisjoint(shape.scopes(act, bound))), key=order)
-            if not acts and not ("uses" in shape.needs and scope in uses):
+            if shape.every_report:
+                acts = sorted((act for one in some_things for act in reports[one]), key=order)
+            else:
+                # Several signings of one contract are one thing, and may belong to different scopes.
+                acts = sorted((act for act in some if not {*mine}.isdisjoint(shape.scopes(act, bound))), key=order)
+            if not acts and not ("uses" in shape.needs and scope in uses) and not shape.each_day:
                 empty.add(thing)
                 continue
             said = self._say(db, rule, acts[-1] if acts else None, partial(shape.judge, scope, acts, bound), errors)
@@ -469,6 +521,9 @@ class Judge:
                     standing.append((who, one))
                 else:
                     deadlines.append((thing, one.due))
+            if rule_id == SANDBOX:
+                used_on = (day for one in sorted({act.subject for act in acts}) for day, _, _ in days.get(one, ()))
+                deadlines += [(thing, end_of(day)) for day in used_on if end_of(day) >= horizon]
             entries += self._entries(thing, standing, now)
             if self._watching():
                 causes |= {(thing, act.source, act.id): act for act in acts}
@@ -508,13 +563,30 @@ class Judge:
         for scope, thing in db.rows(query, SANDBOX, list(scopes)):
             members.setdefault(scope, []).append(thing)
         by_thing, _ = self._acts(db, sorted({one for some in members.values() for one in some}))
-        facts = self._load(db, [act for some in by_thing.values() for act in some], {"contract", "party"})
+        flat = [act for some in by_thing.values() for act in some]
+        days = summaries.used_days(db, {act.subject for act in flat})
+        facts = self._load(db, flat, {"contract", "party"}, days=days)
         found: dict[str, Place | None] = dict.fromkeys(scopes)
         for scope, some in members.items():
             acts = (act for one in some for act in by_thing[one] if scope in sandboxes(act, facts))
             places = (one.place for one in passed(scope, sorted(acts, key=order), facts))
             found[scope] = min(places, default=None)
         return found
+
+    def _count_uses(self, db: Db, scopes: Collection[str]) -> None:
+        """Has the uses of the holders' contracts looked at by the day from now on, and what is kept of them stay."""
+        holders = {scope.split(SEPARATOR)[0] for scope in scopes}
+        if not holders:
+            return
+        holders -= {row[0] for row in db.rows("select party from counted where party = any(?)", sorted(holders))}
+        parties = loading.parties(db, holders).items()
+        new = sorted(holder for holder, facts in parties if any(one.grant.uses_max is not None for one in facts.trials))
+        if not new:
+            return
+        db.one("select party from counted where party = '' for update")
+        db.many(schema.counted, [(one,) for one in new], "ignore")
+        contracts = sorted({row[1] for row in self._named(db, "party", new) if row[2] == loading.CONTRACTS})
+        db.run("update used_days set taken = null where contract = any(?)", contracts)
 
     def _passed(self, db: Db, scopes: Sequence[str]) -> None:
         """Has judged again what was judged when the caps of these sandboxes were passed elsewhere."""
@@ -626,6 +698,7 @@ class Judge:
         contracts: Collection[str] = (),
         assets: Collection[str] = (),
         uses: Mapping[str, int] | None = None,
+        days: Mapping[str, Sequence[UsedDay]] | None = None,
     ) -> Facts:
         """All that the rules declared, in bulk: contracts, then assets and their ancestors, then parties."""
         more = set(contracts)
@@ -663,6 +736,7 @@ class Judge:
             edges=edges,
             payments=payments,
             uses=uses,
+            days=days,
         )
 
 
@@ -688,9 +762,15 @@ def _bound(facts: Facts, rule: Rule) -> Facts:
     return facts.bound(rule.id, rule.settings)
 
 
-def _name(named: set[str], sum_: Sum, act: Act, facts: Facts) -> Iterable[Said]:
-    """Adds the act's scopes to those named, and says nothing."""
-    named.update(sum_.scopes(act, facts))
+def _contract_day(subject: str) -> tuple[str, int]:
+    contract, day = subject.split(SEPARATOR)
+    return contract, int(day)
+
+
+def _name(named: set[str], sum_: Sum, acts: Sequence[Act], facts: Facts) -> Iterable[Said]:
+    """Adds the acts' scopes to those named, and says nothing."""
+    for act in acts:
+        named.update(sum_.scopes(act, facts))
     return ()
 
 
@@ -698,7 +778,8 @@ def counting(thing: str, reports: Sequence[Event]) -> list[Act]:
     """Of several reports of one act that of the exchange, else the provider, else the consumer.
 
     Where the act has a business id the earliest of one reporter counts; else each event is an act of its own, and so
-    is each listing and each delisting of a product. What facts are folded from whoever stated it counts as facts do.
+    is each listing of a product, each sighting of a watermark, each refusal of a buyer. What facts are folded from
+    whoever stated it counts as facts do.
     """
     if not reports:
         return []
@@ -707,7 +788,7 @@ def counting(thing: str, reports: Sequence[Event]) -> list[Act]:
     best = min(one.reporter for one in reports)
     kept = sorted((one for one in reports if one.reporter == best), key=order)
     business = thing.rsplit(SEPARATOR, 1)[1]
-    if business and reports[0].type not in (LISTED, DELISTED):
+    if business and reports[0].type not in EACH:
         kept = kept[:1]
     return acting(thing, kept)
 

@@ -159,13 +159,15 @@ class Replay:
             if event.time > clock and event.topic != RULES:
                 clock = event.time
             pending.append(Arrival(order, clock, event, record, place, index))
-            if not usage or clock > self._due or len(pending) >= RUN_MAX or asked(event):
+            if not usage or clock > self._due or len(pending) >= RUN_MAX or asked(event, clock):
                 self._flush()
                 clock = self._clock
         self._flush()
         if self._until is not None and self._until > self._clock:
             self._clock = self._until
         self._pass_deadlines()
+        with self._engine.store.writing() as db:
+            self._engine.intake.remember(db, wall)  # another run over this store may cancel them
         self._relay()  # also what follows from no finding, as statements of credit
         duplicates, rejected = self._counts
         return Tally(self._lines, admitted, duplicates, rejected, None if self._clock == BEFORE_ALL else self._clock)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import make_url
 
-import packs as shipped_packs
+import packs
 from circulation.rulepack import Pack, Packs, Published, load_yaml, parse_pack
 from circulation.rules import Rule
 from streams.loading import COLUMNS, event_of
@@ -34,8 +34,13 @@ def shipped(rules: Mapping[str, Rule]) -> Pack:
     """The pack that travels with the distribution; it is read once a process, for reading YAML is slow."""
     key = tuple(rules)
     if key not in _shipped:
-        _shipped[key] = read_pack(shipped_packs.shipped(), rules)
+        _shipped[key] = read_pack(packs.shipped(), rules)
     return _shipped[key]
+
+
+def shipped_packs(rules: Mapping[str, Rule]) -> list[Pack]:
+    """All packs that travel with the distribution, the default first."""
+    return [read_pack(packs.shipped(name), rules) for name in packs.NAMES]
 
 
 def start(settings: Settings, rules: Mapping[str, Rule]) -> tuple[Pack, str]:

@@ -100,6 +100,26 @@ first_uses = Table(
     "first_uses", metadata, Column("contract", Text, primary_key=True), Column("time", BigInteger, nullable=False)
 )
 
+# What each reporter says of the uses of each day of a contract, but for the newest days, which its desk remembers.
+# `taken` is when a row was written (wall clock), and absent where it is kept as long as the contract.
+used_days = Table(
+    "used_days",
+    metadata,
+    Column("contract", Text, primary_key=True),
+    Column("day", Integer, primary_key=True),
+    Column("reporter", Integer, primary_key=True),
+    Column("uses", BigInteger, nullable=False),
+    Column("bytes", BigInteger),
+    Column("rows", BigInteger),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("taken", BigInteger, index=True),
+)
+
+# The sellers whose contracts' uses count towards a sandbox. The row without a name is a gate: who takes in events holds
+# it open, and who adds a seller waits until nobody does, so that each use is seen by one of the two.
+counted = Table("counted", metadata, Column("party", Text, primary_key=True))
+
 # Uses that came before the first terms of their contract.
 waiting = Table(
     "waiting",

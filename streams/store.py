@@ -55,7 +55,7 @@ class Db:
                 text = sql.replace("%", "%%").replace("?", "%s")
             else:
                 text = sql.replace("= any(?)", "in (select value from json_each(?))")
-                text = text.replace("for update skip locked", "").replace("for update", "")
+                text = text.replace("for update skip locked", "").replace("for update", "").replace("for share", "")
             self._texts[sql] = text
         return text
 

@@ -26,6 +26,7 @@ from prometheus_client import CollectorRegistry
 import detectors
 from circulation.admission import Admission, Reason, Rejection, Sources
 from detectors import feed_lost
+from streams import summaries
 from streams.book import Change, Entry
 from streams.breaker import ACTED_UPON, Breaker, Limits
 from streams.counts import Cadence, Delay, count
@@ -603,6 +604,8 @@ class Worker:
         with self.store.writing() as db:
             db.run("delete from seen where taken < ?", now - self.settings.seen_days * DAY)
             db.run("delete from remembered where taken < ?", now - self.settings.usage_days * DAY)
+            each_day = [one.id for one in self.engine.rules.values() if one.sum is not None and one.sum.each_day]
+            summaries.forget(db, now - self.settings.tally_days * DAY, each_day)
 
     def _gauges(self) -> None:
         metrics = self.metrics

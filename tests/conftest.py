@@ -17,6 +17,8 @@ from streams import topics as kafka_topics
 # The same examples on every run, and no time limit for each: the machine may be busy with a broker.
 settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("explore", deadline=None, max_examples=2_000)
+# Other examples on every run, and of properties against the slow model many more (tests/model/__init__.py).
+settings.register_profile("deep", deadline=None, suppress_health_check=list(HealthCheck))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -16,6 +16,7 @@ import pytest
 import zstandard
 from click.testing import CliRunner, Result
 
+import packs
 from streams import console, story
 from streams.cli import ELSEWHERE, SECTIONS, SHELLS, cli
 from streams.settings import SETTINGS
@@ -313,6 +314,7 @@ def test_lint_for_programs_is_one_document_whatever_the_file_holds(tmp_path: Pat
 
 def test_packs_that_are_shipped_go_by_their_names(tmp_path: Path) -> None:
     assert run("rules", "show", "beijing").stdout == run("rules", "show").stdout
+    assert run("rules", "show", "shenzhen", "--yaml").stdout.encode() == packs.shipped("shenzhen")
     assert "shipped are beijing" in refused(run("rules", "lint", "beijin"))
     assert "No such file" in refused(run("rules", "show", tmp_path / "none.yaml"))
 

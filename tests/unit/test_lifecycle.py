@@ -79,6 +79,16 @@ def test_older_content_is_published_as_a_new_version_from_now_on(tmp_path: Path,
     assert pack(entry("a"), version="3", approved_by=["x", "y"], valid_from=one["time"]) == one["data"]
 
 
+def test_publish_says_what_lint_calls_an_error(tmp_path: Path, sent: list[Json]) -> None:
+    data = pack(detectors={"usage-limit": {"warning_percent": 96}})
+    done = run("rules", "publish", written(tmp_path, "pack.yaml", data))
+    assert (0, 1) == (done.exit_code, len(sent))
+    assert (
+        "lint` calls it an error: $.detectors.usage-limit.warning_percent: must be below late_warning_percent,"
+        " which is 95, got 96" in done.stderr
+    )
+
+
 def test_publish_refuses_one_approver_and_a_wrong_instant(tmp_path: Path, sent: list[Json]) -> None:
     path = written(tmp_path, "pack.yaml", pack(entry("a")))
     alone = run("rules", "publish", path, "--approved-by", "x")

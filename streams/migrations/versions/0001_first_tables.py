@@ -10,6 +10,8 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.create_table("counted", sa.Column("party", sa.Text(), nullable=False), sa.PrimaryKeyConstraint("party"))
+    op.execute("insert into counted (party) values ('')")
     op.create_table(
         "deadlines",
         sa.Column("thing", sa.Text(), nullable=False),
@@ -192,6 +194,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("digest"),
     )
     op.create_index(op.f("ix_seen_taken"), "seen", ["taken"], unique=False)
+    op.create_table(
+        "used_days",
+        sa.Column("contract", sa.Text(), nullable=False),
+        sa.Column("day", sa.Integer(), nullable=False),
+        sa.Column("reporter", sa.Integer(), nullable=False),
+        sa.Column("uses", sa.BigInteger(), nullable=False),
+        sa.Column("bytes", sa.BigInteger(), nullable=True),
+        sa.Column("rows", sa.BigInteger(), nullable=True),
+        sa.Column("first", sa.BigInteger(), nullable=False),
+        sa.Column("last", sa.BigInteger(), nullable=False),
+        sa.Column("taken", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("contract", "day", "reporter"),
+    )
+    op.create_index(op.f("ix_used_days_taken"), "used_days", ["taken"], unique=False)
     op.create_table(
         "waiting",
         sa.Column("contract", sa.Text(), nullable=False),
