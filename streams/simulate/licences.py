@@ -152,6 +152,28 @@ def extended(on: Ground) -> Iterator[Told | Must]:
     yield on.must("usage-limit", "blue", _contract(on, "licence"), why, cause=second, maximum=1_000, used=800, band=80)
 
 
+def shared(on: Ground) -> Iterator[Told | Must]:
+    """Two contracts of one buyer share the 1,000 uses that the first of them names: their days add up, and each band is
+    said at the end of the day that first reaches it. What was cancelled is no longer reached."""
+    for name, limit in (("first", 1_000), ("second", 5)):
+        terms = {"uses_max": limit, "quota_group": on.thing("group")}
+        yield from on.trade(name, on.day(5) + HOUR * (name == "second"), terms=terms)
+    before = 0
+    for at, (total, severity, band) in enumerate(TOTALS):
+        more, before = total - before, total
+        half = more // 2
+        yield from (on.used("first", on.day(10 + at), half), on.used("second", on.day(10 + at) + HOUR, more - half))
+        if severity is not None:
+            why = f"by the end of the day {total:,} of 1,000 uses that two contracts share"
+            evidence = {"limit": "uses", "maximum": 1_000, "used": total, "band": band}
+            about = _contract(on, "first")
+            yield on.must("usage-limit", severity, about, why, occurred=on.day(11 + at), evidence=evidence)
+    yield from on.trade("third", terms={"uses_max": 1_000, "quota_group": on.thing("other")})
+    wrong = on.used("third", on.day(10), 2_000)
+    yield wrong
+    yield on.event("usage.cancelled", on.thing("third"), on.day(15), usage=wrong.id, uses=1_201)
+
+
 def drift(on: Ground) -> Iterator[Told | Must]:
     """Terms of research allow what lies under it, and neither advertising nor what merely begins with its letters."""
     yield from on.trade("licence", terms={"purposes": ["research"]})
@@ -322,6 +344,7 @@ PLANTS: Final[tuple[Plant, ...]] = (
     given_back,
     two_reporters,
     extended,
+    shared,
     drift,
     outside,
     misdelivered,
