@@ -10,9 +10,9 @@ What to do: ask the buyer what ran in that hour, and the seller for its log of i
 one, or nights, speak for an extraction. Have the rate limited until that is known.
 
 Hours begin on the hour. Those in which nothing was reported are none of a contract's hours: one that is used once a
-month would stand out every month. The deviation is that of all earlier hours; however many the reports, it takes some
-hours, for of two or three that happen to be alike the next one stands out by chance. Each reporter's reports make hours
-of their own. An hour is said once, at the use with which it first exceeds, by what came before on the contract's key.
+month would stand out every month. The deviation is that of all earlier hours. Of two or three busy hours that happen to
+be alike the next one stands out by chance: a pack may ask for more of them. Each reporter's reports make hours of their
+own. An hour is said once, at the use with which it first exceeds, by what came before on the contract's key.
 """
 
 import math
@@ -233,7 +233,7 @@ RULE = Rule(
         "k": Parameter(6, "deviations above the mean from which on an hour is said; fewer find more"),
         "n": Parameter(200, "hours or reports that must have come before; fewer find more and earlier"),
         "hours_min": Parameter(
-            8, "earlier hours that it takes, however many the reports; fewer find more, and more by chance"
+            1, "earlier hours that it takes, however many the reports; more find less, and less by chance"
         ),
     },
     tally=Tally(events=frozenset({USAGE, CANCELLED}), memory=Memory, step=step, quiet=quiet),
@@ -301,7 +301,8 @@ CASES = (
     ),
     *(
         Case(
-            name=f"after {hours} hours, each of 40 events",
+            name=f"after {hours} hours, each of 40 events, where a pack asks for eight",
+            rules=pack(detectors={"bulk-extraction": {"hours_min": 8}}),
             events=[
                 _SIGNED,
                 *(one for hour in range(hours) for one in _once(1, hour, 40)),
