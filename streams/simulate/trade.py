@@ -20,7 +20,8 @@ CONTRACTS_MAX: Final = 100_000
 MONTHS: Final = 17
 HOUSES_BEGIN_DAYS: Final = 13
 USES_BEGIN, USES_HOURS_MAX = 3 * DAY, 144
-# Three uses an hour and more: nobody takes a day's pause and then everything at once.
+# Three uses an hour and more, twice as many in one hour as in the next: nobody takes a day's pause and then everything
+# at once, and no hour stands out from those before it, since they differ.
 USES_AN_HOUR: Final = 3
 SHARES_BLOCK: Final = 500
 COUNTS: Final = (1, 1, 2, 2, 3, 5)
@@ -235,6 +236,12 @@ def _house(house: int, seller: str, start: int, say: _Said) -> None:
         )
 
 
+def _uneven(steady: int) -> int:
+    """Of two hours each, what would come steadily has two thirds in the first of them."""
+    whole, within = steady // (2 * HOUR) * 2 * HOUR, steady % (2 * HOUR)
+    return whole + (within * 3 // 4 if within < 4 * HOUR // 3 else HOUR + (within - 4 * HOUR // 3) * 3 // 2)
+
+
 def _woven(one: Contract, statements: list[Told], start: int, choose: random.Random) -> Iterator[tuple[int, bytes]]:
     """The uses of a contract among its statements; now and then one comes after its follower, or once more."""
     contract = f"trade-{one.number}"
@@ -255,7 +262,7 @@ def _woven(one: Contract, statements: list[Told], start: int, choose: random.Ran
                 number = numbers[contract] = numbers.get(contract, 0) + 1
             yield arrives, line_of(each, number)
 
-    begin = start + USES_BEGIN
+    begin = (start + USES_BEGIN) // HOUR * HOUR
     step = min(USES_HOURS_MAX * HOUR // max(1, one.uses), HOUR // USES_AN_HOUR)
     twice_every = one.uses // one.duplicates if one.duplicates else one.uses + 1
     head = f'{{"specversion":"1.0","id":"{contract}-'
@@ -265,7 +272,7 @@ def _woven(one: Contract, statements: list[Told], start: int, choose: random.Ran
     held: bytes | None = None
     repeated, time = 0, begin
     for at in range(one.uses):
-        time = begin + at * step + int(below() * step)
+        time = begin + _uneven(at * step + int(below() * step))
         yield from stated(time)
         uses, counted = COUNTS[int(below() * kinds)], ""
         if numbers is not None:
