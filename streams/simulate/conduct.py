@@ -10,6 +10,8 @@ from streams.simulate.ground import Ground, Must, Plant, Told
 
 # A market looks back over so many months, and months in which nothing was paid are judged as well.
 LOOKS_BACK: Final = 12
+# Who has less of a market is not presumed dominant with others.
+TENTH: Final = Fraction(1, 10)
 
 
 def _contract(on: Ground, name: str) -> tuple[Kind, str]:
@@ -99,18 +101,15 @@ def rings(on: Ground) -> Iterator[Told | Must]:
             yield on.must("ring-trade", "orange", _contract(on, contract), why, occurred=last, parties=parties)
 
 
-def _market(
-    on: Ground, name: str, sellers: Mapping[str, int], month: int = 0, *, asset: str | None = None
-) -> Iterator[Told]:
-    """Contracts of one market, all of one month, each of 100 and served: so many of each seller."""
+def _market(on: Ground, name: str, sales: Mapping[str, Sequence[str]], month: int = 0) -> Iterator[Told]:
+    """Contracts of one market, all of one month, and served: the amounts of each seller."""
     number = 0
-    asset = asset or f"{name}-asset"
-    for seller, count in sellers.items():
-        for _ in range(count):
+    for seller, amounts in sales.items():
+        for amount in amounts:
             contract, time = f"{name}-{month}-{number}", on.month(month, 2 + number / 10)
-            yield on.signed(contract, time, asset=asset, seller=seller, buyer=f"{name}-buyer", amount="100")
+            yield on.signed(contract, time, asset=f"{name}-asset", seller=seller, buyer=f"{name}-buyer", amount=amount)
             yield on.delivered(contract, time + HOUR, to=f"{name}-buyer")
-            yield on.paid(contract, time + DAY, "100", by=f"{name}-buyer", to=seller)
+            yield on.paid(contract, time + DAY, amount, by=f"{name}-buyer", to=seller)
             number += 1
 
 
@@ -123,7 +122,9 @@ def _cast(on: Ground, name: str, *sellers: str, **controlled: str) -> Iterator[T
     yield on.asset(f"{name}-asset", before + HOUR, owner=sellers[0])
 
 
-def _dominant(on: Ground, name: str, count: int, head: str, share: str, why: str) -> Iterator[Must]:
+def _dominant(
+    on: Ground, name: str, head: str, shares: Sequence[Fraction], limit: str, named: Mapping[str, Fraction], why: str
+) -> Iterator[Must]:
     """One finding for each month's end that looks back on the month in which all was paid."""
     market = f"I65/{on.thing(f'{name}-asset')}/CNY"
     for month in range(LOOKS_BACK):
@@ -135,42 +136,45 @@ def _dominant(on: Ground, name: str, count: int, head: str, share: str, why: str
             why,
             occurred=start_of_month(number + 1),
             party=on.who(head),
-            controllers=count,
-            share=share,
+            controllers=len(shares),
+            share=str(sum(shares, Fraction(0))),
+            limit=limit,
+            members={on.who(one): str(share) for one, share in named.items()},
             month=f"{number // 12:04}-{number % 12 + 1:02}",
         )
 
 
 def dominant(on: Ground) -> Iterator[Told | Must]:
-    """Two subsidiaries together have exactly half of a market of 30 contracts; in a market of 31 nobody does; in one of
-    29 somebody has all of it, and 29 contracts say nothing."""
+    """Two subsidiaries together have exactly half of a market of 30 contracts. In a market of 36 contracts a cent is
+    missing to half, to two thirds and to three quarters. In one of 29 somebody has all of it, and 29 say nothing."""
     rest = [f"half-{at}" for at in range(8)]
     yield from _cast(on, "half", "half-top", "half-one", "half-two", *rest, half_one="half-top", half_two="half-top")
-    yield from _market(on, "half", {"half-one": 8, "half-two": 7, **dict.fromkeys(rest, 2), rest[0]: 1})
+    counts = {"half-one": 8, "half-two": 7, **dict.fromkeys(rest, 2), rest[0]: 1}
+    yield from _market(on, "half", {seller: ["100"] * count for seller, count in counts.items()})
+    half = Fraction(1, 2)
     why = "a controller has 15 of 30 contracts of equal amounts"
-    yield from _dominant(on, "half", 1, "half-top", "1/2", why)
-    others = [f"less-{at}" for at in range(8)]
-    yield from _cast(on, "less", "less-one", *others)
-    yield from _market(on, "less", {"less-one": 15, **dict.fromkeys(others, 2)})
-    yield from _cast(on, "few", "few-one")
-    yield from _market(on, "few", {"few-one": 29})
+    yield from _dominant(on, "half", "half-top", [half], "1/2", {"half-top": half}, why)
+    sales = {"less-0": ["100"] * 17 + ["99.99"], "less-1": ["100"] * 6}
+    sales |= {f"less-{at}": ["100"] * 3 for at in range(2, 6)}
+    yield from (*_cast(on, "less", *sales), *_market(on, "less", sales))
+    yield from (*_cast(on, "few", "few-one"), *_market(on, "few", {"few-one": ["100"] * 29}))
 
 
 def oligopoly(on: Ground) -> Iterator[Told | Must]:
-    """Two have two thirds of 30 contracts; in another market three have three quarters of 32; with one contract fewer,
-    of 31, they do not."""
-    for name, largest, rest, count, share in (
-        ("two", (10, 10), (2, 2, 2, 2, 2), 2, "2/3"),
-        ("three", (8, 8, 8), (2, 2, 2, 2), 3, "3/4"),
-        ("nearly", (8, 8, 7), (2, 2, 2, 2), 0, ""),
+    """Two have two thirds of 30 contracts, one of them a tenth, and more than half is the other's; in another market
+    three have three quarters of 32, of whom one has less than a tenth and is left out."""
+    for name, counts, findings in (
+        ("two", (17, 3, 2, 2, 2, 2, 2), ((1, "1/2"), (2, "2/3"))),
+        ("three", (12, 9, 3, 2, 2, 2, 2), ((3, "3/4"),)),
     ):
-        sellers = {f"{name}-{at}": each for at, each in enumerate((*largest, *rest))}
+        sellers = [f"{name}-{at}" for at in range(len(counts))]
         yield from _cast(on, name, *sellers)
-        yield from _market(on, name, sellers)
-        if count:
-            head = min((f"{name}-{at}" for at in range(count)), key=on.who)
-            why = f"{count} controllers together have {share} of a market"
-            yield from _dominant(on, name, count, head, share, why)
+        yield from _market(on, name, {one: ["100"] * count for one, count in zip(sellers, counts, strict=True)})
+        shares = [Fraction(count, sum(counts)) for count in counts]
+        for count, limit in findings:
+            why = f"{count} of the controllers have {limit} of a market, or more"
+            named = {one: share for one, share in zip(sellers, shares[:count], strict=False) if share >= TENTH}
+            yield from _dominant(on, name, sellers[0], shares[:count], limit, named if count > 1 else {}, why)
 
 
 def _hhi(parts: Sequence[int]) -> Fraction:
@@ -179,29 +183,31 @@ def _hhi(parts: Sequence[int]) -> Fraction:
 
 
 def concentrating(on: Ground) -> Iterator[Told | Must]:
-    """Eleven sellers with one contract each; in the month after, the first has two more, and the index passes 1,000.
-    When the first month is a year ago it alone is left. In another market the index moves by less than 200, and in a
-    third, in which it is high, by more."""
-    for name, first, second, said in (
-        ("band", dict.fromkeys(range(11), 1), {0: 2}, True),
-        ("still", dict.fromkeys(range(5), 2), {0: 1}, False),
-        ("moves", dict.fromkeys(range(4), 2), {0: 2}, True),
+    """The index of a market comes from below to exactly 1,000, or just passes 1,800, or moves by 200 where it is high;
+    beside each it stays just below. When the first month is a year ago, one seller is left alone."""
+    for name, others, first, more, said in (
+        ("moderate", 15, 375, 125, True),  # 827 to 1,000
+        ("nearly-moderate", 10, 100, 122, False),  # 909 to 999.7
+        ("high", 5, 60, 127, True),  # 1,709 to 1,800.3
+        ("nearly-high", 6, 220, 64, False),  # 1,612 to 1,799.9
+        ("moves", 3, 120, 62, True),  # 2,517.0 to 2,717.1
+        ("nearly-moves", 3, 100, 78, False),  # 2,500 to 2,699.7
     ):
-        sellers = [f"{name}-{at}" for at in first]
+        sellers = [f"{name}-{at}" for at in range(others + 1)]
+        amounts = [first, *[100] * others]
         yield from _cast(on, name, *sellers)
-        yield from _market(on, name, {f"{name}-{at}": count for at, count in first.items()}, 0)
-        yield from _market(on, name, {f"{name}-{at}": count for at, count in second.items()}, 1)
-        before = _hhi(list(first.values()))
-        after = _hhi([count + second.get(at, 0) for at, count in first.items()])
-        alone = _hhi(list(second.values()))
-        steps = ((1, before, after), (LOOKS_BACK, after, alone))
-        for month, one, other in steps if said else steps[1:]:
+        yield from _market(on, name, {one: [str(amount)] for one, amount in zip(sellers, amounts, strict=True)}, 0)
+        yield from _market(on, name, {sellers[0]: [str(more)]}, 1)
+        before, after, alone = _hhi(amounts), _hhi([first + more, *amounts[1:]]), _hhi([more])
+        for month, one, other in ((1, before, after), (LOOKS_BACK, after, alone)):
+            if month == 1 and not said:
+                continue
             number = on.month_number(month)
             yield on.must(
                 "concentration",
                 "blue",
                 ("market", f"I65/{on.thing(f'{name}-asset')}/CNY"),
-                f"the index went from {float(one):,.0f} to {float(other):,.0f}",
+                f"the index went from {float(one):,.1f} to {float(other):,.1f}",
                 occurred=start_of_month(number + 1),
                 hhi=str(other),
                 before=str(one),
@@ -254,31 +260,41 @@ def strange_prices(on: Ground) -> Iterator[Told | Must]:
 
 
 def exclusive(on: Ground) -> Iterator[Told | Must]:
-    """Who has half of a market binds a buyer, and refuses three within twelve months: the third refusal says so, one to
-    a buyer with a serious record does not count. Who has less than half may bind and refuse."""
+    """Who has half of a market binds a buyer, and refuses three within exactly twelve months: the third refusal says
+    so, one to a buyer with a serious record does not count. A microsecond later it is too late, and who has less than
+    half may bind and refuse."""
     yield from (on.party("barred", on.month(0)), *(on.party(f"refused-{at}", on.month(0)) for at in range(3)))
     yield _record(on, "barred", on.month(0, 1))
-    for name, shares, found in (
-        ("half", {"half-one": 1, "half-two": 1}, True),
-        ("less", {"less-one": 2, "less-two": 3}, False),
-    ):
-        yield from _cast(on, name, *shares)
-        yield from _market(on, name, shares)
+    for name, mine, late in (("half", "100", 0), ("later", "100", 1), ("less", "99", 0)):
+        sales = {f"{name}-one": [mine], f"{name}-two": [str(200 - int(mine))]}
+        yield from _cast(on, name, *sales)
+        # Twice, so that the shares are the same in the twelve months before the last refusal.
+        yield from (*_market(on, name, sales), *_market(on, name, sales, 6))
         seller, asset = f"{name}-one", f"{name}-asset"
-        terms = {"exclusive": True}
-        bound = on.signed(
-            f"{name}-bound", on.month(1, 3), asset=asset, seller=seller, buyer=f"{name}-buyer", terms=terms
-        )
+        binding: dict[str, Any] = {
+            "asset": asset,
+            "seller": seller,
+            "buyer": f"{name}-buyer",
+            "terms": {"exclusive": True},
+        }
+        bound = on.signed(f"{name}-bound", on.month(1, 3), **binding)
         yield bound
+        first = on.month(1, 4)
         refusals = []
-        for at, buyer in enumerate(("refused-0", "barred", "refused-1", "refused-2")):
+        for buyer, time in (
+            ("refused-0", first),
+            ("barred", first + DAY),
+            ("refused-1", first + 2 * DAY),
+            ("refused-2", months_later(first, 12) + late),
+        ):
             members = {"buyer": on.who(buyer), "seller": on.who(seller), "reason": "no capacity"}
-            refusals.append(on.event("request.refused", on.thing(asset), on.month(1, 4 + at), **members))
+            refusals.append(on.event("request.refused", on.thing(asset), time, **members))
         yield from refusals
-        if found:
-            about: tuple[Kind, str] = ("party", on.who(seller))
+        about: tuple[Kind, str] = ("party", on.who(seller))
+        if name != "less":
             why = "bound a buyer exclusively, with half of the market"
             yield on.must("exclusive-dealing", "yellow", about, why, cause=bound, kind="exclusive", share="1/2")
+        if name == "half":
             why = "refused a third buyer in good standing within 12 months, with half of the market"
             yield on.must("exclusive-dealing", "yellow", about, why, cause=refusals[-1], kind="refusals", refusals=3)
 

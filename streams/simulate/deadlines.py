@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from circulation.calendar import DAY, HOUR, day_of, format_instant, start_of_day
+from circulation.findings import Kind
 from streams.simulate.ground import Ground, Must, Plant, Told
 
 
@@ -50,6 +51,25 @@ def unpaid(on: Ground) -> Iterator[Told | Must]:
         party=on.who("buyer"),
         paid="4999.99",
     )
+
+
+def silent_buyers(on: Ground) -> Iterator[Told | Must]:
+    """Use is to be reported within 30 days of the start and of each report: at the last instant is in time, a
+    microsecond later is not. Once a contract has ended, nobody waits for a report."""
+    start = on.day(5)
+    for name, uses, late in (
+        ("in-time", (start + 30 * DAY,), None),
+        ("late", (start + 30 * DAY + 1,), start),
+        ("again", (start + DAY, start + 31 * DAY + 1), start + DAY),
+        ("ended", (), None),
+    ):
+        end = start + 30 * DAY - 1 if name == "ended" else start + 50 * DAY
+        yield from on.trade(name, terms={"report_within_days": 30, "valid_to": format_instant(end)})
+        yield from (on.used(name, time) for time in uses)
+        if late is not None:
+            why = f"in force, and no use was reported for 30 days: {name}"
+            about: tuple[Kind, str] = ("contract", on.thing(name))
+            yield on.must("report-overdue", "yellow", about, why, occurred=late + 30 * DAY, party=on.who("buyer"))
 
 
 def paper(on: Ground) -> Iterator[Told | Must]:
@@ -189,4 +209,4 @@ def _working_days_later(day: dt.date, count: int) -> dt.date:
     return day
 
 
-PLANTS: Final[tuple[Plant, ...]] = (undeleted, unpaid, paper, ungraded, unreported, stale, slow_office)
+PLANTS: Final[tuple[Plant, ...]] = (undeleted, unpaid, silent_buyers, paper, ungraded, unreported, stale, slow_office)

@@ -61,6 +61,23 @@ def uncontracted(on: Ground) -> Iterator[Told | Must]:
             yield on.must("export-contract-missing", "orange", _party(on, name), why, cause=export, evidence=evidence)
 
 
+def at_once(on: Ground) -> Iterator[Told | Must]:
+    """One export of 999,999 persons, or of 9,999 of whom sensitive data is sent, asks for a contract, with a warning
+    that an assessment is near; with one more it asks for the assessment only."""
+    for name, counts, measure in (("many", (999_999, 0), "persons"), ("sensitive", (0, 9_999), "sensitive_persons")):
+        below, at = f"{name}-below", f"{name}-at"
+        yield from (on.party(below), on.party(at))
+        nearly = on.exported(below, on.day(5), *counts)
+        full = on.exported(at, on.day(5), *(count + 1 if count else 0 for count in counts))
+        yield from (nearly, full)
+        why = f"{max(counts):,} ({measure}) in one year, and no contract"
+        yield on.must("export-contract-missing", "orange", _party(on, below), why, cause=nearly)
+        why = f"{max(counts):,} ({measure}) in one year are more than 95 % of what needs an assessment"
+        yield on.must("export-assessment-missing", "yellow", _party(on, below), why, cause=nearly, measure=measure)
+        why = f"{max(counts) + 1:,} ({measure}) in one year, and no assessment"
+        yield on.must("export-assessment-missing", "red", _party(on, at), why, cause=full, measure=measure)
+
+
 def turn_of_the_year(on: Ground) -> Iterator[Told | Must]:
     """Years turn at +08:00: what is exported on the last microsecond of one and at the first instant of the next does
     not add up, what is exported on both sides of 1 January in UTC does."""
@@ -133,31 +150,30 @@ def beyond(on: Ground) -> Iterator[Told | Must]:
 
 
 def split(on: Ground) -> Iterator[Told | Must]:
-    """Two subsidiaries, and one of a subsidiary, together reach 100,000 persons, and 1,000,000, which none reaches
-    alone; another group lacks one person. The members' own contracts are there where they need them."""
-    for group, parts in (("group", (40_000, 35_000, 25_000)), ("small", (40_000, 35_000, 24_999))):
+    """Members of a group together reach what none of them reaches alone: 100,000 persons, of three members on two
+    levels; 1,000,000; 10,000 of whom sensitive data is sent. Beside each a group that lacks one person; and of two with
+    one sensitive person each, each has reached by itself what the group reaches."""
+    for group, parts, measure, band in (
+        ("three", (40_000, 35_000, 25_000), "persons", "contract"),
+        ("three-less", (40_000, 35_000, 24_999), "persons", None),
+        ("large", (600_000, 400_000), "persons", "assessment"),
+        ("large-less", (600_000, 399_999), "persons", None),
+        ("sensitive", (6_000, 4_000), "sensitive_persons", "assessment"),
+        ("sensitive-less", (6_000, 3_999), "sensitive_persons", None),
+        ("each", (1, 1), "sensitive_persons", None),
+    ):
         yield on.party(group)
-        above = group
-        for at, persons in enumerate(parts):
-            member = f"{group}-{at}"
-            # the third is controlled by the second
-            yield on.party(member, controller=on.who(above if at < 2 else f"{group}-1"))
-            export = on.exported(member, on.day(5 + at), persons)
+        for at, count in enumerate(parts):
+            # The third is controlled by the second. Their own contracts are there where they need them.
+            member, above = f"{group}-{at}", group if at < 2 else f"{group}-1"
+            yield from (on.party(member, controller=on.who(above)), on.granted(member, "standard-contract"))
+            counts = (count, 0) if measure == "persons" else (0, count)
+            export = on.exported(member, on.day(5 + at), *counts)
             yield export
-        if group == "group":
-            why = "three members of a group together reach 100,000 persons in a year"
-            evidence = {"band": "contract", "persons": 100_000}
+        if band is not None:
+            why = f"the members of a group together reach {sum(parts):,} ({measure}) in a year, and none alone"
+            evidence = {"band": band, measure: sum(parts)}
             yield on.must("export-splitting", "orange", _party(on, group), why, cause=export, evidence=evidence)
-    yield on.party("large")
-    for at, persons in enumerate((600_000, 400_000)):
-        member = f"large-{at}"
-        yield on.party(member, controller=on.who("large"))
-        yield on.granted(member, "standard-contract")
-        export = on.exported(member, on.day(5 + at), persons)
-        yield export
-    why = "two members together reach 1,000,000 persons in a year, each only what a contract is for"
-    evidence = {"band": "assessment", "persons": 1_000_000}
-    yield on.must("export-splitting", "orange", _party(on, "large"), why, cause=export, evidence=evidence)
 
 
 def exempted(on: Ground) -> Iterator[Told | Must]:
@@ -212,6 +228,7 @@ def masses(on: Ground) -> Iterator[Told | Must]:
 PLANTS: Final[tuple[Plant, ...]] = (
     unassessed,
     uncontracted,
+    at_once,
     turn_of_the_year,
     important,
     beyond,

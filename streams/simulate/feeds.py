@@ -1,9 +1,10 @@
-"""Plants about the feeds themselves: numbers that are missing, and sources that fall silent."""
+"""Plants about the feeds themselves: missing numbers, sources that fall silent, reporters that do not agree."""
 
 from collections.abc import Iterator
 from typing import Final
 
-from circulation.calendar import SECOND
+from circulation.calendar import DAY, HOUR, SECOND
+from circulation.findings import Kind
 from streams.simulate.ground import END, Ground, Must, Plant, Told
 
 SILENCE_SECONDS: Final = 300
@@ -40,6 +41,30 @@ def silence(on: Ground) -> Iterator[Told | Must]:
     )
 
 
+def _by(one: Told, reporter: str, number: int) -> Told:
+    return one._replace(reporter=reporter, source=f"//{reporter}.example/{number}")
+
+
+def disagreeing(on: Ground) -> Iterator[Told | Must]:
+    """Of one day the provider reports 1,000 uses and the consumer 1,011, more than 1 % apart; 1,010 is not, whenever it
+    is heard of. A delivery that one side reports and the other does not is found as well, when the day is over for 24
+    hours."""
+    for name, uses, late in (("agree", 1_010, 0), ("late", 1_010, 5 * DAY), ("differ", 1_011, 0)):
+        yield from on.trade(name)
+        yield _by(on.used(name, on.day(10), 1_000), "provider", on.number)
+        yield _by(on.used(name, on.day(10) + HOUR, uses), "consumer", on.number).late(late)
+    for name, reporters in (("both", ("provider", "consumer")), ("one", ("provider",))):
+        yield from on.trade(name, delivered=False)
+        for reporter in reporters:
+            yield _by(on.delivered(name, on.day(10), delivery=on.thing(f"delivery-{name}")), reporter, on.number)
+    for name, why in (
+        ("differ", "two reporters say 1,000 and 1,011 uses of one day"),
+        ("one", "a delivery that only the provider reports"),
+    ):
+        about: tuple[Kind, str] = ("contract", on.thing(name))
+        yield on.must("reconciliation", "yellow", about, why, occurred=on.day(12), party=on.who("seller"))
+
+
 def living(until: int) -> Iterator[Told | Must]:
     """The near miss of `silence`: a source that was heard 300 seconds before the end, and whose heartbeat of that
     instant is the end of the file. Where the clock goes on, it falls silent as well."""
@@ -52,4 +77,4 @@ def living(until: int) -> Iterator[Told | Must]:
         yield on.must("feed-silence", "yellow", ("source", LIVING), why, occurred=deadline)
 
 
-PLANTS: Final[tuple[Plant, ...]] = (hole, silence)
+PLANTS: Final[tuple[Plant, ...]] = (hole, silence, disagreeing)

@@ -152,6 +152,28 @@ def extended(on: Ground) -> Iterator[Told | Must]:
     yield on.must("usage-limit", "blue", _contract(on, "licence"), why, cause=second, maximum=1_000, used=800, band=80)
 
 
+def shared(on: Ground) -> Iterator[Told | Must]:
+    """Two contracts of one buyer share the 1,000 uses that the first of them names: their days add up, and each band is
+    said at the end of the day that first reaches it. What was cancelled is no longer reached."""
+    for name, limit in (("first", 1_000), ("second", 5)):
+        terms = {"uses_max": limit, "quota_group": on.thing("group")}
+        yield from on.trade(name, on.day(5) + HOUR * (name == "second"), terms=terms)
+    before = 0
+    for at, (total, severity, band) in enumerate(TOTALS):
+        more, before = total - before, total
+        half = more // 2
+        yield from (on.used("first", on.day(10 + at), half), on.used("second", on.day(10 + at) + HOUR, more - half))
+        if severity is not None:
+            why = f"by the end of the day {total:,} of 1,000 uses that two contracts share"
+            evidence = {"limit": "uses", "maximum": 1_000, "used": total, "band": band}
+            about = _contract(on, "first")
+            yield on.must("usage-limit", severity, about, why, occurred=on.day(11 + at), evidence=evidence)
+    yield from on.trade("third", terms={"uses_max": 1_000, "quota_group": on.thing("other")})
+    wrong = on.used("third", on.day(10), 2_000)
+    yield wrong
+    yield on.event("usage.cancelled", on.thing("third"), on.day(15), usage=wrong.id, uses=1_201)
+
+
 def drift(on: Ground) -> Iterator[Told | Must]:
     """Terms of research allow what lies under it, and neither advertising nor what merely begins with its letters."""
     yield from on.trade("licence", terms={"purposes": ["research"]})
@@ -298,21 +320,19 @@ def unsigned(on: Ground) -> Iterator[Told | Must]:
 
 
 def carried_away(on: Ground) -> Iterator[Told | Must]:
-    """Used once and three times in turn for 200 hours, a mean of 2 and a deviation of 1: 8 uses in the next hour are no
-    more than six deviations above it, 9 in the one after are. Where 190 reports came before, any number may come."""
-    yield from on.trade("alike")
-    for at in range(200):
-        yield on.used("alike", on.day(10) + at * HOUR, 1 + at % 2 * 2)
-    yield on.used("alike", on.day(10) + 200 * HOUR, 8)
-    # With the 8: 408 uses in 201 hours, and 1,064 as the sum of squares, a mean of 2.03 and a deviation of 1.083.
-    nine = on.used("alike", on.day(10) + 201 * HOUR, 9)
+    """Used once and three times in turn, hour by hour. After 199 hours any number may come; after 200 of them 9 uses
+    are more than six deviations above the mean; in the hour after that, since it has seen two such, they are not."""
+    yield from on.trade("licence")
+    for at in range(199):
+        yield on.used("licence", on.day(10) + at * HOUR, 1 + at % 2 * 2)
+    yield on.used("licence", on.day(10) + 199 * HOUR, 9)
+    # 406 uses in 200 hours, 1,072 as the sum of their squares: a mean of 2.03, and 6 deviations of 1.113 are 8.71.
+    nine = on.used("licence", on.day(10) + 200 * HOUR, 9)
     yield nine
-    why = "9 uses in an hour exceed the mean of 201 hours by more than six deviations"
-    yield on.must("bulk-extraction", "yellow", _contract(on, "alike"), why, cause=nine, used=9)
-    yield from on.trade("early")
-    for at in range(190):
-        yield on.used("early", on.day(10) + at // 19 * HOUR + at % 19 * SECOND, 1 + at % 2 * 2)
-    yield on.used("early", on.day(10) + 10 * HOUR, 10_000)
+    why = "9 uses in an hour exceed the mean of 200 hours by more than six deviations"
+    yield on.must("bulk-extraction", "yellow", _contract(on, "licence"), why, cause=nine, used=9)
+    # 415 in 201, and 1,153: a mean of 2.06, and 6 deviations of 1.214 are 9.35.
+    yield on.used("licence", on.day(10) + 201 * HOUR, 9)
 
 
 PLANTS: Final[tuple[Plant, ...]] = (
@@ -322,6 +342,7 @@ PLANTS: Final[tuple[Plant, ...]] = (
     given_back,
     two_reporters,
     extended,
+    shared,
     drift,
     outside,
     misdelivered,
