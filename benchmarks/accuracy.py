@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from circulation.admission import Admission
-from detectors import RULES
+from circulation.rulepack import DETECTORS
 from streams.replay import Replay, offline
 from streams.simulate.market import NOT_IN_A_FILE, Market, held
 from streams.store import Store
@@ -82,7 +82,7 @@ def wrong(seen: Sequence[Seen]) -> list[str]:
     said = [word for one in seen for word in one.words]
     said += [f"seed {one.seed}: {one.rejected} events were rejected" for one in seen if one.rejected]
     planted = sum((one.planted for one in seen), Counter[str]())
-    said += [f"{detector} has no plant" for detector in sorted(RULES.keys() - NOT_IN_A_FILE - planted.keys())]
+    said += [f"{detector} has no plant" for detector in sorted(DETECTORS - NOT_IN_A_FILE - planted.keys())]
     return said
 
 
@@ -91,7 +91,7 @@ def table(seen: Sequence[Seen]) -> list[str]:
     sums = [sum((getattr(one, name) for one in seen), Counter[str]()) for name in ("planted", "missed", "false")]
     planted, missed, false = sums
     lines = [f"{'detector':<28}{'planted':>9}{'found':>9}{'missed':>9}{'false':>9}"]
-    for detector in sorted(RULES):
+    for detector in sorted(DETECTORS):
         if detector in NOT_IN_A_FILE and not false[detector]:
             lines.append(f"{detector:<28}{'no file of events can make it':>36}")
             continue

@@ -394,6 +394,7 @@ def sandboxed(on: Ground) -> Iterator[Told | Must]:
     for name, cap, limit in (
         ("amount", "amount", {"amount_max": "10000"}),
         ("persons", "persons", {"persons_max": 100}),
+        ("uses", "uses", {"uses_max": 1_000}),
         ("end", "end", {"valid_to": format_instant(end)}),
         ("within", None, {"valid_to": format_instant(end)}),
     ):
@@ -409,6 +410,9 @@ def sandboxed(on: Ground) -> Iterator[Told | Must]:
                 on.delivered("persons-second", on.day(9)),
             )
             yield on.delivered("persons-second", on.day(10), persons=1)
+        elif cap == "uses":
+            yield from (on.used("uses-first", on.day(8), 400), on.used("uses-second", on.day(9), 600))
+            yield on.used("uses-first", on.day(10))
         else:
             yield on.delivered(f"{name}-first", end if cap else end - 1)
         if cap is not None:
