@@ -92,6 +92,10 @@ class AssetFacts:
         found = _latest(self._listed.get(product, ()), instant)
         return None if found is None else found.data
 
+    def sellers(self, instant: int) -> set[str]:
+        """Who listed a product made of it, by then."""
+        return {one.data.seller for some in self._listed.values() for one in some if one.time <= instant}
+
     def times(self) -> list[int]:
         """The `time` of each registration and grading, in their order."""
         return [one.time for one in self._levels]
@@ -199,6 +203,15 @@ class PartyFacts:
     def times(self) -> list[int]:
         """The `time` of each registration, in their order."""
         return [one.time for one in self._registered]
+
+    def issued(self, kinds: Collection[str], instant: int) -> list[Any]:
+        """All grants of these kinds that were issued no later than the instant, whether they are valid or not."""
+        return [one.data for one in self._grants if one.time <= instant and one.data.kind in kinds]
+
+    def revoked(self, grant: str, instant: int) -> int | None:
+        """When a grant was revoked; None where it was not by the instant."""
+        time = self._revoked.get(grant)
+        return time if time is not None and time <= instant else None
 
     def grants(self, instant: int) -> list[Any]:
         """Grants that are valid at the instant: issued no later, in their validity, not revoked by then."""
@@ -430,6 +443,7 @@ class Facts:
         self._days = days or {}
         self._settings = settings
         self._rule = rule
+        self._parameters: dict[str, dict[str, Any]] = {}
         # Few parties have records, and rules ask for them at every trade.
         having = sorted(one for one, facts in self._parties.items() if facts.recorded) if recorded is None else recorded
         self._recorded = having
@@ -458,7 +472,11 @@ class Facts:
         """The rule's parameters in force at the instant."""
         if self._settings is None:
             raise LookupError("facts are not bound to a rule")
-        return self._settings(self.pack(instant).setting(self._rule).parameters)
+        pack = self.pack(instant)
+        found = self._parameters.get(pack.digest)
+        if found is None:
+            found = self._parameters[pack.digest] = self._settings(pack.setting(self._rule).parameters)
+        return found
 
     def asset(self, asset: str) -> AssetFacts:
         """Facts of an asset (also of one that is not registered)."""

@@ -21,13 +21,13 @@ import detectors
 from circulation.admission import Admission
 from circulation.calendar import format_instant
 from circulation.rulepack import Pack, Packs, Published
-from circulation.rules import Rule
 from streams import schema
+from streams.book import LIVE
 from streams.breaker import ACTED_UPON, Limits
-from streams.desks import LIVE, joined
+from streams.desks import joined
 from streams.engine import SETTLE_ROUND, Engine
 from streams.replay import BEFORE_ALL, Record, Replay, Tally
-from streams.rulebook import Rulebook
+from streams.rulebook import Rulebook, types_of
 from streams.store import Db, How, Store
 
 # Uses that stay cancellable are packed by so many, as in a replay.
@@ -360,14 +360,6 @@ def _looked_at(db: Db, span: Span, uses: dict[str, int]) -> dict[str, int]:
     return {rule.id: sum(by_type[type_] for type_ in types_of(rule)) for rule in detectors.RULES.values()}
 
 
-def types_of(rule: Rule) -> frozenset[str]:
-    """The types of acts and events that a rule looks at."""
-    found: frozenset[str] = frozenset()
-    for shape in (rule.check, rule.sum):
-        found |= frozenset() if shape is None else shape.acts
-    return found if rule.tally is None else found | rule.tally.events
-
-
 def _cases(db: Db) -> int:
     row = db.one("select count(*) from cases where standing > 0")
     return int(row[0]) if row else 0
@@ -407,6 +399,7 @@ def document(ran: Ran, tries: Tries, limits: Limits, kept: bool) -> Json:
         "pack": {"pack": tries.pack.pack, "version": tries.pack.version, "digest": tries.pack.digest},
         "since": None if tries.span.since is None else format_instant(tries.span.since),
         "until": None if tries.span.until is None else format_instant(tries.span.until),
+        "as_published": tries.as_published,
         "events": ran.events,
         "rejected": ran.rejected,
         "not_judged": tallies if kept else [],

@@ -35,7 +35,12 @@ ELSEWHERE: Final = {
         "streams.cli_simulate:simulate",
         "Make a market of events with violations planted in it, and list what must be found.",
     ),
-    "trace": ("streams.cli_look:trace", "Look through an ASSET: what it came from, what came of it, who holds it."),
+    "trace": ("streams.cli_trace:trace", "Look through an ASSET: what it came from, what came of it, who holds it."),
+    "impact": (
+        "streams.cli_impact:impact_",
+        "Say what a step would reach: an ASSET regraded, an ENTRY, a GRANT revoked.",
+    ),
+    "party": ("streams.cli_impact:party_", "Show a PARTY with its group: who controls whom, what they hold."),
     "findings": ("streams.cli_look:findings", "Show the findings that stand, from the store, or explain one."),
     "credit": ("streams.cli_credit:credit", "The statement of credit of a PARTY: its score, and what made it."),
     "cases": ("streams.cli_cases:cases", "Show the cases, newest first; with a CASE its life and its findings."),
@@ -52,12 +57,13 @@ RULES_ELSEWHERE: Final = {
     "coverage": "streams.cli_rules:coverage",
     "diff": "streams.cli_lifecycle:diff",
     "backtest": "streams.cli_lifecycle:backtest",
+    "compare": "streams.cli_lifecycle:compare",
     "publish": "streams.cli_lifecycle:publish",
 }
 SECTIONS: Final = {
     "To begin": ("demo", "kafka", "topics"),
     "Events": ("worker", "emit", "replay", "simulate", "archive"),
-    "What was found": ("findings", "trace", "cases", "case", "credit"),
+    "What was found": ("findings", "trace", "impact", "party", "cases", "case", "credit"),
     "Rules": ("rules",),
     "This program": ("dashboards", "settings", "completion"),
 }

@@ -4,7 +4,7 @@ Whether an entry matches is the rule's business. Here is only the search, which 
 little: by what entries name, through the indexes; by facts, over all assets in slices, so that no transaction is long.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from circulation.events import Event
@@ -89,7 +89,7 @@ def search(db: Db, screens: Screens, since: int, until: int, after: str) -> Slic
     found: set[str] = set()
     if not after:
         found |= {asset for one in naming for asset in one.match.assets or ()}
-        found |= _of_parties(db, {party for one in unregistered for party in one.match.parties or ()})
+        found |= of_parties(db, {party for one in unregistered for party in one.match.parties or ()})
     going_on = None
     if by_facts or unregistered:
         ids = _slice(db, after, unregistered_only=not by_facts)
@@ -98,7 +98,7 @@ def search(db: Db, screens: Screens, since: int, until: int, after: str) -> Slic
     return Slice(_circulating(db, loading.below(db, sorted(found))), going_on) if found else Slice([], going_on)
 
 
-def _of_parties(db: Db, parties: Collection[str]) -> set[str]:
+def of_parties(db: Db, parties: Collection[str]) -> set[str]:
     """The assets that these own, sell or buy."""
     if not parties:
         return set()
@@ -111,6 +111,20 @@ def _of_parties(db: Db, parties: Collection[str]) -> set[str]:
     contracts = loading.contracts(db, {subject for topic, subject in rows if topic == CONTRACTS})
     named = {asset for one in contracts.values() for asset in one.assets()}
     return named | {subject for topic, subject in rows if topic == ASSETS}
+
+
+def candidates(db: Db, entry: Entry) -> Iterator[list[str]]:
+    """The assets that an entry may match, a slice at a time: those that it names, or all."""
+    if entry.match.assets is not None:
+        yield sorted(entry.match.assets)
+    elif entry.match.parties is not None:
+        yield sorted(of_parties(db, entry.match.parties))
+    else:
+        after: str | None = ""
+        while after is not None:
+            ids = _slice(db, after, unregistered_only=False)
+            yield ids
+            after = ids[-1] if len(ids) == SLICE_MAX else None
 
 
 def _slice(db: Db, after: str, *, unregistered_only: bool) -> list[str]:
