@@ -97,7 +97,7 @@ def look_through(
         seen.over("contracts_max", "holders")
     acts = sections.acts(seen)
     ran = sections.ran(seen, asset)
-    unfinished = {output for one in ran.runs if one.state != "completed" for output in one.outputs}
+    unfinished = {output for one in ran.runs if one.state not in ("completed", "missing") for output in one.outputs}
     withdrawn = _withdrawn(db, shown, at, known_at)
 
     reached = set(above.assets)
