@@ -5,14 +5,17 @@ import os
 import platform
 import sys
 
-from benchmarks import latency, lineage, memory, replay, usage
+from benchmarks import acts, latency, lineage, memory, replay, screening, start, usage
 from benchmarks.report import Report
 
 BENCHMARKS = {
     "replay": replay.run,
     "usage": usage.run,
+    "acts": acts.run,
     "latency": latency.run,
     "memory": memory.run,
+    "start": start.run,
+    "screening": screening.run,
     "lineage": lineage.run,
 }
 

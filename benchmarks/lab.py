@@ -9,7 +9,7 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -153,11 +153,25 @@ class Books:
         with self._store.reading() as db:
             return Counter(dict(db.rows("select severity, count(*) from findings where standing group by severity")))
 
-    def raised_since(self, instant: int) -> list[tuple[str, int, int]]:
-        """(finding, when it occurred, when it was raised) of what was raised at this instant or later, µs."""
+    def raised_since(self, instant: int, detectors: Sequence[str]) -> list[tuple[str, str, int, int]]:
+        """(finding, detector, when it occurred, when it was raised) of what these raised from an instant on, µs."""
         with self._store.reading() as db:
-            query = "select finding, occurred, raised from findings where raised >= ?"
-            return [(str(row[0]), int(row[1]), int(row[2])) for row in db.rows(query, instant)]
+            query = "select finding, detector, occurred, raised from findings where raised >= ? and detector = any(?)"
+            return [
+                (str(row[0]), str(row[1]), int(row[2]), int(row[3])) for row in db.rows(query, instant, list(detectors))
+            ]
+
+    def queued(self, priority: int) -> int:
+        """How much of a priority is to be judged."""
+        with self._store.reading() as db:
+            row = db.one("select count(*) from queue where priority = ?", priority)
+        return int(row[0]) if row else 0
+
+    def standing_of(self, detector: str) -> int:
+        """How many findings of a detector stand."""
+        with self._store.reading() as db:
+            row = db.one("select count(*) from findings where standing = true and detector = ?", detector)
+        return int(row[0]) if row else 0
 
     def close(self) -> None:
         """Lets go of the store."""

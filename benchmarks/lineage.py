@@ -138,10 +138,10 @@ def _fill(store: Store, assets: int, deep: int) -> int:
     count = 0
     pairs = itertools.chain(derivations(assets, deep), product(assets, deep))
     while some_pairs := list(itertools.islice(pairs, ROWS_AT_ONCE)):
-        rows = [(name(output), name(input_), "event:1", BEGUN, False, None, False) for output, input_ in some_pairs]
-        count += len(rows)
+        edges = [(name(output), name(input_), "event:1", BEGUN, False, None, False) for output, input_ in some_pairs]
+        count += len(edges)
         with store.writing() as db:
-            db.many(schema.derivations, rows)
+            db.many(schema.derivations, edges)
     if store.postgres:
         with store.writing() as db:
             db.run("analyze")

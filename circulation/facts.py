@@ -443,6 +443,7 @@ class Facts:
         self._days = days or {}
         self._settings = settings
         self._rule = rule
+        self._parameters: dict[str, dict[str, Any]] = {}
         # Few parties have records, and rules ask for them at every trade.
         having = sorted(one for one, facts in self._parties.items() if facts.recorded) if recorded is None else recorded
         self._recorded = having
@@ -471,7 +472,11 @@ class Facts:
         """The rule's parameters in force at the instant."""
         if self._settings is None:
             raise LookupError("facts are not bound to a rule")
-        return self._settings(self.pack(instant).setting(self._rule).parameters)
+        pack = self.pack(instant)
+        found = self._parameters.get(pack.digest)
+        if found is None:
+            found = self._parameters[pack.digest] = self._settings(pack.setting(self._rule).parameters)
+        return found
 
     def asset(self, asset: str) -> AssetFacts:
         """Facts of an asset (also of one that is not registered)."""

@@ -51,6 +51,8 @@ def ranked(statements: Iterable[S]) -> list[S]:
 
 def in_force(statements: Sequence[S], instant: int) -> S | None:
     """The latest that is not after the instant; where all are later, the earliest. By (time, source, id)."""
+    if len(statements) == 1:
+        return statements[0]
     earlier = [one for one in statements if one.time <= instant]
     if earlier:
         return max(earlier, key=_order)

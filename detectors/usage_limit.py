@@ -138,12 +138,11 @@ def quiet(
     totals = memory.totals
     for reporter, (count, size, rows) in uses.totals.items():
         totals = _added(totals, reporter, (count, size, rows, 0))
-    for at, (limit, maximum) in enumerate(zip(LIMITS, maxima(licence.terms), strict=True)):
-        if maximum is None:
-            continue
-        used = max(total[at] for total in totals.values())
-        if used * 100 >= maximum * parameters["warning_percent"]:
-            band = band_of(used, maximum, parameters)
+    highest = [max(each) for each in zip(*totals.values(), strict=True)] if len(totals) > 1 else totals[reporter]
+    warning = parameters["warning_percent"]
+    for limit, maximum, total in zip(LIMITS, maxima(licence.terms), highest, strict=True):
+        if maximum is not None and total * 100 >= maximum * warning:
+            band = band_of(total, maximum, parameters)
             if band > memory.bands.get(f"{limit}:{licence.origins[limit]}", 0):
                 return None
     changed: dict[str, Part] = {}

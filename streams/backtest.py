@@ -22,8 +22,9 @@ from circulation.admission import Admission
 from circulation.calendar import format_instant
 from circulation.rulepack import Pack, Packs, Published
 from streams import schema
+from streams.book import LIVE
 from streams.breaker import ACTED_UPON, Limits
-from streams.desks import LIVE, joined
+from streams.desks import joined
 from streams.engine import SETTLE_ROUND, Engine
 from streams.replay import BEFORE_ALL, Record, Replay, Tally
 from streams.rulebook import Rulebook, types_of

@@ -24,12 +24,24 @@ from circulation.findings import About, Cause, Kind, Said, finding_id
 from circulation.licences import TERMINATED, TERMS_TYPES, Licence, Licences
 from circulation.lineage import stops
 from circulation.rulepack import Pack, PackInvalid, Packs, parse_pack
-from circulation.rules import Counted, Rule, Uses
+from circulation.rules import Counted, Rule, Tally, Uses
 from circulation.shares import stated
 from detectors import feed_gap
 from streams import schema, summaries
-from streams.book import JOURNAL, REJECTED, Book, Change, Entry, Message, cloudevent, note, post
-from streams.loading import COLUMNS, RECORDS, event_of
+from streams.book import (
+    JOURNAL,
+    LIVE,
+    REJECTED,
+    STATING,
+    Book,
+    Change,
+    Entry,
+    Message,
+    cloudevent,
+    note,
+    post,
+)
+from streams.loading import COLUMNS, RECORDS, Known, event_of
 from streams.screening import CIRCULATING
 from streams.store import Db
 
@@ -99,8 +111,9 @@ NAMED = (
     ("payee", "payee"),
 )
 
-# Priorities of the judge queue: what just came, what is judged again in bulk, what the engine failed on.
-LIVE, AGAIN, ASIDE = 0, 1, 9
+# Priorities of the judge queue: what just came (`LIVE`), what is judged again in bulk, what is stated of credit
+# (`STATING`), what the engine failed on.
+AGAIN, ASIDE = 1, 9
 
 
 def joined(*parts: str) -> str:
@@ -221,8 +234,11 @@ class _Plan(NamedTuple):
     """A tally that a pack runs, with its parameters."""
 
     rule: Rule
+    tally: Tally
     parameters: Mapping[str, Any]
 
+
+_NO_PARTS: Mapping[str, Any] = {}
 
 DETAIL = struct.Struct("<qqiB")  # time, uses left, index of the licence, reporter
 
@@ -289,13 +305,15 @@ class Intake:
         packs: Callable[[], Packs],
         *,
         known_detectors: Mapping[str, Any],
+        known: Known,
         desks_max: int = 200_000,
         remember_chunk: int = 0,
     ) -> None:
         self._rules = rules
         self._book = book
         self._packs = packs
-        self._known = known_detectors
+        self._parameters = known_detectors
+        self._known = known
         self._desks_max = desks_max
         self._remember_chunk = remember_chunk
         self._tallies = [rule for rule in rules.values() if rule.tally is not None]
@@ -330,6 +348,7 @@ class Intake:
         self._cache: dict[tuple[str, str], Desk] = {}
         self._remembered: dict[tuple[str, int], _Remembered] = {}
         self._plans: dict[str, list[_Plan]] = {}
+        self._use_plans: dict[str, list[_Plan]] = {}
 
     def asked(self, event: Event, clock: int) -> bool:
         """Whether a use, coming next, may bring something to be judged: where that is not known, it may."""
@@ -574,7 +593,7 @@ class Intake:
         event = arrival.event
         if event.type == PACK:
             try:
-                pack = parse_pack(event.data, published=True, known=self._known)
+                pack = parse_pack(event.data, published=True, known=self._parameters)
                 if pack.pack != event.subject:
                     raise PackInvalid([f"$.data.pack: {pack.pack!r} is not the subject"])
             except PackInvalid as invalid:
@@ -605,6 +624,7 @@ class Intake:
         if db.one(f"select 1 from events where {query} and retracted is null and time >= ?", *values, event.time):  # noqa: S608
             return False
         db.run(f"delete from events where {query}", *values)  # noqa: S608
+        self._known.taken_back(event, thing_of(event))
         return True
 
     # Contracts.
@@ -698,20 +718,17 @@ class Intake:
         else:
             for arrival in run:
                 self._used_once(db, batch, desk, arrival, arrival.event)
-        one_licence = licences.at(first) is licences.at(latest)
-        if one_licence and single is not None and self._packs().unchanged(first, latest):
-            licence = licences.at(first)
-            if licence is single:
-                summary = Uses(
-                    totals=totals,
-                    kinds=kinds,
-                    first=first,
-                    last=latest,
-                    count=len(run),
-                    each=lambda: (one.event for one in run),
-                )
-                if self._run_quietly(desk, summary, licence):
-                    return
+        if single is not None and single is licences.at(first) and single is licences.at(latest):
+            summary = Uses(
+                totals=totals,
+                kinds=kinds,
+                first=first,
+                last=latest,
+                count=len(run),
+                each=lambda: (one.event for one in run),
+            )
+            if self._packs().unchanged(first, latest) and self._run_quietly(desk, summary, single):
+                return
         at = len(details) - DETAIL.size * len(run)
         for number, arrival in enumerate(run):
             event = arrival.event
@@ -814,33 +831,42 @@ class Intake:
         if plan is None:
             # One that is off counts, too: what it counts when it is on again is all that there was (contract §3).
             plan = self._plans[pack.digest] = [
-                _Plan(rule, rule.settings(pack.setting(rule.id).parameters)) for rule in self._tallies
+                _Plan(rule, rule.tally, rule.settings(pack.setting(rule.id).parameters))
+                for rule in self._tallies
+                if rule.tally is not None
             ]
+            self._use_plans[pack.digest] = [one for one in plan if USAGE in one.tally.events]
         return plan
 
     def _run_quietly(self, desk: Desk, uses: Uses, licence: Licence) -> bool:
         stepped = []
         memories = desk.memories
-        for rule, parameters in self._plan(self._packs().in_force(uses.first)):
-            tally = rule.tally
-            if tally is None or USAGE not in tally.events:
-                continue
+        pack = self._packs().in_force(uses.first)
+        plan = self._use_plans.get(pack.digest)
+        if plan is None:
+            self._plan(pack)
+            plan = self._use_plans[pack.digest]
+        windowed = bool(licence.terms.windows)
+        parts: Mapping[str, Any]
+        for rule, tally, parameters in plan:
             memory = memories.get(rule.id)
             if memory is None:
                 memory = tally.memory()
-            parts: Mapping[str, Any] = {}
-            if tally.names is not None and licence.terms.windows:
+            if windowed and tally.names is not None:
                 names = tally.names(uses.first, licence)
                 if any(f"{rule.id}/{name}" not in desk.parts for name in names):
                     return False
                 parts = {name: desk.parts[f"{rule.id}/{name}"] for name in names}
+            else:
+                parts = _NO_PARTS
             try:
                 answer = tally.quiet(memory, parts, uses, licence, parameters)
             except Exception:
                 return False  # stepping through the run finds the event that it fails on
             if answer is None:
                 return False
-            stepped.append((rule.id, answer))
+            if answer.memory is not memory or answer.parts or rule.id not in memories:
+                stepped.append((rule.id, answer))
         for rule_id, answer in stepped:
             memories[rule_id] = answer.memory
             for name, part in answer.parts.items():
@@ -853,9 +879,8 @@ class Intake:
         event = counted.event
         pack = self._packs().in_force(event.time)
         desk.dirty = True
-        for rule, parameters in self._plan(pack):
-            tally = rule.tally
-            if tally is None or event.type not in tally.events:
+        for rule, tally, parameters in self._plan(pack):
+            if event.type not in tally.events:
                 continue
             names = [] if tally.names is None else [f"{rule.id}/{name}" for name in tally.names(event.time, licence)]
             self._fetch_parts(db, [(event.subject, desk, name) for name in names if name not in desk.parts])
@@ -1067,6 +1092,7 @@ class Intake:
         void = _void(desk, event)
         thing = thing_of(event)
         batch.rows.append(_row(number, event, thing, 0 if void else None, batch.now))
+        self._known.came(number, event, thing)
         for member, kind in NAMED:
             named = getattr(event.data, member, None)
             if isinstance(named, str):
@@ -1087,6 +1113,7 @@ class Intake:
         if event.type == DERIVED:
             data = event.data
             stopping = stops(data.process, data.irreversible, data.evidence)
+            self._known.forget_edges([event.subject])
             for source, share in stated((one.asset, one.share) for one in data.inputs).items():
                 if source != event.subject:
                     batch.edges.append((event.subject, source, f"event:{number}", event.time, stopping, share, False))
@@ -1109,17 +1136,23 @@ class Intake:
             self._queue(batch, joined("fact", "product", event.data.product), LIVE, order)
         if event.type == RUN:
             self._queue(batch, joined("run", event.subject), LIVE, order)
-        if event.type in CREDIT_TYPES or event.type == "circulation.party.registered":
+        if event.type in CREDIT_TYPES:
             self._queue(batch, joined("credit", event.subject), LIVE, order)
+        elif event.type == "circulation.party.registered":
+            self._queue(batch, joined("credit", event.subject), STATING, order)
 
     @staticmethod
     def _queue(batch: _Batch, thing: str, priority: int, order: int) -> None:
         batch.queue.setdefault((priority, thing), order)
 
     def _number(self, db: Db, batch: _Batch) -> int:
+        known = self._known
+        if known.alone:
+            number = db.numbers(1)[0] if known.number is None else known.number
+            known.number = number + 1
+            return number
         if not batch.numbers:
-            taken = batch.rows[-1][0] if batch.rows and not db.postgres else 0
-            batch.numbers = [max(number, taken + at + 1) for at, number in enumerate(db.numbers(64))]
+            batch.numbers = db.numbers(64)
         return batch.numbers.pop(0)
 
     def _retract(self, db: Db, batch: _Batch, desk: Desk, arrival: Arrival, number: int) -> None:
@@ -1141,6 +1174,7 @@ class Intake:
                     instead = min(others, key=_order, default=None)
                     self._volumes(db, batch, desk, arrival, instead, target)
             db.run("update events set retracted = ? where id = ?", number, row[0])
+            self._known.taken_back(target, row[4])
             batch.by_thing.pop(row[4], None)
             if target.type in TERMS_TYPES:
                 desk.licences.end(target.type, target.source, target.id)
@@ -1148,6 +1182,7 @@ class Intake:
                 desk.licences.resume(target.source, target.id)
             elif target.type == DERIVED:
                 db.run("delete from derivations where origin = ?", f"event:{row[0]}")
+                self._known.forget_edges([target.subject])
             elif target.topic == ORDERS:
                 self._unorder(db, batch, target)
             elif target.type == PACK:

@@ -1,11 +1,18 @@
 """The tables of the store, one schema for SQLite and PostgreSQL. Instants are µs since 1970 UTC, ids are texts."""
 
+from typing import Any
+
 from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, LargeBinary, MetaData, Table, Text
 
 metadata = MetaData()
 
 # SQLite numbers rows by itself only where the column is called INTEGER.
 Number = BigInteger().with_variant(Integer, "sqlite")
+
+
+# On SQLite such a table is its primary key, with no number of its own for each row: half the work for what has little
+# beside its key.
+KEY_ONLY: dict[str, Any] = {"sqlite_with_rowid": False}
 
 
 def _numbered() -> Column[int]:
@@ -48,7 +55,11 @@ parts = Table(
 
 # Events without `sequence` that were taken in, by digest.
 seen = Table(
-    "seen", metadata, Column("digest", Text, primary_key=True), Column("taken", BigInteger, nullable=False, index=True)
+    "seen",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("taken", BigInteger, nullable=False, index=True),
+    **KEY_ONLY,
 )
 
 # All admitted events but uses: acts, and the statements that facts are folded from. `taken` is the wall clock when it
@@ -81,6 +92,7 @@ refs = Table(
     Column("kind", Text, primary_key=True),
     Column("ref", Text, primary_key=True),
     Column("event", BigInteger, primary_key=True),
+    **KEY_ONLY,
 )
 
 # Edges of lineage, from `circulation.asset.derived` and from OpenLineage runs. `origin` is what stated them, `share`
@@ -97,11 +109,16 @@ derivations = Table(
     Column("same", Boolean, nullable=False),
     Index("derivations_by_input", "input", "output"),
     Index("derivations_by_origin", "origin"),
+    **KEY_ONLY,
 )
 
 # The earliest time of a use of each contract: what rules can still ask of uses that are not kept.
 first_uses = Table(
-    "first_uses", metadata, Column("contract", Text, primary_key=True), Column("time", BigInteger, nullable=False)
+    "first_uses",
+    metadata,
+    Column("contract", Text, primary_key=True),
+    Column("time", BigInteger, nullable=False),
+    **KEY_ONLY,
 )
 
 # What each reporter says of the uses of each day of a contract, but for the newest days, which its desk remembers.
@@ -166,6 +183,7 @@ scopes = Table(
     Column("scope", Text, primary_key=True),
     Column("thing", Text, primary_key=True),
     Index("scopes_by_thing", "thing"),
+    **KEY_ONLY,
 )
 
 # When to look at a thing again though nothing has come.
@@ -175,6 +193,7 @@ deadlines = Table(
     Column("thing", Text, primary_key=True),
     Column("due", BigInteger, primary_key=True),
     Index("deadlines_by_due", "due"),
+    **KEY_ONLY,
 )
 
 findings = Table(
@@ -231,6 +250,7 @@ upheld = Table(
     Column("party", Text, primary_key=True),
     Column("finding", Text, primary_key=True),
     Index("upheld_by_finding", "finding"),
+    **KEY_ONLY,
 )
 
 # Numbers of a feed that are missing, by the event that revealed them.

@@ -17,6 +17,7 @@ def upgrade() -> None:
         sa.Column("thing", sa.Text(), nullable=False),
         sa.Column("due", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("thing", "due"),
+        sqlite_with_rowid=False,
     )
     op.create_index("deadlines_by_due", "deadlines", ["due"], unique=False)
     op.create_table(
@@ -29,6 +30,7 @@ def upgrade() -> None:
         sa.Column("share", sa.Double(), nullable=True),
         sa.Column("same", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("output", "input", "origin"),
+        sqlite_with_rowid=False,
     )
     op.create_index("derivations_by_input", "derivations", ["input", "output"], unique=False)
     op.create_index("derivations_by_origin", "derivations", ["origin"], unique=False)
@@ -87,6 +89,7 @@ def upgrade() -> None:
         sa.Column("contract", sa.Text(), nullable=False),
         sa.Column("time", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("contract"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "gaps",
@@ -125,6 +128,7 @@ def upgrade() -> None:
         sa.Column("party", sa.Text(), nullable=False),
         sa.Column("finding", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("party", "finding"),
+        sqlite_with_rowid=False,
     )
     op.create_index("upheld_by_finding", "upheld", ["finding"], unique=False)
     op.create_table(
@@ -168,6 +172,7 @@ def upgrade() -> None:
         sa.Column("ref", sa.Text(), nullable=False),
         sa.Column("event", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("kind", "ref", "event"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "remembered",
@@ -187,6 +192,7 @@ def upgrade() -> None:
         sa.Column("scope", sa.Text(), nullable=False),
         sa.Column("thing", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("rule", "scope", "thing"),
+        sqlite_with_rowid=False,
     )
     op.create_index("scopes_by_thing", "scopes", ["thing"], unique=False)
     op.create_table(
@@ -194,6 +200,7 @@ def upgrade() -> None:
         sa.Column("digest", sa.Text(), nullable=False),
         sa.Column("taken", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("digest"),
+        sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_seen_taken"), "seen", ["taken"], unique=False)
     op.create_table(
