@@ -166,7 +166,8 @@ def prov(seen: Trace) -> str:
             if pair not in behalf.values():
                 behalf[f"_:behalf{len(behalf)}"] = pair
     for run in seen.runs:
-        activity[_name("run", run.run)] = {"prov:label": run.job, "circulation:state": run.state}
+        label = {} if run.job is None else {"prov:label": run.job}
+        activity[_name("run", run.run)] = {**label, "circulation:state": run.state}
         for output in run.outputs if run.state == "completed" else ():
             generated[f"_:generated{len(generated)}"] = {
                 "prov:entity": _name("asset", output),
