@@ -33,7 +33,7 @@ ELSEWHERE: Final = {
     "kafka": ("streams.cli_deploy:kafka", "A Kafka of your own on this machine: start, stop, status."),
     "simulate": (
         "streams.cli_simulate:simulate",
-        "Make a market of events with violations planted in it, and list what must be found.",
+        "Make a market with violations planted in it, and list what must be found.",
     ),
     "trace": ("streams.cli_trace:trace", "Look through an ASSET: what it came from, what came of it, who holds it."),
     "impact": (

@@ -37,7 +37,7 @@ ZSTANDARD_LEVEL: Final = 3
     help="Where to list what must be found; without it, beside OUT as OUT.expected.jsonl.",
 )
 def simulate(out: Path | None, seed: int, events: int, violations: float, expected: Path | None) -> None:
-    """Make a market of events with violations planted in it, and list what must be found.
+    """Make a market with violations planted in it, and list what must be found.
 
     Parties, assets with their lineages, contracts, uses by the million, deliveries, payments, exports; some of it comes
     late, some twice, and some is lost. Among them something goes wrong of every kind that the rules look for, and
