@@ -76,6 +76,21 @@ class Stores:
         return postgres.create_database("bench")
 
 
+def server_seconds(folder: Path) -> float:
+    """The processor time of PostgreSQL's processes over this folder's data so far; 0 where there is none."""
+    pid = next((file.read_text().split()[0] for file in folder.glob("postgres/**/postmaster.pid")), None)
+    if pid is None:
+        return 0.0
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # Behind the name, which may hold anything: the state, the parent, ..., user and system time.
+            fields = stat.read_text().rpartition(")")[2].split()
+            if pid in (fields[1], stat.parent.name):
+                ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 class Lab(Stores):
     """Stores, and a broker with topics that are empty."""
 

@@ -217,8 +217,8 @@ class Desk:
     def limits(self, one: One, licence: One, at: int, more: dict[str, int]) -> None:
         for measure, added in more.items():
             maximum = licence.data["terms"].get(f"{measure}_max")
-            shared = measure == "uses" and licence.data["terms"].get("quota_group") is not None
-            if maximum is None or added <= 0 or shared:
+            shared = measure == "uses" and "quota_group" in licence.data["terms"]
+            if maximum is None or shared or added <= 0:
                 continue
             used = max(self.total(measure, reporter, at) for reporter in range(3))
             origin = self.origins[(licence.at, f"{measure}_max")]

@@ -141,6 +141,7 @@ packs = st.builds(
             "abnormal-price": given(factor=[2, 1.99]),
             "exclusive-dealing": given(share=["1/2", "1/3", "1"], refusals=[1, 2], months=[1]),
             "quality": given(completeness=[0.5, 0.9], update_factor=[1, 1.5]),
+            "reconciliation": given(percent=[50, 20]),
             "black-market": given(first_categories=[["traffic"]], first_items=[1000, 1998], other_items=[999]),
             "credit-clock": given(
                 objection_working_days=[0, 1, 11],
@@ -678,12 +679,45 @@ PAYING = (assets, parties, trades, trades, settlements, settlements, settlements
 MARKING = (assets, trades, trades, deliveries, deliveries, sightings, sightings)
 REFUSING = (assets, parties, trades, settlements, settlements, refusals, refusals, records)
 ANSWERING = (parties, records, records, answers, answers, answers, answers, trades, listings, incidents, incidents)
+grouped = st.builds(
+    lambda contract, time, uses_max, since, held: signed(
+        contract,
+        time,
+        signed=since,
+        terms={"valid_from": "2025-01-01", "quota_group": "g"}
+        | ({} if uses_max is None else {"uses_max": uses_max})
+        | held,
+    ),
+    some(CONTRACTS),
+    some(TIMES[:3]),
+    some([10, 10, 20, None]),
+    some(["2025-01-01", "2025-01-02"]),
+    some([{}, {}, {"report_within_days": 15}, {"quota_group": "h"}]),
+)
+reporting = st.builds(
+    lambda contract, time, amended, until, days: signed(
+        contract,
+        time,
+        amended=amended,
+        terms={"valid_from": "2025-01-01"}
+        | ({} if days is None else {"report_within_days": days})
+        | ({} if until is None or moment(until) <= moment(time) else {"valid_to": until}),
+    ),
+    some(CONTRACTS),
+    times,
+    some([False, False, True]),
+    some([None, None, "2025-03-16", "2025-12-31"]),
+    some([None, 0, 1, 14, 15, 15, 59]),
+)
 PRICING = (sales,)
 RETURNING = (answered,)
 DIVIDING = (sisters, small_exports, small_exports, small_exports)
 CIRCLING = (payments,)
 SHARING = (goods, sisters, sold, sold, payments, payments, payments, payments)
 DEALING = (goods, sisters, sold, sold, payments, payments, refusals, refusals, trades)
+SHARED = (grouped, grouped, uses, uses, uses, cancelled, endings)
+REPORTING = (reporting, reporting, uses, uses, cancelled, endings)
+COMPARING = (contracts, uses, uses, uses, deliveries, deliveries, cancelled)
 ALL = (*SERVING, *COUNTING, *CIRCULATING, *SCREENING, *EXPORTING, *TRADING, *PAYING, *MARKING, *REFUSING, *ANSWERING)
 THEMES = (
     COUNTING,
@@ -707,6 +741,9 @@ THEMES = (
     CIRCLING,
     SHARING,
     DEALING,
+    SHARED,
+    REPORTING,
+    COMPARING,
     ALL,
 )
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from tests.model import clocks, conduct, credit, exports, licences, lists, sources, tallies
+from tests.model import clocks, conduct, credit, days, exports, licences, lists, sources
 from tests.model.events import Found, Json, chosen, moment
 from tests.model.world import World
 
-FAMILIES = (lists, sources, licences, exports, clocks, conduct, credit, tallies)
+FAMILIES = (lists, sources, licences, exports, clocks, days, conduct, credit)
 
 
 def _of(*names: str) -> Callable[[Json], Json]:
@@ -44,8 +44,6 @@ MEMBERS: dict[str, Callable[[Json], Json]] = {
     "unknown-contract": _of("kind"),
     "deletion-overdue": lambda e: {"end": moment(e["end"]).isoformat()},
     "payment-overdue": _of("amount"),
-    "report-overdue": lambda e: {"since": moment(e["since"]).isoformat()},
-    "reconciliation": lambda e: {name: tallies.as_text(e[name]) for name in ("tallies", "deliveries")},
     "consent-missing": _of("personal"),
     "related-party-trade": _of("controller", "trades"),
     "reciprocal-trade": _of("contracts"),
@@ -65,6 +63,8 @@ MEMBERS: dict[str, Callable[[Json], Json]] = {
     "barred-party": lambda e: {"of": sorted({one["of"] for one in e["barred"]})},
     "quality": lambda e: {"completeness": e.get("completeness")},
     "off-exchange-public": _of(),
+    "report-overdue": lambda e: {"since": moment(e["since"]).isoformat()},
+    "reconciliation": lambda e: {"measures": sorted(e["tallies"]), "deliveries": sorted(e["deliveries"].items())},
     "feed-gap": _of("topic", "subject", "missing"),
     "feed-silence": lambda e: {"newest": moment(e["newest"]).isoformat()},
 }

@@ -57,6 +57,7 @@ DEFAULTS: dict[str, Json] = {
     "credit-clock": {"objection_working_days": 7, "repair_working_days": 10, "holidays": [], "workdays": []},
     "quality": {"completeness": 0.95, "update_factor": 2},
     "feed-silence": {"seconds": 300},
+    "reconciliation": {"percent": 1},
 }
 
 # A product is listed again and again, a mark seen again and again: each event is an act of its own.

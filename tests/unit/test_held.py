@@ -10,7 +10,7 @@ from circulation.cases import Json, derived, event, retracted
 from circulation.lineage import Edge
 from streams import held, schema, trace
 from streams.held import Held
-from streams.lineages import Stored, Way
+from streams.lineages import AsKnown, Stored, Way
 from streams.replay import Replay, offline
 from streams.store import Db, Store
 
@@ -69,7 +69,17 @@ def histories(draw: st.DrawFn) -> list[Json]:
             events.append(retracted(draw(st.sampled_from(mine)), "2025-03-01"))
         elif kind == "run":
             state = draw(st.sampled_from(["START", "COMPLETE"]))
-            events.append(run(draw(st.sampled_from("xy")), state, draw(name), draw(name), number))
+            other = {"namespace": "d", "name": draw(name)}
+            facets: Json = draw(
+                st.sampled_from(
+                    [
+                        {},
+                        {"symlinks": {"identifiers": [other]}},
+                        {"lifecycleStateChange": {"lifecycleStateChange": "RENAME", "previousIdentifier": other}},
+                    ]
+                )
+            )
+            events.append(run(draw(st.sampled_from("xy")), state, draw(name), draw(name), number, facets))
         elif kind == "run retracted" and any("run" in one for one in events):
             one = draw(st.sampled_from([one for one in events if "run" in one]))
             id_ = f"{one['eventType']}@{one['eventTime']}"
@@ -80,14 +90,14 @@ def histories(draw: st.DrawFn) -> list[Json]:
     return events
 
 
-def run(run_: str, state: str, input_: str, output: str, number: int) -> Json:
+def run(run_: str, state: str, input_: str, output: str, number: int, facets: Json) -> Json:
     return {
         "eventType": state,
         "eventTime": f"2025-01-01T00:00:{number:02}Z",
         "run": {"runId": run_},
         "job": {"namespace": "j", "name": "j"},
         "inputs": [{"namespace": "d", "name": input_}],
-        "outputs": [{"namespace": "d", "name": output}],
+        "outputs": [{"namespace": "d", "name": output, "facets": facets}],
         "producer": "urn:p",
         "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
     }
@@ -109,6 +119,26 @@ def test_what_came_since_is_patched_in(before: list[Json], after: list[Json]) ->
         for name in (*NAMES, *(f"d/{one}" for one in NAMES)):
             for way in ("up", "down"):
                 same(db, lineage, name, EVER, way, 100, 1000)
+
+
+@settings(max_examples=60)
+@given(histories(), histories())
+def test_what_was_known_then_is_what_the_store_said_then(before: list[Json], after: list[Json]) -> None:
+    store = Store("sqlite://")
+    Replay(offline(store, None), Admission()).run(map(orjson.dumps, before))
+    with store.reading() as db:
+        (known_at,) = db.one("select max(taken) from events") or (None,)
+        asked = [(name, way) for name in (*NAMES, *(f"d/{one}" for one in NAMES)) for way in ("up", "down")]
+        expected = [Stored(db).reached(name, EVER, way, 100, 1000) for name, way in asked]
+    Replay(offline(store, None), Admission()).run(map(orjson.dumps, after))
+    with store.reading() as db:
+        found = [AsKnown(db, known_at or 0).reached(name, EVER, way, 100, 1000) for name, way in asked]
+    for then, now in zip(expected, found, strict=True):
+        assert sorted(then.assets) == sorted(now.assets)
+        inputs = {(edge.input, output) for output, some in then.edges.items() for edge in some}
+        known = {(edge.input, output) for output, some in now.edges.items() for edge in some}
+        # Above the asset nothing that stands beside the way is asked for; below it, what each was made of is.
+        assert {one for one in inputs if {*one} <= {*then.assets}} == {one for one in known if {*one} <= {*now.assets}}
 
 
 def test_more_changes_than_are_patched_load_all_anew(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
