@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test check format docs bench mutation lock clean tools
+.PHONY: help venv demo test check format docs accuracy bench mutation lock clean tools
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -64,6 +64,9 @@ format: $(STAMP) ## Put the code into the form that `make check` asks for
 
 docs: $(STAMP) ## Write the pages of docs/ that come from the code
 	@$(BIN)/python -m streams.handbook docs
+
+accuracy: $(STAMP) ## Simulate ten markets and replay them: planted, found, missed and false for each detector
+	@$(BIN)/python -m benchmarks.accuracy
 
 bench: tools $(STAMP) ## Measure speed and delay on this machine (minutes)
 	@$(BIN)/python -m benchmarks

@@ -359,7 +359,7 @@ class CompiledList:
         registered) every entry that names parties is one: whether it fits cannot be told. With `subjects`, the facts
         of all the assets, entries are left out that none of them fits.
         """
-        generic = self._generic if subjects is None else {one for each in subjects for one in self._fit(each)}
+        generic = self._generic if subjects is None else {one for each in subjects for one in self.fit(each)}
         numbers = {*generic, *_looked_up(self._by_asset, asset_ids)}
         if owner_unknown:
             numbers.update(*self._by_party.values())
@@ -368,7 +368,7 @@ class CompiledList:
         entries = map(self._entries.__getitem__, sorted(numbers))
         return [entry for entry in entries if action in entry.actions and entry.in_force(at)]
 
-    def _fit(self, subject: Subject) -> tuple[int, ...]:
+    def fit(self, subject: Subject) -> tuple[int, ...]:
         """Of the entries that name no ids those that match these facts, or may."""
         facts = subject.registered and (
             subject.category,

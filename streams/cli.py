@@ -31,6 +31,10 @@ ELSEWHERE: Final = {
         "Keep the input topics as Parquet, and verify what was kept.",
     ),
     "kafka": ("streams.cli_deploy:kafka", "A Kafka of your own on this machine: start, stop, status."),
+    "simulate": (
+        "streams.cli_simulate:simulate",
+        "Make a market with violations planted in it, and list what must be found.",
+    ),
     "trace": ("streams.cli_trace:trace", "Look through an ASSET: what it came from, what came of it, who holds it."),
     "impact": (
         "streams.cli_impact:impact_",
@@ -58,7 +62,7 @@ RULES_ELSEWHERE: Final = {
 }
 SECTIONS: Final = {
     "To begin": ("demo", "kafka", "topics"),
-    "Events": ("worker", "emit", "replay", "archive"),
+    "Events": ("worker", "emit", "replay", "simulate", "archive"),
     "What was found": ("findings", "trace", "impact", "party", "cases", "case", "credit"),
     "Rules": ("rules",),
     "This program": ("dashboards", "settings", "completion"),
@@ -254,7 +258,7 @@ def admission_of_settings() -> "Admission":
 @click.option("--stop", is_flag=True, help="Only stop what --keep left running.")
 @click.option(
     "--events",
-    type=click.IntRange(2_000, 1_000_000),
+    type=click.IntRange(3_000, 1_000_000),
     default=100_000,
     show_default=True,
     help="Events of the market beside the story.",

@@ -205,9 +205,9 @@ def _show(seen: Trace) -> None:
     columns = [[one.column, one.output, one.input_column, one.input, ", ".join(one.how) or "–"] for one in seen.columns]
     _table("Columns", ("column", "of", "came from", "of", "how"), columns)
     missing = [one for one in seen.runs if one.state != "completed"]
-    rows = [[one.run, one.job, one.state, one.time, _listed(one.outputs)] for one in missing]
-    title = "Runs that did not complete, and so derived nothing"
-    _table(title, ("run", "job", "state", "since", "would write"), rows)
+    rows = [[one.run, one.job or "–", one.state, one.time, _listed(one.outputs)] for one in missing]
+    title = "Runs that did not complete, and so derived nothing, or were never heard of"
+    _table(title, ("run", "job", "state", "since", "writes"), rows)
     for cut in seen.cut_off:
         click.echo(f"cut off: {cut.of}, beyond {cut.name} = {cut.maximum:,}", err=True)
 

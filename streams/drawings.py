@@ -17,6 +17,8 @@ from streams.traced import Asset, Trace
 
 # What a browser still lays out and a person still looks at: the nearest are drawn, and how many are not is said.
 DRAWN_MAX: Final = 1_000
+# Ways from what an entry matches that are drawn in any case.
+WAYS_DRAWN_MAX: Final = 3
 LABEL_CHARACTERS_MAX: Final = 60
 PERCENT_DIGITS: Final = 4
 PAGE: Final = Path(__file__).with_name("trace.html")
@@ -32,8 +34,12 @@ PREFIXES: Final = {
 
 
 def assets_of(seen: Trace) -> list[Asset]:
-    """The asset and all that are listed, nearest first, each once."""
-    near = sorted((*(seen.ancestors or ()), *(seen.descendants or ())), key=lambda one: (one.distance, one.asset))
+    """The asset and all that are listed, each once: first what lies on a way from a match, then the nearest."""
+    ways = {asset for one in seen.matches for path in one.paths[:WAYS_DRAWN_MAX] for asset in path}
+    near = sorted(
+        (*(seen.ancestors or ()), *(seen.descendants or ())),
+        key=lambda one: (one.asset not in ways, one.distance, one.asset),
+    )
     return list({one.asset: one for one in (seen.asset, *near)}.values())
 
 
@@ -166,7 +172,8 @@ def prov(seen: Trace) -> str:
             if pair not in behalf.values():
                 behalf[f"_:behalf{len(behalf)}"] = pair
     for run in seen.runs:
-        activity[_name("run", run.run)] = {"prov:label": run.job, "circulation:state": run.state}
+        label = {} if run.job is None else {"prov:label": run.job}
+        activity[_name("run", run.run)] = {**label, "circulation:state": run.state}
         for output in run.outputs if run.state == "completed" else ():
             generated[f"_:generated{len(generated)}"] = {
                 "prov:entity": _name("asset", output),
@@ -195,5 +202,9 @@ def _name(prefix: str, id_: str) -> str:
 def html(seen: Trace) -> str:
     """One page with the whole trace in it: a graph to move, to zoom and to click through. It loads nothing else."""
     document = msgspec.to_builtins(seen)
-    data = orjson.dumps({"trace": document, "drawn_max": DRAWN_MAX}).decode().translate(IN_SCRIPT)
+    data = (
+        orjson.dumps({"trace": document, "drawn_max": DRAWN_MAX, "ways_max": WAYS_DRAWN_MAX})
+        .decode()
+        .translate(IN_SCRIPT)
+    )
     return PAGE.read_text(encoding="utf-8").replace("{{DATA}}", data)

@@ -86,7 +86,7 @@ def _by_output(rows: Iterable[Sequence[object]]) -> dict[str, list[Edge]]:
     return edges
 
 
-class Known:
+class AsKnown:
     """The store as it was known at an instant (µs of the clocks that took events in).
 
     What was taken back since stands again, and what came since is not there: read from the events themselves, one

@@ -68,6 +68,7 @@ def statements(
     subjects: Collection[str],
     known_at: int | None = None,
     read: Callable[[tuple[Any, ...]], Event] = event_of,
+    types: Collection[str] | None = None,
 ) -> dict[str, list[Event]]:
     """What was stated about each entity and not taken back, in the order in which it came."""
     found: dict[str, list[Event]] = {subject: [] for subject in subjects}
@@ -78,7 +79,7 @@ def statements(
             f" and {stood} order by id",
             topic,
             list(found),
-            list(STATEMENTS[topic]),
+            list(STATEMENTS[topic] if types is None else types),
             *values,
         )
         for row in rows:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from circulation.events import Event
 from circulation.facts import DELISTED, LISTED, WITHDRAWN, AssetFacts, Circulation, PartyFacts
 from circulation.licences import TERMINATED, TERMS_TYPES
-from circulation.rulepack import Entry, Screens, Subject, Verdict, judge_entry
+from circulation.rulepack import CompiledList, Entry, Screens, Subject, Verdict, judge_entry
 from streams import loading
 from streams.loading import ASSETS, COLUMNS, CONTRACTS, event_of
 from streams.store import Db
@@ -19,6 +19,8 @@ from streams.store import Db
 OFFERS = (LISTED, DELISTED, WITHDRAWN)
 CIRCULATING = frozenset({*OFFERS, *TERMS_TYPES, TERMINATED})
 REGISTERED = "circulation.asset.registered"
+# What negative lists ask of an asset is stated in these.
+DESCRIBING = (REGISTERED, "circulation.asset.graded")
 
 # Assets that one transaction looks at.
 SLICE_MAX = 2_000
@@ -149,16 +151,19 @@ def _slice(db: Db, after: str, *, unregistered_only: bool) -> list[str]:
 
 def _fitting(db: Db, ids: Collection[str], entries: Collection[Entry]) -> set[str]:
     """Of the assets those that an entry may match, by anything that was ever stated of them."""
-    assets = loading.assets(db, ids)
+    stated = loading.statements(db, ASSETS, ids, types=DESCRIBING)
+    assets = {one: AssetFacts(one, some) for one, some in stated.items()}
     asking = any(one.match.industry is not None for one in entries)
     owners = loading.parties(db, {one for each in assets.values() for one in each.owners()}) if asking else {}
+    naming = [one for one in entries if one.match.assets is not None or one.match.parties is not None]
+    # Most assets are like another one that was looked at.
+    compiled = CompiledList(entries)
     return {
         one
         for one, facts in assets.items()
         if any(
-            judge_entry(entry, subject, ())[0] is not Verdict.NO
+            compiled.fit(subject) or any(judge_entry(entry, subject, ())[0] is not Verdict.NO for entry in naming)
             for subject in _versions(facts, owners)
-            for entry in entries
         )
     }
 

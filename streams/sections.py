@@ -14,7 +14,7 @@ from circulation.lineage import Ancestry, shortest_paths
 from circulation.onward import Sold, Start
 from circulation.rulepack import Entry, Pack, Subject, Verdict, judge_entry
 from streams import loading
-from streams.lineages import run_events
+from streams.lineages import DERIVED, run_events
 from streams.loading import ASSETS, COLUMNS, CONTRACTS, event_of, standing
 from streams.store import Db
 from streams.traced import (
@@ -510,8 +510,9 @@ def ran(seen: Seen, asset: str) -> Ran:
         *(() if seen.known_at is None else (seen.known_at,)),
         seen.limits.runs_max + 1,
     )
+    missing = _missing(seen)
     if not rows:
-        return Ran([], [], {})
+        return Ran(missing, [], {})
     if len(rows) > seen.limits.runs_max:
         seen.over("runs_max", "runs")
     shown = set(seen.shown)
@@ -531,7 +532,36 @@ def ran(seen: Seen, asset: str) -> Ran:
                 owners[name] = list(named)
             if event.subject in completed:
                 columns += _columns(event, shown)
-    return Ran(found, _on_the_way(seen, columns, asset), owners)
+    return Ran([*found, *missing], _on_the_way(seen, columns, asset), owners)
+
+
+def _missing(seen: Seen) -> list[Run]:
+    """The runs that derivations name and of which nothing was heard."""
+    stood, values = standing(seen.known_at)
+    where = f"topic = ? and subject = any(?) and type = ? and {stood}"
+    query = f"select {COLUMNS} from events where {where} and time <= ? order by time, id"  # noqa: S608
+    named: dict[str, list[Event]] = {}
+    for event in map(event_of, seen.db.rows(query, ASSETS, list(seen.shown), DERIVED, *values, seen.at)):
+        if event.data.run is not None:
+            named.setdefault(event.data.run, []).append(event)
+    if not named:
+        return []
+    known = {
+        event.subject
+        for events in run_events(seen.db, named, seen.known_at).values()
+        for event in runs.standing(events)
+        if event.time <= seen.at
+    }
+    return [
+        Run(
+            run=run,
+            state="missing",
+            time=format_instant(some[0].time),
+            outputs=sorted({one.subject for one in some}),
+        )
+        for run, some in sorted(named.items())
+        if run not in known
+    ][: seen.limits.runs_max]
 
 
 def _run(one: runs.Ran, shown: set[str]) -> Run:

@@ -15,7 +15,7 @@ from circulation.lineage import Ancestry, Edge, ancestry
 from circulation.rulepack import Packs
 from circulation.shares import Part, origins, parts
 from streams import loading, sections
-from streams.lineages import Known, Lineage, Reached, Stored, Way
+from streams.lineages import AsKnown, Lineage, Reached, Stored, Way
 from streams.loading import ASSETS, standing
 from streams.sections import Seen
 from streams.store import Db
@@ -72,7 +72,7 @@ def look_through(
     """
     limits = limits or Limits()
     cut: list[CutOff] = []
-    lineage = lineage or (Stored(db) if known_at is None else Known(db, known_at))
+    lineage = lineage or (Stored(db) if known_at is None else AsKnown(db, known_at))
     above = _reached(lineage, asset, at, "up", limits, cut) if up else Reached([asset], {})
     below = _reached(lineage, asset, at, "down", limits, cut) if down else Reached([asset], {})
     ancestors = ancestry(above.edges, asset, at, True)
@@ -97,7 +97,7 @@ def look_through(
         seen.over("contracts_max", "holders")
     acts = sections.acts(seen)
     ran = sections.ran(seen, asset)
-    unfinished = {output for one in ran.runs if one.state != "completed" for output in one.outputs}
+    unfinished = {output for one in ran.runs if one.state not in ("completed", "missing") for output in one.outputs}
     withdrawn = _withdrawn(db, shown, at, known_at)
 
     reached = set(above.assets)

@@ -106,11 +106,14 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An OpenLineage run that writes one of the assets. Only what `completed` derives anything; `time`: since when."""
+    """An OpenLineage run that writes one of the assets. Only what `completed` derives anything; `time`: since when.
+
+    `missing`: a derivation that was stated otherwise names the run, and nothing was ever heard of it.
+    """
 
     run: str
-    job: str
-    state: Literal["completed", "failed", "aborted", "running"]
+    job: str | None = None
+    state: Literal["completed", "failed", "aborted", "running", "missing"]
     time: str
     outputs: list[str]
     parent: str | None = None

@@ -86,7 +86,6 @@ def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
 def test_the_list_of_commands_holds_all_of_them_once() -> None:
     listed = [name for names in SECTIONS.values() for name in names]
     assert sorted(listed) == sorted({*cli.commands, *ELSEWHERE})
-    assert "simulate" not in listed
 
 
 def test_what_the_list_says_of_commands_elsewhere_is_how_their_own_help_begins() -> None:

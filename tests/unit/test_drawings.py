@@ -123,6 +123,14 @@ def test_what_is_not_drawn_and_what_was_cut_off_is_said() -> None:
         assert "assets_max" in draw(seen).replace("#95#", "_").replace("#95;", "_")
 
 
+def test_what_lies_on_a_way_from_a_match_is_drawn_in_any_case() -> None:
+    many = traced("a", *(f"b{n:05}" for n in range(drawings.DRAWN_MAX)), "zzz")
+    match = Match(asset="zzz", entry="e", title="E", disposition="prohibit", actions=[], distance=1, inherited=True,
+                  paths=[["zzz", "a"]])  # fmt: skip
+    assert '"zzz"' not in drawings.dot(many)
+    assert '"zzz" -> "a"' in drawings.dot(msgspec.structs.replace(many, matches=[match]))
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not here: apt-get install chromium")
 def test_a_browser_draws_the_page_and_runs_nothing_that_came_from_outside(tmp_path: Path) -> None:
     match = Match(

@@ -10,7 +10,7 @@ from circulation.cases import Json, derived, event, retracted
 from circulation.lineage import Edge
 from streams import held, schema, trace
 from streams.held import Held
-from streams.lineages import Known, Stored, Way
+from streams.lineages import AsKnown, Stored, Way
 from streams.replay import Replay, offline
 from streams.store import Db, Store
 
@@ -132,7 +132,7 @@ def test_what_was_known_then_is_what_the_store_said_then(before: list[Json], aft
         expected = [Stored(db).reached(name, EVER, way, 100, 1000) for name, way in asked]
     Replay(offline(store, None), Admission()).run(map(orjson.dumps, after))
     with store.reading() as db:
-        found = [Known(db, known_at or 0).reached(name, EVER, way, 100, 1000) for name, way in asked]
+        found = [AsKnown(db, known_at or 0).reached(name, EVER, way, 100, 1000) for name, way in asked]
     for then, now in zip(expected, found, strict=True):
         assert sorted(then.assets) == sorted(now.assets)
         inputs = {(edge.input, output) for output, some in then.edges.items() for edge in some}

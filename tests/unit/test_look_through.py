@@ -314,6 +314,18 @@ def test_an_end_says_why_nothing_lies_beyond_it() -> None:
     assert [("r1", "running"), ("r2", "failed")] == [(one.run, one.state) for one in seen.runs]
 
 
+def test_a_run_that_a_derivation_names_and_nobody_heard_of_is_missing(store: Store) -> None:
+    filled(
+        store,
+        derived("p", "2025-02-01", "a", run="heard"),
+        derived("p", "2025-02-02", "b", run="never"),
+        run("heard", "START", "2025-01-01T00:00:00Z", ["x"]),
+    )
+    seen = looked(store, "p")
+    assert [("never", "missing", ["p"], None)] == [(one.run, one.state, one.outputs, one.job) for one in seen.runs]
+    assert ["a", "b"] == [one.asset for one in seen.ancestors or ()]
+
+
 def test_what_lies_beyond_a_limit_is_an_end_that_is_cut_off() -> None:
     chain = [derived(f"a{n}", "2025-02-01", f"a{n + 1}") for n in range(4)]
     seen = looked(memory(*chain), "a0", limits=Limits(assets_max=2))
