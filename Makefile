@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test check format docs bench lock clean tools
+.PHONY: help venv demo test check format docs accuracy bench mutation lock clean tools
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -65,8 +65,14 @@ format: $(STAMP) ## Put the code into the form that `make check` asks for
 docs: $(STAMP) ## Write the pages of docs/ that come from the code
 	@$(BIN)/python -m streams.handbook docs
 
+accuracy: $(STAMP) ## Simulate ten markets and replay them: planted, found, missed and false for each detector
+	@$(BIN)/python -m benchmarks.accuracy
+
 bench: tools $(STAMP) ## Measure speed and delay on this machine (minutes)
 	@$(BIN)/python -m benchmarks
+
+mutation: $(STAMP) ## Change every comparison and number of the rules, and see that tests tell it; RULES=quality for some
+	@$(BIN)/python -m tests.mutation $(RULES)
 
 lock: ## Pin the newest packages anew, with hashes and without addresses (needs Python 3.11, the oldest one served)
 	@scratch=$$(mktemp -d); trap 'rm -rf "$$scratch"' EXIT; \

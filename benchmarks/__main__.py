@@ -5,10 +5,19 @@ import os
 import platform
 import sys
 
-from benchmarks import latency, memory, replay, usage
+from benchmarks import acts, latency, lineage, memory, replay, screening, start, usage
 from benchmarks.report import Report
 
-BENCHMARKS = {"replay": replay.run, "usage": usage.run, "latency": latency.run, "memory": memory.run}
+BENCHMARKS = {
+    "replay": replay.run,
+    "usage": usage.run,
+    "acts": acts.run,
+    "latency": latency.run,
+    "memory": memory.run,
+    "start": start.run,
+    "screening": screening.run,
+    "lineage": lineage.run,
+}
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -49,8 +49,8 @@ def _quietly(_: str) -> None:
     """What the servers tell of their start is of no use between figures."""
 
 
-class Lab:
-    """A broker with topics that are empty, and a folder; all of it is gone in the end."""
+class Stores:
+    """A folder for stores; all of it is gone in the end."""
 
     def __init__(self) -> None:
         self._stack = contextlib.ExitStack()
@@ -59,10 +59,6 @@ class Lab:
         self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="circulation-bench-")))
         # The server of PostgreSQL runs as a user of its own where we are root.
         self.folder.chmod(0o755)
-        kafka = Kafka(self.folder / "kafka", tell=_quietly)
-        self._stack.callback(kafka.stop)
-        self.bootstrap = kafka.start(0)
-        topics.create(self.bootstrap, PARTITIONS)
         return self
 
     def __exit__(
@@ -78,6 +74,33 @@ class Lab:
         self._stack.callback(postgres.stop)
         postgres.start()
         return postgres.create_database("bench")
+
+
+def server_seconds(folder: Path) -> float:
+    """The processor time of PostgreSQL's processes over this folder's data so far; 0 where there is none."""
+    pid = next((file.read_text().split()[0] for file in folder.glob("postgres/**/postmaster.pid")), None)
+    if pid is None:
+        return 0.0
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # Behind the name, which may hold anything: the state, the parent, ..., user and system time.
+            fields = stat.read_text().rpartition(")")[2].split()
+            if pid in (fields[1], stat.parent.name):
+                ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+class Lab(Stores):
+    """Stores, and a broker with topics that are empty."""
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        kafka = Kafka(self.folder / "kafka", tell=_quietly)
+        self._stack.callback(kafka.stop)
+        self.bootstrap = kafka.start(0)
+        topics.create(self.bootstrap, PARTITIONS)
+        return self
 
     def send(self, messages: Iterable[Message]) -> int:
         """Sends messages as a producer of any language would (murmur2, lz4); returns when Kafka has them."""
@@ -130,11 +153,25 @@ class Books:
         with self._store.reading() as db:
             return Counter(dict(db.rows("select severity, count(*) from findings where standing group by severity")))
 
-    def raised_since(self, instant: int) -> list[tuple[str, int, int]]:
-        """(finding, when it occurred, when it was raised) of what was raised at this instant or later, µs."""
+    def raised_since(self, instant: int, detectors: Sequence[str]) -> list[tuple[str, str, int, int]]:
+        """(finding, detector, when it occurred, when it was raised) of what these raised from an instant on, µs."""
         with self._store.reading() as db:
-            query = "select finding, occurred, raised from findings where raised >= ?"
-            return [(str(row[0]), int(row[1]), int(row[2])) for row in db.rows(query, instant)]
+            query = "select finding, detector, occurred, raised from findings where raised >= ? and detector = any(?)"
+            return [
+                (str(row[0]), str(row[1]), int(row[2]), int(row[3])) for row in db.rows(query, instant, list(detectors))
+            ]
+
+    def queued(self, priority: int) -> int:
+        """How much of a priority is to be judged."""
+        with self._store.reading() as db:
+            row = db.one("select count(*) from queue where priority = ?", priority)
+        return int(row[0]) if row else 0
+
+    def standing_of(self, detector: str) -> int:
+        """How many findings of a detector stand."""
+        with self._store.reading() as db:
+            row = db.one("select count(*) from findings where standing = true and detector = ?", detector)
+        return int(row[0]) if row else 0
 
     def close(self) -> None:
         """Lets go of the store."""

@@ -1,4 +1,4 @@
-"""`latency`: how long after an event its finding is committed, while 10,000 uses a second come in."""
+"""`latency`: how long after an event its finding is committed, while 10,000 uses and 500 acts a second come in."""
 
 import argparse
 import itertools
@@ -8,18 +8,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final, NamedTuple, Self
 
-from confluent_kafka import Message, Producer
+from confluent_kafka import Message as Sending
+from confluent_kafka import Producer
 
 from benchmarks.lab import Books, Lab, Worker, kinds, working
-from benchmarks.load import AMPLE, contract_id, entities, signings, use
+from benchmarks.load import AMPLE, Message, contract_id, delivery, entities, signings, use
 from benchmarks.report import Report
 from benchmarks.usage import ends, settle
 from circulation.calendar import format_instant
 from streams.topics import CONTRACTS
 
 RATE: Final = 10_000
+ACTS: Final = 500
+# Of the uses, and of the acts, so many a second are found.
 CROSSINGS: Final = 20
 SECONDS, SECONDS_QUICK = 20, 8
 # The first seconds load the contracts and let the JVM of the broker compile itself; they are sent at the same rate and
@@ -29,7 +32,8 @@ AMPLE_CONTRACTS: Final = 20_000
 # How often the store is asked; a delay comes out longer by up to as much, never shorter.
 LOOK_SECONDS: Final = 0.002
 TICK_SECONDS: Final = 0.002
-TARGET_MS: Final = 100.0
+TARGET_MS: Final = 200.0
+USE, ACT = "usage-limit", "outside-terms"
 # A producer that is further behind its own timetable than this measures itself.
 BEHIND_MS_MAX: Final = 50.0
 PRODUCER_SECONDS_MAX: Final = 90.0
@@ -43,10 +47,11 @@ def run(report: Report, *, quick: bool) -> None:
     seconds = SECONDS_QUICK if quick else SECONDS
     report.title(
         "latency",
-        f"{RATE:,} uses a second of {AMPLE_CONTRACTS:,} contracts for {seconds} s (after {WARM_SECONDS} s that are not"
-        f" counted) from a process of its own (linger {LINGER_MS} ms), {CROSSINGS} of them a second the first of a"
-        " contract and beyond its limit; from the event's `time`, set as it is handed to the producer, until another"
-        f" connection sees the committed finding in the store, asked every {LOOK_SECONDS * 1000:.0f} ms",
+        f"{RATE:,} uses and {ACTS:,} deliveries a second of {AMPLE_CONTRACTS:,} contracts for {seconds} s (after"
+        f" {WARM_SECONDS} s that are not counted) from a process of its own (linger {LINGER_MS} ms), {CROSSINGS} of"
+        " either a second to be found: uses that are the first of a contract and beyond its limit, deliveries to"
+        " another country; from the event's `time`, set as it is handed to the producer, until another connection sees"
+        f" the committed finding in the store, asked every {LOOK_SECONDS * 1000:.0f} ms",
     )
     for kind in kinds():
         with Lab() as lab:
@@ -54,78 +59,128 @@ def run(report: Report, *, quick: bool) -> None:
 
 
 def _measure(lab: Lab, name: str, url: str, seconds: int, report: Report) -> None:
-    crossing = CROSSINGS * (seconds + WARM_SECONDS)
+    lasts = seconds + WARM_SECONDS
     lab.send(entities())
-    lab.send(signings([1] * crossing + [AMPLE] * AMPLE_CONTRACTS))
+    lab.send(licensed(lasts))
     with working(lab, url, name) as (worker, books):
         settle(worker, books, ends(lab))
-        command = [sys.executable, "-m", "benchmarks.latency", lab.bootstrap, str(seconds + WARM_SECONDS)]
-        producing = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        busy, begun = worker.cpu_seconds(), time.perf_counter()
-        try:
-            delays = _watch(worker, books, producing, crossing)
-            said, _ = producing.communicate(timeout=PRODUCER_SECONDS_MAX)
-        finally:
-            producing.kill()
-        after, lasted = worker.cpu_seconds(), time.perf_counter() - begun
-        sent = json.loads(said)
+        with Producing(lab, lasts, uses=RATE, acts=ACTS) as producing:
+            busy, begun = worker.cpu_seconds(), time.perf_counter()
+            delays = producing.watch(worker, books)
+            after, lasted = worker.cpu_seconds(), time.perf_counter() - begun
         settle(worker, books, ends(lab))
-        report.same(f"uses sent on {name}", RATE * (seconds + WARM_SECONDS), sent["sent"])
-        report.same(f"standing findings on {name}", {"red": crossing}, dict(books.standing()))
-    since = sent["began"] + WARM_SECONDS * 1_000_000
-    counted = sorted(delay / 1000 for occurred, delay in delays if occurred >= since)
+        report.same(f"sent on {name}", (RATE + ACTS) * lasts, producing.said["sent"])
+        found = CROSSINGS * lasts
+        report.same(f"standing findings on {name}", {"red": found, "orange": found}, dict(books.standing()))
     if busy is not None and after is not None:
         report.line(f"the worker on {name}", f"{(after - busy) / lasted:.0%} of a core")
-    report.line(
-        f"event to committed finding, {name}",
-        f"p50 {_quantile(counted, 0.5):.1f} ms",
-        f"p99 {_quantile(counted, 0.99):.1f} ms",
-        f"max {counted[-1]:.1f} ms",
-        f"{len(counted):,} findings",
-    )
-    report.line("  of which event to the broker's acknowledgement", "", f"p99 {sent['acknowledged_ms_p99']:.1f} ms")
-    if sent["behind_ms_max"] > BEHIND_MS_MAX:
-        report.line(f"  the producer itself was late on {name}", f"up to {sent['behind_ms_max']:.0f} ms")
-    report.at_most(f"p99 on {name}", _quantile(counted, 0.99), TARGET_MS, "ms")
+    tell(report, name, producing, delays)
 
 
-def _watch(worker: Worker, books: Books, producing: "subprocess.Popen[str]", count: int) -> list[tuple[int, int]]:
-    """(when the event was, µs until its finding was seen) of each finding, as it appears."""
-    delays: dict[str, tuple[int, int]] = {}
-    newest = 0
-    until: float | None = None
-    while len(delays) < count:
-        for finding, occurred, raised in books.raised_since(newest):
-            if finding not in delays:
-                delays[finding] = (occurred, time.time_ns() // 1000 - occurred)
-            newest = max(newest, raised)
-        if producing.poll() is not None:
-            until = until or time.monotonic() + 60.0
-            if time.monotonic() > until:
-                break  # the count of standing findings tells that some are missing
-        if not worker.alive():
-            break
-        time.sleep(LOOK_SECONDS)
-    return list(delays.values())
+class Delay(NamedTuple):
+    """A finding that was seen: of which detector, when it occurred, and how much later (µs)."""
+
+    detector: str
+    occurred: int
+    delay: int
+
+
+def licensed(seconds: int) -> Iterator[Message]:
+    """Signings of the contracts whose uses are found, and of those that have no limit in reach."""
+    return signings([1] * (CROSSINGS * seconds) + [AMPLE] * AMPLE_CONTRACTS)
+
+
+class Producing:
+    """A producer in a process of its own. After `watch`, `said` is what it did."""
+
+    def __init__(self, lab: Lab, seconds: int, *, uses: int, acts: int) -> None:
+        self._command = [sys.executable, "-m", "benchmarks.latency", lab.bootstrap, *map(str, (seconds, uses, acts))]
+        self._count = CROSSINGS * seconds * 2
+        self.said: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+
+    def watch(self, worker: Worker, books: Books) -> list[Delay]:
+        """Looks for each finding until all have come, or none comes any more."""
+        delays: dict[str, Delay] = {}
+        newest = 0
+        until: float | None = None
+        while len(delays) < self._count:
+            for finding, detector, occurred, raised in books.raised_since(newest, (USE, ACT)):
+                if finding not in delays:
+                    delays[finding] = Delay(detector, occurred, time.time_ns() // 1000 - occurred)
+                newest = max(newest, raised)
+            if self._process.poll() is not None:
+                until = until or time.monotonic() + 60.0
+                if time.monotonic() > until:
+                    break  # the count of standing findings tells that some are missing
+            if not worker.alive():
+                break
+            time.sleep(LOOK_SECONDS)
+        said, _ = self._process.communicate(timeout=PRODUCER_SECONDS_MAX)
+        self.said = json.loads(said)
+        return list(delays.values())
+
+
+def tell(report: Report, name: str, producing: Producing, delays: list[Delay]) -> None:
+    """What was measured, of uses and of acts, without the first seconds."""
+    said = producing.said
+    since = said["began"] + WARM_SECONDS * 1_000_000
+    for what, detector in (("use", USE), ("act", ACT)):
+        counted = sorted(one.delay / 1000 for one in delays if one.detector == detector and one.occurred >= since)
+        if not counted:
+            continue
+        report.line(
+            f"{what} to committed finding, {name}",
+            f"p50 {_quantile(counted, 0.5):.1f} ms",
+            f"p99 {_quantile(counted, 0.99):.1f} ms",
+            f"max {counted[-1]:.1f} ms",
+            f"{len(counted):,} findings",
+        )
+        report.at_most(f"p99 of {what}s on {name}", _quantile(counted, 0.99), TARGET_MS, "ms")
+    report.line("  of which event to the broker's acknowledgement", "", f"p99 {said['acknowledged_ms_p99']:.1f} ms")
+    if said["behind_ms_max"] > BEHIND_MS_MAX:
+        report.line(f"  the producer itself was late on {name}", f"up to {said['behind_ms_max']:.0f} ms")
 
 
 def _quantile(ordered: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def _uses(seconds: int) -> Iterator[tuple[int, int, int]]:
-    """(contract, its how-manieth event, uses) in the order in which they are sent."""
+class Sent(NamedTuple):
+    """One event to be sent: of which contract, whether it is to be found, and whether it is a use or a delivery."""
+
+    contract: int
+    found: bool
+    use: bool
+
+
+def _sent(seconds: int, uses: int, acts: int) -> Iterator[Sent]:
+    """What is sent, in this order: acts are spread among the uses, and what is to be found among either."""
     crossing = CROSSINGS * seconds
-    every = RATE // CROSSINGS
     below = random.Random(11).random
-    for number in range(RATE * seconds):
-        if number % every == every // 2:
-            yield number // every, 2, 2  # one use is licensed: two are 200 %
+    rate = uses + acts
+    use_number = act_number = 0
+    for number in range(rate * seconds):
+        is_use = (number + 1) * acts // rate == number * acts // rate
+        ample = crossing + int(below() * AMPLE_CONTRACTS)
+        if is_use:
+            every = uses // CROSSINGS
+            found = use_number % every == every // 2
+            yield Sent(use_number // every if found else ample, found, True)
+            use_number += 1
         else:
-            yield crossing + int(below() * AMPLE_CONTRACTS), 0, 1
+            every = acts // CROSSINGS
+            yield Sent(ample, act_number % every == every // 2, False)
+            act_number += 1
 
 
-def produce(bootstrap: str, seconds: int) -> None:
+def produce(bootstrap: str, seconds: int, uses: int, acts: int) -> None:
     """Sends by the clock and never in bursts; prints what it did and how late it ever was."""
     producer = Producer(
         {
@@ -141,25 +196,28 @@ def produce(bootstrap: str, seconds: int) -> None:
     sequences: dict[int, int] = {}
     acknowledged: list[float] = []
 
-    def note(error: object, message: Message) -> None:
+    def note(error: object, message: Sending) -> None:
         acknowledged.append((message.latency() or 0.0) * 1000)
 
-    uses = _uses(seconds)
+    coming = _sent(seconds, uses, acts)
+    rate = uses + acts
     sent = 0
     behind = 0.0
     began = time.time_ns() // 1000
     begun = time.perf_counter()
-    while sent < RATE * seconds:
-        due = int((time.perf_counter() - begun) * RATE) + 1
-        behind = max(behind, (due - sent) / RATE * 1000)
-        for contract, sequence, count in itertools.islice(uses, max(0, due - sent)):
-            crossing = sequence == 2
-            if not sequence:
-                sequence = sequences[contract] = sequences.get(contract, 1) + 1
+    while sent < rate * seconds:
+        due = int((time.perf_counter() - begun) * rate) + 1
+        behind = max(behind, (due - sent) / rate * 1000)
+        for one in itertools.islice(coming, max(0, due - sent)):
+            # A use that is found is the first of its contract; one use is licensed, and two are 200 %.
+            sequence = sequences[one.contract] = sequences.get(one.contract, 1) + 1
             time_text = format_instant(time.time_ns() // 1000)
-            value = use(contract, sent, count, time_text, sequence)
-            key = contract_id(contract).encode()
-            if crossing:
+            if one.use:
+                value = use(one.contract, sent, 2 if one.found else 1, time_text, sequence)
+            else:
+                value = delivery(one.contract, sent, "DE" if one.found else "CN", time_text, sequence)
+            key = contract_id(one.contract).encode()
+            if one.found:
                 producer.produce(CONTRACTS, value, key, on_delivery=note)
             else:
                 producer.produce(CONTRACTS, value, key)
@@ -167,7 +225,7 @@ def produce(bootstrap: str, seconds: int) -> None:
         producer.poll(0)
         time.sleep(TICK_SECONDS)
     producer.flush()
-    counted = sorted(acknowledged[WARM_SECONDS * CROSSINGS :])
+    counted = sorted(acknowledged[WARM_SECONDS * CROSSINGS * 2 :])
     said = {"sent": sent, "began": began, "behind_ms_max": behind, "acknowledged_ms_p99": _quantile(counted, 0.99)}
     print(json.dumps(said))
 
@@ -175,6 +233,7 @@ def produce(bootstrap: str, seconds: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=produce.__doc__)
     parser.add_argument("bootstrap")
-    parser.add_argument("seconds", type=int)
+    for name in ("seconds", "uses", "acts"):
+        parser.add_argument(name, type=int)
     given = parser.parse_args()
-    produce(given.bootstrap, given.seconds)
+    produce(given.bootstrap, given.seconds, given.uses, given.acts)

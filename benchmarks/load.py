@@ -7,7 +7,7 @@ the uses are twice as many as were licensed, so that it passes all bands that it
 import datetime as dt
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 import orjson
@@ -19,12 +19,17 @@ from circulation.identifiers import uscc_check_character
 
 SOURCE: Final = "//exchange.example/events"
 PARTIES: Final = 200
+# Parties that buy and never sell, beside these.
+BUYERS: Final = 1_000
 ASSETS: Final = 500
 USES_MEAN: Final = 3
 # One contract of so many is licensed for half of what will be used.
 TIGHT_EVERY: Final = 100
 AMPLE: Final = 1_000_000_000
 EVENTS_PER_SECOND: Final = 100
+REGISTERED: Final = "2019-01-01"
+# Later than the instants at which entries of the shipped list took effect: nothing was screened since.
+SIGNED: Final = "2026-06-01"
 CHINA: Final = dt.timezone(dt.timedelta(hours=8))
 
 # (severity, from this share of the limit on), highest first; the two upper ones only beyond it.
@@ -50,9 +55,10 @@ def party_id(number: int) -> str:
     return first17 + uscc_check_character(first17)
 
 
-def _message(members: Json) -> Message:
-    # Who numbers events, numbers them for each subject: of what is stated here each has one.
-    told = members | {"source": SOURCE, "sequence": "1", "sequencetype": "Integer"}
+def message(members: Json, sequence: int = 1) -> Message:
+    """What is sent of an event, numbered by its source."""
+    # Who numbers events, numbers them for each subject.
+    told = members | {"source": SOURCE, "sequence": str(sequence), "sequencetype": "Integer"}
     topic = TYPES[told["type"]][0]
     if topic is None:
         raise ValueError(f"{told['type']} has no topic of its own")
@@ -60,17 +66,18 @@ def _message(members: Json) -> Message:
 
 
 def entities() -> Iterator[Message]:
-    """The registrations of all parties and assets."""
-    for number in range(PARTIES):
-        yield _message(party(party_id(number), industry="I65"))
+    """The registrations of all parties and assets, before anything is done with them. No two assets are alike."""
+    for number in range(PARTIES + BUYERS):
+        yield message(party(party_id(number), REGISTERED, industry="I65"))
     for number in range(ASSETS):
-        yield _message(asset(f"asset-{number:04}", owner=party_id(number % PARTIES)))
+        fields = [f"field-{number}-{each}" for each in range(3)]
+        yield message(asset(f"asset-{number:04}", REGISTERED, owner=party_id(number % PARTIES), fields=fields))
 
 
 def signings(limits: list[int]) -> Iterator[Message]:
     """A signing for each contract, licensed for as many uses as `limits` says."""
     for number, limit in enumerate(limits):
-        seller, buyer = number % ASSETS % PARTIES, (number * 7 + 1) % PARTIES
+        seller, buyer = number % ASSETS % PARTIES, PARTIES + number * 7 % BUYERS
         terms = {
             "valid_from": "2020-01-01",
             "valid_to": "2099-01-01",
@@ -79,20 +86,76 @@ def signings(limits: list[int]) -> Iterator[Message]:
             "purposes": ["credit", "research", "insurance/pricing"],
             "countries": ["CN", "SG"],
         }
-        yield _message(
+        yield message(
             event(
                 "contract.signed",
                 contract_id(number),
-                "2020-01-01",
+                SIGNED,
                 asset=f"asset-{number % ASSETS:04}",
                 seller=party_id(seller),
-                buyer=party_id(buyer if buyer != seller else (buyer + 1) % PARTIES),
+                buyer=party_id(buyer),
                 channel="on-exchange",
                 amount="1000",
-                signed="2020-01-01",
+                signed=SIGNED,
                 terms=terms,
             )
         )
+
+
+class Acts:
+    """Contracts with what is done under them, in the order of time: a signing, two deliveries and a payment each.
+
+    Buyers buy only, so that nothing goes round. Of every hundredth contract a delivery leaves the countries of its
+    terms; after the iteration `expected` has these findings.
+    """
+
+    PER_CONTRACT: Final = 4
+
+    def __init__(self, acts: int, *, until: int) -> None:
+        self.contracts = acts // self.PER_CONTRACT
+        self.acts = self.contracts * self.PER_CONTRACT
+        self.expected: Counter[str] = Counter()
+        self._since = (until // SECOND - self.contracts // 10 - 60) * SECOND
+
+    def __iter__(self) -> Iterator[Message]:
+        self.expected.clear()
+        for number in range(self.contracts):
+            start = self._since + number * SECOND // 10
+            times = [format_instant(start + shift * SECOND) for shift in range(self.PER_CONTRACT)]
+            abroad = number % TIGHT_EVERY == 0
+            self.expected["orange"] += abroad
+            for sequence, told in enumerate(_dealt(number, times, abroad=abroad), start=1):
+                yield message(told, sequence)
+
+
+def _dealt(number: int, times: Sequence[str], *, abroad: bool) -> Iterator[Json]:
+    contract = contract_id(number)
+    seller, buyer = party_id(number % ASSETS % PARTIES), party_id(PARTIES + number * 7 % BUYERS)
+    yield event(
+        "contract.signed",
+        contract,
+        times[0],
+        asset=f"asset-{number % ASSETS:04}",
+        seller=seller,
+        buyer=buyer,
+        channel="on-exchange",
+        amount="1000",
+        signed=times[0],
+        terms={"valid_from": "2020-01-01", "valid_to": "2099-01-01", "uses_max": AMPLE, "countries": ["CN", "SG"]},
+    )
+    for each, country in enumerate(("CN", "DE" if abroad else "SG"), start=1):
+        yield event(
+            "delivery.completed",
+            contract,
+            times[each],
+            delivery=f"{contract}-{each}",
+            mode="api",
+            bytes=4096,
+            recipient=buyer,
+            country=country,
+        )
+    paid = f"{contract}-paid"
+    yield event("settlement.paid", contract, times[3], settlement=paid, payer=buyer, payee=seller, amount="1000")
 
 
 def limits(contracts: int, events: int) -> list[int]:
@@ -111,6 +174,18 @@ def use(contract: int, number: int, uses: int, time: str, sequence: int) -> byte
         f',"data":{{"uses":{uses},"bytes":{uses * 4096},"rows":{uses * 20},"purpose":"credit/scoring"'
         f',"actor":"urn:example:application:risk-engine","country":"CN","region":"110108"'
         f',"environment":"urn:example:private-computing:node-07"}}}}'
+    ).encode()
+
+
+def delivery(contract: int, number: int, country: str, time: str, sequence: int) -> bytes:
+    """One delivery to a country."""
+    return (
+        f'{{"specversion":"1.0","id":"{number:08x}-delivery-{contract:012x}","source":"{SOURCE}"'
+        f',"type":"circulation.delivery.completed","subject":"contract-{contract:06}","time":"{time}"'
+        f',"datacontenttype":"application/json","partitionkey":"contract-{contract:06}"'
+        f',"sequence":"{sequence}","sequencetype":"Integer","reporter":"exchange"'
+        f',"data":{{"delivery":"delivery-{number}","mode":"api","bytes":4096,"rows":20'
+        f',"recipient":"{party_id(PARTIES)}","country":"{country}","region":"110108"}}}}'
     ).encode()
 
 

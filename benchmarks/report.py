@@ -33,6 +33,10 @@ class Report:
         """A share of the ceiling, which should be at least the target."""
         self._target(what, f"{got:.3f}", f"at least {target}", got >= target)
 
+    def at_least(self, what: str, got: float, target: float, unit: str) -> None:
+        """A figure that should reach the target."""
+        self._target(what, f"{got:,.0f} {unit}", f"at least {target:,.0f} {unit}", got >= target)
+
     def at_most(self, what: str, got: float, target: float, unit: str) -> None:
         """A figure that should be below the target."""
         self._target(what, f"{got:.1f} {unit}", f"below {target:g} {unit}", got < target)

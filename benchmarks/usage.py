@@ -107,7 +107,7 @@ def ends(lab: Lab) -> dict[int, int]:
         consumer.close()
 
 
-def ceiling(lab: Lab, prepared: Prepared) -> Taken:
+def ceiling(lab: Lab, prepared: Prepared, at_once: int = CONSUME_MAX) -> Taken:
     """Reads and decodes all uses and keeps nothing: what Python can do at best with this broker."""
     consumer = Consumer(
         {
@@ -124,7 +124,7 @@ def ceiling(lab: Lab, prepared: Prepared) -> Taken:
         first = 0
         begun = cpu = 0.0
         while left:
-            records = consumer.consume(min(CONSUME_MAX, left), 0.5)
+            records = consumer.consume(min(at_once, left), 0.5)
             for record in records:
                 loads(record.value() or b"")
             left -= len(records)

@@ -45,6 +45,7 @@ from circulation.identifiers import (
     check_party,
     check_region,
     check_source,
+    check_text,
 )
 
 EVENT_BYTES_MAX: Final = 1_048_576
@@ -752,19 +753,61 @@ def _run(document: Any) -> _Run:
 def _run_data(document: dict[str, Any], run: str) -> tuple[dict[str, Any], Fault | None]:
     """The data of a run as `circulation.events.Run` has it, and the first thing that is wrong with it."""
     faults: list[Fault] = []
-    columns: dict[str, Any] = {}
+    facets: dict[str, dict[str, Any]] = {"columns": {}, "aliases": {}, "renamed": {}, "owners": {}, "fields": {}}
     data = {
         "run": run,
         "event_type": document.get("eventType"),
-        "inputs": _datasets(document, "inputs", {}, faults),
-        "outputs": _datasets(document, "outputs", columns, faults),
-        "columns": columns,
+        "inputs": _datasets(document, "inputs", facets, faults),
+        "outputs": _datasets(document, "outputs", facets, faults),
         "job": _named(document.get("job"), "$.job", faults),
     }
+    data |= {name: some for name, some in facets.items() if some}
+    parent = _object(_object(_object(document.get("run")).get("facets")).get("parent"))
+    parent_run = _object(parent.get("run")).get("runId")
+    if isinstance(parent_run, str) and check_id(parent_run) is None:
+        data["parent"] = parent_run
+        if (job := _facet_name(parent.get("job"))) is not None:
+            data["parent_job"] = job
     return data, faults[0] if faults else None
 
 
-def _datasets(document: dict[str, Any], member: str, columns: dict[str, Any], faults: list[Fault]) -> list[str]:
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _facet_name(thing: Any) -> str | None:
+    """`namespace/name` in a facet; what is none is passed over, for facets are anybody's to extend."""
+    name = _named(thing, "", [])
+    return name if name and check_asset(name) is None else None
+
+
+def _facet_texts(things: Any) -> list[str]:
+    names = (_object(one).get("name") for one in _list(things))
+    return list(dict.fromkeys(name for name in names if isinstance(name, str) and name and check_text(name) is None))
+
+
+def _facets(name: str, facets: dict[str, Any], found: dict[str, dict[str, Any]]) -> None:
+    """Adds what the facets of a dataset say of its names, its owners and its fields."""
+    aliases = map(_facet_name, _list(_object(facets.get("symlinks")).get("identifiers")))
+    if names := dict.fromkeys(one for one in aliases if one is not None and one != name):
+        found["aliases"][name] = list(names)
+    change = _object(facets.get("lifecycleStateChange"))
+    before = _facet_name(change.get("previousIdentifier"))
+    if change.get("lifecycleStateChange") == "RENAME" and before is not None and before != name:
+        found["renamed"][name] = before
+    if owners := _facet_texts(_object(facets.get("ownership")).get("owners")):
+        found["owners"][name] = owners
+    if fields := _facet_texts(_object(facets.get("schema")).get("fields")):
+        found["fields"][name] = fields
+
+
+def _datasets(
+    document: dict[str, Any], member: str, found_facets: dict[str, dict[str, Any]], faults: list[Fault]
+) -> list[str]:
     given = document.get(member)
     if given is None:
         return []
@@ -777,10 +820,11 @@ def _datasets(document: dict[str, Any], member: str, columns: dict[str, Any], fa
         if not name:
             continue
         found[name] = None
-        facets = dataset.get("facets")
-        lineage = facets.get("columnLineage") if isinstance(facets, dict) else None
-        if isinstance(lineage, dict):
-            columns[name] = lineage
+        facets = _object(dataset.get("facets"))
+        lineage = facets.get("columnLineage")
+        if member == "outputs" and isinstance(lineage, dict):
+            found_facets["columns"][name] = lineage
+        _facets(name, facets, found_facets)
     return list(found)
 
 

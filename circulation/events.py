@@ -385,7 +385,9 @@ class CaseReopened(CaseOrder, frozen=True, kw_only=True): ...
 class Run(Data, frozen=True, kw_only=True):
     """What a monitor keeps of an OpenLineage RunEvent.
 
-    Datasets are `namespace/name`. `columns` are the column-lineage facets by output, as they are.
+    Datasets are `namespace/name`. `columns` are the column-lineage facets by output, as they are. By dataset are what
+    facets say of it: `aliases` (symlinks), `renamed` (the name it had before), `owners`, and `fields` of its schema.
+    `parent` and `parent_job` are of the run that started this one.
     """
 
     run: Identifier
@@ -393,6 +395,12 @@ class Run(Data, frozen=True, kw_only=True):
     inputs: tuple[AssetId, ...] = ()
     outputs: tuple[AssetId, ...] = ()
     columns: dict[str, Any] = {}
+    aliases: dict[str, tuple[str, ...]] = {}
+    renamed: dict[str, str] = {}
+    owners: dict[str, tuple[str, ...]] = {}
+    fields: dict[str, tuple[str, ...]] = {}
+    parent: str | None = None
+    parent_job: str | None = None
     job: Text
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from circulation import credit
 from circulation.calendar import LATEST, days
+from circulation.daily import UsedDay
 from circulation.events import Event
 from circulation.findings import Cause
 from circulation.licences import TERMINATED, TERMS_TYPES, in_force, ranked
@@ -90,6 +91,10 @@ class AssetFacts:
         """What the latest listing of a product says that was made no later than the instant."""
         found = _latest(self._listed.get(product, ()), instant)
         return None if found is None else found.data
+
+    def sellers(self, instant: int) -> set[str]:
+        """Who listed a product made of it, by then."""
+        return {one.data.seller for some in self._listed.values() for one in some if one.time <= instant}
 
     def times(self) -> list[int]:
         """The `time` of each registration and grading, in their order."""
@@ -198,6 +203,15 @@ class PartyFacts:
     def times(self) -> list[int]:
         """The `time` of each registration, in their order."""
         return [one.time for one in self._registered]
+
+    def issued(self, kinds: Collection[str], instant: int) -> list[Any]:
+        """All grants of these kinds that were issued no later than the instant, whether they are valid or not."""
+        return [one.data for one in self._grants if one.time <= instant and one.data.kind in kinds]
+
+    def revoked(self, grant: str, instant: int) -> int | None:
+        """When a grant was revoked; None where it was not by the instant."""
+        time = self._revoked.get(grant)
+        return time if time is not None and time <= instant else None
 
     def grants(self, instant: int) -> list[Any]:
         """Grants that are valid at the instant: issued no later, in their validity, not revoked by then."""
@@ -414,6 +428,7 @@ class Facts:
         edges: Mapping[str, Sequence[Edge]] | None = None,
         payments: Mapping[str, Sequence[Act]] | None = None,
         uses: Mapping[str, int] | None = None,
+        days: Mapping[str, Sequence[UsedDay]] | None = None,
         settings: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None,
         rule: str = "",
         recorded: Sequence[str] | None = None,
@@ -425,8 +440,10 @@ class Facts:
         self._edges = edges or {}
         self._payments = payments or {}
         self._uses = uses or {}
+        self._days = days or {}
         self._settings = settings
         self._rule = rule
+        self._parameters: dict[str, dict[str, Any]] = {}
         # Few parties have records, and rules ask for them at every trade.
         having = sorted(one for one, facts in self._parties.items() if facts.recorded) if recorded is None else recorded
         self._recorded = having
@@ -441,6 +458,7 @@ class Facts:
             edges=self._edges,
             payments=self._payments,
             uses=self._uses,
+            days=self._days,
             settings=settings,
             rule=rule,
             recorded=self._recorded,
@@ -454,7 +472,11 @@ class Facts:
         """The rule's parameters in force at the instant."""
         if self._settings is None:
             raise LookupError("facts are not bound to a rule")
-        return self._settings(self.pack(instant).setting(self._rule).parameters)
+        pack = self.pack(instant)
+        found = self._parameters.get(pack.digest)
+        if found is None:
+            found = self._parameters[pack.digest] = self._settings(pack.setting(self._rule).parameters)
+        return found
 
     def asset(self, asset: str) -> AssetFacts:
         """Facts of an asset (also of one that is not registered)."""
@@ -471,6 +493,10 @@ class Facts:
     def first_use(self, contract: str) -> int | None:
         """The earliest `time` of a use of the contract, any reporter's: uses are counted, and not kept one by one."""
         return self._uses.get(contract)
+
+    def used(self, contract: str) -> Sequence[UsedDay]:
+        """What was used on each day, by reporter, in the order of days: `days` must be declared."""
+        return self._days[contract]
 
     def payments_to(self, party: str) -> Sequence[Act]:
         """What was paid to a party, in the order of (time, source, id): `payments` must be declared.

@@ -51,6 +51,8 @@ def ranked(statements: Iterable[S]) -> list[S]:
 
 def in_force(statements: Sequence[S], instant: int) -> S | None:
     """The latest that is not after the instant; where all are later, the earliest. By (time, source, id)."""
+    if len(statements) == 1:
+        return statements[0]
     earlier = [one for one in statements if one.time <= instant]
     if earlier:
         return max(earlier, key=_order)
@@ -78,10 +80,11 @@ def _limits(terms: Terms) -> _Limits:
 class Licences:
     """The licences of one contract that are visible at this point of its key.
 
-    `windowed` tells whether any of them limits the uses of a window.
+    `windowed` tells whether any of them limits the uses of a window; `daily` whether any ever made what is used on a
+    day matter for as long as there is the contract: it shares a limit with others, or asks for reports.
     """
 
-    __slots__ = ("_all", "_current", "_terminations", "_visible", "windowed")
+    __slots__ = ("_all", "_current", "_terminations", "_visible", "daily", "sellers", "windowed")
 
     def __init__(self) -> None:
         self._all: list[Licence] = []
@@ -89,6 +92,9 @@ class Licences:
         self._current: list[Licence] = []
         self._terminations: list[Event] = []
         self.windowed = False
+        self.daily = False
+        # All that were ever stated.
+        self.sellers: set[str] = set()
 
     def __bool__(self) -> bool:
         return bool(self._visible)
@@ -117,6 +123,8 @@ class Licences:
             terminated=self._terminated(),
         )
         self._all.append(licence)
+        self.sellers.add(data.seller)
+        self.daily = self.daily or data.terms.quota_group is not None or data.terms.report_within_days is not None
         self._visible.append(licence)
         self._settle()
         return licence

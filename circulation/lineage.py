@@ -8,6 +8,7 @@ distance), never recurses, and stands cycles.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from heapq import heappop, heappush
 from typing import NamedTuple
 
 import msgspec
@@ -18,7 +19,8 @@ STOPPING_PROCESSES = frozenset({"aggregate", "model", "anonymise"})
 class Edge(NamedTuple):
     """One derivation: `output` was derived from `input` at `time` (µs). `stops` is the answer of `stops()`.
 
-    `share` is the part of `output` that came from `input`, 0 … 1, where it was stated (see `shares`).
+    `share` is the part of `output` that came from `input`, 0 … 1, where it was stated (see `shares`). `same`: they are
+    two names of one thing.
     """
 
     output: str
@@ -26,6 +28,7 @@ class Edge(NamedTuple):
     time: int
     stops: bool
     share: float | None = None
+    same: bool = False
 
 
 def stops(process: str, irreversible: bool | None, evidence: str | None) -> bool:
@@ -88,7 +91,7 @@ def ancestry(
         distance += 1
         following: list[str] = []
         for output in layer:
-            for _, source, time, stopping, _ in by_output.get(output, ()):
+            for _, source, time, stopping, _, _ in by_output.get(output, ()):
                 if time > at or (stopping and not through_stops):
                     continue
                 known = distances.get(source)
@@ -115,6 +118,40 @@ def shortest_path(ancestry: Ancestry, origin: str) -> list[str]:
         step = ancestry.onward[step]
         path.append(step)
     return path
+
+
+# Steps that a search for paths takes, where assets derive from each other in circles.
+PATH_STEPS_MAX = 100_000
+
+
+def shortest_paths(
+    ancestry: Ancestry,
+    outputs: Mapping[str, Iterable[str]],
+    origin: str,
+    count_max: int,
+    steps_max: int = PATH_STEPS_MAX,
+) -> tuple[list[list[str]], bool]:
+    """The shortest paths from `origin` to the asset, and whether these are all that there are.
+
+    `outputs` are what was derived from each asset in one step. The shortest first, of equal ones in the order of their
+    ids; no asset twice on a path. `steps_max` steps are taken at most: circles may hold more paths than anybody counts.
+    """
+    ahead = ancestry.distances
+    found: list[list[str]] = []
+    # A prefix comes before what continues it, so the paths of one length come in the order of their ids.
+    heap: list[tuple[int, tuple[str, ...]]] = [(ahead[origin], (origin,))]
+    while heap:
+        if len(found) == count_max or steps_max <= 0:
+            return found, False
+        _, path = heappop(heap)
+        steps_max -= 1
+        if path[-1] == ancestry.asset:
+            found.append(list(path))
+            continue
+        for output in outputs.get(path[-1], ()):
+            if output in ahead and output not in path:
+                heappush(heap, (len(path) + ahead[output], (*path, output)))
+    return found, True
 
 
 def nearest(ancestry: Ancestry, matches: Callable[[str], bool] | AbstractSet[str]) -> str | None:

@@ -96,6 +96,21 @@ DIVISIONS: Final[Mapping[str, tuple[int, int]]] = {
 }
 
 Level = Literal["error", "warning"]
+# What a remark is about; docs/packs.md says what each means.
+KINDS: Final = (
+    "invalid",
+    "unknown",
+    "missing",
+    "overlap",
+    "never-valid",
+    "never-matches",
+    "everything",
+    "no-effect",
+    "order",
+    "out-of-range",
+    "approvers",
+    "to-verify",
+)
 
 
 class Remark(NamedTuple):
@@ -137,7 +152,7 @@ def lint(data: object, known: Mapping[str, Mapping[str, Any]]) -> Linted:
         remarks += _semantics(pack, known)
     if len(remarks) > REMARKS_MAX:
         left = len(remarks) - REMARKS_MAX
-        remarks = [*remarks[:REMARKS_MAX], Remark(remarks[REMARKS_MAX].level, "more", "$", f"and {left} more")]
+        remarks = [*remarks[:REMARKS_MAX], Remark(remarks[REMARKS_MAX].level, "invalid", "$", f"and {left} more")]
     return Linted(pack, tuple(remarks))
 
 
@@ -255,8 +270,10 @@ def _detector(id_: str, setting: DetectorSetting, defaults: Mapping[str, Any]) -
     for name, value in setting.parameters.items():
         for level, kind, rule in _value(id_, name, value, defaults.get(name)):
             yield Remark(level, kind, f"{path}.{name}", rule)
-    days = [set(setting.parameters.get(name, ())) for name in ("holidays", "workdays")]
-    for day in sorted(days[0] & days[1], key=str):
+    holidays, workdays = (
+        {day for day in setting.parameters.get(name, ()) if isinstance(day, str)} for name in ("holidays", "workdays")
+    )
+    for day in sorted(holidays & workdays):
         yield Remark("error", "no-effect", f"{path}.workdays", f"{day} is a day of holidays, too")
 
 
@@ -280,7 +297,11 @@ def _value(id_: str, name: str, value: Any, default: Any) -> Iterator[Said]:
     elif _fraction(default) is not None:
         yield from _share(value)
     elif isinstance(default, list | tuple) and not value and default:
-        yield "warning", "no-effect", f"is empty, so that nothing is held against it; usual is {', '.join(default)}"
+        yield (
+            "warning",
+            "no-effect",
+            f"is empty, so that nothing is held against it; usual is {', '.join(map(str, default))}",
+        )
     elif isinstance(default, list | tuple) and default and _fraction(default[0]) is not None:
         yield from (said for one in value for said in _share(one))
         shares = [_fraction(one) for one in value]

@@ -5,6 +5,7 @@ default. What is compared here is what a pack does. Which entries will be screen
 by which the engine screens, so the answer cannot differ from what will happen.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -96,23 +97,40 @@ class Diff(NamedTuple):
 
 def diff(old: Pack, new: Pack, defaults: Defaults) -> Diff:
     """Compares two packs. `defaults` are the parameters of all detectors, with the values they have by themselves."""
-    common = [entry for entry in new.negative_list if entry.id in old.entries]
-    entries = {entry.id: _members(entry_document(old.entries[entry.id]), entry_document(entry)) for entry in common}
+    before, after = _named_apart(old, new)
+    entries = {
+        name: _members(entry_document(before[name]), entry_document(entry))
+        for name, entry in after.items()
+        if name in before
+    }
     ids = sorted({*defaults, *old.detectors, *new.detectors})
     detectors = {id_: _members(_setting(old, id_, defaults), _setting(new, id_, defaults)) for id_ in ids}
     return Diff(
         old=old,
         new=new,
         header=_members(_header(old), _header(new)),
-        added=[entry for entry in new.negative_list if entry.id not in old.entries],
-        removed=[entry for entry in old.negative_list if entry.id not in new.entries],
-        entries={id_: some for id_, some in entries.items() if some},
+        added=[entry for name, entry in after.items() if name not in before],
+        removed=[entry for name, entry in before.items() if name not in after],
+        entries={name: some for name, some in entries.items() if some},
         detectors={id_: some for id_, some in detectors.items() if some},
         credit=_members(_flat(msgspec.to_builtins(old.credit)), _flat(msgspec.to_builtins(new.credit))),
         sectors=_members(_json(old.sectors), _json(new.sectors)),
         sandbox=_members({"sandbox": sorted(old.sandbox)}, {"sandbox": sorted(new.sandbox)}),
         screened=screened(old, new),
     )
+
+
+def _named_apart(old: Pack, new: Pack) -> tuple[dict[str, Entry], dict[str, Entry]]:
+    """The entries of both packs by id; those that say in turn what one id means also by their beginning."""
+    turns = {id_ for pack in (old, new) for id_, some in Counter(e.id for e in pack.negative_list).items() if some > 1}
+    before, after = (
+        {
+            f"{entry.id} from {format_instant(entry.valid_from)}" if entry.id in turns else entry.id: entry
+            for entry in pack.negative_list
+        }
+        for pack in (old, new)
+    )
+    return before, after
 
 
 def screened(old: Pack, new: Pack) -> list[Screened]:
@@ -127,10 +145,10 @@ def screened(old: Pack, new: Pack) -> list[Screened]:
         same = anyway.get((instant, entry.id))
         if pack is not new or (same is not None and same.screens_as(entry)):
             continue
-        before = old.entries.get(entry.id)
-        if before is None:
+        before = old.entry(entry.id, instant - 1)
+        if entry.id not in old.entries:
             why = "it is new"
-        elif instant > new.valid_from or not before.in_force(instant - 1):
+        elif before is None or instant > new.valid_from:
             why = "it takes effect"
         else:
             names = ("match", "disposition", "actions", "unless", "sticky")
@@ -143,7 +161,7 @@ def entry_document(entry: Entry) -> dict[str, Any]:
     """An entry as a pack would write it, with its lists sorted and its instants as text."""
     plain: dict[str, Any] = _plain(msgspec.to_builtins(entry))
     plain["match"] = {name: value for name, value in plain["match"].items() if value is not None}
-    for name in ("unless", "sticky", "valid_to"):
+    for name in ("unless", "sticky", "valid_to", "provenance"):
         if plain[name] is None or plain[name] is False or plain[name] == []:
             del plain[name]
     return plain | {name: format_instant(plain[name]) for name in _INSTANTS if name in plain}

@@ -136,6 +136,10 @@ NEVER_TRIED = frozenset(
 Parameters = Mapping[str, Any]
 
 
+# Assets' facts of which it is remembered which entries they fit.
+FITTING_KEPT_MAX = 10_000
+
+
 class Problem(NamedTuple):
     """Something wrong with a pack: where, the rule broken, which names the value, and the kind of rule."""
 
@@ -327,6 +331,8 @@ class CompiledList:
         self._generic: list[int] = []
         self._by_asset: dict[str, list[int]] = {}
         self._by_party: dict[str, list[int]] = {}
+        # Many assets are alike, and few entries have to do with any of them.
+        self._fitting: dict[Any, tuple[int, ...]] = {}
         for number, entry in enumerate(self._entries):
             if entry.match.assets is not None:
                 for asset in entry.match.assets:
@@ -345,19 +351,42 @@ class CompiledList:
         party_ids: Collection[str],
         *,
         owner_unknown: bool,
+        subjects: Iterable[Subject] | None = None,
     ) -> list[Entry]:
         """The entries in force at `at` (µs) that may match one of the assets, in the pack's order.
 
         `party_ids` are the parties of the act and the owners of the assets. With `owner_unknown` (an asset is not
-        registered) every entry that names parties is one: whether it fits cannot be told.
+        registered) every entry that names parties is one: whether it fits cannot be told. With `subjects`, the facts
+        of all the assets, entries are left out that none of them fits.
         """
-        numbers = {*self._generic, *_looked_up(self._by_asset, asset_ids)}
+        generic = self._generic if subjects is None else {one for each in subjects for one in self.fit(each)}
+        numbers = {*generic, *_looked_up(self._by_asset, asset_ids)}
         if owner_unknown:
             numbers.update(*self._by_party.values())
         else:
             numbers.update(_looked_up(self._by_party, party_ids))
         entries = map(self._entries.__getitem__, sorted(numbers))
         return [entry for entry in entries if action in entry.actions and entry.in_force(at)]
+
+    def fit(self, subject: Subject) -> tuple[int, ...]:
+        """Of the entries that name no ids those that match these facts, or may."""
+        facts = subject.registered and (
+            subject.category,
+            subject.industry,
+            subject.level,
+            subject.personal,
+            subject.fields,
+            subject.tags,
+            subject.public,
+            subject.persons,
+        )
+        found = self._fitting.get(facts)
+        if found is None:
+            if len(self._fitting) >= FITTING_KEPT_MAX:
+                self._fitting.clear()
+            judged = ((one, judge_entry(self._entries[one], subject, ())[0]) for one in self._generic)
+            found = self._fitting[facts] = tuple(one for one, verdict in judged if verdict is not Verdict.NO)
+        return found
 
 
 def _looked_up(index: dict[str, list[int]], ids: Collection[str]) -> Iterator[int]:

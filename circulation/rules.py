@@ -16,7 +16,7 @@ from circulation.facts import Act, Circulation, Facts
 from circulation.findings import Kind, Said, Severity
 from circulation.licences import Licence
 
-Need = Literal["asset", "ancestors", "contract", "party", "controllers", "group", "payments", "uses"]
+Need = Literal["asset", "ancestors", "contract", "party", "controllers", "group", "payments", "uses", "days"]
 Parameters = Mapping[str, Any]
 
 
@@ -61,6 +61,11 @@ class Sum:
     to others. It names none for an act that the rule has nothing to say of: a scope is judged as a whole whenever one
     of its acts is. `due` tells that what it says may have a deadline. One that needs `uses` has contracts for scopes,
     and is asked also of a contract that has uses and no acts. With a `period`, scopes are periods.
+
+    One that needs `days` is judged again where what was used on a day changes: the scopes that acts of the contract
+    belong to, or, with `each_day`, the one that `daily.day_scope` names, also where no act belongs to it. With
+    `ended_days` a day matters only once it has ended. With `every_report`, scopes and acts are those of all reports
+    that stand, and not only of those that count; where one report of an act belongs to a scope, all of them do.
     """
 
     acts: frozenset[str]
@@ -69,6 +74,9 @@ class Sum:
     needs: frozenset[Need] = frozenset()
     due: bool = False
     period: Period | None = None
+    each_day: bool = False
+    ended_days: bool = False
+    every_report: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from circulation.calendar import format_instant
+from circulation.daily import Used, end_of
 from circulation.events import Event
 from circulation.facts import LISTED, SIGNED, Act, ContractFacts, Facts, PartyFacts, Trial, covers, order
 from circulation.findings import Cause
@@ -114,7 +115,10 @@ def passed(scope: str, acts: Iterable[Act], facts: Facts) -> list[Passed]:
         return []
     found: dict[str, Passed] = {}
     count = _Count(trial)
+    contracts: set[str] = set()
     for act in acts:
+        if act.type in (SIGNED, AMENDED):
+            contracts.add(act.subject)
         if trial.since <= act.time < trial.end:
             count.add(act)
             for cap, maximum, used in count.beyond():
@@ -124,7 +128,37 @@ def passed(scope: str, acts: Iterable[Act], facts: Facts) -> list[Passed]:
             if one is None or not covering(party, one, act.time):
                 at = (format_instant(trial.end), format_instant(act.time))
                 found["end"] = Passed("end", *at, order(act), act.cause, _asset(act, facts))
+    for passing in _by_use(trial, party, [facts.contract(one) for one in sorted(contracts)], facts):
+        if passing.cap not in found or passing.place < found[passing.cap].place:
+            found[passing.cap] = passing
     return list(found.values())
+
+
+def _by_use(trial: Trial, party: PartyFacts, contracts: Sequence[ContractFacts], facts: Facts) -> Iterable[Passed]:
+    """The caps that are passed by uses, which are known by the day: at the end of the first that does so."""
+    used: dict[int, list[tuple[Named, int, Used]]] = {}
+    for contract in contracts:
+        for day, reporter, one in facts.used(contract.id):
+            statement = contract.statement(end_of(day) - 1)
+            whose = None if statement is None else of_contract(statement)
+            if whose is not None and whose.holder == party.id and restricted_to(trial, whose):
+                used.setdefault(day, []).append((whose, reporter, one))
+    totals: dict[int, int] = {}
+    over = ended = False
+    for day in sorted(used):
+        place: Place = (end_of(day), "", "")
+        for whose, reporter, one in used[day]:
+            if one.last >= trial.since and one.first < trial.end:
+                totals[reporter] = totals.get(reporter, 0) + one.uses
+            elif one.first >= max(trial.since, trial.end) and one.uses and not ended:
+                ended = not covering(party, whose, one.first)
+                if ended:
+                    at = (format_instant(trial.end), format_instant(one.first))
+                    yield Passed("end", *at, place, None, whose.asset)
+        maximum, total = trial.grant.uses_max, max(totals.values(), default=0)
+        if maximum is not None and total > maximum and not over:
+            over = True
+            yield Passed("uses", maximum, total, place, None, used[day][0][0].asset)
 
 
 class _Count:

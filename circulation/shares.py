@@ -51,24 +51,40 @@ def stated(inputs: Iterable[tuple[str, float | None]]) -> dict[str, float | None
 
 
 def parts(edges: Iterable[Edge]) -> dict[str, Part]:
-    """What each input is of one output, by all that was stated of that output: of one input the latest share counts."""
+    """What each input is of one output, by all that was stated of that output: of one input the latest share counts.
+
+    Another name of the output is the whole of it, and takes nothing from what it was made of.
+    """
     latest: dict[str, float | None] = {}
-    for edge in sorted(edges, key=lambda one: (one.time, one.share is not None, one.share or 0.0, one.input)):
-        if edge.share is not None or edge.input not in latest:
+    kept = list(edges)
+    same = {edge.input for edge in kept if edge.same}
+    for edge in sorted(kept, key=lambda one: (one.time, one.share is not None, one.share or 0.0, one.input)):
+        if edge.input not in same and (edge.share is not None or edge.input not in latest):
             latest[edge.input] = edge.share
     known = math.fsum(share for share in latest.values() if share is not None)
     unknown = sum(share is None for share in latest.values())
     too_much = known > 1 + EXCESS_MAX
     left = max(0.0, 1.0 - known) / unknown if unknown else 0.0
-    return {
+    found = {
         asset: Part(left, True) if share is None else Part(share / known if too_much else share, too_much)
-        for asset, share in sorted(latest.items())
+        for asset, share in latest.items()
     }
+    return {asset: found.get(asset, Part(1.0, False)) for asset in sorted({*found, *same})}
 
 
-def origins(edges: Mapping[str, Iterable[Edge]], asset: str, at: int, steps_max: int = STEPS_MAX) -> dict[str, Origin]:
-    """The share of each ancestor of `asset` by the derivations made by the instant `at` (µs); `edges` by output."""
-    inputs: dict[str, dict[str, Part]] = {}
+def origins(
+    edges: Mapping[str, Iterable[Edge]],
+    asset: str,
+    at: int,
+    steps_max: int = STEPS_MAX,
+    *,
+    of_each: dict[str, dict[str, Part]] | None = None,
+) -> dict[str, Origin]:
+    """The share of each ancestor of `asset` by the derivations made by the instant `at` (µs); `edges` by output.
+
+    To `of_each` is added what each input is of each output on the way.
+    """
+    inputs = {} if of_each is None else of_each
 
     def of(output: str) -> dict[str, Part]:
         found = inputs.get(output)

@@ -67,6 +67,8 @@ def allows_purpose(purposes: Collection[str] | None, purpose: str) -> bool:
     """A purpose allows its sub-purposes: `credit` allows `credit/scoring`, but not `creditors`."""
     if purposes is None or purpose in purposes:
         return True
+    if "/" not in purpose:
+        return False
     return any(purpose.startswith(f"{allowed}/") for allowed in purposes)
 
 

@@ -118,8 +118,8 @@ class Postgres:
         """
         return self._url("postgres")
 
-    def create_database(self, name: str) -> str:
-        """Make an empty database in the running server and answer with its address.
+    def create_database(self, name: str, template: str = "template1") -> str:
+        """Make a database in the running server, empty or as another one is, and answer with its address.
 
         Raises:
             PostgresError: if the name is none of 1 to 63 lower-case letters, digits, `_`, or is there already.
@@ -128,7 +128,8 @@ class Postgres:
             raise PostgresError(f"a database's name is of 1 to 63 lower-case letters, digits and _, got {name!r}")
         with psycopg.connect(self.url, autocommit=True) as connection:
             try:
-                connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+                statement = sql.SQL("create database {} template {}")
+                connection.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
             except psycopg.errors.DuplicateDatabase as error:
                 raise PostgresError(f"there is a database {name} already") from error
         return self._url(name)

@@ -23,8 +23,16 @@ def check(act: Act, facts: Facts) -> list[Said]:
     registered = facts.asset(asset_).registration(act.time)
     if registered is None or not registered.public:
         return []
-    purposes = act.data.terms.purposes or ()
-    if facts.party(seller).covered(act.time, {AUTHORISATION}, asset=asset_, purposes=purposes):
+    agreed = act.data.terms
+    purposes = agreed.purposes or ()
+    if facts.party(seller).covered(
+        act.time,
+        {AUTHORISATION},
+        asset=asset_,
+        purposes=purposes,
+        countries=agreed.countries or (),
+        recipients=(act.data.buyer,),
+    ):
         return []
     return [
         Said(

@@ -26,7 +26,7 @@ def check(act: Act, facts: Facts) -> list[Said]:
     missing = []
     for one in facts.ancestry(asset, act.time, through_stops=True).distances:
         stated = facts.asset(one).stated(act.time)
-        if stated is None or stated.owner is None:
+        if (stated is None or stated.owner is None) and (one == asset or not _named(one, act.time, facts)):
             missing.append(one)
     if not missing:
         return []
@@ -48,6 +48,13 @@ def check(act: Act, facts: Facts) -> list[Said]:
             asset=asset,
         )
     ]
+
+
+def _named(one: str, instant: int, facts: Facts) -> bool:
+    """Whether it is another name (an OpenLineage symlink) of what was registered by then."""
+    others = (edge.input for edge in facts.inputs(one) if edge.same and edge.time <= instant)
+    known = (facts.asset(other).stated(instant) for other in others)
+    return any(stated is not None and stated.owner is not None for stated in known)
 
 
 RULE = Rule(

@@ -41,18 +41,17 @@ def scopes(act: Act, facts: Facts) -> Iterable[str]:
 
 def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
     """Of several assets with one certificate it belongs to the first that bore it and still does."""
-    first: dict[str, Act] = {}
+    bearing: dict[str, tuple[int, str, str]] = {}
+    for act in acts:
+        if act.type == REGISTERED:
+            bearing.setdefault(act.subject, order(act))
     found: list[Said] = []
     for act in acts:
         if act.type == REGISTERED:
-            first.setdefault(act.subject, act)
             continue
-        mine = order(first[act.subject])
-        others = [
-            one
-            for one, bearing in first.items()
-            if order(bearing) < mine and certificate(one, act.time, facts) == scope
-        ]
+        # At one instant a listing may stand before the registration that it is judged by.
+        mine = bearing[act.subject]
+        others = [one for one, since in bearing.items() if since < mine and certificate(one, act.time, facts) == scope]
         if others:
             summary = f"{act.subject} was listed with the certificate {scope}, which {others[0]} bears."
             found.append(_said(act, summary, {"certificate": scope, "bearer": others[0]}))
@@ -144,6 +143,12 @@ CASES = (
             _EARLIER,
             _LISTED,
         ],
+        fires=[_invalid("x", "b")],
+    ),
+    Case(
+        name="a listing that stands before its own registration at one instant",
+        rules=_RULES,
+        events=[_EARLIER, asset("a", _DAY, certificate="x", id="z"), listed("a", _DAY, id="a")],
         fires=[_invalid("x", "b")],
     ),
     Case(

@@ -171,6 +171,16 @@ CASES = (
         events=[_filed("2025-03-03"), _decided("2025-12-01", "p")],
     ),
     Case(
+        name="objections of several reporters are each one's own",
+        rules=_RULES,
+        events=[
+            _filed("2025-03-03"),
+            _decided("2025-12-01") | {"reporter": "provider"},
+            _decided("2025-03-04", "p"),
+        ],
+        fires=[_late("2025-03-12", calendar="weekends only")],
+    ),
+    Case(
         name="a late decision that was taken back",
         rules=_RULES,
         events=[_filed("2025-03-03"), _decided("2025-12-01"), retracted(_decided("2025-12-01"), "2025-12-02")],

@@ -59,6 +59,7 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
                     "share": str(together),
                     "limit": limit,
                     "members": {one: str(share) for one, share in members},
+                    "members_count": len(members),
                     "contracts": found.contracts,
                 },
             )
@@ -121,7 +122,7 @@ def _dominates(count: int, share: str, *members: str, month: str = "2025-02", la
         "about": {"kind": "market", "id": "I65/traffic/CNY"},
         "party": largest,
         "evidence": {"month": month, "controllers": count, "share": share}
-        | ({"members": dict(one.split(" ") for one in members)} if members else {}),
+        | ({"members": dict(one.split(" ") for one in members), "members_count": len(members)} if members else {}),
     }
 
 

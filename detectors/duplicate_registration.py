@@ -14,8 +14,9 @@ Alike are assets with one `digest`, whoever owns them, and assets of one owner w
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from typing import NamedTuple
 
-from circulation.cases import OWNER, SELLER, Case, Json, asset, pack, retracted
+from circulation.cases import OWNER, SELLER, THIRD, Case, Json, asset, pack, retracted
 from circulation.facts import Act, Facts
 from circulation.findings import About, Said
 from circulation.money import exact
@@ -26,50 +27,83 @@ DIGEST, FIELDS = "digest", "fields"
 SEPARATOR = "\x1f"
 
 
-def scopes(act: Act, _: Facts) -> Iterable[str]:
-    """The digest; the owner."""
-    if act.data.digest:
-        yield SEPARATOR.join((DIGEST, act.data.digest))
-    if act.data.fields:
-        yield SEPARATOR.join((FIELDS, act.data.owner))
+class _Stated(NamedTuple):
+    """What an asset's registration says that another may be like."""
+
+    fields: frozenset[str]
+    digest: str | None
+
+
+def scopes(act: Act, facts: Facts) -> Iterable[str]:
+    """The digests and the owners that were ever stated of the asset: what it is no longer must be seen there."""
+    stated = facts.asset(act.subject).registrations()
+    yield from sorted({SEPARATOR.join((DIGEST, one.digest)) for one in stated if one.digest})
+    yield from sorted({SEPARATOR.join((FIELDS, one.owner)) for one in stated if one.fields})
 
 
 def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
-    """Holds each registration against the earlier ones of other assets."""
-    return _same_digest(acts) if scope.startswith(DIGEST + SEPARATOR) else _same_fields(acts, facts)
+    """Holds each registration against what other assets are by then."""
+    by, value = scope.split(SEPARATOR)
+    return _same_digest(value, acts) if by == DIGEST else _same_fields(value, acts, facts)
 
 
-def _same_digest(acts: Sequence[Act]) -> list[Said]:
-    first = acts[0]
-    seen = {first.subject}
+def _same_digest(digest: str, acts: Sequence[Act]) -> list[Said]:
+    bearing: dict[str, None] = {}
+    seen: set[str] = set()
     found = []
     for act in acts:
-        if act.subject not in seen:
-            seen.add(act.subject)
-            found.append(_said(act, first.subject, DIGEST, Fraction(1)))
+        if act.data.digest != digest:
+            bearing.pop(act.subject, None)
+            continue
+        other = next((one for one in bearing if one != act.subject), None)
+        if other is not None and act.subject not in seen:
+            found.append(_said(act, other, DIGEST, Fraction(1)))
+        seen.add(act.subject)
+        bearing.setdefault(act.subject)
     return found
 
 
-def _same_fields(acts: Sequence[Act], facts: Facts) -> list[Said]:
+def _same_fields(owner: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
+    stated: dict[str, _Stated] = {}
     # By a field that both must have (of sets that are nearly the same, some of the first few in any fixed order are
     # in both), so that an owner of many assets does not compare each with each.
-    by_field: dict[str, dict[tuple[str, frozenset[str], str | None], None]] = {}
+    by_field: dict[str, dict[str, None]] = {}
+    indexed: Fraction | None = None
     said: set[tuple[str, frozenset[str]]] = set()
     found = []
     for act in acts:
-        mine, digest = frozenset(act.data.fields), act.data.digest
+        stated.pop(act.subject, None)
+        if act.data.owner != owner or not act.data.fields:
+            continue
+        mine = _Stated(frozenset(act.data.fields), act.data.digest)
         least = exact(facts.parameters(act.time)["jaccard"])
-        candidates = {one: None for name in sorted(mine) for one in by_field.get(name, ())}
-        for other, theirs, of_other in candidates:
-            common = Fraction(len(mine & theirs), len(mine | theirs))
-            if other != act.subject and common >= least and (digest is None or digest != of_other):
-                if (act.subject, mine) not in said:
+        if indexed is not None and least < indexed:
+            by_field = {}
+            for one, theirs in stated.items():
+                _index(by_field, one, theirs, least)
+        indexed = least if indexed is None else min(indexed, least)
+        for other in {one: None for name in sorted(mine.fields) for one in by_field.get(name, ())}:
+            common = _common(mine, stated.get(other))
+            if other != act.subject and common >= least:
+                if (act.subject, mine.fields) not in said:
                     found.append(_said(act, other, FIELDS, common))
                 break
-        said.add((act.subject, mine))
-        for name in _prefix(mine, least):
-            by_field.setdefault(name, {})[act.subject, mine, digest] = None
+        said.add((act.subject, mine.fields))
+        stated[act.subject] = mine
+        _index(by_field, act.subject, mine, indexed)
     return found
+
+
+def _common(mine: _Stated, theirs: _Stated | None) -> Fraction:
+    """What part of their fields both have; none where the other is no longer there, or has the same digest."""
+    if theirs is None or (mine.digest is not None and mine.digest == theirs.digest):
+        return Fraction(-1)
+    return Fraction(len(mine.fields & theirs.fields), len(mine.fields | theirs.fields))
+
+
+def _index(by_field: dict[str, dict[str, None]], asset_: str, stated: _Stated, least: Fraction) -> None:
+    for name in _prefix(stated.fields, least):
+        by_field.setdefault(name, {})[asset_] = None
 
 
 def _prefix(fields: frozenset[str], least: Fraction) -> list[str]:
@@ -102,7 +136,7 @@ RULE = Rule(
     severity="yellow",
     articles=("关于更好发挥数据要素作用进一步加快发展数字经济的实施意见 23",),
     parameters={"jaccard": Parameter(0.9, "share of common fields from which on assets are alike; less finds more")},
-    sum=Sum(acts=frozenset({REGISTERED}), scopes=scopes, judge=judge),
+    sum=Sum(acts=frozenset({REGISTERED}), scopes=scopes, judge=judge, needs=frozenset({"asset"})),
 )
 
 _RULES = pack()
@@ -173,6 +207,25 @@ CASES = (
         rules=_RULES,
         events=[_registered("b", _LATER, _TEN), _A],
         fires=[_alike()],
+    ),
+    Case(
+        name="an asset that has another digest by then",
+        rules=_RULES,
+        events=[
+            asset("b", "2025-01-02", digest="d", fields=None),
+            asset("b", "2025-01-03", digest="e", fields=None),
+            asset("a", "2025-01-04", digest="d", fields=None),
+        ],
+    ),
+    Case(
+        name="an asset that has other fields by then",
+        rules=_RULES,
+        events=[asset("b", "2025-01-02"), asset("b", "2025-01-03", fields=["other"]), asset("a", "2025-01-04")],
+    ),
+    Case(
+        name="an asset that another one owns by then",
+        rules=_RULES,
+        events=[asset("b", "2025-01-02"), asset("b", "2025-01-03", owner=THIRD), asset("a", "2025-01-04")],
     ),
     Case(
         name="an earlier registration that was taken back",

@@ -40,7 +40,7 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
         sensitive += act.data.sensitive_persons
         parameters = facts.parameters(act.time)
         if persons >= parameters["assessment_persons"] or sensitive >= parameters["assessment_sensitive_persons"]:
-            return []
+            continue
         if persons < parameters["persons"] and sensitive < parameters["sensitive_persons"]:
             continue
         if ciio(act, facts) or covered(act, facts, *KINDS):

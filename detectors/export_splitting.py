@@ -164,6 +164,20 @@ CASES = (
         ],
         fires=[_split("contract", 120_000), _split("assessment", 1_120_001)],
     ),
+    *(
+        Case(
+            name=f"two sisters with sensitive data of {half} and {other}",
+            rules=_RULES,
+            events=[*_GROUP, _sent(SELLER, 0, sensitive=half), _sent(BUYER, 0, "2025-03-02", sensitive=other)],
+            fires=fires,
+        )
+        for half, other, fires in (
+            # One person is the band of a standard contract for each by itself.
+            (1, 1, []),
+            (5_000, 4_999, []),
+            (5_000, 5_001, [_split("assessment", 0, 10_001)]),
+        )
+    ),
     Case(
         name="sensitive data of few persons is a band of each member",
         rules=_RULES,

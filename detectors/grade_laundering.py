@@ -66,6 +66,8 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
 
 def _lower(asset_: str, instant: int, facts: Facts) -> list[_Lower]:
     subject = facts.subject(asset_, instant)
+    if not subject.registered:
+        return []
     inputs: dict[str, int] = {}
     for edge in facts.inputs(asset_):
         if edge.time <= instant and not edge.stops:
@@ -214,4 +216,5 @@ CASES = (
         events=[_A, _HIGH, _MADE, retracted(_MADE, "2025-02-02")],
     ),
     Case(name="an input of which nothing is known", rules=_RULES, events=[_A, _MADE]),
+    Case(name="an asset of which nothing is known", rules=_RULES, events=[_HIGH, _MADE]),
 )

@@ -162,6 +162,7 @@ class _View:
             assets,
             doing.parties | owners,
             owner_unknown=not self.subject(self._asset).registered,
+            subjects=map(self.subject, assets),
         )
 
     def matcher(self, one: Entry, parties: frozenset[str]) -> Callable[[str], bool]:

@@ -50,9 +50,13 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
         origins = [
             one
             for one in acts
-            if one.type == DELIVERED and one.time <= act.time and one.data.watermark == act.data.watermark
+            if one.type == DELIVERED
+            and one.time <= act.time
+            and one.data.watermark == act.data.watermark
+            and (agreed := facts.contract(one.subject).statement(one.time)) is not None
+            and agreed.asset == scope
         ]
-        if not origins or act.data.holder in _reached(origins, contracts, act.time, facts):
+        if not origins or act.data.holder in _reached(scope, origins, contracts, act.time, facts):
             continue
         origin = origins[0]
         statement = facts.contract(origin.subject).statement(act.time)
@@ -81,7 +85,7 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
     return found
 
 
-def _reached(origins: Sequence[Act], contracts: Sequence[str], instant: int, facts: Facts) -> set[str]:
+def _reached(asset_: str, origins: Sequence[Act], contracts: Sequence[str], instant: int, facts: Facts) -> set[str]:
     """All who may hold what was delivered so: recipients, buyers, and buyers of those who may sell it on."""
     found: set[str] = set()
     selling: list[str] = []
@@ -101,7 +105,8 @@ def _reached(origins: Sequence[Act], contracts: Sequence[str], instant: int, fac
         named = facts.contract(one)
         if named.signed is not None and named.signed.time <= instant:
             data = named.statement(instant) or named.signed.data
-            sold.setdefault(data.seller, []).append((data.buyer, data.terms.resale))
+            if data.asset == asset_:
+                sold.setdefault(data.seller, []).append((data.buyer, data.terms.resale))
     done: set[str] = set()
     while selling:
         seller = selling.pop()
@@ -224,6 +229,29 @@ CASES = (
             contract("c", "2025-02-02", amended=True, asset="a", terms=_RESALE),
             _sighted(THIRD),
         ],
+    ),
+    *(
+        Case(
+            name=f"seen with another {name} the delivery",
+            rules=_RULES,
+            events=[_A, _sold(), _DELIVERED, _sighted(THIRD, time=time)],
+            fires=fires,
+        )
+        for name, time, fires in (
+            ("just before", "2025-01-31T23:59:59.999999", []),
+            ("at", "2025-02-01", [_passed() | {"occurred": "2025-02-01T00:00:00+08:00"}]),
+        )
+    ),
+    Case(
+        name="sightings of several reporters",
+        rules=_RULES,
+        events=[_A, _sold(), _DELIVERED, _sighted(BUYER, "other"), _sighted(THIRD) | {"reporter": "consumer"}],
+        fires=[_passed()],
+    ),
+    Case(
+        name="a contract that was for another asset when it was delivered",
+        rules=_RULES,
+        events=[_A, _sold(), contract("c", "2025-01-15", asset="b"), _DELIVERED, _sighted(THIRD)],
     ),
     Case(
         name="a sighting that was taken back",

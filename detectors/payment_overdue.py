@@ -162,6 +162,15 @@ CASES = (
     ),
     Case(name="terms without a deadline", rules=_RULES, events=[signed("c", "2025-02-01")], until="2026-02-01"),
     Case(
+        name="an amendment at the deadline moves it",
+        rules=_RULES,
+        events=[
+            _SIGNED,
+            signed("c", _DEADLINE, amended=True, amount="100.00", signed="2025-02-01", terms=terms(pay_within_days=60)),
+        ],
+        until=_AFTER,
+    ),
+    Case(
         name="an amendment before the deadline moves it",
         rules=_RULES,
         events=[

@@ -47,9 +47,11 @@ def step(memory: Memory, parts: Mapping[str, Any], counted: Counted, licence: Li
 def quiet(memory: Memory, parts: Mapping[str, Any], uses: Uses, licence: Licence, _: Parameters) -> Stepped | None:
     """A run of uses is quiet when each purpose in it is allowed."""
     allowed = licence.terms.purposes
-    if allowed is None or all(allows_purpose(allowed, kind[0]) for kind in uses.kinds):
-        return Stepped(memory, {}, [])
-    return None
+    if allowed is not None:
+        for kind in uses.kinds:
+            if not allows_purpose(allowed, kind[0]):
+                return None
+    return Stepped(memory, {}, [])
 
 
 RULE = Rule(

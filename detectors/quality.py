@@ -56,13 +56,15 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
     """Goes over deliveries and new digests; each waits for the next one until its deadline."""
     updates: list[int] = []
     digest: str | None = None
+    known = False
     withdrawn: list[int] = []
     for act in acts:
         if act.type == WITHDRAWN:
             withdrawn.append(act.time)
         elif act.type == REGISTERED:
-            if not updates or (act.data.digest is not None and act.data.digest != digest):
+            if not known or (act.data.digest is not None and act.data.digest != digest):
                 updates.append(act.time)
+            known = True
             digest = act.data.digest if act.data.digest is not None else digest
         elif (statement := facts.contract(act.subject).statement(act.time)) and statement.asset == scope:
             updates.append(act.time)
@@ -191,6 +193,23 @@ CASES = (
         rules=_RULES,
         events=[_DAILY, event("asset.withdrawn", "a", "2025-01-11", reason="closed")],
         until="2026-01-01",
+    ),
+    *(
+        Case(
+            name=f"withdrawn {name} the registration",
+            rules=_RULES,
+            events=[_DAILY, event("asset.withdrawn", "a", time, reason="old")],
+            until=_AFTER,
+            fires=fires,
+        )
+        for name, time, fires in (("just before", "2024-12-31T23:59:59.999999", [_stale()]), ("at", "2025-01-01", []))
+    ),
+    Case(
+        name="a delivery of before the registration does not take its place",
+        rules=_RULES,
+        events=[_SIGNED, delivered("c", "2024-12-31"), asset("a", update_days=5)],
+        until=_AFTER,
+        fires=[_stale()],
     ),
     Case(
         name="a delivery that was taken back",

@@ -42,7 +42,12 @@ def check(act: Act, facts: Facts) -> list[Said]:
         kind
         for kind in needed(facts.subject(data.asset, act.time), modes)
         if not facts.party(data.seller).covered(
-            act.time, {kind}, asset=data.asset, purposes=data.terms.purposes or (), recipients=(data.buyer,)
+            act.time,
+            {kind},
+            asset=data.asset,
+            purposes=data.terms.purposes or (),
+            countries=data.terms.countries or (),
+            recipients=(data.buyer,),
         )
     ]
     if not missing:

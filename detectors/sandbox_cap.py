@@ -35,6 +35,7 @@ from circulation.cases import (
     retracted,
     signed,
     terms,
+    used,
 )
 from circulation.facts import Act, Facts
 from circulation.findings import About, Said
@@ -67,6 +68,7 @@ def _said(holder: str, grant: str, one: Passed) -> Said:
         occurred=one.place[0],
         cause=one.cause,
         apart=(grant, one.cap),
+        due=one.place[0] if one.cause is None else None,
         summary=f"The sandbox {grant} of {holder} {what}.",
         evidence={"grant": grant, "cap": one.cap, "maximum": one.maximum, "used": one.used},
         asset=one.asset,
@@ -84,7 +86,14 @@ RULE = Rule(
             [], "the detectors that only watch within the caps of a sandbox: their findings are in mode `shadow`"
         ),
     },
-    sum=Sum(acts=COUNTED, scopes=scopes, judge=judge, needs=frozenset({"contract", "party"})),
+    sum=Sum(
+        acts=COUNTED,
+        scopes=scopes,
+        judge=judge,
+        needs=frozenset({"contract", "party", "days"}),
+        due=True,
+        ended_days=True,
+    ),
 )
 
 _RULES, _DAY, _END = pack(), "2025-02-01", "2025-06-01"
@@ -178,6 +187,79 @@ CASES = (
             _passed("persons", 1, 2, cause={"source": SOURCE, "id": "sent"}),
             _ENDED,
         ],
+    ),
+    *(
+        Case(
+            name=f"{total} uses under a cap of 10",
+            rules=_RULES,
+            events=[
+                _sandbox(uses_max=10),
+                _sold("c"),
+                _sold("d", time="2025-02-02"),
+                used("c", "2025-02-03", 5),
+                used("d", "2025-02-04", total - 5),
+            ],
+            until="2025-02-06",
+            fires=[_passed("uses", 10, total, occurred="2025-02-05T00:00:00+08:00")] if total > 10 else [],
+        )
+        for total in (9, 10, 11)
+    ),
+    Case(
+        name="uses are known at the end of a day",
+        rules=_RULES,
+        events=[_sandbox(uses_max=10), _sold("c"), used("c", "2025-02-03", 11)],
+        until="2025-02-04",
+    ),
+    Case(
+        name="uses that come late, and those given back",
+        rules=_RULES,
+        events=[
+            _sandbox(uses_max=10),
+            _sold("c"),
+            used("c", "2025-02-03", 6, id="u"),
+            used("c", "2025-02-05", 5),
+            used("c", "2025-02-08", 5),
+            event("usage.cancelled", "c", "2025-02-08", usage="u", uses=4),
+        ],
+        until="2025-02-10",
+        fires=[_passed("uses", 10, 12, occurred="2025-02-09T00:00:00+08:00")],
+    ),
+    Case(
+        name="the highest of what reporters say of uses counts",
+        rules=_RULES,
+        events=[
+            _sandbox(uses_max=10),
+            _sold("c"),
+            *(used("c", "2025-02-03", 10, reporter=one) for one in ("exchange", "provider")),
+        ],
+        until="2025-02-10",
+    ),
+    Case(
+        name="a grant that comes after the uses, and was issued before them",
+        rules=_RULES,
+        events=[_sold("c"), used("c", "2025-02-03", 11), used("c", "2025-03-03", 1), _sandbox(uses_max=10)],
+        until="2025-04-01",
+        fires=[_passed("uses", 10, 11, occurred="2025-02-04T00:00:00+08:00")],
+    ),
+    Case(
+        name="uses of a contract that came to be in the sandbox within the day",
+        rules=_RULES,
+        events=[_sold("c"), used("c", "2025-02-03", 6), _sandbox(uses_max=10), used("c", "2025-02-03T12:00", 5)],
+        until="2025-02-04T00:00:00.000001+08:00",
+        fires=[_passed("uses", 10, 11)],
+    ),
+    Case(
+        name="uses after the end",
+        rules=_RULES,
+        events=[_sandbox(uses_max=10, valid_to=_END), _sold("c"), used("c", _JUST_BEFORE, 10), used("c", _END, 1)],
+        until="2025-07-01",
+        fires=[_ENDED | {"occurred": "2025-06-02T00:00:00+08:00"}],
+    ),
+    Case(
+        name="uses of what another one sells",
+        rules=_RULES,
+        events=[_sandbox(uses_max=1), _sold("c", seller=THIRD), used("c", _DAY, 2)],
+        until="2025-07-01",
     ),
     Case(name="a sandbox without caps", rules=_RULES, events=[_sandbox(), _sold("c", "1000000"), _sent(10**9)]),
     Case(

@@ -8,22 +8,28 @@ was reported by mistake is cancelled, which gives its uses back; a band that was
 
 What to do: at 80 % and 95 % tell the buyer, so that the licence is extended in time. Beyond the limit ask for the
 amendment or for the uses to stop; beyond 120 % order rectification.
+
+Contracts of one buyer that name one quota group share the limit of uses that the earliest of them names; by itself,
+none of them has one. What they use is added up day by day (+08:00), so a band is reached at the end of a day, and each
+band stands that the days as they are known now have ever reached.
 """
 
-from collections.abc import Mapping, Sequence
+import bisect
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from circulation.calendar import format_instant
-from circulation.cases import BUYER, SINCE, Case, Json, delivered, event, pack, retracted, signed, terms, used
+from circulation.cases import BUYER, SINCE, THIRD, Case, Json, delivered, event, pack, retracted, signed, terms, used
+from circulation.daily import TOTAL_MAX, end_of
+from circulation.facts import Act, ContractFacts, Facts
 from circulation.findings import About, Cause, Said, Severity
-from circulation.licences import LIMITS, Licence
-from circulation.rules import Counted, Parameter, Parameters, Rule, Stepped, Tally, Uses
+from circulation.licences import LIMITS, TERMS_TYPES, Licence
+from circulation.rules import Counted, Parameter, Parameters, Rule, Stepped, Sum, Tally, Uses
 from circulation.terms import Terms, Window, inside
 
-# What a stored total can hold; a thousand events of the largest count would pass it.
-TOTAL_MAX = 2**63 - 1
+SEPARATOR = "\x1f"
 
 SEVERITY_OF_BAND: tuple[Severity, ...] = ("blue", "yellow", "orange", "red")
 
@@ -132,12 +138,11 @@ def quiet(
     totals = memory.totals
     for reporter, (count, size, rows) in uses.totals.items():
         totals = _added(totals, reporter, (count, size, rows, 0))
-    for at, (limit, maximum) in enumerate(zip(LIMITS, maxima(licence.terms), strict=True)):
-        if maximum is None:
-            continue
-        used = max(total[at] for total in totals.values())
-        if used * 100 >= maximum * parameters["warning_percent"]:
-            band = band_of(used, maximum, parameters)
+    highest = [max(each) for each in zip(*totals.values(), strict=True)] if len(totals) > 1 else totals[reporter]
+    warning = parameters["warning_percent"]
+    for limit, maximum, total in zip(LIMITS, maxima(licence.terms), highest, strict=True):
+        if maximum is not None and total * 100 >= maximum * warning:
+            band = band_of(total, maximum, parameters)
             if band > memory.bands.get(f"{limit}:{licence.origins[limit]}", 0):
                 return None
     changed: dict[str, Part] = {}
@@ -156,6 +161,58 @@ def quiet(
     return Stepped(Memory(totals, memory.bands), changed, [])
 
 
+def scopes(act: Act, _: Facts) -> Iterable[str]:
+    """The quota group of the buyer, where the terms name one."""
+    if act.data.terms.quota_group is not None:
+        yield SEPARATOR.join((act.data.buyer, act.data.terms.quota_group))
+
+
+def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
+    """Adds up day by day what the contracts of a group use, and says each band on the first day that reaches it.
+
+    Of which group a contract is, and what the limit is, say the terms in force just before the day's end.
+    """
+    buyer, group = scope.split(SEPARATOR)
+    contracts = [facts.contract(one) for one in sorted({act.subject for act in acts})]
+    by_day: dict[int, list[tuple[ContractFacts, int, int]]] = {}
+    for contract in contracts:
+        for day, reporter, one in facts.used(contract.id):
+            by_day.setdefault(day, []).append((contract, reporter, one.uses))
+    turns = sorted({one.time for contract in contracts for one in contract.statements})
+    leaders: dict[int, ContractFacts | None] = {}
+    totals: dict[int, int] = {}
+    found: dict[int, Said] = {}
+    for day in sorted(by_day):
+        end = end_of(day)
+        span = bisect.bisect_left(turns, end)
+        if span not in leaders:
+            members = [one for one in contracts if _of_group(one, end - 1, buyer, group)]
+            leaders[span] = min(members, key=_signed, default=None)
+        some = [one for one in by_day[day] if _of_group(one[0], end - 1, buyer, group)]
+        for _, reporter, uses in some:
+            totals[reporter] = totals.get(reporter, 0) + uses
+        # Terms alone reach no band: what they make too much is found on the next day that something is used.
+        leader = leaders[span] if some else None
+        terms = None if leader is None else leader.terms(end - 1)
+        if leader is None or terms is None or terms.uses_max is None:
+            continue
+        used_then, parameters = max(totals.values(), default=0), facts.parameters(end)
+        for band in range(1, band_of(used_then, terms.uses_max, parameters) + 1):
+            if band not in found:
+                found[band] = _said_of_group(leader, group, end, terms.uses_max, used_then, band, parameters)
+    return [found[band] for band in sorted(found)]
+
+
+def _of_group(contract: ContractFacts, instant: int, buyer: str, group: str) -> bool:
+    statement = contract.statement(instant)
+    return statement is not None and statement.buyer == buyer and statement.terms.quota_group == group
+
+
+def _signed(contract: ContractFacts) -> tuple[int, str]:
+    first = contract.signed or contract.statements[0]
+    return (first.data.signed, contract.id)
+
+
 _NAMES = {"uses": "uses", "bytes": "bytes", "rows": "rows", "persons": "persons", "window": "uses in one window"}
 
 
@@ -170,9 +227,8 @@ def _said(
     window: tuple[int, int] | None = None,
 ) -> Said:
     event = counted.event
-    percents = (parameters["warning_percent"], parameters["late_warning_percent"], 100, parameters["red_percent"])
-    percent = percents[band - 1]
-    evidence = {"limit": limit, "maximum": maximum, "used": used, "band": percent}
+    percent = _percent(band, parameters)
+    evidence: dict[str, Any] = {"limit": limit, "maximum": maximum, "used": used, "band": percent}
     apart: tuple[str, ...] = (limit, str(percent))
     where = ""
     if window is not None:
@@ -194,12 +250,40 @@ def _said(
     )
 
 
+def _said_of_group(
+    leader: ContractFacts, group: str, end: int, maximum: int, used: int, band: int, parameters: Parameters
+) -> Said:
+    statement, percent = leader.statement(end - 1), _percent(band, parameters)
+    if statement is None:
+        raise AssertionError("who names the limit has terms")
+    passed = "exceed" if band >= 3 else "reach"
+    return Said(
+        severity=SEVERITY_OF_BAND[band - 1],
+        about=About("contract", leader.id),
+        party=statement.buyer,
+        occurred=end,
+        apart=("group", group, str(percent)),
+        due=end,
+        summary=(
+            f"By {format_instant(end)}, {used} of {maximum} licensed uses of the quota group {group}"
+            f" {passed} {percent} %."
+        ),
+        evidence={"limit": "uses", "maximum": maximum, "used": used, "band": percent, "quota_group": group},
+        asset=statement.asset,
+    )
+
+
+def _percent(band: int, parameters: Parameters) -> Any:
+    percents = (parameters["warning_percent"], parameters["late_warning_percent"], 100, parameters["red_percent"])
+    return percents[band - 1]
+
+
 RULE = Rule(
     id="usage-limit",
     title="Use beyond the licensed limit",
     about="contract",
     severity="orange",
-    articles=("实施意见 2023 (十二): limits on the number of uses", "DB11/T 2349-2024"),
+    articles=("关于更好发挥数据要素作用进一步加快发展数字经济的实施意见 12", "DB11/T 2349-2024"),
     parameters={
         "warning_percent": Parameter(80, "from this share of a limit on, a blue warning"),
         "late_warning_percent": Parameter(95, "from this share on, a yellow warning"),
@@ -214,6 +298,14 @@ RULE = Rule(
         quiet=quiet,
         part=Part,
         names=names,
+    ),
+    sum=Sum(
+        due=True,
+        acts=frozenset(TERMS_TYPES),
+        scopes=scopes,
+        judge=judge,
+        needs=frozenset({"contract", "days"}),
+        ended_days=True,
     ),
 )
 
@@ -251,13 +343,36 @@ def _amended(time: str, **limits: Any) -> Json:
     return signed("c", time, amended=True, terms=terms(**limits))
 
 
-def _cancelled(usage: str, time: str, uses: int, **attributes: Any) -> Json:
-    return event("usage.cancelled", "c", time, usage=usage, uses=uses, **attributes)
+def _cancelled(usage: str, time: str, uses: int, contract: str = "c", **attributes: Any) -> Json:
+    return event("usage.cancelled", contract, time, usage=usage, uses=uses, **attributes)
 
 
 _HUNDRED = _licensed(uses_max=100)
 _DAILY = _licensed(windows=[{"uses_max": 10, "seconds": _DAY}])
 _VOLUME = delivered("c", "2025-02-01", delivery="d", bytes=90, id="d1")
+
+
+def _grouped(contract: str, uses_max: int | None = 100, since: str = SINCE, **more: Any) -> Json:
+    return signed(contract, since, terms=terms(uses_max=uses_max, quota_group="g"), **more)
+
+
+def _share(contract: str, day: str, uses: int, **more: Any) -> Json:
+    return used(contract, f"{day}T12:00", uses, **more)
+
+
+def _reached(band: int, count: int, next_day: str, maximum: int = 100, leader: str = "a") -> Json:
+    return _band("uses", maximum, count, band, quota_group="g") | {
+        "about": {"kind": "contract", "id": leader},
+        "occurred": f"{next_day}T00:00:00+08:00",
+    }
+
+
+def _all_at_once(count: int, next_day: str) -> list[Json]:
+    passed = {80: count >= 80, 95: count >= 95, 100: count > 100, 120: count > 120}
+    return [_reached(band, count, next_day) for band, reached in passed.items() if reached]
+
+
+_PAIR = [_grouped("a"), _grouped("b", 1, "2025-01-02")]
 
 
 def _window(start: str, count: int, band: int, cause: str | None = None) -> Json:
@@ -540,5 +655,155 @@ CASES = (
         events=[_HUNDRED, used("c", "2025-02-01", 50)],
         fires=[_band("uses", 100, 50, 80) | {"evidence": {"band": 50}}],
         rules=pack(detectors={"usage-limit": {"warning_percent": 50}}),
+    ),
+    *(
+        Case(
+            name=f"a group's uses at the boundary: {count}",
+            events=[*_PAIR, _share("a", "2025-02-01", 40), _share("b", "2025-02-01", count - 40)],
+            until="2025-02-02T00:00:00.000001+08:00",
+            fires=_all_at_once(count, "2025-02-02"),
+        )
+        for threshold in (80, 95, 100, 120)
+        for count in (threshold - 1, threshold, threshold + 1)
+    ),
+    Case(
+        name="a day of a group counts once it has ended",
+        events=[*_PAIR, _share("a", "2025-02-01", 200)],
+        until="2025-02-02T00:00:00+08:00",
+    ),
+    Case(
+        name="each band of a group on the first day that reaches it",
+        events=[
+            *_PAIR,
+            _share("a", "2025-02-01", 79),
+            _share("b", "2025-02-02", 1),
+            _share("a", "2025-02-05", 3),
+            _share("b", "2025-02-05", 14),
+            _share("b", "2025-02-06", 24),
+        ],
+        until="2025-03-01",
+        fires=[
+            _reached(80, 80, "2025-02-03"),
+            _reached(95, 97, "2025-02-06"),
+            _reached(100, 121, "2025-02-07"),
+            _reached(120, 121, "2025-02-07"),
+        ],
+    ),
+    Case(
+        name="days of a group are those of UTC+08:00, in their order",
+        events=[
+            *_PAIR,
+            used("b", "2025-02-02T00:00", 40),
+            used("a", "2025-02-01T15:59:59.999999Z", 40),
+        ],
+        until="2025-03-01",
+        fires=[_reached(80, 80, "2025-02-03")],
+    ),
+    Case(
+        name="the contract of a group that was signed first names the limit, whichever came first",
+        events=[
+            _grouped("b", 10, "2025-01-02"),
+            _share("b", "2025-02-01", 50),
+            _grouped("a", 100, "2025-01-03", signed="2025-01-01"),
+            _share("a", "2025-02-02", 31),
+        ],
+        until="2025-03-01",
+        fires=[_reached(80, 81, "2025-02-03")],
+    ),
+    Case(
+        name="of two that were signed at once the smaller id",
+        events=[_grouped("b", 10), _grouped("a"), _share("b", "2025-02-01", 80)],
+        until="2025-03-01",
+        fires=[_reached(80, 80, "2025-02-02")],
+    ),
+    Case(
+        name="a group whose first contract names no limit",
+        events=[_grouped("a", None), _grouped("b", 10, "2025-01-02"), _share("b", "2025-02-01", 80)],
+        until="2025-03-01",
+    ),
+    Case(
+        name="a group of another buyer is another group",
+        events=[
+            _grouped("a"),
+            _grouped("b", 100, "2025-01-02", buyer=THIRD),
+            _share("b", "2025-02-01", 60),
+            _share("a", "2025-02-01", 60),
+        ],
+        until="2025-03-01",
+    ),
+    Case(
+        name="a contract of no group has its own limit, beside a group",
+        events=[*_PAIR, _licensed(uses_max=50), _share("a", "2025-02-01", 60), _share("c", "2025-02-01", 40, id="u")],
+        until="2025-03-01",
+        fires=[_band("uses", 50, 40, 80, "u")],
+    ),
+    Case(
+        name="a cancelled use is taken off its day, and a band of a group that is no longer reached is cleared",
+        events=[
+            *_PAIR,
+            _share("a", "2025-02-01", 40, id="u"),
+            _share("b", "2025-02-01", 60),
+            _cancelled("u", "2025-02-10", 15, "a"),
+        ],
+        until="2025-03-01",
+        fires=[_reached(80, 85, "2025-02-02")],
+    ),
+    Case(
+        name="a use of a group that comes late counts on its day",
+        events=[
+            *_PAIR,
+            _share("a", "2025-02-01", 79),
+            _share("b", "2025-02-10", 6),
+            _share("b", "2025-02-03", 2, id="late"),
+        ],
+        until="2025-03-01",
+        fires=[_reached(80, 81, "2025-02-04")],
+    ),
+    Case(
+        name="the highest tally of a group's reporters counts",
+        events=[
+            *_PAIR,
+            _share("a", "2025-02-01", 60),
+            _share("b", "2025-02-01", 19),
+            _share("a", "2025-02-01", 70, reporter="consumer"),
+            _share("b", "2025-02-02", 10, reporter="consumer"),
+        ],
+        until="2025-03-01",
+        fires=[_reached(80, 80, "2025-02-03")],
+    ),
+    Case(
+        name="uses that came before the terms count in the group",
+        events=[_share("a", "2025-02-01", 80), _grouped("a")],
+        until="2025-03-01",
+        fires=[_reached(80, 80, "2025-02-02")],
+    ),
+    Case(
+        name="a contract joins a group by an amendment, with what it uses from that day on",
+        events=[
+            _grouped("a"),
+            signed("b", "2025-01-02"),
+            _share("b", "2025-02-01", 50),
+            signed("b", "2025-02-02T18:00", amended=True, terms=terms(quota_group="g")),
+            _share("b", "2025-02-02", 50, id="u"),
+            _share("a", "2025-02-03", 30),
+        ],
+        until="2025-03-01",
+        fires=[_reached(80, 80, "2025-02-04")],
+    ),
+    Case(
+        name="what a group reached under the limit of then stands when the limit is raised",
+        events=[
+            *_PAIR,
+            _share("a", "2025-02-01", 80),
+            signed("a", "2025-02-05", amended=True, terms=terms(uses_max=200, quota_group="g")),
+            _share("a", "2025-02-06", 110),
+        ],
+        until="2025-03-01",
+        fires=[_reached(80, 80, "2025-02-02"), _reached(95, 190, "2025-02-07", 200)],
+    ),
+    Case(
+        name="a contract of a group whose signing was taken back leaves it",
+        events=[*_PAIR, _share("b", "2025-02-01", 80), retracted(_PAIR[1], "2025-02-10")],
+        until="2025-03-01",
     ),
 )

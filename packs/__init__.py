@@ -13,7 +13,7 @@ import msgspec
 from circulation.rulepack import ACTIONS, load_yaml
 
 DEFAULT: Final = "beijing"
-NAMES: Final = ("beijing",)
+NAMES: Final = (DEFAULT, "shenzhen", "beijing-ftz")
 
 Facts = dict[str, Any]
 

@@ -10,7 +10,7 @@ import contextlib
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -21,19 +21,22 @@ import detectors
 from circulation.admission import Admission
 from circulation.calendar import format_instant
 from circulation.rulepack import Pack, Packs, Published
-from circulation.rules import Rule
 from streams import schema
+from streams.book import LIVE
 from streams.breaker import ACTED_UPON, Limits
-from streams.desks import LIVE, joined
+from streams.desks import joined
 from streams.engine import SETTLE_ROUND, Engine
 from streams.replay import BEFORE_ALL, Record, Replay, Tally
-from streams.rulebook import Rulebook
-from streams.store import Db, Store
+from streams.rulebook import Rulebook, types_of
+from streams.store import Db, How, Store
 
 # Uses that stay cancellable are packed by so many, as in a replay.
 REMEMBER_CHUNK: Final = 100_000
-# What a judgement does not look at: how events are taken in and sent, and what only tallies remember.
-NOT_COPIED: Final = frozenset({"desks", "outbox", "parts", "progress", "remembered", "seen", "waiting"})
+# What a judgement does not look at: how events are taken in and sent, and what only tallies remember. Desks remember
+# what was used on the newest days.
+NOT_COPIED: Final = frozenset({"outbox", "parts", "progress", "remembered", "seen", "waiting"})
+# What has rows from the beginning, and how those of a copy take their place.
+BEGUN: Final[Mapping[str, How]] = {"horizon": "upsert", "counted": "ignore"}
 # Members of a finding that say nothing of what was found.
 ASIDE: Final = frozenset({"revision", "sectors", "rulepack", "detector_version"})
 # Above all that is published: of equal instants the later published is in force.
@@ -229,7 +232,7 @@ def copy(live: Store, into: Store, advance: Advance) -> None:
             keys = ", ".join(f'"{column.name}"' for column in table.primary_key)
             for rows in db.stream(f'select {names} from "{table.name}" order by {keys}'):  # noqa: S608
                 with into.writing() as own:
-                    own.many(table, rows, "upsert" if table.name == "horizon" else "insert")
+                    own.many(table, rows, BEGUN.get(table.name, "insert"))
                 if advance is not None:
                     advance(len(rows))
 
@@ -357,14 +360,6 @@ def _looked_at(db: Db, span: Span, uses: dict[str, int]) -> dict[str, int]:
     return {rule.id: sum(by_type[type_] for type_ in types_of(rule)) for rule in detectors.RULES.values()}
 
 
-def types_of(rule: Rule) -> frozenset[str]:
-    """The types of acts and events that a rule looks at."""
-    found: frozenset[str] = frozenset()
-    for shape in (rule.check, rule.sum):
-        found |= frozenset() if shape is None else shape.acts
-    return found if rule.tally is None else found | rule.tally.events
-
-
 def _cases(db: Db) -> int:
     row = db.one("select count(*) from cases where standing > 0")
     return int(row[0]) if row else 0
@@ -404,6 +399,7 @@ def document(ran: Ran, tries: Tries, limits: Limits, kept: bool) -> Json:
         "pack": {"pack": tries.pack.pack, "version": tries.pack.version, "digest": tries.pack.digest},
         "since": None if tries.span.since is None else format_instant(tries.span.since),
         "until": None if tries.span.until is None else format_instant(tries.span.until),
+        "as_published": tries.as_published,
         "events": ran.events,
         "rejected": ran.rejected,
         "not_judged": tallies if kept else [],

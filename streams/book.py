@@ -98,7 +98,8 @@ class Entry(NamedTuple):
 
 # What follows from a finding is judged like all else, by items of the queue: `credit␟party`, `case␟docket`.
 SEPARATOR = "\x1f"
-LIVE = 0
+# A statement of credit goes over all findings of a party, so it comes after many of them.
+LIVE, STATING = 0, 2
 
 
 def followers(data: Mapping[str, Any]) -> set[str]:
@@ -152,7 +153,9 @@ class _Page:
         post(db, self.messages)
         note(db, self.steps)
         now = _wall()
-        db.many(schema.queue, [(LIVE, thing, now) for thing in sorted(self.follow)])
+        credit = f"credit{SEPARATOR}"
+        follow = ((STATING if thing.startswith(credit) else LIVE, thing) for thing in sorted(self.follow))
+        db.many(schema.queue, [(*one, now) for one in follow])
         return self.changes
 
 

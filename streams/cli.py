@@ -31,7 +31,16 @@ ELSEWHERE: Final = {
         "Keep the input topics as Parquet, and verify what was kept.",
     ),
     "kafka": ("streams.cli_deploy:kafka", "A Kafka of your own on this machine: start, stop, status."),
-    "trace": ("streams.cli_look:trace", "Look through an ASSET: what it came from, what came of it, who holds it."),
+    "simulate": (
+        "streams.cli_simulate:simulate",
+        "Make a market with violations planted in it, and list what must be found.",
+    ),
+    "trace": ("streams.cli_trace:trace", "Look through an ASSET: what it came from, what came of it, who holds it."),
+    "impact": (
+        "streams.cli_impact:impact_",
+        "Say what a step would reach: an ASSET regraded, an ENTRY, a GRANT revoked.",
+    ),
+    "party": ("streams.cli_impact:party_", "Show a PARTY with its group: who controls whom, what they hold."),
     "findings": ("streams.cli_look:findings", "Show the findings that stand, from the store, or explain one."),
     "credit": ("streams.cli_credit:credit", "The statement of credit of a PARTY: its score, and what made it."),
     "cases": ("streams.cli_cases:cases", "Show the cases, newest first; with a CASE its life and its findings."),
@@ -45,14 +54,16 @@ ELSEWHERE: Final = {
 RULES_ELSEWHERE: Final = {
     "lint": "streams.cli_rules:lint",
     "show": "streams.cli_rules:show",
+    "coverage": "streams.cli_rules:coverage",
     "diff": "streams.cli_lifecycle:diff",
     "backtest": "streams.cli_lifecycle:backtest",
+    "compare": "streams.cli_lifecycle:compare",
     "publish": "streams.cli_lifecycle:publish",
 }
 SECTIONS: Final = {
     "To begin": ("demo", "kafka", "topics"),
-    "Events": ("worker", "emit", "replay", "archive"),
-    "What was found": ("findings", "trace", "cases", "case", "credit"),
+    "Events": ("worker", "emit", "replay", "simulate", "archive"),
+    "What was found": ("findings", "trace", "impact", "party", "cases", "case", "credit"),
     "Rules": ("rules",),
     "This program": ("dashboards", "settings", "completion"),
 }
@@ -247,7 +258,7 @@ def admission_of_settings() -> "Admission":
 @click.option("--stop", is_flag=True, help="Only stop what --keep left running.")
 @click.option(
     "--events",
-    type=click.IntRange(2_000, 1_000_000),
+    type=click.IntRange(3_000, 1_000_000),
     default=100_000,
     show_default=True,
     help="Events of the market beside the story.",
@@ -480,6 +491,7 @@ def rules() -> None:
 
     \b
     circulation rules lint pack.yaml              everything that is wrong with it, line by line
+    circulation rules coverage                    which law is watched by what, how that is tested, and what is not
     circulation rules diff old.yaml pack.yaml     what it changes, in words
     circulation rules backtest pack.yaml          what it would find that the one in force does not
     circulation rules publish pack.yaml           every worker goes by it, without a restart

@@ -1,4 +1,4 @@
-"""The life of a rule pack: `circulation rules diff`, `backtest`, `publish`."""
+"""The life of a rule pack: `circulation rules diff`, `backtest`, `compare`, `publish`."""
 
 import contextlib
 import dataclasses
@@ -13,14 +13,15 @@ import orjson
 import detectors
 from circulation.calendar import format_instant, parse_instant
 from circulation.findings import SEVERITIES
+from circulation.lint import lint
 from circulation.packdiff import diff as difference
 from circulation.packdiff import in_words
 from circulation.rulepack import Pack, PackInvalid, Packs, Published, parse_pack
 from streams import console
 from streams.breaker import Limits
 from streams.cli import Refused, admission_of_settings, configured, events_of, looked_at, named, read_rules
-from streams.cli_look import Instant
-from streams.rulebook import PACK, RULES, in_store, parameters, start
+from streams.cli_look import Detector, Instant
+from streams.rulebook import PACK, RULES, Rulebook, in_store, parameters, start
 from streams.settings import SETTINGS, Settings
 from streams.store import Store
 
@@ -122,8 +123,7 @@ def backtest(
         ran = _over_events(tries, events, examples)
     else:
         ran = _over_store(tries, settings if store is None else _with_store(settings, store), examples)
-    limits = Limits(settings.breaker_percent, settings.breaker_looks_min, settings.breaker_seconds)
-    found = trying.document(ran, tries, limits, kept=events is None)
+    found = trying.document(ran, tries, _limits(settings), kept=events is None)
     if as_json:
         console.document(found)
     else:
@@ -165,11 +165,11 @@ def _over_store(tries: "Tries", settings: Settings, examples: int) -> "Ran":
     with looked_at(settings, read_only=True) as live, contextlib.ExitStack() as stack:
         copying = stack.enter_context(console.progress("copy", trying.rows_of(live), unit="rows"))
         judging = stack.enter_context(console.progress("judge", None, unit="items"))
-        clock = _clock(live, settings)
+        clock = clock_of(live, settings)
         return trying.over_store(tries, live, clock, examples_max=examples, copying=copying, judging=judging)
 
 
-def _clock(live: Store, settings: Settings) -> int:
+def clock_of(live: Store, settings: Settings) -> int:
     """The instant up to which workers with these settings let deadlines pass."""
     if settings.clock == "wall":
         return time.time_ns() // 1000
@@ -181,7 +181,9 @@ def _clock(live: Store, settings: Settings) -> int:
 def _tell(found: dict[str, Any], settings: Settings) -> None:
     pack, by_detector = found["pack"], found["detectors"]
     differ = {id_: one for id_, one in by_detector.items() if one["raised"] or one["cleared"] or one["changed"]}
-    span = "".join(f" {word} {found[word]}" for word in ("since", "until") if found[word])
+    span = f", as if it were in force from {found['since']} on" if found["since"] else ", as if it were always in force"
+    span = ", in force as its own valid_from and valid_to say" if found["as_published"] else span
+    span += f"; what occurred before {found['until']}" if found["until"] else ""
     click.echo(f"pack {pack['pack']}, version {pack['version']}, digest {pack['digest']}")
     click.echo(f"over {found['events']:,} events{span}")
     if differ:
@@ -243,6 +245,85 @@ def _example(one: dict[str, Any]) -> None:
     click.echo(console.shown(f"  {what}, {one['occurred'][:10]}: {one['summary']}{before}"))
 
 
+@click.command()
+@click.option("--detector", metavar="ID", type=Detector(), help="Only this one; else all that are, or were, in shadow.")
+@click.option("--since", metavar="INSTANT", type=Instant(), help="Only what occurred at this instant or later.")
+@click.option("--until", metavar="INSTANT", type=Instant(), help="Only what occurred before this instant.")
+@click.option("--examples", type=click.IntRange(0, 1_000), default=3, show_default=True, help="Of each detector.")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON document.")
+def compare(detector: str | None, since: int | None, until: int | None, examples: int, as_json: bool) -> None:
+    """Compare what detectors in shadow found with what is acted upon, before they are enforced.
+
+    To try a detector, or other parameters of it, on the living market: publish a version of the pack in which its mode
+    is shadow. It judges and finds as always, and nothing follows: no cases, no alerts, no points. After a while this
+    says what it found, beside what the same detector found while it was acted upon, what would follow from it, and
+    whether other detectors found something about the same things. Then publish a version in which it is enforced, or
+    let it be.
+
+    \b
+    circulation rules compare
+    circulation rules compare --detector paper-trade --since 2026-01-01
+    """
+    settings = configured()
+    from streams import shadow
+
+    window = shadow.Window(since, until)
+    with looked_at(settings, read_only=True) as store:
+        default, name = start(settings, detectors.RULES)
+        book = Rulebook(default, name)
+        now = clock_of(store, settings)
+        with store.reading() as db:
+            book.refresh(db)
+            wanted = [detector] if detector is not None else shadow.tried(db, book(), now)
+            found = [shadow.compare(db, book(), one, window, now, examples_max=examples) for one in wanted]
+    if as_json:
+        console.document(found)
+        return
+    if not found:
+        click.echo("no detector is in shadow, and none found anything there", err=True)
+    for one in found:
+        _tell_shadow(one)
+
+
+def _tell_shadow(one: dict[str, Any]) -> None:
+    click.echo(f"{one['detector']}  {one['title']}; now in mode {one['mode']}")
+    follows = one["if_enforced"]
+    follow = (
+        f"{follows['cases']:,} cases; about {follows['known']:,} of these things other detectors found something;"
+        f" {follows['parties']:,} parties responsible, {follows['points']:,} points in all, before any limit"
+    )
+    examples = []
+    for each in one["examples"]:
+        others = f"; also {', '.join(each['others'])}" if each["others"] else ""
+        about = f"{each['severity']} about {each['about']['id']}, {each['occurred'][:10]}"
+        examples.append(f"{about}: {each['summary']}{others}")
+    console.paragraphs(
+        [
+            ("In shadow", _side(one["shadow"])),
+            ("Acted upon", _side(one["live"])),
+            ("If it were enforced", follow if one["shadow"]["found"] else ""),
+            ("The latest", examples),
+        ]
+    )
+
+
+def _side(one: dict[str, Any]) -> str:
+    when = ", ".join(
+        " ".join(f"{word} {at[:10]}" for word, at in (("from", span["since"]), ("until", span["until"])) if at)
+        or "always"
+        for span in one["spans"]
+    )
+    if not when and not one["found"]:
+        return "never"
+    numbers = ", ".join(f"{one['found'][s]:,} {s}" for s in reversed(SEVERITIES) if s in one["found"]) or "nothing"
+    acts = ""
+    if one["looked_at"] is None:
+        acts = "; how many uses it looked at is not kept"
+    elif one["share"] is not None:
+        acts = f" in {one['looked_at']:,} acts that it looked at ({one['share']:.1%})"
+    return f"{when or 'in sandboxes'}: found {numbers}{acts}"
+
+
 class InstantOrNow(click.ParamType):
     """An instant, a date, or `now`, as text."""
 
@@ -263,7 +344,10 @@ class InstantOrNow(click.ParamType):
 @click.option("--version", metavar="TEXT", help="Publish the content as this version: so an older one comes back.")
 @click.option("--valid-from", metavar="INSTANT", type=InstantOrNow(), help="In force from then on, or from `now` on.")
 @click.option("--approved-by", metavar="NAME", multiple=True, help="Who approved it, in place of what the file says.")
-def publish(path: Path, version: str | None, valid_from: str | None, approved_by: tuple[str, ...]) -> None:
+@click.option("--backtest", "checked", is_flag=True, help="Backtest it first; not published if a rule would be held.")
+def publish(
+    path: Path, version: str | None, valid_from: str | None, approved_by: tuple[str, ...], checked: bool
+) -> None:
     """Publish a pack to circulation.rules: every worker goes by it, as a whole, without a restart.
 
     What enforces needs two approvers. Of all versions that are valid the one with the latest valid_from is in force,
@@ -271,8 +355,13 @@ def publish(path: Path, version: str | None, valid_from: str | None, approved_by
     from now on; workers say by its digest (/ready, circulation_pack_info) that they run it. Where the store can be
     read, it is said if another version keeps this one from being in force.
 
+    With --backtest the pack is first tried over the store as if it had been in force for ever. Where a detector would
+    newly fire on more of what it looks at than the breaker allows (CIRCULATION_BREAKER_PERCENT), nothing is published,
+    and the exit code is 1.
+
     \b
     circulation rules publish pack.yaml
+    circulation rules publish pack.yaml --backtest
     circulation rules publish pack-1.yaml --version 3 --valid-from now
     """
     settings = configured()
@@ -280,6 +369,8 @@ def publish(path: Path, version: str | None, valid_from: str | None, approved_by
     valid_from = format_instant(now) if valid_from == NOW else valid_from
     given = {"version": version, "valid_from": valid_from, "approved_by": list(approved_by) or None}
     pack = _published(path, {name: value for name, value in given.items() if value is not None})
+    if checked:
+        _check(pack, settings)
     from streams import emit as emitting
 
     event = {
@@ -297,8 +388,29 @@ def publish(path: Path, version: str | None, valid_from: str | None, approved_by
     except emitting.EmitError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"published {named(pack)}")
+    for remark in lint(orjson.loads(pack.canonical), parameters(detectors.RULES)).errors:
+        click.echo(f"warning: `circulation rules lint` calls it an error: {remark}", err=True)
     for warning in _doubts(settings, pack, now):
         click.echo(f"warning: {warning}", err=True)
+
+
+def _check(pack: Pack, settings: Settings) -> None:
+    """Tries a pack over the store; it is not to be published where the breaker would hold a rule of it."""
+    from streams import backtest as trying
+
+    tries = trying.Tries(pack, *start(settings, detectors.RULES))
+    found = _over_store(tries, settings, 0).compared
+    held = found.held(pack, _limits(settings))
+    if held:
+        many = "; ".join(f"{one} on {found.share(one):.0%} of {found.looked_at[one]:,}" for one in held)
+        raise click.ClickException(
+            f"not published: it would newly fire on too much of what is looked at: {many}."
+            " `circulation rules backtest` says more; without --backtest it is published all the same"
+        )
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(settings.breaker_percent, settings.breaker_looks_min, settings.breaker_seconds)
 
 
 def _published(path: Path, given: dict[str, Any]) -> Pack:

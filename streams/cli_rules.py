@@ -119,7 +119,8 @@ def _linted(source: Source, found: Linted, lines: Mapping[str, int]) -> dict[str
 
 @click.command()
 @_argument()
-def show(pack: str | None) -> None:
+@click.option("--yaml", "as_yaml", is_flag=True, help="As it was written: to begin a pack of one's own from.")
+def show(pack: str | None, as_yaml: bool) -> None:
     """Show what a pack holds; without a file the shipped one.
 
     Of each entry it says on what law it rests and where that was seen: in the statute, in an excerpt, in the policy's
@@ -128,8 +129,13 @@ def show(pack: str | None) -> None:
     \b
     circulation rules show
     circulation rules show pack.yaml
+    circulation rules show shenzhen --yaml > pack.yaml
     """
-    found = _pack(_source(pack))
+    source = _source(pack)
+    found = _pack(source)
+    if as_yaml:
+        click.echo(source.raw, nl=False)
+        return
     click.echo(named(found))
     until = "" if found.valid_to is None else f" until {format_instant(found.valid_to)}"
     click.echo(f"in force from {format_instant(found.valid_from)}{until}")
@@ -145,6 +151,38 @@ def show(pack: str | None) -> None:
         click.echo()
         columns = ("entry", "disposition", "actions", "from", "title", "law", "seen")
         console.table(columns, [_row(entry) for entry in found.negative_list], colour="disposition")
+
+
+@click.command()
+@_argument()
+@click.option("--open", "only_open", is_flag=True, help="Only the articles that no detector and no entry names.")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON document, with detectors, entries and numbers.")
+def coverage(pack: str | None, only_open: bool, as_json: bool) -> None:
+    """Show which article of law is watched by which detectors and entries, how they are tested, and what is not.
+
+    The law is in packs/law.yaml; what covers it is read from what detectors and entries cite. A detector that a pack
+    turns off covers nothing. Without a pack it is about all that are shipped.
+
+    \b
+    circulation rules coverage
+    circulation rules coverage shenzhen --open
+    circulation rules coverage pack.yaml --json
+    """
+    from streams import coverage as matrix
+
+    names = packs.NAMES if pack is None else (pack,)
+    found = matrix.coverage([_pack(_source(name)) for name in names])
+    if as_json:
+        console.document(matrix.document(found))
+        return
+    rows = [
+        (one.instrument, one.article, one.about, " ".join(one.detectors), " ".join(one.entries), matrix.answered(one))
+        for one in found.articles
+        if not (only_open and one.covered)
+    ]
+    console.table(("instrument", "article", "about", "detectors", "entries", "tests"), rows)
+    for line in matrix.summary(found):
+        click.echo(line)
 
 
 def _row(entry: Entry) -> Sequence[str]:

@@ -29,7 +29,7 @@ TREE_LINES_MAX: Final = 200
 # Where text is wrapped that no terminal wraps.
 PARAGRAPH_WIDTH: Final = 110
 # Control characters of ids and titles that came from outside must not reach a terminal.
-UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
+UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
 
 
 def is_terminal(stream: IO[Any]) -> bool:

@@ -7,10 +7,11 @@ counting have a small share of the time, however much there is to count.
 from typing import Final, NamedTuple
 
 from circulation.findings import SEVERITIES
-from streams.desks import AGAIN, ASIDE, LIVE
+from streams.book import LIVE, STATING
+from streams.desks import AGAIN, ASIDE
 from streams.store import Db
 
-PRIORITY_NAMES: Final = {LIVE: "live", AGAIN: "again", ASIDE: "aside"}
+PRIORITY_NAMES: Final = {LIVE: "live", AGAIN: "again", STATING: "stating", ASIDE: "aside"}
 # Counting may take one part in so many of the time.
 SHARE: Final = 20
 

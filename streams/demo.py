@@ -33,14 +33,16 @@ import orjson
 from confluent_kafka import KafkaException
 
 import streams
+from circulation.calendar import parse_instant
 from deploy import kafka as brokers
 from deploy import postgres as servers
 from deploy import processes
-from streams import console, demo_market, demo_proof, story
+from streams import console, demo_proof, story
 from streams import topics as kafka_topics
 from streams.demo_ear import Ear
 from streams.emit import EmitError, emit, lines_of_files
 from streams.replay import lines_of
+from streams.simulate.market import Market
 from streams.store import Store, StoreAway
 from streams.story import Act
 from streams.topics import FINDINGS, TOPICS_IN
@@ -266,14 +268,16 @@ class _Demo:
         for left in (*self.folder.glob("circulation.db*"), self.folder / "env"):
             left.unlink(missing_ok=True)
 
-    def _market(self, events: int) -> demo_market.Market:
+    def _market(self, events: int) -> Market:
         _say(f"Making a market of {events:,} events, in which a few things go wrong ...")
-        market = demo_market.market(events)
+        # The story moves the clock on beyond the market's end.
+        market = Market(events=events, until=parse_instant(story.END))
         with (self.folder / "market.jsonl").open("wb") as out:
-            out.writelines(line + b"\n" for line in market.lines)
+            out.writelines(line + b"\n" for line in market.lines())
+        listed = [one.members() for one in market.expected()]
         with (self.folder / "market-found.jsonl").open("wb") as out:
-            out.writelines(orjson.dumps(one._asdict()) + b"\n" for one in sorted(market.found.elements()))
-        _say(f"  what must be found in it, {market.found.total()} findings, is listed beforehand")
+            out.writelines(orjson.dumps(one) + b"\n" for one in listed)
+        _say(f"  what must be found in it, {len(listed)} findings, is listed beforehand")
         return market
 
     def _broker(self) -> str:
@@ -334,14 +338,12 @@ class _Demo:
     def _logs(self) -> str:
         return "see " + ", ".join(str(one.log) for one in self._workers)
 
-    def _play(
-        self, bootstrap: str, url: str, store: Store, ear: Ear, market: demo_market.Market
-    ) -> demo_proof.Expected:
+    def _play(self, bootstrap: str, url: str, store: Store, ear: Ear, market: Market) -> demo_proof.Expected:
         """The story with the market beside it, until everything is judged; answers with what had to come of it."""
         acts = list(story.acts())
         path = self.folder / "story.jsonl"
         path.write_bytes(b"")
-        self._events = len(market.lines)
+        self._events = market.events
         rate = min(EVENTS_A_SECOND, self._events / MARKET_SECONDS_MIN)
         self._emission = _Emission(self.folder / "market.jsonl", bootstrap, rate)
         self._emission.start()

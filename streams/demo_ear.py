@@ -1,6 +1,7 @@
 """What the demo hears: the findings and the statements of credit that come out of Kafka, as any receiver gets them."""
 
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -109,6 +110,6 @@ class Ear(Heard):
             self.listen(0.2)
 
 
-def what(finding: dict[str, Any]) -> Found:
+def what(finding: Mapping[str, Any]) -> Found:
     """What a finding is, in short."""
     return Found(finding["detector"], finding["severity"], finding["about"]["id"])

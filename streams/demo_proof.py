@@ -15,13 +15,13 @@ from confluent_kafka import Consumer, TopicPartition
 from circulation.admission import Admission
 from circulation.findings import SEVERITIES
 from streams.demo_ear import Heard, what
-from streams.demo_market import Market
 from streams.replay import Replay, lines_of, offline
+from streams.simulate.market import Market, held
 from streams.store import Db, Store
-from streams.story import Found
 
 READ_SECONDS_MAX: Final = 15.0
 DIGEST_BYTES: Final = 16
+USAGE: Final = "circulation.usage.reported"
 HEARTBEAT: Final = "circulation.source.heartbeat"
 MISSED_SHOWN_MAX: Final = 3
 
@@ -29,20 +29,22 @@ MISSED_SHOWN_MAX: Final = 3
 class Expected(NamedTuple):
     """What must have come: `sent` events, findings by id, and the market's list.
 
-    Of the events some came twice, some are rejected, and of a source's heartbeats only the newest is kept.
+    Of the events some came twice, some are rejected, of a source's heartbeats only the newest is kept, and what cancels
+    a use changes what is kept of that.
     """
 
     sent: int
     duplicates: int
     rejected: int
     replaced: int
+    cancellations: int
     story: dict[str, dict[str, Any]]
-    market: Counter[Found]
+    market: Sequence[Mapping[str, Any]]
 
     @property
     def once(self) -> int:
         """The events that are to leave a trace, each one."""
-        return self.sent - self.duplicates - self.rejected - self.replaced
+        return self.sent - self.duplicates - self.rejected - self.replaced - self.cancellations
 
 
 class Seen(NamedTuple):
@@ -71,12 +73,13 @@ def expected(story: Path, market: Market) -> Expected:
         store.close()
     replayed = {one["finding"]: one for one in (orjson.loads(row[0]) for row in rows)}
     return Expected(
-        tally.lines + len(market.lines),
+        tally.lines + market.events,
         tally.duplicates + market.duplicates,
         tally.rejected,
-        _replaced(lines_of(story)),
+        _replaced(lines_of(story)) + market.heartbeats_replaced,
+        market.cancellations,
         replayed,
-        market.found,
+        [one.members() for one in market.expected()],
     )
 
 
@@ -93,7 +96,8 @@ def seen(db: Db) -> Seen:
     (read,) = db.one("select sum(next) from progress") or (0,)
     (events,) = db.one("select count(*) from events") or (0,)
     (uses,) = db.one("select sum(length(digests)) from remembered") or (0,)
-    (waiting,) = db.one("select count(*) from waiting") or (0,)
+    # Of what waits for terms, deliveries are rows as well.
+    waiting = sum(USAGE.encode() in bytes(event) for (event,) in db.rows("select event from waiting"))
     findings = {one["finding"]: one for one in (orjson.loads(row[0]) for row in rows)}
     return Seen(findings, int(read or 0), events, int(uses or 0) // DIGEST_BYTES, waiting)
 
@@ -127,6 +131,7 @@ def verdicts(expected_: Expected, seen_: Seen, heard: Heard) -> Iterator[tuple[s
             (expected_.duplicates, "sent twice"),
             (expected_.rejected, "wrong"),
             (expected_.replaced, "replaced by a newer heartbeat"),
+            (expected_.cancellations, "that cancel a use"),
         )
         if count
     ]
@@ -139,10 +144,10 @@ def verdicts(expected_: Expected, seen_: Seen, heard: Heard) -> Iterator[tuple[s
     mine = {one: essence(seen_.findings[one]) for one in seen_.findings.keys() & expected_.story.keys()}
     same = mine == {one: essence(data) for one, data in expected_.story.items()}
     yield f"the story: {len(mine)} findings stand, equal to those of a replay of the same file", same
-    rest = Counter(what(data) for one, data in seen_.findings.items() if one not in expected_.story)
-    missed, false = expected_.market - rest, rest - expected_.market
+    rest = (data for one, data in seen_.findings.items() if one not in expected_.story)
+    missed, false = held(expected_.market, rest)
     yield (
-        f"the market: {expected_.market.total()} were to be found; missed {_some(missed)}, false {_some(false)}",
+        f"the market: {len(expected_.market)} were to be found; missed {_some(missed)}, false {_some(false)}",
         not missed and not false,
     )
     came = {one: essence(data) for one, data in heard.standing.items()}
@@ -152,9 +157,9 @@ def verdicts(expected_: Expected, seen_: Seen, heard: Heard) -> Iterator[tuple[s
     )
 
 
-def _some(found: Counter[Found]) -> str:
-    first = "; ".join(" ".join(one) for one in list(found)[:MISSED_SHOWN_MAX])
-    return f"{found.total()} ({first})" if found else "0"
+def _some(found: Sequence[Mapping[str, Any]]) -> str:
+    first = "; ".join(" ".join(what(one)) for one in found[:MISSED_SHOWN_MAX])
+    return f"{len(found)} ({first})" if found else "0"
 
 
 def by_detector(findings: Iterable[Mapping[str, Any]]) -> tuple[Sequence[str], Sequence[Sequence[object]]]:

@@ -14,7 +14,9 @@ import xxhash
 
 from circulation import sequences
 from circulation.admission import Reason, Rejection, elements_of
+from circulation.calendar import CHINA_OFFSET, DAY
 from circulation.credit import TYPES as CREDIT_TYPES
+from circulation.daily import NEVER, Used, day_number, end_of, key_of, of_key
 from circulation.docket import Order, Step, docket_of, order_of
 from circulation.events import ORDERS, TYPES, Event, decode_data
 from circulation.facts import LISTED
@@ -22,12 +24,24 @@ from circulation.findings import About, Cause, Kind, Said, finding_id
 from circulation.licences import TERMINATED, TERMS_TYPES, Licence, Licences
 from circulation.lineage import stops
 from circulation.rulepack import Pack, PackInvalid, Packs, parse_pack
-from circulation.rules import Counted, Rule, Uses
+from circulation.rules import Counted, Rule, Tally, Uses
 from circulation.shares import stated
 from detectors import feed_gap
-from streams import schema
-from streams.book import JOURNAL, REJECTED, Book, Change, Entry, Message, cloudevent, note, post
-from streams.loading import COLUMNS, RECORDS, event_of
+from streams import schema, summaries
+from streams.book import (
+    JOURNAL,
+    LIVE,
+    REJECTED,
+    STATING,
+    Book,
+    Change,
+    Entry,
+    Message,
+    cloudevent,
+    note,
+    post,
+)
+from streams.loading import COLUMNS, RECORDS, Known, event_of
 from streams.screening import CIRCULATING
 from streams.store import Db
 
@@ -42,9 +56,8 @@ HEARTBEAT = "circulation.source.heartbeat"
 WAITING_MAX = 10_000
 # Windows of one contract that are held in memory between fetches; the store has them all.
 PARTS_CACHED_MAX = 64
-
-# Later than any instant.
-NEVER = 2**62
+# Days of one contract whose uses its desk remembers, the newest: what came on others is a row each.
+DAYS_OPEN_MAX = 2
 
 SEPARATOR = "\x1f"
 
@@ -58,6 +71,12 @@ BUSINESS = {
     "circulation.product.listed": "product",
     "circulation.product.delisted": "product",
     "circulation.asset.assessed": "assessment",
+    "circulation.watermark.sighted": "watermark",
+    "circulation.request.refused": "buyer",
+    "circulation.objection.filed": "objection",
+    "circulation.objection.decided": "objection",
+    "circulation.repair.applied": "repair",
+    "circulation.repair.decided": "repair",
 }
 
 # The kind of entity whose facts change when such an event comes.
@@ -92,8 +111,9 @@ NAMED = (
     ("payee", "payee"),
 )
 
-# Priorities of the judge queue: what just came, what is judged again in bulk, what the engine failed on.
-LIVE, AGAIN, ASIDE = 0, 1, 9
+# Priorities of the judge queue: what just came (`LIVE`), what is judged again in bulk, what is stated of credit
+# (`STATING`), what the engine failed on.
+AGAIN, ASIDE = 1, 9
 
 
 def joined(*parts: str) -> str:
@@ -151,6 +171,8 @@ class Desk:
     """One key: what is remembered of it between events."""
 
     __slots__ = (
+        "counted",
+        "days",
         "dirty",
         "first_use",
         "licences",
@@ -158,10 +180,12 @@ class Desk:
         "paid",
         "parts",
         "parts_dirty",
+        "reporters",
         "retracted",
         "sequences",
         "waiting",
         "waiting_uses",
+        "watched",
     )
 
     def __init__(self) -> None:
@@ -178,18 +202,43 @@ class Desk:
         # The earliest `time` of a use, and whether a settlement came.
         self.first_use = NEVER
         self.paid = False
+        # What was used on the newest days, by reporter, and all reporters of uses and deliveries, a bit each.
+        self.days: dict[int, Used] = {}
+        self.reporters = 0
+        # Whether rules look at its days: they last, or more than one reporter says something of them.
+        self.watched = False
+        # Whether its uses count towards a sandbox of its seller.
+        self.counted = False
 
-    def plain(self) -> tuple[int, int, int, bool]:
+    def plain(self) -> tuple[int, int, int, bool, int]:
         """Its numbers, in the order in which the store keeps them."""
-        return (self.waiting, self.waiting_uses, self.first_use, self.paid)
+        return (self.waiting, self.waiting_uses, self.first_use, self.paid, self.reporters)
+
+    def reports(self, reporter: int) -> None:
+        """Takes note of a reporter."""
+        self.reporters |= 1 << reporter
+        self.watched = self.daily or self.several
+
+    @property
+    def daily(self) -> bool:
+        """Whether its days matter for as long as there is the contract."""
+        return self.counted or self.licences.daily
+
+    @property
+    def several(self) -> bool:
+        """Whether more than one reporter reports, so that what they say of a day can differ."""
+        return self.reporters & (self.reporters - 1) != 0
 
 
 class _Plan(NamedTuple):
     """A tally that a pack runs, with its parameters."""
 
     rule: Rule
+    tally: Tally
     parameters: Mapping[str, Any]
 
+
+_NO_PARTS: Mapping[str, Any] = {}
 
 DETAIL = struct.Struct("<qqiB")  # time, uses left, index of the licence, reporter
 
@@ -232,6 +281,10 @@ class _Batch:
         self.journal: list[tuple[int, Message]] = []
         self.waiting: list[tuple[str, int, bytes]] = []
         self.first_uses: dict[str, int] = {}
+        self.days: dict[tuple[str, int, int], Used] = {}
+        self.deadlines: list[tuple[str, int]] = []
+        self.horizon: int | None = None
+        self.sellers: frozenset[str] = frozenset()
         self.seen: set[str] = set()
         self.seen_new: list[tuple[str, int]] = []
         self.taken: dict[str, int] = {}
@@ -252,13 +305,15 @@ class Intake:
         packs: Callable[[], Packs],
         *,
         known_detectors: Mapping[str, Any],
+        known: Known,
         desks_max: int = 200_000,
         remember_chunk: int = 0,
     ) -> None:
         self._rules = rules
         self._book = book
         self._packs = packs
-        self._known = known_detectors
+        self._parameters = known_detectors
+        self._known = known
         self._desks_max = desks_max
         self._remember_chunk = remember_chunk
         self._tallies = [rule for rule in rules.values() if rule.tally is not None]
@@ -266,11 +321,14 @@ class Intake:
         self._state = msgspec.defstruct(
             "State",
             [
+                # `streams.summaries` reads the days alone
+                ("days", dict[int, Used], msgspec.field(default_factory=dict)),
                 ("sequences", dict[str, sequences.Sequence], msgspec.field(default_factory=dict)),
                 ("waiting", int, 0),
                 ("waiting_uses", int, 0),
                 ("first_use", int, NEVER),
                 ("paid", bool, False),
+                ("reporters", int, 0),
                 ("retracted", list[tuple[str, str, str]], msgspec.field(default_factory=list)),
                 *((rule.replace("-", "_"), type_ | None, None) for rule, type_ in self._memory_types.items()),
             ],
@@ -290,11 +348,12 @@ class Intake:
         self._cache: dict[tuple[str, str], Desk] = {}
         self._remembered: dict[tuple[str, int], _Remembered] = {}
         self._plans: dict[str, list[_Plan]] = {}
+        self._use_plans: dict[str, list[_Plan]] = {}
 
-    def asked(self, event: Event) -> bool:
+    def asked(self, event: Event, clock: int) -> bool:
         """Whether a use, coming next, may bring something to be judged: where that is not known, it may."""
         desk = self._cache.get((event.topic, event.subject))
-        return desk is None or _asked(desk, event.time)
+        return desk is None or _asked(desk, event.time) or _news(desk, event, clock)
 
     def forget(self) -> None:
         """Drops what is cached: after a failed transaction, and when partitions change hands."""
@@ -326,6 +385,7 @@ class Intake:
             else:
                 group.append(arrival)
         self._load_desks(db, batch, groups)
+        self._load_counted(db, batch, groups)
         self._load_seen(db, batch, arrivals)
         self._load_parts(db, batch, groups)
         for key, group in groups.items():
@@ -387,10 +447,30 @@ class Intake:
                 desk.sequences, desk.retracted = state.sequences, state.retracted
                 desk.waiting, desk.waiting_uses = state.waiting, state.waiting_uses
                 desk.first_use, desk.paid = state.first_use, state.paid
+                desk.days, desk.reporters = state.days, state.reporters
                 for rule in self._memory_types:
                     desk.memories[rule] = getattr(state, rule.replace("-", "_"))
             if topic == CONTRACTS:
                 self._load_licences(db, batch, subjects)
+                for subject in subjects:
+                    desk = batch.desks[(topic, subject)]
+                    desk.watched = desk.daily or desk.several
+
+    def _load_counted(self, db: Db, batch: _Batch, groups: Mapping[tuple[str, str], Any]) -> None:
+        """Which contracts have uses that count towards a sandbox of the seller."""
+        contracts = [key for key in groups if key[0] == CONTRACTS]
+        if not contracts:
+            return
+        db.one("select party from counted where party = '' for share")
+        batch.sellers = frozenset(row[0] for row in db.rows("select party from counted where party <> ''"))
+        if batch.sellers:
+            for key in contracts:
+                self._count(batch, batch.desks[key])
+
+    @staticmethod
+    def _count(batch: _Batch, desk: Desk) -> None:
+        if not batch.sellers.isdisjoint(desk.licences.sellers):
+            desk.counted = desk.watched = True
 
     @staticmethod
     def _load_licences(db: Db, batch: _Batch, contracts: Sequence[str]) -> None:
@@ -513,7 +593,7 @@ class Intake:
         event = arrival.event
         if event.type == PACK:
             try:
-                pack = parse_pack(event.data, published=True, known=self._known)
+                pack = parse_pack(event.data, published=True, known=self._parameters)
                 if pack.pack != event.subject:
                     raise PackInvalid([f"$.data.pack: {pack.pack!r} is not the subject"])
             except PackInvalid as invalid:
@@ -544,6 +624,7 @@ class Intake:
         if db.one(f"select 1 from events where {query} and retracted is null and time >= ?", *values, event.time):  # noqa: S608
             return False
         db.run(f"delete from events where {query}", *values)  # noqa: S608
+        self._known.taken_back(event, thing_of(event))
         return True
 
     # Contracts.
@@ -593,6 +674,7 @@ class Intake:
         desk.dirty = True
         batch.taken[USAGE] = batch.taken.get(USAGE, 0) + len(run)
         totals: dict[int, list[int]] = {}
+        stated = [False, False]
         kinds: set[tuple[str, str | None, str | None, str | None, str | None]] = set()
         first = latest = run[0].event.time
         remembered = self._remembered.get(partition)
@@ -618,29 +700,35 @@ class Intake:
             if total is None:
                 total = totals[reporter] = [0, 0, 0]
             total[0] += uses
-            if data.bytes:
+            if data.bytes is not None:
                 total[1] += data.bytes
-            if data.rows:
+                stated[0] = True
+            if data.rows is not None:
                 total[2] += data.rows
+                stated[1] = True
             kinds.add((data.purpose, data.country, data.region, data.environment, data.actor))
             digests += digest_of(event.id.encode(), seed)
             details += pack_detail(time, uses, index, reporter)
         if first < desk.first_use:
             self._used_first(batch, desk, run[0], first)
-        one_licence = licences.at(first) is licences.at(latest)
-        if one_licence and single is not None and self._packs().unchanged(first, latest):
-            licence = licences.at(first)
-            if licence is single:
-                summary = Uses(
-                    totals=totals,
-                    kinds=kinds,
-                    first=first,
-                    last=latest,
-                    count=len(run),
-                    each=lambda: (one.event for one in run),
-                )
-                if self._run_quietly(desk, summary, licence):
-                    return
+        if len(totals) == 1 and (first == latest or latest < end_of(day_number(first))):
+            ((reporter, (uses, size, rows)),) = totals.items()
+            stated_size, stated_rows = size if stated[0] else None, rows if stated[1] else None
+            self._used(db, batch, desk, run[0], reporter, first, latest, uses, stated_size, stated_rows)
+        else:
+            for arrival in run:
+                self._used_once(db, batch, desk, arrival, arrival.event)
+        if single is not None and single is licences.at(first) and single is licences.at(latest):
+            summary = Uses(
+                totals=totals,
+                kinds=kinds,
+                first=first,
+                last=latest,
+                count=len(run),
+                each=lambda: (one.event for one in run),
+            )
+            if self._packs().unchanged(first, latest) and self._run_quietly(desk, summary, single):
+                return
         at = len(details) - DETAIL.size * len(run)
         for number, arrival in enumerate(run):
             event = arrival.event
@@ -664,39 +752,121 @@ class Intake:
             for rule in self._asking:
                 self._queue(batch, joined("sum", rule, contract), LIVE, arrival.order)
 
+    def _used_once(self, db: Db, batch: _Batch, desk: Desk, arrival: Arrival, event: Event) -> None:
+        time, data = event.time, event.data
+        self._used(db, batch, desk, arrival, event.reporter, time, time, data.uses, data.bytes, data.rows)
+
+    def _used(
+        self,
+        db: Db,
+        batch: _Batch,
+        desk: Desk,
+        arrival: Arrival,
+        reporter: int,
+        first: int,
+        last: int,
+        uses: int,
+        bytes_: int | None,
+        rows: int | None,
+    ) -> None:
+        """Adds uses that one reporter reported of one day, from `first` to `last`."""
+        day = (first + CHINA_OFFSET) // DAY
+        used = desk.days.get(day << 2 | reporter)
+        if used is None:
+            desk.days[key_of(day, reporter)] = Used(uses, bytes_, rows, first, last)
+            desk.reports(reporter)
+            news = True
+        else:
+            news = first < used.first
+            used.add(uses, bytes_, rows, first, last)
+        if desk.watched:
+            self._day_changed(db, batch, desk, arrival, day, news=news)
+        if used is None:
+            self._close_days(batch, desk, arrival.event.subject)
+
+    def _given_back(
+        self, db: Db, batch: _Batch, desk: Desk, arrival: Arrival, reporter: int, time: int, uses: int
+    ) -> None:
+        """Takes cancelled uses off their day."""
+        day = day_number(time)
+        desk.days.setdefault(key_of(day, reporter), Used()).add(-uses, None, None, NEVER, -NEVER)
+        if desk.watched:
+            self._day_changed(db, batch, desk, arrival, day, news=False)
+        self._close_days(batch, desk, arrival.event.subject)
+
+    @staticmethod
+    def _close_days(batch: _Batch, desk: Desk, contract: str) -> None:
+        """Where a desk remembers too many days, the oldest becomes rows."""
+        oldest = min(desk.days)
+        if len(desk.days) <= DAYS_OPEN_MAX or len({key >> 2 for key in desk.days}) <= DAYS_OPEN_MAX:
+            return
+        for key in [one for one in desk.days if one >> 2 == oldest >> 2]:
+            used = desk.days.pop(key)
+            closed = batch.days.setdefault((contract, *of_key(key)), Used())
+            closed.add(used.uses, used.bytes, used.rows, used.first, used.last)
+
+    def _day_changed(self, db: Db, batch: _Batch, desk: Desk, arrival: Arrival, day: int, *, news: bool) -> None:
+        """Has a day judged: at its end, and at once where it has ended or something was used earlier than was known.
+
+        What comes later on a day that has not ended changes nothing that stands: the deadline reads it. Whether it
+        has ended is told by the horizon, which the lock keeps where it is until this is there for the judges to see.
+        """
+        if batch.horizon is None:
+            (batch.horizon,) = db.one("select instant from horizon for share") or (0,)
+        end = end_of(day)
+        ended = end < batch.horizon
+        if not news and not ended:
+            return
+        subject = joined(arrival.event.subject, str(day))
+        if desk.daily:
+            thing = joined("fact", "uses", subject)
+            self._queue(batch, thing, LIVE, arrival.order)
+            if not ended:
+                batch.deadlines.append((thing, end))
+        if desk.several:
+            self._queue(batch, joined("fact", "reports", subject), LIVE, arrival.order)
+
     def _plan(self, pack: Pack) -> list[_Plan]:
         plan = self._plans.get(pack.digest)
         if plan is None:
+            # One that is off counts, too: what it counts when it is on again is all that there was (contract §3).
             plan = self._plans[pack.digest] = [
-                _Plan(rule, rule.settings(pack.setting(rule.id).parameters))
+                _Plan(rule, rule.tally, rule.settings(pack.setting(rule.id).parameters))
                 for rule in self._tallies
-                if pack.setting(rule.id).mode != "off"
+                if rule.tally is not None
             ]
+            self._use_plans[pack.digest] = [one for one in plan if USAGE in one.tally.events]
         return plan
 
     def _run_quietly(self, desk: Desk, uses: Uses, licence: Licence) -> bool:
         stepped = []
         memories = desk.memories
-        for rule, parameters in self._plan(self._packs().in_force(uses.first)):
-            tally = rule.tally
-            if tally is None or USAGE not in tally.events:
-                continue
+        pack = self._packs().in_force(uses.first)
+        plan = self._use_plans.get(pack.digest)
+        if plan is None:
+            self._plan(pack)
+            plan = self._use_plans[pack.digest]
+        windowed = bool(licence.terms.windows)
+        parts: Mapping[str, Any]
+        for rule, tally, parameters in plan:
             memory = memories.get(rule.id)
             if memory is None:
                 memory = tally.memory()
-            parts: Mapping[str, Any] = {}
-            if tally.names is not None and licence.terms.windows:
+            if windowed and tally.names is not None:
                 names = tally.names(uses.first, licence)
                 if any(f"{rule.id}/{name}" not in desk.parts for name in names):
                     return False
                 parts = {name: desk.parts[f"{rule.id}/{name}"] for name in names}
+            else:
+                parts = _NO_PARTS
             try:
                 answer = tally.quiet(memory, parts, uses, licence, parameters)
             except Exception:
                 return False  # stepping through the run finds the event that it fails on
             if answer is None:
                 return False
-            stepped.append((rule.id, answer))
+            if answer.memory is not memory or answer.parts or rule.id not in memories:
+                stepped.append((rule.id, answer))
         for rule_id, answer in stepped:
             memories[rule_id] = answer.memory
             for name, part in answer.parts.items():
@@ -709,9 +879,8 @@ class Intake:
         event = counted.event
         pack = self._packs().in_force(event.time)
         desk.dirty = True
-        for rule, parameters in self._plan(pack):
-            tally = rule.tally
-            if tally is None or event.type not in tally.events:
+        for rule, tally, parameters in self._plan(pack):
+            if event.type not in tally.events:
                 continue
             names = [] if tally.names is None else [f"{rule.id}/{name}" for name in tally.names(event.time, licence)]
             self._fetch_parts(db, [(event.subject, desk, name) for name in names if name not in desk.parts])
@@ -728,6 +897,8 @@ class Intake:
             for name, part in answer.parts.items():
                 desk.parts[f"{rule.id}/{name}"] = part
                 desk.parts_dirty.add(f"{rule.id}/{name}")
+            if pack.setting(rule.id).mode == "off":
+                continue
             for said in answer.said:
                 batch.entries.append((arrival.order, Entry(thing, rule, pack, said, arrival.clock)))
 
@@ -747,12 +918,14 @@ class Intake:
                 self._advance(batch, desk, arrival, fresh)
                 if event.time < desk.first_use:
                     self._used_first(batch, desk, arrival, event.time)
+                self._used_once(db, batch, desk, arrival, event)
                 desk.waiting_uses += 1
                 self._wait(batch, desk, event)
                 return
             self._advance(batch, desk, arrival, fresh)
             if event.time < desk.first_use:
                 self._used_first(batch, desk, arrival, event.time)
+            self._used_once(db, batch, desk, arrival, event)
             self._use(db, batch, desk, arrival, event, partition)
         elif event.type == CANCELLED:
             if not self._cancel(db, batch, desk, arrival, partition):
@@ -766,8 +939,11 @@ class Intake:
             if retracted:
                 return
             if event.type in TERMS_TYPES:
-                first = not desk.licences
+                first, daily = not desk.licences, desk.daily
                 desk.licences.add(event)
+                self._count(batch, desk)
+                if desk.daily and not daily:
+                    self._daily(db, batch, desk, arrival)
                 if first and desk.waiting:
                     self._release(db, batch, desk, arrival, partition)
             elif event.type == TERMINATED:
@@ -775,6 +951,7 @@ class Intake:
             elif event.type == SETTLED:
                 desk.paid = True
             elif event.type == DELIVERY:
+                desk.reports(event.reporter)
                 if desk.licences:
                     self._deliver(db, batch, desk, arrival, number, event)
                 else:
@@ -791,6 +968,13 @@ class Intake:
         remembered.details += DETAIL.pack(event.time, event.data.uses, licence.index, event.reporter)
         counted = Counted(event, event.data.uses, event.data.bytes or 0, event.data.rows or 0)
         self._step(db, batch, desk, arrival, counted, licence)
+
+    def _daily(self, db: Db, batch: _Batch, desk: Desk, arrival: Arrival) -> None:
+        """From these terms on days matter for as long as there is the contract: also those that were before."""
+        db.run("update used_days set taken = null where contract = ?", arrival.event.subject)
+        desk.watched = True
+        for day in sorted({key >> 2 for key in desk.days}):
+            self._day_changed(db, batch, desk, arrival, day, news=True)
 
     def _wait(self, batch: _Batch, desk: Desk, event: Event, number: int = 0) -> None:
         desk.waiting += 1
@@ -822,11 +1006,14 @@ class Intake:
             for position, raw in db.rows(query, event.subject):
                 waited, number = _unpacked(raw)
                 if waited.type == USAGE and (waited.source, waited.id) == (event.source, event.data.usage):
-                    left = max(0, waited.data.uses - event.data.uses)
+                    waited_uses = waited.data.uses
+                    left = max(0, waited_uses - event.data.uses)
                     fewer = msgspec.structs.replace(waited.data, uses=left)
                     waited = msgspec.structs.replace(waited, data=fewer, raw_data=b"")
                     row = (event.subject, position, _packed(waited, number))
                     db.many(schema.waiting, [row], "upsert")
+                    given_back = min(event.data.uses, waited_uses)
+                    self._given_back(db, batch, desk, arrival, waited.reporter, waited.time, given_back)
                     return True
         found = self._recall(db, partition, _use_digest(event.subject, event.source, event.data.usage), event.data.uses)
         if found is None:
@@ -835,6 +1022,7 @@ class Intake:
         licence = desk.licences.past(index)
         if given_back:
             given = msgspec.structs.replace(event, time=time, reporter=reporter)
+            self._given_back(db, batch, desk, arrival, reporter, time, given_back)
             self._step(db, batch, desk, arrival, Counted(given, uses=-given_back), licence)
         return True
 
@@ -903,11 +1091,19 @@ class Intake:
         number = self._number(db, batch)
         void = _void(desk, event)
         thing = thing_of(event)
-        batch.rows.append(_row(number, event, thing, 0 if void else None))
+        batch.rows.append(_row(number, event, thing, 0 if void else None, batch.now))
+        self._known.came(number, event, thing)
         for member, kind in NAMED:
             named = getattr(event.data, member, None)
             if isinstance(named, str):
                 batch.refs.append((kind, named, number))
+        if event.type == RUN:
+            batch.refs += [("input", one, number) for one in event.data.inputs]
+            batch.refs += [("output", one, number) for one in event.data.outputs]
+            names = {*event.data.renamed.values(), *(name for some in event.data.aliases.values() for name in some)}
+            batch.refs += [("input", one, number) for one in sorted(names)]
+        elif event.type == DERIVED:
+            batch.refs += [("input", one.asset, number) for one in event.data.inputs]
         if event.type == RETRACTED:
             self._retract(db, batch, desk, arrival, number)
             return number, False
@@ -917,9 +1113,10 @@ class Intake:
         if event.type == DERIVED:
             data = event.data
             stopping = stops(data.process, data.irreversible, data.evidence)
+            self._known.forget_edges([event.subject])
             for source, share in stated((one.asset, one.share) for one in data.inputs).items():
                 if source != event.subject:
-                    batch.edges.append((event.subject, source, f"event:{number}", event.time, stopping, share))
+                    batch.edges.append((event.subject, source, f"event:{number}", event.time, stopping, share, False))
         self._touch(batch, event, thing, arrival.order)
         order, docket = order_of(event), docket_of(event.subject)
         if order is not None and docket is not None:
@@ -939,17 +1136,23 @@ class Intake:
             self._queue(batch, joined("fact", "product", event.data.product), LIVE, order)
         if event.type == RUN:
             self._queue(batch, joined("run", event.subject), LIVE, order)
-        if event.type in CREDIT_TYPES or event.type == "circulation.party.registered":
+        if event.type in CREDIT_TYPES:
             self._queue(batch, joined("credit", event.subject), LIVE, order)
+        elif event.type == "circulation.party.registered":
+            self._queue(batch, joined("credit", event.subject), STATING, order)
 
     @staticmethod
     def _queue(batch: _Batch, thing: str, priority: int, order: int) -> None:
         batch.queue.setdefault((priority, thing), order)
 
     def _number(self, db: Db, batch: _Batch) -> int:
+        known = self._known
+        if known.alone:
+            number = db.numbers(1)[0] if known.number is None else known.number
+            known.number = number + 1
+            return number
         if not batch.numbers:
-            taken = batch.rows[-1][0] if batch.rows and not db.postgres else 0
-            batch.numbers = [max(number, taken + at + 1) for at, number in enumerate(db.numbers(64))]
+            batch.numbers = db.numbers(64)
         return batch.numbers.pop(0)
 
     def _retract(self, db: Db, batch: _Batch, desk: Desk, arrival: Arrival, number: int) -> None:
@@ -971,6 +1174,7 @@ class Intake:
                     instead = min(others, key=_order, default=None)
                     self._volumes(db, batch, desk, arrival, instead, target)
             db.run("update events set retracted = ? where id = ?", number, row[0])
+            self._known.taken_back(target, row[4])
             batch.by_thing.pop(row[4], None)
             if target.type in TERMS_TYPES:
                 desk.licences.end(target.type, target.source, target.id)
@@ -978,6 +1182,7 @@ class Intake:
                 desk.licences.resume(target.source, target.id)
             elif target.type == DERIVED:
                 db.run("delete from derivations where origin = ?", f"event:{row[0]}")
+                self._known.forget_edges([target.subject])
             elif target.topic == ORDERS:
                 self._unorder(db, batch, target)
             elif target.type == PACK:
@@ -1020,7 +1225,7 @@ class Intake:
             if desk.dirty:
                 memories = map(desk.memories.get, self._memory_types)
                 # a tuple is written as the array that `State` is read from
-                state = encode((desk.sequences, *desk.plain(), desk.retracted, *memories))
+                state = encode((desk.days, desk.sequences, *desk.plain(), desk.retracted, *memories))
                 states.append((topic, subject, state))
                 desk.dirty = False
             if desk.parts_dirty:
@@ -1029,6 +1234,8 @@ class Intake:
         db.many(schema.desks, states, "upsert")
         db.many(schema.parts, parts, "upsert")
         db.many(schema.first_uses, list(batch.first_uses.items()), "upsert")
+        self._write_days(db, batch)
+        db.many(schema.deadlines, sorted(set(batch.deadlines)), "ignore")
         self._flush_rows(db, batch)
         self._flush_waiting(db, batch)
         db.many(schema.seen, batch.seen_new, "ignore")
@@ -1036,17 +1243,39 @@ class Intake:
         db.many(schema.gaps, opened, "upsert")
         if len(opened) < len(batch.gaps):
             db.run("delete from gaps where thing = any(?)", [thing for thing, gap in batch.gaps.items() if gap is None])
-        for (topic, partition), remembered in self._remembered.items():
-            if len(remembered.digests) > 16 * self._remember_chunk:
-                row = (topic, partition, batch.now, bytes(remembered.digests), bytes(remembered.details))
-                db.many(schema.remembered, [row])
-                remembered.digests, remembered.details = bytearray(), bytearray()
+        self.remember(db, batch.now, more_than=self._remember_chunk)
         queued = sorted(batch.queue.items(), key=lambda one: one[1])
         db.many(schema.queue, [(priority, thing, batch.now) for (priority, thing), _ in queued])
         note(db, batch.orders)
         out = [(one.order, _rejected(one)) for one in batch.refused] + batch.journal
         post(db, [message for _, message in sorted(out, key=lambda one: one[0])])
         self._enter(db, batch)
+
+    def remember(self, db: Db, now: int, *, more_than: int = 0) -> None:
+        """Writes the uses of each partition that may be cancelled, where there are more than so many."""
+        for (topic, partition), remembered in self._remembered.items():
+            if len(remembered.digests) > 16 * more_than:
+                row = (topic, partition, now, bytes(remembered.digests), bytes(remembered.details))
+                db.many(schema.remembered, [row])
+                remembered.digests, remembered.details = bytearray(), bytearray()
+
+    @staticmethod
+    def _write_days(db: Db, batch: _Batch) -> None:
+        """Adds closed days to the rows that are there."""
+        if not batch.days:
+            return
+        contracts = sorted({contract for contract, _, _ in batch.days})
+        for contract, some in summaries.used_rows(db, contracts, sorted({day for _, day, _ in batch.days})).items():
+            for day, reporter, used in some:
+                closed = batch.days.get((contract, day, reporter))
+                if closed is not None:
+                    closed.add(used.uses, used.bytes, used.rows, used.first, used.last)
+        rows = []
+        for (contract, day, reporter), used in batch.days.items():
+            kept = batch.desks[(CONTRACTS, contract)].daily
+            numbers = (used.uses, used.bytes, used.rows, used.first, used.last)
+            rows.append((contract, day, reporter, *numbers, None if kept else batch.now))
+        db.many(schema.used_days, rows, "upsert")
 
     def _enter(self, db: Db, batch: _Batch) -> None:
         """Raises and clears in the order of arrival; what is raised in a row goes in one statement."""
@@ -1116,6 +1345,15 @@ def _asked(desk: Desk, time: int) -> bool:
     return time < desk.first_use and (desk.paid or time < desk.licences.signed)
 
 
+def _news(desk: Desk, event: Event, clock: int) -> bool:
+    """Whether a use changes what may be judged of its day before the day ends, or comes after its end."""
+    if not desk.watched and desk.reporters in (0, 1 << event.reporter):
+        return False
+    day = day_number(event.time)
+    used = desk.days.get(key_of(day, event.reporter))
+    return used is None or event.time < used.first or end_of(day) < clock
+
+
 def _void(desk: Desk, event: Event) -> bool:
     """Whether an event was taken back before it came."""
     return (event.source, event.id, event.type) in desk.retracted
@@ -1145,7 +1383,7 @@ def _take_off(details: bytearray, at: int, uses: int) -> tuple[int, int, int, in
     return time, given_back, index, reporter
 
 
-def _row(number: int, event: Event, thing: str, retracted: int | None) -> tuple[Any, ...]:
+def _row(number: int, event: Event, thing: str, retracted: int | None, taken: int) -> tuple[Any, ...]:
     return (
         number,
         event.topic,
@@ -1158,6 +1396,7 @@ def _row(number: int, event: Event, thing: str, retracted: int | None) -> tuple[
         event.reporter,
         event.raw_data,
         retracted,
+        taken,
     )
 
 

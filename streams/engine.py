@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 import detectors
 from circulation.rulepack import Pack
 from circulation.rules import Rule
-from streams.book import Book
+from streams.book import LIVE, Book
 from streams.desks import AGAIN, ASIDE, Arrival, Intake, Outcome, Refused
 from streams.judging import Judge, Judged, Sectors
+from streams.loading import Known
 from streams.rulebook import Rulebook, parameters
 from streams.store import Db, Store
 
@@ -32,16 +33,19 @@ class Engine:
         self.store = store
         self.rules = detectors.RULES if rules is None else rules
         self.rulebook = Rulebook(default, name) if rulebook is None else rulebook
-        self.book = Book(Sectors(self.rulebook))
+        # SQLite serves one process, and within it writing transactions come one after the other.
+        self.known = Known(alone=not store.postgres)
+        self.book = Book(Sectors(self.rulebook, self.known))
         self.intake = Intake(
             self.rules,
             self.book,
             self.rulebook,
             known_detectors=parameters(self.rules),
+            known=self.known,
             desks_max=desks_max,
             remember_chunk=remember_chunk,
         )
-        self.judge = Judge(self.rules, self.book, self.rulebook)
+        self.judge = Judge(self.rules, self.book, self.rulebook, self.known)
 
     def take(
         self,
@@ -59,10 +63,10 @@ class Engine:
         `after` runs last in the transaction.
         """
         try:
-            with self.store.writing() as db:
+            with self.store.writing(self.known.clear) as db:
                 if fence is not None:
                     fence(db)
-                self.rulebook.refresh(db)
+                self._refresh(db)
                 outcome = self.intake.take(db, arrivals, refused, now, clock=clock)
                 if after is not None:
                     after(db, outcome)
@@ -76,15 +80,15 @@ class Engine:
         with self.store.reading() as db:
             return db.one("select 1 from queue where priority < ? limit 1", ASIDE) is not None
 
-    def judge_round(self, now: int, limit: int, *, bulk_first: bool = False) -> Judged:
-        """One transaction of judging; 0 items when nothing waits."""
-        with self.store.writing() as db:
-            self.rulebook.refresh(db)
-            return self.judge.round(db, now, limit, bulk_first=bulk_first)
+    def judge_round(self, now: int, limit: int, *, bulk: int | None = None, first: int = LIVE) -> Judged:
+        """One transaction of judging; 0 items when nothing waits. See `Judge.round`."""
+        with self.store.writing(self.known.clear) as db:
+            self._refresh(db)
+            return self.judge.round(db, now, limit, bulk=bulk, first=first)
 
     def set_aside(self) -> str:
         """Sets the first item of the queue aside, on which the engine itself failed; answers with its thing."""
-        with self.store.writing() as db:
+        with self.store.writing(self.known.clear) as db:
             row = db.one("select id, thing from queue where priority < ? order by priority, id limit 1", ASIDE)
             if row is None:
                 return ""
@@ -93,23 +97,33 @@ class Engine:
 
     def take_up(self) -> None:
         """Takes up again what was set aside, and plans when what circulates is screened by the packs of now."""
-        with self.store.writing() as db:
+        with self.store.writing(self.known.clear) as db:
             db.run("update queue set priority = ? where priority = ?", AGAIN, ASIDE)
             self.rulebook.refresh(db)
             self.judge.plan(db)
 
-    def settle(self, clock: int) -> bool:
-        """Judges until nothing waits, with the horizon at the clock, in one transaction: offline, where no one else
-        writes. Answers whether any finding or case changed."""
+    def settle(self, clock: int, *, below: int = ASIDE) -> bool:
+        """Judges until nothing of a priority `below` this one waits, with the horizon at the clock, in one transaction:
+        offline, where no one else writes. Answers whether any finding or case changed."""
+        with self.store.writing(self.known.clear) as db:
+            return self.settle_in(db, clock, below=below)
+
+    def settle_in(self, db: Db, clock: int, *, below: int = ASIDE) -> bool:
+        """The same in the open transaction."""
         changed = False
-        with self.store.writing() as db:
-            self.rulebook.refresh(db)
-            db.run("update horizon set instant = ? where instant < ?", clock, clock)
-            while (judged := self.judge.round(db, clock, SETTLE_ROUND)).items:
-                changed = changed or bool(judged.changes or judged.told)
+        self._refresh(db)
+        self.judge.move(db, clock)
+        while (judged := self.judge.round(db, clock, SETTLE_ROUND, below=below)).items:
+            changed = changed or bool(judged.changes or judged.told)
         return changed
+
+    def _refresh(self, db: Db) -> None:
+        """Looks for packs, where any may have come."""
+        if self.known.packs_changed or not self.known.alone:
+            self.known.packs_changed = False
+            self.rulebook.refresh(db)
 
     def release(self, horizon: int, now: int) -> int:
         """Moves the horizon on: deadlines that are past it are queued; answers with how many."""
-        with self.store.writing() as db:
+        with self.store.writing(self.known.clear) as db:
             return self.judge.due(db, horizon, now)

@@ -15,8 +15,10 @@ import orjson
 
 import detectors
 from circulation.rules import Rule
-from streams import trace
+from streams import impact, parties, schema, trace
 from streams.cli import SECTIONS, cli
+from streams.coverage import coverage, page
+from streams.rulebook import shipped_packs
 from streams.settings import SETTINGS
 
 MADE = "Written by `make docs` from the code; change it there."
@@ -24,12 +26,30 @@ MADE = "Written by `make docs` from the code; change it there."
 
 def pages() -> dict[str, str]:
     """Each page by its name."""
-    schema = orjson.dumps(trace.schema(), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode()
+    schemas = {"trace": trace.schema(), "impact": impact.schema(), "party": parties.schema()}
+    option = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
     return {
         "commands.md": "\n".join(_commands()),
+        "coverage.md": "\n".join(page(coverage(shipped_packs(detectors.RULES)))),
         "detectors.md": "\n".join(_detectors()),
-        "trace.schema.json": schema + "\n",
+        "views.md": "\n".join(_views()),
+        **{f"{name}.schema.json": orjson.dumps(one, option=option).decode() + "\n" for name, one in schemas.items()},
     }
+
+
+def _views() -> Iterator[str]:
+    """What SQL may ask: the views, whose columns stay as they are."""
+    yield from (
+        "# Views",
+        "",
+        MADE,
+        "",
+        "For Grafana and whoever speaks SQL: views of the store, on SQLite and PostgreSQL.",
+        "",
+    )
+    # The first paragraph is for those who make them.
+    yield from inspect.cleandoc(schema.views.__doc__ or "").partition("\n\n")[2].splitlines()
+    yield ""
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:

@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from circulation import runs
 from circulation.credit import upheld
-from circulation.events import Event
+from circulation.daily import UsedDay, day_scope, end_of, of_scope
+from circulation.events import TYPES, Event
 from circulation.facts import DELISTED, LISTED, SIGNED, Act, Facts, order
 from circulation.findings import Said
 from circulation.rulepack import Packs
@@ -23,13 +25,12 @@ from circulation.rules import Check, Period, Rule, Screen, Sum
 from circulation.sandbox import DETECTOR as SANDBOX
 from circulation.sandbox import Place, passed
 from circulation.sandbox import scopes as sandboxes
-from streams import docket, loading, schema, screening, statements, trials
-from streams.book import CREDIT, JOURNAL, Book, Change, Entry, canonical, cloudevent, post
+from streams import docket, loading, schema, screening, statements, summaries, trials
+from streams.book import CREDIT, JOURNAL, LIVE, STATING, Book, Change, Entry, canonical, cloudevent, post
 from streams.desks import (
     AGAIN,
     ASIDE,
     DERIVED,
-    LIVE,
     RETRACTED,
     RUN,
     SEPARATOR,
@@ -40,11 +41,15 @@ from streams.desks import (
     thing_of,
     unpacked_gap,
 )
-from streams.loading import COLUMNS, event_of
+from streams.loading import COLUMNS, Known, event_of
 from streams.store import Db
 
-# Acts that one transaction judges again because a fact changed; the rest are items of their own.
-EXPANDED_MAX = 5_000
+# Acts that are judged again before what just came because a fact changed; where there are more, all are bulk.
+EXPANDED_MAX = 500
+# Of what waits in bulk, so many requests for one thing are looked for: it is judged once for all of them.
+ALIKE_MAX = 20
+# A product is listed, a mark seen, a buyer refused again and again: each such event is an act of its own.
+EACH = frozenset({LISTED, DELISTED, "circulation.watermark.sighted", "circulation.request.refused"})
 # Of these each replaces or adds to the one before it: no reporter's takes the place of another's.
 STATED = frozenset(
     {"circulation.asset.registered", "circulation.asset.graded", DERIVED, "circulation.party.registered"}
@@ -53,7 +58,7 @@ STATED = frozenset(
 
 class Judged(NamedTuple):
     """What one round of judging did: for the metrics. `told` counts events of cases that are to be sent, `looks` by
-    rule the acts, scopes and screenings that it was asked about."""
+    rule the acts, scopes and screenings that it was asked about; all items were of one `priority`."""
 
     items: int
     changes: list[Change]
@@ -61,13 +66,15 @@ class Judged(NamedTuple):
     since: int
     told: int = 0
     looks: Mapping[str, int] = {}
+    priority: int = LIVE
 
 
 class Judge:
     """Takes items from the queue and settles them."""
 
-    def __init__(self, rules: Mapping[str, Rule], book: Book, packs: Callable[[], Packs]) -> None:
+    def __init__(self, rules: Mapping[str, Rule], book: Book, packs: Callable[[], Packs], known: Known) -> None:
         self._book = book
+        self._known = known
         self._packs = packs
         self._rules = rules
         self._checks: dict[str, list[tuple[Rule, Check]]] = {}
@@ -85,30 +92,32 @@ class Judge:
         self._types_of_groups = sorted(frozenset[str]().union(*of_groups))
         whole = [shape.acts for shape in shapes if shape is not None and "group" in shape.needs]
         self._types_of_whole_groups = sorted(frozenset[str]().union(*whole))
+        daily = {rule.id: rule.sum for rule in rules.values() if rule.sum is not None and "days" in rule.sum.needs}
+        self._each_day = [id_ for id_, shape in daily.items() if shape.each_day]
+        self._daily = {id_: shape for id_, shape in daily.items() if not shape.each_day}
         # What follows from a round waits since what it judged was queued.
         self._since = 0
         # Nor does it come before what it was queued with.
         self._priority = LIVE
+        self._horizon = 0
         self._looks: Counter[str] = Counter()
 
-    def round(self, db: Db, now: int, limit: int, *, bulk_first: bool = False) -> Judged:
-        """Judges up to `limit` items in the open transaction. `bulk_first` gives bulk its share."""
-        direction = "desc" if bulk_first else "asc"
-        items = db.rows(
-            f"select id, thing, since, priority from queue where priority < ? order by priority {direction}, id limit ?"  # noqa: S608
-            " for update skip locked",
-            ASIDE,
-            limit,
-        )
+    def round(
+        self, db: Db, now: int, limit: int, *, bulk: int | None = None, first: int = LIVE, below: int = ASIDE
+    ) -> Judged:
+        """Judges up to `limit` items in the open transaction (up to `bulk` things of what did not just come): those of
+        priority `first`, or, where none of these waits, of the first priority `below` the one given of which any does.
+        """
+        items = self._waiting(db, limit, limit if bulk is None else bulk, first, below)
         if not items:
             return Judged(0, [], [], 0)
         db.run("delete from queue where id = any(?)", [number for number, _, _, _ in items])
         self._looks = Counter()
         things = list(dict.fromkeys(thing for _, thing, _, _ in items))
         since = self._since = min(since for _, _, since, _ in items)
-        self._priority = max(priority for _, _, _, priority in items)
+        self._priority = items[0][3]
         db.lock(things)
-        (horizon,) = db.one("select instant from horizon") or (0,)
+        horizon = self._horizon = self._horizon_of(db)
         changes: list[Change] = []
         errors: list[str] = []
         by_kind: dict[str, list[str]] = {}
@@ -136,16 +145,59 @@ class Judge:
         if credit := by_kind.get("credit"):
             self._state(db, credit, now, changes)
         told = docket.enter(db, cases, horizon) if (cases := by_kind.get("case")) else 0
-        return Judged(len(items), changes, errors, since, told, self._looks)
+        return Judged(len(items), changes, errors, since, told, self._looks, self._priority)
+
+    @staticmethod
+    def _waiting(db: Db, limit: int, bulk: int, first: int, below: int) -> list[tuple[int, str, int, int]]:
+        """What is taken: (number, thing, since, priority), all of one priority, of bulk all requests for few things."""
+        columns = "select id, thing, since, priority from queue where priority"
+        items: list[Any] = []
+        if first == LIVE:
+            items = db.rows(f"{columns} < ? order by priority, id limit ? for update skip locked", below, limit)
+            first = items[0][3] if items else LIVE
+        if first != LIVE:
+            items = db.rows(
+                f"{columns} = ? order by id limit ? for update skip locked", first, bulk * ALIKE_MAX
+            ) or db.rows(f"{columns} < ? order by priority, id limit ? for update skip locked", below, limit)
+        if items and items[0][3] != LIVE:
+            limit = bulk
+        things: dict[str, None] = {}
+        taken = []
+        for one in items:
+            if one[3] == items[0][3] and (one[1] in things or len(things) < limit):
+                things[one[1]] = None
+                taken.append(one)
+        return taken
+
+    def _horizon_of(self, db: Db) -> int:
+        known = self._known
+        if known.horizon is None or not known.alone:
+            (known.horizon,) = db.one("select instant from horizon") or (0,)
+        return known.horizon
+
+    def move(self, db: Db, horizon: int) -> None:
+        """Moves the horizon on, never back."""
+        if not self._known.alone or self._horizon_of(db) < horizon:
+            db.run("update horizon set instant = ? where instant < ?", horizon, horizon)
+            self._known.horizon = None
 
     def due(self, db: Db, horizon: int, now: int) -> int:
         """Moves the horizon on and queues what is due by it; answers with how many."""
-        db.run("update horizon set instant = ? where instant < ?", horizon, horizon)
+        self.move(db, horizon)
         rows = db.rows("select thing, due from deadlines where due < ? order by due, thing limit 1000", horizon)
         for thing, due in rows:
             db.run("delete from deadlines where thing = ? and due = ?", thing, due)
-        db.many(schema.queue, [(LIVE, thing, now) for thing in dict.fromkeys(thing for thing, _ in rows)])
+        things = dict.fromkeys(thing for thing, _ in rows)
+        db.many(schema.queue, [(self._priority_of(thing), thing, now) for thing in things])
         return len(rows)
+
+    def _priority_of(self, thing: str) -> int:
+        """When what is due is judged: before what just came only where it is little."""
+        kind, *rest = thing.split(SEPARATOR, 2)
+        if kind == "credit":
+            return STATING
+        of_period = kind == "sum" and self._period_of(rest[0]) is not None
+        return AGAIN if of_period or kind in ("screen", "search") else LIVE
 
     # What a changed fact touches.
 
@@ -161,8 +213,7 @@ class Judge:
 
         At an instant that it is past already, what became known since has been screened as it came.
         """
-        (horizon,) = db.one("select instant from horizon") or (0,)
-        coming = self._packs().screens.between(horizon, 2**62) if self._screens else ()
+        coming = self._packs().screens.between(self._horizon_of(db), 2**62) if self._screens else ()
         rows = [(joined("search", str(instant), str(instant + 1), ""), instant) for instant in coming]
         db.many(schema.deadlines, rows, "ignore")
 
@@ -177,7 +228,7 @@ class Judge:
     def _again(self, db: Db, since: int, horizon: int) -> None:
         """A pack came late, or went: all acts from its start on, and every statement of credit."""
         parties = db.rows("select party from statements order by party")
-        self._queue(db, [joined("credit", row[0]) for row in parties], AGAIN)
+        self._queue(db, [joined("credit", row[0]) for row in parties], STATING)
         self._queue(db, self._things(db, "time >= ?", since), AGAIN)
         # What a sum says may come after all its acts: a deadline has an instant of its own.
         later = [rule.id for rule in self._rules.values() if rule.sum is not None and rule.sum.due]
@@ -218,6 +269,8 @@ class Judge:
             "group": [],
             "product": [],
             "payment": [],
+            "uses": [],
+            "reports": [],
         }
         for thing in things:
             _, kind, subject = thing.split(SEPARATOR, 2)
@@ -227,7 +280,7 @@ class Judge:
         if parties := subjects["party"]:
             found.update(dict.fromkeys(self._things(db, "topic = ? and subject = any(?)", loading.PARTIES, parties)))
             named = self._named(db, "party", parties)
-            found.update(dict.fromkeys(self._things(db, "id = any(?)", [row[0] for row in named])))
+            self._named_things(db, named, found)
             contracts |= {row[1] for row in named if row[2] == loading.CONTRACTS}
             assets |= {row[1] for row in named if row[3] == "circulation.asset.registered"}
         if assets:
@@ -240,8 +293,7 @@ class Judge:
             found.update(dict.fromkeys(loading.payments(db, of, back=False)))
         if products := subjects["product"]:
             # What a product is delivered as, its listing says; who sells it under a contract may not say it again.
-            named = self._named(db, "product", products)
-            found.update(dict.fromkeys(self._things(db, "id = any(?)", [row[0] for row in named], types=[SIGNED])))
+            self._named_things(db, self._named(db, "product", products), found, [SIGNED])
         if parties and (types := self._types_of_groups):
             self._of_groups(db, loading.controlled(db, parties), types, found)
         if (some := [*parties, *subjects["group"]]) and (types := self._types_of_whole_groups):
@@ -249,6 +301,39 @@ class Judge:
         for thing in judged:
             found.pop(thing, None)
         self._queue(db, found, LIVE if len(found) <= EXPANDED_MAX else AGAIN)
+        if subjects["uses"] or subjects["reports"]:
+            self._of_days(db, *(list(map(_contract_day, subjects[kind])) for kind in ("uses", "reports")))
+
+    def _of_days(self, db: Db, used: Sequence[tuple[str, int]], reported: Sequence[tuple[str, int]]) -> None:
+        """The sums that look at what was used on days of contracts, and those over what several reported of a day."""
+        horizon = self._horizon
+        touched: set[tuple[str, str]] = set()
+        query = (
+            "select distinct s.rule, s.scope from events e join scopes s on s.thing = e.thing"
+            " where e.topic = ? and e.subject = any(?) and e.type = any(?) and s.rule = ?"
+        )
+        for rule, shape in self._daily.items():
+            some = sorted({one for one, day in used if not shape.ended_days or end_of(day) < horizon})
+            if some:
+                touched.update(db.rows(query, loading.CONTRACTS, some, sorted(shape.acts), rule))
+        self._queue(db, self._judged_with(db, sorted(touched)), LIVE)
+        # No act tells of such a day, so the day itself is what belongs to the scope: a late pack finds it.
+        rows = [
+            (rule, day_scope(day, one), joined("uses", one, str(day)))
+            for rule in self._each_day
+            for one, day in sorted({*reported})
+        ]
+        db.many(schema.scopes, rows, "ignore")
+        for row in rows:
+            self._known.entered(*row)
+        self._queue(db, self._judged_with(db, [row[:2] for row in rows]), AGAIN)
+
+    def _named_things(
+        self, db: Db, named: Sequence[tuple[Any, ...]], found: dict[str, None], types: Sequence[str] | None = None
+    ) -> None:
+        if named:
+            things = self._things(db, "id = any(?)", [row[0] for row in named], types=types)
+            found.update(dict.fromkeys(things))
 
     @staticmethod
     def _named(db: Db, kind: str, ids: Sequence[str]) -> list[tuple[Any, ...]]:
@@ -265,7 +350,7 @@ class Judge:
         query = "topic = ? and subject = any(?)"
         found.update(dict.fromkeys(self._things(db, query, loading.PARTIES, list(parties), types=types)))
         named = self._named(db, "party", parties)
-        found.update(dict.fromkeys(self._things(db, "id = any(?)", [row[0] for row in named], types=types)))
+        self._named_things(db, named, found, types)
         contracts = sorted({row[1] for row in named if row[2] == loading.CONTRACTS})
         found.update(dict.fromkeys(self._things(db, query, loading.CONTRACTS, contracts, types=types)))
 
@@ -273,7 +358,7 @@ class Judge:
         query = "topic = ? and subject = any(?)"
         found.update(dict.fromkeys(self._things(db, query, loading.ASSETS, list(assets))))
         named = self._named(db, "asset", assets)
-        found.update(dict.fromkeys(self._things(db, "id = any(?)", [row[0] for row in named])))
+        self._named_things(db, named, found)
         self._of_contracts(db, sorted({row[1] for row in named if row[2] == loading.CONTRACTS}), found)
 
     def _of_contracts(self, db: Db, contracts: Sequence[str], found: dict[str, None]) -> None:
@@ -281,8 +366,7 @@ class Judge:
             return
         query = "topic = ? and subject = any(?)"
         found.update(dict.fromkeys(self._things(db, query, loading.CONTRACTS, list(contracts))))
-        named = self._named(db, "contract", contracts)
-        found.update(dict.fromkeys(self._things(db, "id = any(?)", [row[0] for row in named])))
+        self._named_things(db, self._named(db, "contract", contracts), found)
 
     # Lineage of an OpenLineage run.
 
@@ -290,78 +374,69 @@ class Judge:
         """A run's events add up: with its COMPLETE, each output that any names is derived from each input."""
         query = f"select {COLUMNS} from events where topic = ? and subject = ? and type = any(?)"  # noqa: S608
         events = [event_of(row) for row in db.rows(query, loading.ASSETS, run, [RUN, RETRACTED])]
-        # A retraction may come before its event, and on another partition.
-        void = {(one.source, one.data.event) for one in events if one.type == RETRACTED and one.data.type == RUN}
-        by_producer: dict[str, list[Event]] = {}
-        for event in events:
-            if event.type == RUN and (event.source, event.id) not in void:
-                by_producer.setdefault(event.source, []).append(event)
-        old = set(db.rows("select output, input, origin, time from derivations where origin = ?", f"run:{run}"))
-        times: dict[tuple[str, str], int] = {}
-        for some in by_producer.values():
-            completed = [one.time for one in some if one.data.event_type == "COMPLETE"]
-            if not completed:
-                continue
-            inputs = {id_ for one in some for id_ in one.data.inputs}
-            outputs = {id_ for one in some for id_ in one.data.outputs}
-            for edge in ((output, input_) for output in outputs for input_ in inputs if output != input_):
-                times[edge] = min(times.get(edge, completed[0]), *completed)
-        new = {(*edge, f"run:{run}", time) for edge, time in times.items()}
+        query = "select output, input, origin, time, same from derivations where origin = ?"
+        old = {(*row[:4], bool(row[4])) for row in db.rows(query, f"run:{run}")}
+        new = {(step.output, step.input, f"run:{run}", time, step.same) for step, time in runs.derived(events).items()}
         if new == old:
             return
         db.run("delete from derivations where origin = ?", f"run:{run}")
-        db.many(schema.derivations, [(*one, False, None) for one in sorted(new)], "upsert")
+        rows = [(output, input_, origin, time, False, None, same) for output, input_, origin, time, same in sorted(new)]
+        db.many(schema.derivations, rows, "upsert")
+        self._known.forget_edges(one[0] for one in new ^ old)
         self._queue(db, [joined("fact", "asset", output) for output in sorted({one[0] for one in new ^ old})], LIVE)
 
     # Judging.
 
     def _acts(
-        self, db: Db, things: Sequence[str], circulating: list[Event] | None = None
+        self,
+        db: Db,
+        things: Sequence[str],
+        circulating: list[Event] | None = None,
+        reports: dict[str, list[Act]] | None = None,
     ) -> tuple[dict[str, list[Act]], dict[str, set[tuple[str, str]]]]:
         """The reports that count, by thing; and of what was taken back, (source, id).
 
-        To `circulating` are added all reports of what begins or ends circulation, void ones among them.
+        To `circulating` are added all reports of what begins or ends circulation, void ones among them; to `reports`
+        all that stand, by thing, also those that do not count.
         """
-        found: dict[str, list[Event]] = {thing: [] for thing in things}
-        void: dict[str, set[tuple[str, str]]] = {}
         if not things:
             return {}, {}
-        query = f"select {COLUMNS} from events where thing = any(?) order by id"  # noqa: S608
-        for row in db.rows(query, list(things)):
-            counts = circulating is not None and row[3] in screening.CIRCULATING
-            event = event_of(row) if counts or row[10] is None else None
-            if circulating is not None and counts and event is not None:
-                circulating.append(event)
-            if row[10] is None and event is not None:
-                found[row[4]].append(event)
-            else:
-                void.setdefault(row[4], set()).add((row[6], row[7]))
-        return {thing: counting(thing, reports) for thing, reports in found.items()}, void
+        found = self._known.reported(db, things, _reported)
+        if circulating is not None:
+            circulating += [event for one in found.values() for event in one.circulating]
+        if reports is not None:
+            reports.update((thing, one.reports) for thing, one in found.items())
+        return {thing: one.acts for thing, one in found.items()}, {
+            thing: one.void for thing, one in found.items() if one.void
+        }
 
     def _judge_acts(
         self, db: Db, things: Sequence[str], now: int, horizon: int, changes: list[Change], errors: list[str]
     ) -> None:
         circulating: list[Event] = []
-        acts, void = self._acts(db, things, circulating if self._screens else None)
+        reports: dict[str, list[Act]] = {}
+        acts, void = self._acts(db, things, circulating if self._screens else None, reports)
         screens = self._packs().screens if circulating else None
         if screens is not None and screens.between(min(one.time for one in circulating), horizon):
             again = screening.touched(db, circulating, screens, horizon)
-            self._queue(db, [joined("screen", one) for one in again], self._priority)
+            self._queue(db, [joined("screen", one) for one in again], AGAIN)
         flat = sorted((act for some in acts.values() for act in some), key=order)
         needs = {need for act in flat for _, check in self._checks.get(act.type, ()) for need in check.needs}
         needs |= {need for act in flat for _, sum_ in self._sums.get(act.type, ()) for need in sum_.needs}
         facts = self._load(db, flat, needs)
+        bound = _Bound(facts, self._rules)
         entries: list[Entry] = []
         scopes: dict[str, set[tuple[str, str]]] = {thing: set() for thing in things}
         for act in flat:
             for rule, check in self._checks.get(act.type, ()):
-                said = self._say(db, rule, act, partial(check.check, act, _bound(facts, rule)), errors)
-                entries += self._entries(act.thing, said, now)
+                if said := self._say(db, rule, act, partial(check.check, act, bound[rule.id]), errors):
+                    entries += self._entries(act.thing, said, now)
             for rule, sum_ in self._sums.get(act.type, ()):
                 named: set[str] = set()
-                said = self._say(db, rule, act, partial(_name, named, sum_, act, _bound(facts, rule)), errors)
-                scopes[act.thing] |= {(rule.id, scope) for scope in named}
-                entries += self._entries(act.thing, said, now)
+                some = reports[act.thing] if sum_.every_report else (act,)
+                if said := self._say(db, rule, act, partial(_name, named, sum_, some, bound[rule.id]), errors):
+                    entries += self._entries(act.thing, said, now)
+                scopes[act.thing].update((rule.id, scope) for scope in named)
         self._scope(db, scopes)
         entries = self._tried(db, entries, things, {(act.thing, act.source, act.id): act for act in flat})
 
@@ -380,12 +455,11 @@ class Judge:
         needs = {need for _, shape in self._screens for need in shape.needs}
         flat = [act for one, some in acts.items() for act in acting(by_asset[one], some)]
         facts = self._load(db, flat, needs, contracts=contracts, assets=circulating)
+        bound = _Bound(facts, self._rules)
         entries: list[Entry] = []
         for asset, circulation in circulating.items():
             for rule, shape in self._screens:
-                said = self._say(
-                    db, rule, None, partial(shape.judge, circulation, horizon, _bound(facts, rule)), errors
-                )
+                said = self._say(db, rule, None, partial(shape.judge, circulation, horizon, bound[rule.id]), errors)
                 entries += self._entries(by_asset[asset], said, now)
         entries = self._tried(db, entries, things, {})
         gone = set(things) - {by_asset[one] for one in circulating}
@@ -405,8 +479,11 @@ class Judge:
         for thing, some in before.items():
             for rule, scope in sorted(some - scopes[thing]):
                 db.run("delete from scopes where rule = ? and scope = ? and thing = ?", rule, scope, thing)
+                self._known.left(rule, scope)
         new = [(*one, thing) for thing, some in scopes.items() for one in sorted(some - before[thing])]
         db.many(schema.scopes, new, "ignore")
+        for one in new:
+            self._known.entered(*one)
         touched = sorted({one for thing in scopes for one in (*before[thing], *scopes[thing])})
         # A period looks at many acts, so it waits until all that came have been judged.
         for priority, of_periods in ((LIVE, False), (AGAIN, True)):
@@ -427,24 +504,28 @@ class Judge:
                 continue
             looked_at[thing] = (scope,) if period is None else period.members(scope)
             scopes.append((thing, rule_id, scope))
-        members: dict[tuple[str, str], list[str]] = {}
-        query = "select rule, scope, thing from scopes where rule = any(?) and scope = any(?) order by thing"
+        members = self._known.members(db, {(rule, one) for thing, rule, _ in scopes for one in looked_at[thing]})
         rules = sorted({rule for _, rule, _ in scopes})
-        for rule_id, scope, member in db.rows(
-            query, rules, sorted({one for some in looked_at.values() for one in some})
-        ):
-            members.setdefault((rule_id, scope), []).append(member)
-        by_thing, void = self._acts(db, sorted({one for some in members.values() for one in some}))
+        self._count_uses(db, {scope for _, rule, scope in scopes if rule == SANDBOX})
+        reports: dict[str, list[Act]] = {}
+        by_thing, void = self._acts(db, sorted({one for some in members.values() for one in some}), None, reports)
         gone = {one for some in void.values() for one in some}
         needs = {need for rule in rules if (shape := self._sum_of(rule)) for need in shape.needs}
         asking = {scope for _, rule, scope in scopes if (shape := self._sum_of(rule)) and "uses" in shape.needs}
         uses = loading.first_uses(db, asking) if asking else {}
+        of_days = [scope for _, rule, scope in scopes if (shape := self._sum_of(rule)) and shape.each_day]
+        asking |= {of_scope(scope)[1] for scope in of_days}
         # What belongs to rules that ask for nothing but acts may be much, and needs nothing loaded.
         needing = {
             one for (rule, _), some in members.items() if (shape := self._sum_of(rule)) and shape.needs for one in some
         }
         flat = [act for one in sorted(needing) for act in by_thing[one]]
-        facts = self._load(db, flat, needs, contracts=asking, uses=uses)
+        used = {of_scope(scope)[1] for scope in of_days}
+        daily = {one for (rule, _), some in members.items() if rule in self._daily for one in some}
+        used |= {act.subject for one in daily for act in by_thing[one]}
+        days = summaries.used_days(db, used) if "days" in needs else {}
+        facts = self._load(db, flat, needs, contracts=asking, uses=uses, days=days)
+        bounds = _Bound(facts, self._rules)
         entries: list[Entry] = []
         causes: dict[tuple[str, str, str], Act] = {}
         empty: set[str] = set()
@@ -454,27 +535,39 @@ class Judge:
                 empty.add(thing)
                 continue
             mine = looked_at[thing]
-            some_things = {one: None for each in mine for one in members.get((rule_id, each), ())}
-            some = (act for one in some_things for act in by_thing[one])
-            bound = _bound(facts, rule)
-            # Several signings of one contract are one thing, and may belong to different scopes.
-            acts = sorted((act for act in some if not {*mine}.isdisjoint(shape.scopes(act, bound))), key=order)
-            if not acts and not ("uses" in shape.needs and scope in uses):
+            some_things = dict.fromkeys(one for each in mine for one in members[rule_id, each])
+            bound = bounds[rule_id]
+            acts: list[Act] = []
+            for one in some_things:
+                some = by_thing[one]
+                if shape.every_report:
+                    acts += reports[one]
+                elif len(some) == 1:
+                    acts += some
+                else:
+                    # Several signings of one contract are one thing, and may belong to different scopes.
+                    acts += [act for act in some if not {*mine}.isdisjoint(shape.scopes(act, bound))]
+            acts.sort(key=order)
+            if not acts and not ("uses" in shape.needs and scope in uses) and not shape.each_day:
                 empty.add(thing)
                 continue
             said = self._say(db, rule, acts[-1] if acts else None, partial(shape.judge, scope, acts, bound), errors)
             standing = []
-            for who, one in said:
-                if one.due is None or one.due < horizon:
-                    standing.append((who, one))
+            for who, what in said:
+                if what.due is None or what.due < horizon:
+                    standing.append((who, what))
                 else:
-                    deadlines.append((thing, one.due))
+                    deadlines.append((thing, what.due))
+            if rule_id == SANDBOX:
+                used_on = (day for one in sorted({act.subject for act in acts}) for day, _, _ in days.get(one, ()))
+                deadlines += [(thing, end_of(day)) for day in used_on if end_of(day) >= horizon]
             entries += self._entries(thing, standing, now)
             if self._watching():
                 causes |= {(thing, act.source, act.id): act for act in acts}
         entries = self._tried(db, entries, [thing for thing, _, _ in scopes], causes)
         self._passed(db, [scope for _, rule_id, scope in scopes if rule_id == SANDBOX])
-        db.run("delete from deadlines where thing = any(?)", list(things))
+        if waiting := [thing for thing in things if self._waits(thing)]:
+            db.run("delete from deadlines where thing = any(?)", waiting)
         db.many(schema.deadlines, sorted(set(deadlines)), "ignore")
 
         def reason(thing: str, data: Mapping[str, Any]) -> str:
@@ -508,13 +601,30 @@ class Judge:
         for scope, thing in db.rows(query, SANDBOX, list(scopes)):
             members.setdefault(scope, []).append(thing)
         by_thing, _ = self._acts(db, sorted({one for some in members.values() for one in some}))
-        facts = self._load(db, [act for some in by_thing.values() for act in some], {"contract", "party"})
+        flat = [act for some in by_thing.values() for act in some]
+        days = summaries.used_days(db, {act.subject for act in flat})
+        facts = self._load(db, flat, {"contract", "party"}, days=days)
         found: dict[str, Place | None] = dict.fromkeys(scopes)
         for scope, some in members.items():
             acts = (act for one in some for act in by_thing[one] if scope in sandboxes(act, facts))
             places = (one.place for one in passed(scope, sorted(acts, key=order), facts))
             found[scope] = min(places, default=None)
         return found
+
+    def _count_uses(self, db: Db, scopes: Collection[str]) -> None:
+        """Has the uses of the holders' contracts looked at by the day from now on, and what is kept of them stay."""
+        holders = {scope.split(SEPARATOR)[0] for scope in scopes}
+        if not holders:
+            return
+        holders -= {row[0] for row in db.rows("select party from counted where party = any(?)", sorted(holders))}
+        parties = loading.parties(db, holders).items()
+        new = sorted(holder for holder, facts in parties if any(one.grant.uses_max is not None for one in facts.trials))
+        if not new:
+            return
+        db.one("select party from counted where party = '' for update")
+        db.many(schema.counted, [(one,) for one in new], "ignore")
+        contracts = sorted({row[1] for row in self._named(db, "party", new) if row[2] == loading.CONTRACTS})
+        db.run("update used_days set taken = null where contract = any(?)", contracts)
 
     def _passed(self, db: Db, scopes: Sequence[str]) -> None:
         """Has judged again what was judged when the caps of these sandboxes were passed elsewhere."""
@@ -564,6 +674,11 @@ class Judge:
         found = self._rules.get(rule)
         return None if found is None else found.sum
 
+    def _waits(self, thing: str) -> bool:
+        """Whether a sum may have deadlines; of a rule that is gone they go."""
+        shape = self._sum_of(thing.split(SEPARATOR, 2)[1])
+        return shape is None or shape.due or shape.period is not None or "days" in shape.needs
+
     def _period_of(self, rule: str) -> Period | None:
         shape = self._sum_of(rule)
         return None if shape is None else shape.period
@@ -583,7 +698,7 @@ class Judge:
             there = set(db.rows(query, sorted({one[0] for one in asked}), sorted({one[1] for one in asked})))
             found.update(dict.fromkeys(one for one in asked if one in there))
         # Of a period that has not ended nothing is judged, and only its deadline is written.
-        (horizon,) = db.one("select instant from horizon") or (0,)
+        horizon = self._horizon
         coming: list[tuple[str, int]] = []
         ended: list[str] = []
         for rule, scope in found:
@@ -626,6 +741,7 @@ class Judge:
         contracts: Collection[str] = (),
         assets: Collection[str] = (),
         uses: Mapping[str, int] | None = None,
+        days: Mapping[str, Sequence[UsedDay]] | None = None,
     ) -> Facts:
         """All that the rules declared, in bulk: contracts, then assets and their ancestors, then parties."""
         more = set(contracts)
@@ -633,22 +749,23 @@ class Judge:
         assets_: dict[str, Any] = {}
         parties: dict[str, Any] = {}
         edges: dict[str, Any] = {}
+        known = self._known
         if {*needs} & {"contract", "asset", "ancestors"}:
-            contracts_ = loading.contracts(db, more | {one for act in acts for one in _contracts_of(act)})
+            contracts_ = known.contracts(db, more | {one for act in acts for one in _contracts_of(act)})
         if {*needs} & {"asset", "ancestors"}:
             ids = set(assets) | {one for act in acts for one in _assets_of(act, contracts_)}
             if "ancestors" in needs:
-                edges = loading.edges_above(db, ids)
+                edges = known.edges_above(db, ids)
                 ids = loading.nodes_above(ids, edges)
-            assets_ = loading.assets(db, ids)
+            assets_ = known.assets(db, ids)
         if {*needs} & {"party", "controllers", "group", "asset", "ancestors"}:
             wanted = {one for act in acts for one in _parties_of(act)}
             wanted |= {one for contract in contracts_.values() for one in contract.parties()}
             wanted |= {owner for asset in assets_.values() for owner in asset.owners()}
             if "group" in needs:
-                parties = loading.with_groups(db, wanted)
+                parties = known.with_groups(db, wanted)
             else:
-                parties = (loading.with_controllers if "controllers" in needs else loading.parties)(db, wanted)
+                parties = (known.with_controllers if "controllers" in needs else known.parties)(db, wanted)
         payments: dict[str, list[Act]] = {}
         if "payments" in needs:
             of = {(act.data.payer, act.time) for act in acts if act.type == SETTLED}
@@ -663,6 +780,7 @@ class Judge:
             edges=edges,
             payments=payments,
             uses=uses,
+            days=days,
         )
 
 
@@ -684,13 +802,48 @@ def responsible(db: Db, act: Act) -> str | None:
     return seller
 
 
-def _bound(facts: Facts, rule: Rule) -> Facts:
-    return facts.bound(rule.id, rule.settings)
+class _Reported(NamedTuple):
+    """The reports of one thing that count, and all that stand; of those taken back, (source, id); and all that tell of
+    circulation."""
+
+    acts: list[Act]
+    reports: list[Act]
+    void: set[tuple[str, str]]
+    circulating: list[Event]
 
 
-def _name(named: set[str], sum_: Sum, act: Act, facts: Facts) -> Iterable[Said]:
-    """Adds the act's scopes to those named, and says nothing."""
-    named.update(sum_.scopes(act, facts))
+def _reported(thing: str, reports: Sequence[tuple[Event, bool]]) -> _Reported:
+    standing = [one for one, counts in reports if counts]
+    return _Reported(
+        counting(thing, standing),
+        acting(thing, standing),
+        {(one.source, one.id) for one, counts in reports if not counts},
+        [one for one, _ in reports if one.type in screening.CIRCULATING],
+    )
+
+
+class _Bound(dict[str, Facts]):
+    """The same facts for each rule, bound when it is first asked."""
+
+    def __init__(self, facts: Facts, rules: Mapping[str, Rule]) -> None:
+        super().__init__()
+        self._facts = facts
+        self._rules = rules
+
+    def __missing__(self, rule: str) -> Facts:
+        found = self[rule] = self._facts.bound(rule, self._rules[rule].settings)
+        return found
+
+
+def _contract_day(subject: str) -> tuple[str, int]:
+    contract, day = subject.split(SEPARATOR)
+    return contract, int(day)
+
+
+def _name(named: set[str], sum_: Sum, acts: Sequence[Act], facts: Facts) -> Iterable[Said]:
+    """Adds the acts' scopes to those named, and says nothing."""
+    for act in acts:
+        named.update(sum_.scopes(act, facts))
     return ()
 
 
@@ -698,7 +851,8 @@ def counting(thing: str, reports: Sequence[Event]) -> list[Act]:
     """Of several reports of one act that of the exchange, else the provider, else the consumer.
 
     Where the act has a business id the earliest of one reporter counts; else each event is an act of its own, and so
-    is each listing and each delisting of a product. What facts are folded from whoever stated it counts as facts do.
+    is each listing of a product, each sighting of a watermark, each refusal of a buyer. What facts are folded from
+    whoever stated it counts as facts do.
     """
     if not reports:
         return []
@@ -707,7 +861,7 @@ def counting(thing: str, reports: Sequence[Event]) -> list[Act]:
     best = min(one.reporter for one in reports)
     kept = sorted((one for one in reports if one.reporter == best), key=order)
     business = thing.rsplit(SEPARATOR, 1)[1]
-    if business and reports[0].type not in (LISTED, DELISTED):
+    if business and reports[0].type not in EACH:
         kept = kept[:1]
     return acting(thing, kept)
 
@@ -758,23 +912,21 @@ def _parties_of(act: Act) -> Iterable[str]:
 
 def thing_topic(type_: str) -> str:
     """The topic that events of a type land on."""
-    from circulation.events import TYPES
-
-    topic = TYPES[type_][0]
-    return topic or ""
+    return TYPES[type_][0] or ""
 
 
 class Sectors:
     """Looks up the receivers of findings: those of the asset's industry, else of its owner's, longest prefix."""
 
-    def __init__(self, packs: Callable[[], Packs]) -> None:
+    def __init__(self, packs: Callable[[], Packs], known: Known) -> None:
         self._packs = packs
+        self._known = known
 
     def __call__(self, db: Db, entries: Sequence[Entry]) -> list[tuple[str, ...]]:
         """The receivers of each finding, as known now."""
         wanted = {asset for one in entries if one.pack.sectors and (asset := self._asset(one)) is not None}
-        assets = loading.assets(db, wanted)
-        parties = loading.parties(db, {owner for asset in assets.values() for owner in asset.owners()})
+        assets = self._known.assets(db, wanted)
+        parties = self._known.parties(db, {owner for asset in assets.values() for owner in asset.owners()})
         found: list[tuple[str, ...]] = []
         for entry in entries:
             asset = self._asset(entry)

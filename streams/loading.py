@@ -1,7 +1,11 @@
-"""Reads facts from the store in bulk: what several judgements need, in a handful of queries."""
+"""Reads facts from the store in bulk: what several judgements need, in a handful of queries.
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+`Known` reads the same and keeps it, for who judges again and again.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, Final, TypeVar
 
 from circulation.calendar import days
 from circulation.credit import APPLIED, DECIDED, DETERMINED, FILED, REPAIRED
@@ -11,6 +15,7 @@ from circulation.lineage import Edge
 from streams.store import Db
 
 PARTIES, ASSETS, CONTRACTS = "circulation.parties", "circulation.assets", "circulation.contracts"
+RULES = "circulation.rules"
 
 # What the records of a party are folded from.
 RECORDS = (DETERMINED, FILED, DECIDED, APPLIED, REPAIRED)
@@ -46,65 +51,65 @@ def event_of(row: tuple[Any, ...]) -> Event:
     )
 
 
-def statements(db: Db, topic: str, subjects: Collection[str]) -> dict[str, list[Event]]:
+def standing(known_at: int | None, table: str = "events") -> tuple[str, list[int]]:
+    """The condition of SQL that an event of `table` was not taken back, and its values.
+
+    By what is known now, or (`known_at`, µs of the clocks that took events in) by what was known then.
+    """
+    if known_at is None:
+        return f"{table}.retracted is null", []
+    undone = f"exists (select 1 from events undo where undo.id = {table}.retracted and undo.taken > ?)"  # noqa: S608
+    return f"({table}.taken <= ? and ({table}.retracted is null or {undone}))", [known_at, known_at]
+
+
+def statements(
+    db: Db,
+    topic: str,
+    subjects: Collection[str],
+    known_at: int | None = None,
+    read: Callable[[tuple[Any, ...]], Event] = event_of,
+    types: Collection[str] | None = None,
+) -> dict[str, list[Event]]:
     """What was stated about each entity and not taken back, in the order in which it came."""
     found: dict[str, list[Event]] = {subject: [] for subject in subjects}
     if found:
+        stood, values = standing(known_at)
         rows = db.rows(
             f"select {COLUMNS} from events where topic = ? and subject = any(?) and type = any(?)"  # noqa: S608
-            " and retracted is null order by id",
+            f" and {stood} order by id",
             topic,
             list(found),
-            list(STATEMENTS[topic]),
+            list(STATEMENTS[topic] if types is None else types),
+            *values,
         )
         for row in rows:
-            found[row[2]].append(event_of(row))
+            found[row[2]].append(read(row))
     return found
 
 
-def assets(db: Db, ids: Collection[str]) -> dict[str, AssetFacts]:
+def assets(db: Db, ids: Collection[str], known_at: int | None = None) -> dict[str, AssetFacts]:
     """Facts of assets, also of those that are not registered."""
-    return {id_: AssetFacts(id_, some) for id_, some in statements(db, ASSETS, ids).items()}
+    return {id_: AssetFacts(id_, some) for id_, some in statements(db, ASSETS, ids, known_at).items()}
 
 
-def parties(db: Db, ids: Collection[str]) -> dict[str, PartyFacts]:
+def parties(db: Db, ids: Collection[str], known_at: int | None = None) -> dict[str, PartyFacts]:
     """Facts of parties, also of those that are not registered."""
-    return {id_: PartyFacts(id_, some) for id_, some in statements(db, PARTIES, ids).items()}
+    return {id_: PartyFacts(id_, some) for id_, some in statements(db, PARTIES, ids, known_at).items()}
 
 
 def controlled(db: Db, ids: Collection[str]) -> list[str]:
     """The parties and all that were ever stated to be controlled by them, as far as a chain is looked at."""
-    found = set(ids)
-    layer = sorted(found)
-    for _ in range(CONTROLLERS_MAX):
-        if not layer:
-            break
-        rows = db.rows(
-            "select distinct e.subject from refs r join events e on e.id = r.event"
-            " where r.kind = 'controller' and r.ref = any(?)",
-            layer,
-        )
-        layer = sorted({row[0] for row in rows} - found)
-        found.update(layer)
-    return sorted(found)
+    return Known().controlled(db, ids)
 
 
-def with_controllers(db: Db, ids: Collection[str]) -> dict[str, PartyFacts]:
+def with_controllers(db: Db, ids: Collection[str], known_at: int | None = None) -> dict[str, PartyFacts]:
     """Facts of parties and of all that ever controlled them, as far as a chain is looked at."""
-    found: dict[str, PartyFacts] = {}
-    layer = set(ids)
-    for _ in range(CONTROLLERS_MAX):
-        if not layer:
-            break
-        some = parties(db, layer)
-        found.update(some)
-        layer = {one for facts in some.values() for one in facts.controllers()} - found.keys()
-    return found
+    return Known(known_at=known_at).with_controllers(db, ids)
 
 
 def with_groups(db: Db, ids: Collection[str]) -> dict[str, PartyFacts]:
     """Facts of parties and of all that ever had a controller in common with them, with all their controllers."""
-    return with_controllers(db, controlled(db, list(with_controllers(db, ids))))
+    return Known().with_groups(db, ids)
 
 
 def payments(db: Db, of: Collection[tuple[str, int]], *, back: bool) -> list[str]:
@@ -138,9 +143,9 @@ def payments(db: Db, of: Collection[tuple[str, int]], *, back: bool) -> list[str
     return sorted(things)
 
 
-def contracts(db: Db, ids: Collection[str]) -> dict[str, ContractFacts]:
+def contracts(db: Db, ids: Collection[str], known_at: int | None = None) -> dict[str, ContractFacts]:
     """Facts of contracts, also of those that are not signed."""
-    return {id_: ContractFacts(id_, some) for id_, some in statements(db, CONTRACTS, ids).items()}
+    return {id_: ContractFacts(id_, some) for id_, some in statements(db, CONTRACTS, ids, known_at).items()}
 
 
 def first_uses(db: Db, ids: Collection[str]) -> dict[str, int]:
@@ -156,12 +161,13 @@ def edges_above(db: Db, ids: Collection[str]) -> dict[str, list[Edge]]:
         "with recursive above(node) as ("
         " select output from derivations where output = any(?)"
         " union select d.input from derivations d join above on d.output = above.node)"
-        " select d.output, d.input, d.time, d.stops, d.share from derivations d join above on d.output = above.node",
+        " select d.output, d.input, d.time, d.stops, d.share, d.same"
+        " from derivations d join above on d.output = above.node",
         list(ids),
     )
     found: dict[str, list[Edge]] = {}
-    for output, input_, time, stops, share in rows:
-        found.setdefault(output, []).append(Edge(output, input_, time, bool(stops), share))
+    for output, input_, time, stops, share, same in rows:
+        found.setdefault(output, []).append(Edge(output, input_, time, bool(stops), share, bool(same)))
     return found
 
 
@@ -182,3 +188,240 @@ def below(db: Db, assets: Collection[str]) -> list[str]:
         list(assets),
     )
     return sorted({*assets, *(row[0] for row in rows)})
+
+
+# Of each kind of what is kept, so many at most.
+FACTS_KEPT_MAX: Final = 30_000
+EVENTS_KEPT_MAX: Final = 50_000
+MEMBERS_KEPT_MAX: Final = 200_000
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+def _bounded(kept: dict[_K, _V], most: int) -> None:
+    """Forgets the older half of what is too much."""
+    if len(kept) > most:
+        for key in list(kept)[: most // 2]:
+            kept.pop(key, None)
+
+
+class Known:
+    """What was read of the store and still holds. Used within writing transactions only.
+
+    What an event said never changes. Facts change, so they are kept only where no other process writes the store
+    (`alone`); who writes says what to forget, and all of it is forgotten where a transaction was undone. With
+    `known_at` it is what was known then.
+    """
+
+    def __init__(self, *, alone: bool = False, known_at: int | None = None) -> None:
+        self.alone = alone
+        self._known_at = known_at
+        # What is asked for at every transaction: the horizon, the next number of an event (None: not known), and
+        # whether packs came or went.
+        self.horizon: int | None = None
+        self.number: int | None = None
+        self.packs_changed = True
+        self._events: dict[int, Event] = {}
+        self._assets: dict[str, AssetFacts] = {}
+        self._parties: dict[str, PartyFacts] = {}
+        self._contracts: dict[str, ContractFacts] = {}
+        self._edges: dict[str, list[Edge]] = {}
+        self._controlled: dict[str, set[str]] = {}
+        self._reported: dict[str, Any] = {}
+        self._members: dict[tuple[str, str], list[str]] = {}
+        self._members_count = 0
+
+    # What is written.
+
+    def came(self, number: int, event: Event, thing: str) -> None:
+        """An event is kept under this number, and is a report of this thing."""
+        _bounded(self._events, EVENTS_KEPT_MAX)
+        self._events[number] = event
+        self._reported.pop(thing, None)
+        if event.type in STATEMENTS.get(event.topic, ()):
+            self._forget(event)
+        elif event.topic == RULES:
+            self.packs_changed = True
+
+    def taken_back(self, event: Event, thing: str) -> None:
+        """An event does not count any longer, or is not kept."""
+        self._reported.pop(thing, None)
+        self._forget(event)
+
+    def entered(self, rule: str, scope: str, thing: str) -> None:
+        """A thing belongs to a scope now."""
+        if (kept := self._members.get((rule, scope))) is None:
+            return
+        at = bisect_left(kept, thing)
+        if at == len(kept) or kept[at] != thing:
+            kept.insert(at, thing)
+            self._members_count += 1
+
+    def left(self, rule: str, scope: str) -> None:
+        """A thing does not belong to a scope any longer."""
+        self._members_count -= len(self._members.pop((rule, scope), ()))
+
+    def _forget(self, event: Event) -> None:
+        subject = event.subject
+        if event.topic == CONTRACTS:
+            self._contracts.pop(subject, None)
+        elif event.topic == ASSETS:
+            self._assets.pop(subject, None)
+        elif event.topic == PARTIES:
+            self._parties.pop(subject, None)
+            self._controlled.pop(getattr(event.data, "controller", None) or "", None)
+
+    def forget_edges(self, outputs: Iterable[str]) -> None:
+        """What these were derived from is no longer what it was."""
+        for output in outputs:
+            self._edges.pop(output, None)
+
+    def clear(self) -> None:
+        """All of it: what was read may have been undone."""
+        kept: tuple[dict[Any, Any], ...] = (self._events, self._assets, self._parties, self._contracts, self._edges)
+        for one in (*kept, self._controlled, self._reported, self._members):
+            one.clear()
+        self._members_count = 0
+        self.horizon = self.number = None
+        self.packs_changed = True
+
+    # What is read.
+
+    def event(self, row: tuple[Any, ...]) -> Event:
+        """As `event_of`."""
+        found = self._events.get(row[0])
+        if found is None:
+            _bounded(self._events, EVENTS_KEPT_MAX)
+            found = self._events[row[0]] = event_of(row)
+        return found
+
+    def reported(
+        self, db: Db, things: Collection[str], make: Callable[[str, list[tuple[Event, bool]]], _V]
+    ) -> dict[str, _V]:
+        """What `make` makes of all reports of a thing, in the order in which they came: (event, whether it counts)."""
+        kept: dict[str, _V] = self._reported
+        found = {one: some for one in things if (some := kept.get(one)) is not None}
+        if missing := [one for one in things if one not in found]:
+            rows: dict[str, list[tuple[Event, bool]]] = {one: [] for one in missing}
+            query = f"select {COLUMNS} from events where thing = any(?) order by id"  # noqa: S608
+            for row in db.rows(query, missing):
+                rows[row[4]].append((self.event(row), row[10] is None))
+            new = {one: make(one, some) for one, some in rows.items()}
+            found |= new
+            if self.alone:
+                _bounded(kept, EVENTS_KEPT_MAX)
+                kept |= new
+        return found
+
+    def members(self, db: Db, scopes: Collection[tuple[str, str]]) -> dict[tuple[str, str], list[str]]:
+        """The things that belong to each scope (rule, scope), in their order."""
+        kept = self._members
+        found = {one: some for one in scopes if (some := kept.get(one)) is not None}
+        if missing := [one for one in scopes if one not in found]:
+            new: dict[tuple[str, str], list[str]] = {one: [] for one in missing}
+            query = "select rule, scope, thing from scopes where rule = any(?) and scope = any(?) order by thing"
+            for rule, scope, thing in db.rows(query, *(sorted({one[at] for one in missing}) for at in (0, 1))):
+                if (rule, scope) in new:
+                    new[rule, scope].append(thing)
+            found |= new
+            if self.alone:
+                if self._members_count > MEMBERS_KEPT_MAX:
+                    kept.clear()
+                    self._members_count = 0
+                kept |= new
+                self._members_count += sum(map(len, new.values()))
+        return found
+
+    def _of(
+        self, db: Db, topic: str, ids: Collection[str], kept: dict[str, _V], make: Callable[[str, list[Event]], _V]
+    ) -> dict[str, _V]:
+        found = {id_: facts for id_ in ids if (facts := kept.get(id_)) is not None}
+        if len(found) < len(ids):
+            missing = [id_ for id_ in ids if id_ not in found]
+            new = {
+                id_: make(id_, some) for id_, some in statements(db, topic, missing, self._known_at, self.event).items()
+            }
+            found |= new
+            if self.alone:
+                _bounded(kept, FACTS_KEPT_MAX)
+                kept |= new
+        return found
+
+    def assets(self, db: Db, ids: Collection[str]) -> dict[str, AssetFacts]:
+        """Facts of assets, also of those that are not registered."""
+        return self._of(db, ASSETS, ids, self._assets, AssetFacts)
+
+    def parties(self, db: Db, ids: Collection[str]) -> dict[str, PartyFacts]:
+        """Facts of parties, also of those that are not registered."""
+        return self._of(db, PARTIES, ids, self._parties, PartyFacts)
+
+    def contracts(self, db: Db, ids: Collection[str]) -> dict[str, ContractFacts]:
+        """Facts of contracts, also of those that are not signed."""
+        return self._of(db, CONTRACTS, ids, self._contracts, ContractFacts)
+
+    def controlled(self, db: Db, ids: Collection[str]) -> list[str]:
+        """The parties and all that were ever stated to be controlled by them, as far as a chain is looked at."""
+        found = set(ids)
+        layer = sorted(found)
+        kept = self._controlled
+        for _ in range(CONTROLLERS_MAX):
+            if not layer:
+                break
+            below_: dict[str, set[str]] = {one: set() for one in layer if one not in kept}
+            if below_:
+                rows = db.rows(
+                    "select r.ref, e.subject from refs r join events e on e.id = r.event"
+                    " where r.kind = 'controller' and r.ref = any(?)",
+                    list(below_),
+                )
+                for controller, subject in rows:
+                    below_[controller].add(subject)
+            here = [below_[one] if one in below_ else kept[one] for one in layer]
+            layer = sorted(set[str]().union(*here) - found)
+            found.update(layer)
+            if self.alone:
+                _bounded(kept, FACTS_KEPT_MAX)
+                kept |= below_
+        return sorted(found)
+
+    def with_controllers(self, db: Db, ids: Collection[str]) -> dict[str, PartyFacts]:
+        """Facts of parties and of all that ever controlled them, as far as a chain is looked at."""
+        found: dict[str, PartyFacts] = {}
+        layer = set(ids)
+        for _ in range(CONTROLLERS_MAX):
+            if not layer:
+                break
+            some = self.parties(db, layer)
+            found.update(some)
+            layer = {one for facts in some.values() for one in facts.controllers()} - found.keys()
+        return found
+
+    def with_groups(self, db: Db, ids: Collection[str]) -> dict[str, PartyFacts]:
+        """Facts of parties and of all that ever had a controller in common with them, with all their controllers."""
+        above = self.with_controllers(db, ids)
+        group = self.controlled(db, list(above))
+        return above if len(group) == len(above) else self.with_controllers(db, group)
+
+    def edges_above(self, db: Db, ids: Collection[str]) -> dict[str, list[Edge]]:
+        """All derivations upstream of these assets, by output."""
+        if not self.alone:
+            return edges_above(db, ids)
+        kept = self._edges
+        if missing := [one for one in nodes_above(ids, _reached(ids, kept)) if one not in kept]:
+            new = edges_above(db, missing)
+            kept |= {one: new.get(one, []) for one in nodes_above(missing, new)}
+        found = _reached(ids, kept)
+        _bounded(kept, FACTS_KEPT_MAX)
+        return found
+
+
+def _reached(ids: Iterable[str], edges: Mapping[str, list[Edge]]) -> dict[str, list[Edge]]:
+    """Of the derivations, by output, those upstream of these assets."""
+    found: dict[str, list[Edge]] = {}
+    layer = list(ids)
+    while layer:
+        some = {one: edges[one] for one in layer if one in edges and one not in found}
+        found |= some
+        layer = [edge.input for each in some.values() for edge in each]
+    return found

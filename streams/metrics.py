@@ -118,8 +118,8 @@ GRADES = Metric("circulation_credit_parties", "gauge", "parties with a statement
 JUDGE_QUEUE = Metric(
     "circulation_judge_queue_items",
     "gauge",
-    "items in the store that wait to be judged: what just came, what is judged again in bulk, and what the engine"
-    " failed on and set aside",
+    "items in the store that wait to be judged: what just came, what is judged again in bulk, what is to be"
+    " stated of credit, and what the engine failed on and set aside",
     ("priority",),
 )
 JUDGE_QUEUE_AGE = Metric(

@@ -1,7 +1,8 @@
 """The same desks and detectors over a file, without Kafka, in the file's order, with the clock of its events.
 
 Uses between two other events are taken in together, everything else one by one, and the judge queue is drained after
-every event that may fill it: what is written is the same however the file is read.
+every event that may fill it: what is written is the same however the file is read. Only statements of credit, which
+are not written on the way, wait for the end.
 """
 
 import base64
@@ -21,11 +22,11 @@ from circulation.admission import ANY, Admission, Headers, Rejection
 from circulation.events import Event
 from circulation.rulepack import Pack, parse_pack
 from streams import statements
-from streams.book import CASES, FINDINGS, canonical
-from streams.desks import RULES, USAGE, Arrival, Place, Refused
+from streams.book import CASES, FINDINGS, STATING, canonical
+from streams.desks import RULES, USAGE, Arrival, Outcome, Place, Refused
 from streams.engine import Engine
 from streams.rulebook import parameters, shipped
-from streams.store import Store
+from streams.store import Db, Store
 
 # Uses that are taken in together at most: bounds the memory, and changes nothing that is written.
 RUN_MAX = 20_000
@@ -131,7 +132,9 @@ class Replay:
         self._pending: list[Arrival] = []
         self._refused: list[Refused] = []
         engine.take_up()
-        self._due = self._next_due()
+        with engine.store.reading() as db:
+            self._due = _next_due(db)
+        self._out: list[tuple[str, bytes]] = []
         self._counts = [0, 0]
         self._lines = 0
         # How many events were taken in, by type.
@@ -159,14 +162,19 @@ class Replay:
             if event.time > clock and event.topic != RULES:
                 clock = event.time
             pending.append(Arrival(order, clock, event, record, place, index))
-            if not usage or clock > self._due or len(pending) >= RUN_MAX or asked(event):
+            if not usage or clock > self._due or len(pending) >= RUN_MAX or asked(event, clock):
                 self._flush()
                 clock = self._clock
         self._flush()
         if self._until is not None and self._until > self._clock:
             self._clock = self._until
         self._pass_deadlines()
-        self._relay()  # also what follows from no finding, as statements of credit
+        with self._engine.store.writing(self._engine.known.clear) as db:
+            if self._clock != BEFORE_ALL:
+                self._engine.settle_in(db, self._clock)  # what is stated of credit
+            self._engine.intake.remember(db, wall)  # another run over this store may cancel them
+            self._relay(db)
+        self._tell()
         duplicates, rejected = self._counts
         return Tally(self._lines, admitted, duplicates, rejected, None if self._clock == BEFORE_ALL else self._clock)
 
@@ -210,10 +218,12 @@ class Replay:
                     yield canonical(one.data)
 
     def _flush(self) -> None:
-        """Takes in what is pending; where that queued something, judges it."""
+        """Takes in what is pending, and judges what that queued, in one transaction."""
         pending, refused = self._pending, self._refused
         if pending or refused:
-            outcome = self._engine.take(pending, refused, time.time_ns() // 1000, clock=self._clock)
+            outcome = self._engine.take(
+                pending, refused, time.time_ns() // 1000, clock=self._clock, after=self._settle_in
+            )
             self._clock = outcome.clock
             self.taken.update(outcome.taken)
             self._counts[0] += outcome.duplicates
@@ -222,33 +232,42 @@ class Replay:
                 self._rejected(_rejected_line(one))
             pending.clear()
             refused.clear()
-            changed = bool(outcome.changes or outcome.rejections)
-            if outcome.queued or outcome.changes:
-                changed = self._engine.settle(self._clock) or changed
-                self._due = self._next_due()
-            if changed:
-                self._relay()
+            self._tell()
         self._pass_deadlines()
+
+    def _settle_in(self, db: Db, outcome: Outcome) -> None:
+        changed = bool(outcome.changes or outcome.rejections)
+        if outcome.queued or outcome.changes:
+            changed = self._engine.settle_in(db, outcome.clock, below=STATING) or changed
+            self._due = _next_due(db)
+        if changed:
+            self._relay(db)
 
     def _pass_deadlines(self) -> None:
         while self._clock > self._due:
             self._engine.release(self._clock, time.time_ns() // 1000)
-            self._engine.settle(self._clock)
-            self._relay()
-            self._due = self._next_due()
+            with self._engine.store.writing(self._engine.known.clear) as db:
+                self._engine.settle_in(db, self._clock, below=STATING)
+                self._relay(db)
+                self._due = _next_due(db)
+            self._tell()
 
-    def _next_due(self) -> int:
-        with self._engine.store.reading() as db:
-            (due,) = db.one("select min(due) from deadlines") or (None,)
-        return 2**62 if due is None else int(due)
+    def _relay(self, db: Db) -> None:
+        """Takes what is to be told out of the store; it is told once that is committed."""
+        rows = db.rows("select topic, value from outbox order by id")
+        if rows:
+            db.run("delete from outbox")
+        self._out += rows
 
-    def _relay(self) -> None:
-        with self._engine.store.writing() as db:
-            rows = db.rows("select topic, value from outbox order by id")
-            if rows:
-                db.run("delete from outbox")
-        for topic, value in rows:
+    def _tell(self) -> None:
+        for topic, value in self._out:
             self._sinks.get(topic, nothing)(bytes(value))
+        self._out.clear()
+
+
+def _next_due(db: Db) -> int:
+    (due,) = db.one("select min(due) from deadlines") or (None,)
+    return 2**62 if due is None else int(due)
 
 
 def _rejected_line(one: Refused) -> bytes:

@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import make_url
 
-import packs as shipped_packs
+import packs
 from circulation.rulepack import Pack, Packs, Published, load_yaml, parse_pack
 from circulation.rules import Rule
-from streams.loading import COLUMNS, event_of
+from streams.loading import COLUMNS, event_of, standing
 from streams.settings import Settings
 from streams.store import Db, Store
 
@@ -25,6 +25,14 @@ def parameters(rules: Mapping[str, Rule]) -> dict[str, dict[str, Any]]:
     return {rule.id: {name: one.default for name, one in rule.parameters.items()} for rule in rules.values()}
 
 
+def types_of(rule: Rule) -> frozenset[str]:
+    """The types of acts and events that a rule looks at."""
+    found: frozenset[str] = frozenset()
+    for shape in (rule.check, rule.sum):
+        found |= frozenset() if shape is None else shape.acts
+    return found if rule.tally is None else found | rule.tally.events
+
+
 def read_pack(raw: bytes, rules: Mapping[str, Rule]) -> Pack:
     """A pack from YAML; raises `PackInvalid` with everything that is wrong."""
     return parse_pack(load_yaml(raw), published=False, known=parameters(rules))
@@ -34,8 +42,13 @@ def shipped(rules: Mapping[str, Rule]) -> Pack:
     """The pack that travels with the distribution; it is read once a process, for reading YAML is slow."""
     key = tuple(rules)
     if key not in _shipped:
-        _shipped[key] = read_pack(shipped_packs.shipped(), rules)
+        _shipped[key] = read_pack(packs.shipped(), rules)
     return _shipped[key]
+
+
+def shipped_packs(rules: Mapping[str, Rule]) -> list[Pack]:
+    """All packs that travel with the distribution, the default first."""
+    return [read_pack(packs.shipped(name), rules) for name in packs.NAMES]
 
 
 def start(settings: Settings, rules: Mapping[str, Rule]) -> tuple[Pack, str]:
@@ -60,6 +73,17 @@ class Rulebook:
 
     def __call__(self) -> Packs:
         return self._packs
+
+    def known(self, db: Db, known_at: int | None) -> Packs:
+        """The packs as the store has them, or had them at an instant (µs of the clocks that took events in)."""
+        if known_at is None:
+            self.refresh(db)
+            return self._packs
+        stood, values = standing(known_at)
+        query = f"select {COLUMNS} from events where topic = ? and subject = ? and type = ? and {stood}"  # noqa: S608
+        events = map(event_of, db.rows(query, RULES, self._name, PACK, *values))
+        published = [Published(parse_pack(one.data, published=True), one.time, one.source, one.id) for one in events]
+        return Packs(self._default, published)
 
     def refresh(self, db: Db) -> bool:
         """Reads the packs anew where any was published or taken back; answers whether that was so."""

@@ -1,11 +1,18 @@
 """The tables of the store, one schema for SQLite and PostgreSQL. Instants are µs since 1970 UTC, ids are texts."""
 
+from typing import Any
+
 from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, LargeBinary, MetaData, Table, Text
 
 metadata = MetaData()
 
 # SQLite numbers rows by itself only where the column is called INTEGER.
 Number = BigInteger().with_variant(Integer, "sqlite")
+
+
+# On SQLite such a table is its primary key, with no number of its own for each row: half the work for what has little
+# beside its key.
+KEY_ONLY: dict[str, Any] = {"sqlite_with_rowid": False}
 
 
 def _numbered() -> Column[int]:
@@ -48,10 +55,15 @@ parts = Table(
 
 # Events without `sequence` that were taken in, by digest.
 seen = Table(
-    "seen", metadata, Column("digest", Text, primary_key=True), Column("taken", BigInteger, nullable=False, index=True)
+    "seen",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("taken", BigInteger, nullable=False, index=True),
+    **KEY_ONLY,
 )
 
-# All admitted events but uses: acts, and the statements that facts are folded from.
+# All admitted events but uses: acts, and the statements that facts are folded from. `taken` is the wall clock when it
+# was taken in, `retracted` the number of the event that took it back (0 where that came first).
 events = Table(
     "events",
     metadata,
@@ -66,22 +78,25 @@ events = Table(
     Column("reporter", Integer, nullable=False),
     Column("data", LargeBinary, nullable=False),
     Column("retracted", BigInteger),
+    Column("taken", BigInteger, nullable=False),
     Index("events_by_subject", "topic", "subject", "type"),
     Index("events_by_type", "type", "time"),
 )
 
 # What an event names besides its subject: (`asset` | `party` | `contract` | `controller` |
-# `product` | `payer` | `payee`, its id).
+# `product` | `payer` | `payee`, its id); of a derivation or a run also the assets that it reads (`input`), and that a
+# run writes (`output`).
 refs = Table(
     "refs",
     metadata,
     Column("kind", Text, primary_key=True),
     Column("ref", Text, primary_key=True),
     Column("event", BigInteger, primary_key=True),
+    **KEY_ONLY,
 )
 
 # Edges of lineage, from `circulation.asset.derived` and from OpenLineage runs. `origin` is what stated them, `share`
-# the part of the output that came from the input, where it was stated.
+# the part of the output that came from the input, where it was stated; `same`, that they are two names of one thing.
 derivations = Table(
     "derivations",
     metadata,
@@ -91,14 +106,40 @@ derivations = Table(
     Column("time", BigInteger, nullable=False),
     Column("stops", Boolean, nullable=False),
     Column("share", Double),
+    Column("same", Boolean, nullable=False),
     Index("derivations_by_input", "input", "output"),
     Index("derivations_by_origin", "origin"),
+    **KEY_ONLY,
 )
 
 # The earliest time of a use of each contract: what rules can still ask of uses that are not kept.
 first_uses = Table(
-    "first_uses", metadata, Column("contract", Text, primary_key=True), Column("time", BigInteger, nullable=False)
+    "first_uses",
+    metadata,
+    Column("contract", Text, primary_key=True),
+    Column("time", BigInteger, nullable=False),
+    **KEY_ONLY,
 )
+
+# What each reporter says of the uses of each day of a contract, but for the newest days, which its desk remembers.
+# `taken` is when a row was written (wall clock), and absent where it is kept as long as the contract.
+used_days = Table(
+    "used_days",
+    metadata,
+    Column("contract", Text, primary_key=True),
+    Column("day", Integer, primary_key=True),
+    Column("reporter", Integer, primary_key=True),
+    Column("uses", BigInteger, nullable=False),
+    Column("bytes", BigInteger),
+    Column("rows", BigInteger),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("taken", BigInteger, index=True),
+)
+
+# The sellers whose contracts' uses count towards a sandbox. The row without a name is a gate: who takes in events holds
+# it open, and who adds a seller waits until nobody does, so that each use is seen by one of the two.
+counted = Table("counted", metadata, Column("party", Text, primary_key=True))
 
 # Uses that came before the first terms of their contract.
 waiting = Table(
@@ -142,6 +183,7 @@ scopes = Table(
     Column("scope", Text, primary_key=True),
     Column("thing", Text, primary_key=True),
     Index("scopes_by_thing", "thing"),
+    **KEY_ONLY,
 )
 
 # When to look at a thing again though nothing has come.
@@ -151,6 +193,7 @@ deadlines = Table(
     Column("thing", Text, primary_key=True),
     Column("due", BigInteger, primary_key=True),
     Index("deadlines_by_due", "due"),
+    **KEY_ONLY,
 )
 
 findings = Table(
@@ -207,6 +250,7 @@ upheld = Table(
     Column("party", Text, primary_key=True),
     Column("finding", Text, primary_key=True),
     Index("upheld_by_finding", "finding"),
+    **KEY_ONLY,
 )
 
 # Numbers of a feed that are missing, by the event that revealed them.
@@ -290,7 +334,7 @@ outbox = Table(
 
 
 # In the order in which they can be dropped.
-VIEWS = ("open_findings", "standing_findings")
+VIEWS = ("open_findings", "standing_findings", "lineage_nodes", "lineage_edges", "lineage_paths")
 
 
 def views(*, postgres: bool) -> list[str]:
@@ -303,6 +347,20 @@ def views(*, postgres: bool) -> list[str]:
     - `occurred`, `raised`: `timestamptz` on PostgreSQL, RFC 3339 at UTC as text on SQLite;
     - `summary`; `data`: what was sent, JSON as text;
     - `case_id`, `case_state`: null where there is no case.
+
+    Lineage as the node-graph panel of Grafana reads it. Ask for the ids that a dashboard is about: the whole of it is
+    more than a panel draws. All columns but `place` are text.
+
+    - `lineage_nodes`: an asset that was registered, or of which a derivation was stated: `id`, `title`, `subtitle` (its
+      owner), `mainstat` (its level as it was registered last, or `not registered`), `secondarystat` (its class of
+      personal data), `color` (red with a standing red finding, orange where it is not registered, else blue), and
+      `detail__category`, `detail__certificate`;
+    - `lineage_edges`: a derivation: `id`, `source` (the input), `target` (the output), `mainstat` (the share that was
+      stated last, in %, or `not stated`), `secondarystat` (`irreversible`, `another name`, or empty),
+      `detail__since` (the earliest statement of it; instants as above, as text);
+    - `lineage_paths`: the way from what an entry of the negative list matches to what was listed, traded, delivered or
+      exported, of each such finding that stands, a row for each asset on it: `id` (finding and place), `finding`,
+      `place` (a number from 0, which is the origin), `asset`.
     """
     if postgres:
         # A NUL is good JSON, and no text of PostgreSQL: one finding that holds it must not break every query.
@@ -325,4 +383,57 @@ def views(*, postgres: bool) -> list[str]:
         standing,
         "create view open_findings as select * from standing_findings"
         " where case_state is null or case_state <> 'closed'",
+        *_lineage_views(postgres=postgres),
     ]
+
+
+def _lineage_views(*, postgres: bool) -> list[str]:
+    """What the node-graph panel reads. The events are kept as JSON in bytes."""
+    registered = "circulation.asset.registered"
+    if postgres:
+        text = "replace(convert_from({0}, 'UTF8'), '\\u0000', '\\ufffd')"
+        member = "({0})::json ->> '{1}'"
+        instant = "to_char(to_timestamp({0} / 1000000.0) at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
+        percent = "trim(trailing '.' from trim(trailing '0' from to_char({0} * 100, 'FM990.0000'))) || ' ' || chr(37)"
+        steps = "json_array_elements_text(({0})::json #> '{{evidence,path}}') with ordinality as step(asset, place)"
+        asset, place = "step.asset", "(step.place - 1)"
+    else:
+        text = "cast({0} as text)"
+        member = "json_extract({0}, '$.{1}')"
+        instant = "strftime('%Y-%m-%dT%H:%M:%fZ', {0} / 1000000.0, 'unixepoch')"
+        percent = "rtrim(rtrim(printf('%.4f', {0} * 100), '0'), '.') || ' %'"
+        steps = "json_each({0}, '$.evidence.path') step"
+        asset, place = "step.value", "step.key"
+    data, share = text.format("r.data"), percent.format("s.share")
+
+    def of(name: str) -> str:
+        return member.format(data, name)
+
+    nodes = (
+        "create view lineage_nodes as select n.id as id,"  # noqa: S608
+        f" coalesce({of('title')}, n.id) as title, {of('owner')} as subtitle,"
+        f" coalesce({of('level')}, 'not registered') as mainstat, {of('personal')} as secondarystat,"
+        " case when exists (select 1 from findings f where f.about_kind = 'asset' and f.about = n.id and f.standing"
+        " and f.severity = 'red') then 'red' when r.id is null then 'orange' else 'blue' end as color,"
+        f" {of('category')} as detail__category, {of('certificate')} as detail__certificate"
+        f" from (select subject as id from events where type = '{registered}' and retracted is null"
+        " union select output from derivations union select input from derivations) n"
+        " left join events r on r.id = (select e.id from events e where e.topic = 'circulation.assets'"
+        f" and e.subject = n.id and e.type = '{registered}' and e.retracted is null"
+        " order by e.time desc, e.source desc, e.event desc limit 1)"
+    )
+    edges = (
+        "create view lineage_edges as select d.output || ' < ' || d.input as id, d.input as source,"  # noqa: S608
+        f" d.output as target, coalesce((select {share} from derivations s where s.output = d.output"
+        " and s.input = d.input and s.share is not null order by s.time desc, s.share desc limit 1), 'not stated')"
+        " as mainstat, case when max(case when d.same then 1 else 0 end) = 1 then 'another name'"
+        " when min(case when d.stops then 1 else 0 end) = 1 then 'irreversible' else '' end as secondarystat,"
+        f" {instant.format('min(d.time)')} as detail__since from derivations d group by d.output, d.input"
+    )
+    paths = (
+        f"create view lineage_paths as select f.finding || '/' || {place} as id, f.finding as finding,"  # noqa: S608
+        f" {place} as place, {asset} as asset from findings f"
+        f" {'cross join lateral' if postgres else 'join'} {steps.format(text.format('f.data'))}"
+        " where f.standing and f.detector = 'negative-list'"
+    )
+    return [nodes, edges, paths]

@@ -4,13 +4,13 @@ Whether an entry matches is the rule's business. Here is only the search, which 
 little: by what entries name, through the indexes; by facts, over all assets in slices, so that no transaction is long.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from circulation.events import Event
 from circulation.facts import DELISTED, LISTED, WITHDRAWN, AssetFacts, Circulation, PartyFacts
 from circulation.licences import TERMINATED, TERMS_TYPES
-from circulation.rulepack import Entry, Screens, Subject, Verdict, judge_entry
+from circulation.rulepack import CompiledList, Entry, Screens, Subject, Verdict, judge_entry
 from streams import loading
 from streams.loading import ASSETS, COLUMNS, CONTRACTS, event_of
 from streams.store import Db
@@ -19,6 +19,8 @@ from streams.store import Db
 OFFERS = (LISTED, DELISTED, WITHDRAWN)
 CIRCULATING = frozenset({*OFFERS, *TERMS_TYPES, TERMINATED})
 REGISTERED = "circulation.asset.registered"
+# What negative lists ask of an asset is stated in these.
+DESCRIBING = (REGISTERED, "circulation.asset.graded")
 
 # Assets that one transaction looks at.
 SLICE_MAX = 2_000
@@ -89,7 +91,7 @@ def search(db: Db, screens: Screens, since: int, until: int, after: str) -> Slic
     found: set[str] = set()
     if not after:
         found |= {asset for one in naming for asset in one.match.assets or ()}
-        found |= _of_parties(db, {party for one in unregistered for party in one.match.parties or ()})
+        found |= of_parties(db, {party for one in unregistered for party in one.match.parties or ()})
     going_on = None
     if by_facts or unregistered:
         ids = _slice(db, after, unregistered_only=not by_facts)
@@ -98,7 +100,7 @@ def search(db: Db, screens: Screens, since: int, until: int, after: str) -> Slic
     return Slice(_circulating(db, loading.below(db, sorted(found))), going_on) if found else Slice([], going_on)
 
 
-def _of_parties(db: Db, parties: Collection[str]) -> set[str]:
+def of_parties(db: Db, parties: Collection[str]) -> set[str]:
     """The assets that these own, sell or buy."""
     if not parties:
         return set()
@@ -111,6 +113,20 @@ def _of_parties(db: Db, parties: Collection[str]) -> set[str]:
     contracts = loading.contracts(db, {subject for topic, subject in rows if topic == CONTRACTS})
     named = {asset for one in contracts.values() for asset in one.assets()}
     return named | {subject for topic, subject in rows if topic == ASSETS}
+
+
+def candidates(db: Db, entry: Entry) -> Iterator[list[str]]:
+    """The assets that an entry may match, a slice at a time: those that it names, or all."""
+    if entry.match.assets is not None:
+        yield sorted(entry.match.assets)
+    elif entry.match.parties is not None:
+        yield sorted(of_parties(db, entry.match.parties))
+    else:
+        after: str | None = ""
+        while after is not None:
+            ids = _slice(db, after, unregistered_only=False)
+            yield ids
+            after = ids[-1] if len(ids) == SLICE_MAX else None
 
 
 def _slice(db: Db, after: str, *, unregistered_only: bool) -> list[str]:
@@ -135,16 +151,19 @@ def _slice(db: Db, after: str, *, unregistered_only: bool) -> list[str]:
 
 def _fitting(db: Db, ids: Collection[str], entries: Collection[Entry]) -> set[str]:
     """Of the assets those that an entry may match, by anything that was ever stated of them."""
-    assets = loading.assets(db, ids)
+    stated = loading.statements(db, ASSETS, ids, types=DESCRIBING)
+    assets = {one: AssetFacts(one, some) for one, some in stated.items()}
     asking = any(one.match.industry is not None for one in entries)
     owners = loading.parties(db, {one for each in assets.values() for one in each.owners()}) if asking else {}
+    naming = [one for one in entries if one.match.assets is not None or one.match.parties is not None]
+    # Most assets are like another one that was looked at.
+    compiled = CompiledList(entries)
     return {
         one
         for one, facts in assets.items()
         if any(
-            judge_entry(entry, subject, ())[0] is not Verdict.NO
+            compiled.fit(subject) or any(judge_entry(entry, subject, ())[0] is not Verdict.NO for entry in naming)
             for subject in _versions(facts, owners)
-            for entry in entries
         )
     }
 

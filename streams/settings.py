@@ -152,6 +152,12 @@ SETTINGS = (
     ),
     Setting("usage_days", "31", "days for which single uses can still be cancelled", _between(1, 3_650)),
     Setting(
+        "tally_days",
+        "40",
+        "days for which it is kept what was used on a day; it lasts where contracts share a limit or ask for reports",
+        _between(2, 3_650),
+    ),
+    Setting(
         "judge_batch",
         "200",
         "items of the judge queue that are taken at once: fewer is fairer among workers",
@@ -192,6 +198,7 @@ class Settings:
     cache_contracts_max: int
     seen_days: int
     usage_days: int
+    tally_days: int
     judge_batch: int
     breaker_percent: int
     breaker_looks_min: int

@@ -11,7 +11,8 @@ import functools
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -55,7 +56,7 @@ class Db:
                 text = sql.replace("%", "%%").replace("?", "%s")
             else:
                 text = sql.replace("= any(?)", "in (select value from json_each(?))")
-                text = text.replace("for update skip locked", "").replace("for update", "")
+                text = text.replace("for update skip locked", "").replace("for update", "").replace("for share", "")
             self._texts[sql] = text
         return text
 
@@ -150,6 +151,45 @@ def _ddl() -> tuple[str, ...]:
     return (*made, *schema.views(postgres=False))
 
 
+class _Turns:
+    """A lock that goes to who has waited longest.
+
+    A plain one goes to who asks first after it was let go, which is mostly the thread that just had it: one that
+    judges round after round would keep another from taking in anything.
+    """
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._taken = False
+        self._waiting: deque[threading.Lock] = deque()
+
+    def __enter__(self) -> None:
+        with self._mutex:
+            if not self._taken:
+                self._taken = True
+                return
+            mine = threading.Lock()
+            mine.acquire()
+            self._waiting.append(mine)
+        try:
+            mine.acquire()
+        except BaseException:
+            with self._mutex:
+                had_its_turn = mine not in self._waiting
+                if not had_its_turn:
+                    self._waiting.remove(mine)
+            if had_its_turn:
+                self.__exit__()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        with self._mutex:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._taken = False
+
+
 class Store:
     """The store behind a URL. `writing()` is one transaction, or nothing; each thread has its own connection.
 
@@ -163,7 +203,7 @@ class Store:
         self.memory = not self.postgres and self._url.database in (None, "", ":memory:")
         self._local = threading.local()
         # SQLite has one writer: threads that wait in turn here need not poll its lock.
-        self._writer = threading.RLock()
+        self._writer = _Turns()
         self._lock_file: int | None = None
         self._closed = False
         if self.memory:
@@ -270,8 +310,11 @@ class Store:
                 db._connection.close()
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[Db]:
-        """One transaction: committed at the end, undone where anything raises. Raises `StoreAway`."""
+    def writing(self, undone: Callable[[], None] | None = None) -> Iterator[Db]:
+        """One transaction: committed at the end, undone where anything raises. Raises `StoreAway`.
+
+        `undone` is called after that, before anyone else writes to SQLite.
+        """
         with self._writer if not self.postgres else contextlib.nullcontext():
             try:
                 db = self._db()
@@ -285,6 +328,8 @@ class Store:
             except BaseException as error:
                 with contextlib.suppress(Exception):
                     db.run("rollback")
+                if undone is not None:
+                    undone()
                 self._gone(error)
                 raise
 

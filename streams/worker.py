@@ -26,10 +26,11 @@ from prometheus_client import CollectorRegistry
 import detectors
 from circulation.admission import Admission, Reason, Rejection, Sources
 from detectors import feed_lost
-from streams.book import Change, Entry
+from streams import summaries
+from streams.book import LIVE, STATING, Change, Entry
 from streams.breaker import ACTED_UPON, Breaker, Limits
 from streams.counts import Cadence, Delay, count
-from streams.desks import Arrival, Outcome, Place, Refused, joined
+from streams.desks import AGAIN, Arrival, Outcome, Place, Refused, joined
 from streams.engine import Engine
 from streams.judging import Judged
 from streams.metrics import Metrics
@@ -49,6 +50,13 @@ WATCH_SECONDS = 2.0
 HORIZON_SECONDS = 0.5
 # A judge looks by itself this often: another worker's intake may have queued something.
 JUDGE_SECONDS = 0.05
+# Of so many rounds of judging these begin with what else waits, however much just came.
+TURNS_COUNT = 10
+TURNS = {0: AGAIN, 5: STATING}
+# What just came waits no longer than about this for a round of what else there is.
+BULK_SECONDS = 0.05
+# Fewer are not worth a transaction.
+BULK_MIN = 25
 DAY = 86_400_000_000
 PRUNE_SECONDS = 600.0
 # A worker that is further behind than this says that it is not keeping up.
@@ -96,6 +104,8 @@ class Worker:
         self._delay = Delay()
         self._delay_seconds = 0.0
         self._counting = Cadence(WATCH_SECONDS)
+        # How many items of bulk are judged at once: as many as take `BULK_SECONDS`.
+        self._bulk = settings.judge_batch
         self._store_up = True
         self._relay_error = ""
         self._failing = ""
@@ -437,11 +447,15 @@ class Worker:
                 self._work.wait(JUDGE_SECONDS)
                 self._work.clear()
                 return 0.0
-            begun = time.perf_counter()
             now = self._events_clock() if self.settings.clock == "events" else wall()
-            judged = self._judge_round(now, bulk_first=turn % 10 == 0)
+            begun = time.perf_counter()
+            judged = self._judge_round(now, TURNS.get(turn % TURNS_COUNT, LIVE))
             if judged.items:
-                self.metrics.stage.labels("judge").observe(time.perf_counter() - begun)
+                seconds = time.perf_counter() - begun
+                self.metrics.stage.labels("judge").observe(seconds)
+                if judged.priority != LIVE:
+                    share = int(BULK_SECONDS / max(seconds, 1e-6) * min(judged.items, self._bulk))
+                    self._bulk = min(max(BULK_MIN, min(share, 2 * self._bulk)), self.settings.judge_batch)
                 self._changed(judged.changes, judged.errors, judged.looks)
                 if judged.changes:
                     self.metrics.event_to_finding.observe(max(0, wall() - judged.since) / 1e6)
@@ -451,9 +465,9 @@ class Worker:
 
         self._forever(step, "judging")
 
-    def _judge_round(self, now: int, *, bulk_first: bool) -> Judged:
+    def _judge_round(self, now: int, first: int) -> Judged:
         try:
-            return self.engine.judge_round(now, self.settings.judge_batch, bulk_first=bulk_first)
+            return self.engine.judge_round(now, self.settings.judge_batch, bulk=self._bulk, first=first)
         except StoreAway:
             raise
         except Exception:
@@ -603,6 +617,9 @@ class Worker:
         with self.store.writing() as db:
             db.run("delete from seen where taken < ?", now - self.settings.seen_days * DAY)
             db.run("delete from remembered where taken < ?", now - self.settings.usage_days * DAY)
+            each_day = [one.id for one in self.engine.rules.values() if one.sum is not None and one.sum.each_day]
+            summaries.forget(db, now - self.settings.tally_days * DAY, each_day)
+            self.engine.known.clear()
 
     def _gauges(self) -> None:
         metrics = self.metrics

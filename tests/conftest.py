@@ -13,10 +13,13 @@ from hypothesis import HealthCheck, settings
 from deploy.kafka import Kafka
 from deploy.postgres import Postgres
 from streams import topics as kafka_topics
+from streams.store import Store
 
 # The same examples on every run, and no time limit for each: the machine may be busy with a broker.
 settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("explore", deadline=None, max_examples=2_000)
+# Other examples on every run, and of properties against the slow model many more (tests/model/__init__.py).
+settings.register_profile("deep", deadline=None, suppress_health_check=list(HealthCheck))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -66,6 +69,49 @@ def postgres_url(postgres: Postgres) -> Iterator[str]:
     postgres.start()
     name = f"test_{next(DATABASES)}"
     yield postgres.create_database(name)
+    postgres.start()
+    postgres.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of SQLite as migrations make it: to be copied, not written."""
+    path = tmp_path_factory.mktemp("migrated") / "store.db"
+    store = Store(f"sqlite:///{path}")
+    store.migrate()
+    with store.reading() as db:
+        db.run("pragma wal_checkpoint(truncate)")
+    store.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres: Postgres) -> str:
+    """A database as migrations make it: a template for others, not to be written."""
+    postgres.start()
+    name = f"test_{next(DATABASES)}"
+    store = Store(postgres.create_database(name))
+    store.migrate()
+    store.close()
+    return name
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """An empty store of each kind, as migrations make it."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "store.db")
+        made = Store(f"sqlite:///{tmp_path}/store.db")
+        yield made
+        made.close()
+        return
+    postgres = request.getfixturevalue("postgres")
+    template = request.getfixturevalue("migrated_postgres")
+    postgres.start()
+    name = f"test_{next(DATABASES)}"
+    made = Store(postgres.create_database(name, template))
+    yield made
+    made.close()
     postgres.start()
     postgres.drop_database(name)
 

@@ -228,6 +228,7 @@ class Truth(NamedTuple):
     findings: dict[str, Any]
     desks: dict[Any, Any]
     windows: dict[Any, Any]
+    days: dict[Any, Any]
     events: dict[Any, Any]
     seen: dict[Any, Any]
     derivations: dict[Any, Any]
@@ -259,6 +260,9 @@ def truth(url_or_store: str | Store) -> Truth:
             (contract, name): msgspec.msgpack.decode(bytes(state), strict=False)
             for contract, name, state in db.rows("select contract, name, state from parts")
         }
+        days = {
+            row[:3]: row[3:] for row in db.rows('select contract, day, reporter, uses, bytes, "rows" from used_days')
+        }
         query = "select topic, subject, type, source, event, reporter, retracted is null, count(*) from events"
         events = {row[:-2]: (bool(row[-2]), row[-1]) for row in db.rows(f"{query} group by 1, 2, 3, 4, 5, 6, 7")}
         seen = dict.fromkeys((row[0] for row in db.rows("select digest from seen")), 1)
@@ -266,7 +270,7 @@ def truth(url_or_store: str | Store) -> Truth:
         derivations = {row[:3]: (bool(row[3]), row[4]) for row in db.rows(query)}
     if isinstance(url_or_store, str):
         store.close()
-    return Truth(findings, desks, windows, events, seen, derivations)
+    return Truth(findings, desks, windows, days, events, seen, derivations)
 
 
 def _drain(store: Store) -> Drain | None:

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from circulation.calendar import parse_instant
 from deploy.kafka import missing_tools
-from streams import demo, demo_market, story
+from streams import demo, story
+from streams.simulate.market import Market
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools()))
@@ -74,7 +76,7 @@ def interrupt(folder: Path, number: signal.Signals) -> None:
 @pytest.mark.timeout(400)  # on a machine that may be busy
 def test_the_demo_loses_nothing_when_a_worker_is_killed_also_after_one_that_was_interrupted(folder: Path) -> None:
     interrupt(folder, signal.SIGINT)
-    ran = start(folder, "--events", "2000")
+    ran = start(folder, "--events", "3000")
     said, _ = ran.communicate(timeout=240)
     assert 0 == ran.returncode, said
     assert "is killed with SIGKILL in the middle of its work" in said
@@ -88,8 +90,9 @@ def test_the_demo_loses_nothing_when_a_worker_is_killed_also_after_one_that_was_
     assert "cleared  usage-limit, red, about contract-traffic" in said
     scores = [int(one) for one in re.findall(r"credit +Example Navigation Co. +(\d+) of 100", said)]
     assert [act.score for act in story.acts() if act.party] == scores
-    assert "2,100 events were sent, 2,100 records were read" in said
-    assert f"market: {demo_market.market(2_000).found.total()} were to be found; missed 0, false 0" in said
+    assert "3,100 events were sent, 3,100 records were read" in said
+    planted = list(Market(events=3_000, until=parse_instant(story.END)).expected())
+    assert f"market: {len(planted)} were to be found; missed 0, false 0" in said
     assert "WRONG" not in said
     assert "1 rejected (bad-identifier)" in said
     assert [] == alive(folder)

@@ -160,7 +160,7 @@ def state(store: Store) -> list[Any]:
     """All that a store holds, as it lies there: of PostgreSQL also which transaction wrote each row, and where."""
     own = "*, ctid::text, xmin::text" if store.postgres else "*"
     with store.reading() as db:
-        rows = [db.rows(f'select {own} from "{table}" order by 1, 2') for table in metadata.tables]
+        rows = [sorted(db.rows(f'select {own} from "{table}"'), key=repr) for table in metadata.tables]
     path = None if store.postgres else Path(str(store._url.database))
     return [
         rows,

@@ -16,6 +16,7 @@ import pytest
 import zstandard
 from click.testing import CliRunner, Result
 
+import packs
 from streams import console, story
 from streams.cli import ELSEWHERE, SECTIONS, SHELLS, cli
 from streams.settings import SETTINGS
@@ -85,7 +86,6 @@ def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
 def test_the_list_of_commands_holds_all_of_them_once() -> None:
     listed = [name for names in SECTIONS.values() for name in names]
     assert sorted(listed) == sorted({*cli.commands, *ELSEWHERE})
-    assert "simulate" not in listed
 
 
 def test_what_the_list_says_of_commands_elsewhere_is_how_their_own_help_begins() -> None:
@@ -313,6 +313,7 @@ def test_lint_for_programs_is_one_document_whatever_the_file_holds(tmp_path: Pat
 
 def test_packs_that_are_shipped_go_by_their_names(tmp_path: Path) -> None:
     assert run("rules", "show", "beijing").stdout == run("rules", "show").stdout
+    assert run("rules", "show", "shenzhen", "--yaml").stdout.encode() == packs.shipped("shenzhen")
     assert "shipped are beijing" in refused(run("rules", "lint", "beijin"))
     assert "No such file" in refused(run("rules", "show", tmp_path / "none.yaml"))
 

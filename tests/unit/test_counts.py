@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from circulation.admission import Admission
 from circulation.cases import event, pack, signed, terms, used
 from circulation.rulepack import parse_pack
+from streams.book import LIVE, STATING
 from streams.counts import SHARE, Cadence, Delay, count
-from streams.desks import AGAIN, ASIDE, LIVE
+from streams.desks import AGAIN, ASIDE
 from streams.replay import Replay, offline
 from streams.schema import deadlines, outbox, queue
 from streams.store import Store
@@ -73,11 +74,11 @@ def test_what_stands_is_open_until_its_case_is_closed(store: Store) -> None:
 
 def test_what_waits_is_counted_with_its_oldest_and_what_is_set_aside_has_no_age(store: Store) -> None:
     with store.writing() as db:
-        db.many(queue, [(LIVE, "a", 30), (AGAIN, "b", 20), (ASIDE, "c", 10)])
+        db.many(queue, [(LIVE, "a", 30), (AGAIN, "b", 20), (STATING, "d", 25), (ASIDE, "c", 10)])
         db.many(outbox, [(7, "t", None, b"[]", b""), (8, "t", None, b"[]", b"")])
         db.many(deadlines, [("a", 99), ("a", 100), ("b", 101)])
         counts = count(db, 100)
-    assert {("live",): 1, ("again",): 1, ("aside",): 1} == counts.queue
+    assert {("live",): 1, ("again",): 1, ("stating",): 1, ("aside",): 1} == counts.queue
     assert (20, 2, 7, 3, 1, 99) == counts[7:]
 
 

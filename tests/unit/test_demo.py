@@ -8,11 +8,12 @@ import orjson
 import pytest
 
 from circulation.admission import Admission
-from streams import cli, demo_market, demo_proof, story
+from circulation.calendar import parse_instant
+from streams import cli, demo_proof, story
 from streams.demo_ear import Heard, what
-from streams.demo_market import Market
 from streams.demo_proof import Expected, Seen
 from streams.replay import Replay, offline
+from streams.simulate.market import Market, held
 from streams.store import Store
 from streams.story import Act, Found
 from streams.topics import CREDIT, FINDINGS, REJECTED
@@ -53,33 +54,22 @@ def test_each_act_finds_what_it_says_and_leaves_the_score_that_it_says() -> None
 # The market.
 
 
-@pytest.mark.parametrize("events", [demo_market.EVENTS_MIN, demo_market.EVENTS_MIN + 1, 45_000])
-def test_what_is_found_in_the_market_is_what_was_planned(events: int) -> None:
-    market = demo_market.market(events)
-    _, store = replayed(market.lines)
-    assert events == len(market.lines)
-    assert market.found == standing(store)
-    assert market.duplicates == events - len(set(market.lines))
+EVENTS_MIN = next(one.type.min for one in cli.demo.params if isinstance(one.type, click.IntRange))
+END = parse_instant(story.END)
 
 
-def test_one_seed_makes_the_same_market_and_another_another() -> None:
-    first, again, other = (demo_market.market(2_000, seed) for seed in (1, 1, 2))
-    assert first == again
-    assert first.lines != other.lines
-    assert first.found == other.found
+def test_what_is_found_in_the_smallest_market_when_the_story_ends_is_what_was_planted() -> None:
+    market = Market(events=EVENTS_MIN, until=END)
+    store = Store("sqlite://")
+    Replay(offline(store, None), Admission(), until=END).run(market.lines())
+    with store.reading() as db:
+        found = [orjson.loads(row[0]) for row in db.rows("select data from findings where standing")]
+    assert ([], []) == held([one.members() for one in market.expected()], found)
 
 
 def test_the_market_lies_before_the_story() -> None:
-    latest = max(orjson.loads(line)["time"] for line in demo_market.market(2_000).lines)
+    latest = max(orjson.loads(line)["time"] for line in Market(events=EVENTS_MIN).lines())
     assert latest < min(one["time"] for one in story.events() if "time" in one)
-
-
-def test_the_smallest_market_is_what_the_command_takes() -> None:
-    (option,) = [one for one in cli.demo.params if one.name == "events"]
-    assert isinstance(option.type, click.IntRange)
-    assert demo_market.EVENTS_MIN == option.type.min
-    with pytest.raises(ValueError, match="at least 2000 events, got 80"):
-        demo_market.market(80)
 
 
 # What is heard.
@@ -155,7 +145,8 @@ def case() -> tuple[Expected, Seen, Heard]:
     heard.hear(FINDINGS, raised("m", detector="market"), {})
     heard.hear(REJECTED, b"", {"reason": b"not-json"})
     findings = dict(heard.standing)
-    expected = Expected(10, 1, 1, 1, {"s": findings["s"]}, Counter([Found("market", "red", "a")]))
+    market = {"detector": "market", "severity": "red", "about": {"kind": "asset", "id": "a"}, "why": "it was planted"}
+    expected = Expected(10, 1, 1, 1, 0, {"s": findings["s"]}, [market])
     return expected, Seen(findings, 10, 2, 4, 1), heard
 
 
@@ -204,12 +195,13 @@ def test_a_rejection_too_many_is_seen() -> None:
 def test_the_expectation_counts_duplicates_rejections_and_heartbeats_that_were_replaced(tmp_path: Any) -> None:
     path = tmp_path / "story.jsonl"
     path.write_bytes(b"".join(line + b"\n" for line in story.lines()))
-    market = Market([b"{}"] * 7, Counter(), 2)
+    market = Market(events=EVENTS_MIN)
     expected = demo_proof.expected(path, market)
-    told = len(list(story.events()))
-    assert (told + 7, story.DUPLICATES + 2, story.REJECTED, 1) == expected[:4]
+    told, duplicates = len(list(story.events())), story.DUPLICATES + market.duplicates
+    replaced = 1 + market.heartbeats_replaced
+    assert (told + EVENTS_MIN, duplicates, story.REJECTED, replaced, market.cancellations) == expected[:5]
     assert Counter(story.STANDING) == Counter(what(one) for one in expected.story.values())
-    assert told + 7 - story.DUPLICATES - 2 - story.REJECTED - 1 == expected.once
+    assert told + EVENTS_MIN - duplicates - story.REJECTED - replaced - market.cancellations == expected.once
 
 
 def test_findings_are_counted_by_detector_and_severity() -> None:

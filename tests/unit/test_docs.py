@@ -8,6 +8,8 @@ import click
 import pytest
 
 import detectors
+from circulation.lint import KINDS
+from circulation.rulepack import Entry, Match, Pack
 from streams import handbook
 from streams.cli import cli
 from streams.settings import ELSEWHERE, SETTINGS
@@ -105,3 +107,15 @@ def test_the_docstring_of_each_detector_falls_into_its_parts(id_: str) -> None:
     text = " ".join((detectors.MODULES[id_].__doc__ or "").split()).casefold()
     for part in (advice.why, advice.false_positives, advice.what_to_do):
         assert part.casefold() in text
+
+
+def test_the_page_on_packs_names_the_members_and_kinds_that_there_are() -> None:
+    text = (ROOT / "docs" / "packs.md").read_text(encoding="utf-8")
+    section, named = "", dict[str, set[str]]()
+    for heading, first in re.findall(r"^(## .*)$|^\| (`.*?) \|", text, re.MULTILINE):
+        section = heading or section
+        named.setdefault(section, set()).update(re.findall(r"`([^`]*)`", first))
+    assert set(Pack.__struct_fields__) - {"digest", "canonical", "ignored"} == named["## What is in one"]
+    assert set(Entry.__struct_fields__) | set(Match.__struct_fields__) == named["## An entry"]
+    assert set(KINDS) == named["## What lint says"]
+    assert [parsed(one) for one in calls(blocks(text))]

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from circulation.admission import Admission
-from circulation.cases import Json, entry, event, pack
+from circulation.cases import Json, asset, entry, event, listed, only, pack
 from circulation.rulepack import parse_pack
 from streams import emit
 from streams.cli import cli
@@ -79,6 +79,16 @@ def test_older_content_is_published_as_a_new_version_from_now_on(tmp_path: Path,
     assert pack(entry("a"), version="3", approved_by=["x", "y"], valid_from=one["time"]) == one["data"]
 
 
+def test_publish_says_what_lint_calls_an_error(tmp_path: Path, sent: list[Json]) -> None:
+    data = pack(detectors={"usage-limit": {"warning_percent": 96}})
+    done = run("rules", "publish", written(tmp_path, "pack.yaml", data))
+    assert (0, 1) == (done.exit_code, len(sent))
+    assert (
+        "lint` calls it an error: $.detectors.usage-limit.warning_percent: must be below late_warning_percent,"
+        " which is 95, got 96" in done.stderr
+    )
+
+
 def test_publish_refuses_one_approver_and_a_wrong_instant(tmp_path: Path, sent: list[Json]) -> None:
     path = written(tmp_path, "pack.yaml", pack(entry("a")))
     alone = run("rules", "publish", path, "--approved-by", "x")
@@ -111,3 +121,37 @@ def test_publish_warns_where_another_version_keeps_it_from_being_in_force(
         "until 2099-01-01T00:00:00+08:00 version 2 stays in force"
         in run("rules", "publish", path, "--version", "4", "--valid-from", "2099-01-01").stderr
     )
+
+
+def test_publish_tries_a_pack_first_where_that_is_asked_for(
+    tmp_path: Path, sent: list[Json], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path}/store.db"
+    store = Store(url)
+    store.migrate()
+    many = [one for n in range(4) for one in (asset(f"a{n}", tags=["all"]), listed(f"a{n}", "2025-01-02"))]
+    Replay(offline(store, None), Admission()).run(map(orjson.dumps, many))
+    store.close()
+    monkeypatch.setenv("CIRCULATION_STORE", url)
+    monkeypatch.setenv("CIRCULATION_BREAKER_LOOKS_MIN", "4")
+    good = written(tmp_path, "good.yaml", only("negative-list", entries=[entry("none")]))
+    bad = written(tmp_path, "bad.yaml", only("negative-list", entries=[entry("all")]))
+    done = run("rules", "publish", bad, "--backtest")
+    assert 1 == done.exit_code
+    assert (
+        "not published: it would newly fire on too much of what is looked at: negative-list on 100% of 4" in done.stderr
+    )
+    assert [] == sent
+    assert 0 == run("rules", "publish", good, "--backtest").exit_code
+    assert 0 == run("rules", "publish", bad).exit_code
+    assert ["none", "all"] == [one["data"]["negative_list"][0]["id"] for one in sent]
+
+
+def test_publish_cannot_try_a_pack_without_a_store(
+    tmp_path: Path, sent: list[Json], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CIRCULATION_STORE", f"sqlite:///{tmp_path}/none.db")
+    done = run("rules", "publish", written(tmp_path, "pack.yaml", pack()), "--backtest")
+    assert 2 == done.exit_code
+    assert "there is no store" in done.stderr
+    assert [] == sent

@@ -5,14 +5,17 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import detectors
 import packs
 from circulation import lint as linting
 from circulation.cases import Json, entry
 from circulation.cases import pack as pack_of
+from circulation.credit import Settings
 from circulation.lint import lint
-from circulation.rulepack import lines_of, load_yaml
+from circulation.rulepack import Entry, Match, lines_of, load_yaml
 from streams.rulebook import parameters
 
 KNOWN = parameters(detectors.RULES)
@@ -413,7 +416,7 @@ def test_what_can_never_be_a_pack_is_told_as_such() -> None:
 def test_the_list_of_remarks_ends_somewhere() -> None:
     found = said(pack_of(*(entry(f"E{at}", match={}) for at in range(1_500))))
     assert linting.REMARKS_MAX + 1 == len(found)
-    assert "more" in found[-1][1]
+    assert "and 1999 more" == found[-1][3]
 
 
 @pytest.mark.parametrize("name", packs.NAMES)
@@ -461,3 +464,32 @@ def test_the_line_of_a_place_is_where_it_begins(read: Callable[[bytes], object])
             *("$.a.b[7].missing", "$.f[1][1]", "$.none"),
         ],
     )
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+PARAMETERS = [("detectors", id_, name) for id_, some in KNOWN.items() for name in some]
+MEMBERS = [("negative_list", 0, name) for name in Entry.__struct_fields__]
+MEMBERS += [("negative_list", 0, "match", name) for name in Match.__struct_fields__]
+CREDIT = [("credit", name) for name in Settings.__struct_fields__]
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.sampled_from([*PARAMETERS, *MEMBERS, *CREDIT, ("sectors", "J"), ("sandbox",)]), VALUES)
+def test_of_any_value_at_any_place_there_is_something_to_say_or_nothing(place: Any, value: Any) -> None:
+    data: Any = pack_of(entry("E"), detectors={id_: {} for id_ in KNOWN}, credit={}, sectors={})
+    holder = data
+    for step in place[:-1]:
+        holder = holder[step]
+    holder[place[-1]] = value
+    for one in lint(data, KNOWN).remarks:
+        assert one.path.startswith("$")
+        assert one.text
+        assert one.kind in linting.KINDS
+
+
+def test_each_kind_of_remark_has_its_example() -> None:
+    assert set(linting.KINDS) == {kind for _, _, (_, kind, _), _ in SLIPS}

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 import detectors
-from circulation.calendar import parse_instant
+from circulation.calendar import format_instant, parse_instant
 from circulation.cases import Json, entry, pack
 from circulation.packdiff import Change, Diff, Screened, diff, in_words
 from circulation.rulepack import Packs, Published, parse_pack
@@ -155,3 +155,19 @@ def test_the_document_is_json_and_names_both_digests() -> None:
     assert [found.old.digest, found.new.digest] == [document["old"]["digest"], document["new"]["digest"]]
     assert ["b"] == [one["id"] for one in document["entries"]["added"]]
     assert ["a"] == [one["id"] for one in document["entries"]["removed"]]
+
+
+def test_what_an_id_says_in_turn_is_compared_turn_by_turn() -> None:
+    first, second = entry("E", valid_to="2024-01-01"), entry("E", valid_from="2024-01-01", match={"tags": ["F"]})
+    third = second | {"valid_to": "2028-01-01"}
+    fourth = entry("E", valid_from="2028-01-01", match={"tags": ["G"]})
+    old, new = (parse_pack(pack(*some), published=True) for some in ((first, second), (first, third, fourth)))
+    found = diff(old, new, {})
+    assert ["2028-01-01"] == [format_instant(one.valid_from)[:10] for one in found.added]
+    assert [] == found.removed
+    assert ["E from 2024-01-01T00:00:00+08:00"] == list(found.entries)
+    # What the new pack screens and the old one does not: the last turn.
+    assert [("2028-01-01", "E", "it takes effect")] == [
+        (format_instant(one.instant)[:10], one.entry, one.why) for one in found.screened
+    ]
+    assert diff(old, old, {}).same

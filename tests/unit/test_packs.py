@@ -15,6 +15,7 @@ from circulation import credit
 from circulation.calendar import format_instant, parse_instant
 from circulation.cases import OWNER, SELLER, Json, asset, delivered, derived, exported, granted, listed, party, signed
 from circulation.facts import Act
+from circulation.findings import Said
 from circulation.rulepack import ACTIONS, GRANT_KINDS, Pack, Packs, load_yaml, parse_pack
 from detectors.negative_list import RULE, check
 from packs import Example, Expected
@@ -53,6 +54,16 @@ def events_of(example: Example, since: int) -> list[Json]:
 
 def answer(example: Example, entry_id: str, since: str, pack: Pack) -> tuple[str | None, str | None]:
     """What a pack's entry says of an example, and how gravely; both None for nothing."""
+    for one in said_of(example, since, pack):
+        if one.evidence.get("entry") == entry_id:
+            return "match", one.severity
+        if entry_id in one.evidence.get("entries", ()):
+            return "needs-info", one.severity
+    return None, None
+
+
+def said_of(example: Example, since: str, pack: Pack) -> list[Said]:
+    """What a pack's list says of the act of an example."""
     events = [admitted(one) for one in events_of(example, parse_instant(since))]
     last = events[-1]
     facts = facts_of(events, RULE, Packs.always(pack))
@@ -66,12 +77,7 @@ def answer(example: Example, entry_id: str, since: str, pack: Pack) -> tuple[str
         reporter=last.reporter,
         data=last.data,
     )
-    for one in check(act, facts):
-        if one.evidence.get("entry") == entry_id:
-            return "match", one.severity
-        if entry_id in one.evidence.get("entries", ()):
-            return "needs-info", one.severity
-    return None, None
+    return list(check(act, facts))
 
 
 def wrong(expected: Expected, entry_id: str, pack: Pack) -> Iterator[tuple[Example, Any]]:
@@ -159,7 +165,15 @@ def test_an_ordinary_asset_of_which_little_is_known_meets_no_question(
         facts = {"personal": personal, "fields": None, "industry": None, "persons": None}
         for action in ("list", "trade", "deliver"):
             one = Example(action=action, facts=facts, verdict=None)
-            assert (None, None) == answer(one, entry["id"], expected.since, pack)
+            assert "needs-info" != answer(one, entry["id"], expected.since, pack)[0]
+
+
+@pytest.mark.parametrize("personal", ["none", "personal"])
+@pytest.mark.parametrize("action", ["list", "trade", "deliver"])
+def test_the_default_pack_has_nothing_to_say_of_an_ordinary_asset(personal: str, action: str) -> None:
+    facts = {"personal": personal, "fields": None, "industry": None, "persons": None}
+    one = Example(action=action, facts=facts, verdict=None)
+    assert [] == said_of(one, "2026-11-01", parse_pack(DATA["beijing"], published=True))
 
 
 def test_the_default_pack_names_every_detector_and_parameter_as_the_contract_has_it() -> None:

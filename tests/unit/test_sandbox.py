@@ -237,7 +237,7 @@ def test_another_party_s_sandbox_holds_nothing_back() -> None:
 
 
 STORY = [
-    sandbox(amount_max="250", persons_max=10, valid_to="2025-03-01"),
+    sandbox(amount_max="250", persons_max=10, uses_max=20, valid_to="2025-03-01"),
     granted(SELLER, "2025-01-05", "sandbox", grant="h", assets=["other"], persons_max=4),
     ASSET,
     asset("other"),
@@ -254,22 +254,39 @@ STORY = [
     listed("asset", "2025-02-20", id="l1"),
     event("grant.revoked", SELLER, "2025-02-25", grant="h", reason="x"),
     retracted(sold("c1", "01"), "2025-03-02"),
+    used("c3", "2025-02-09", 12),
+    used("c3", "2025-02-16", 8),
+    used("c4", "2025-02-27", 1),
+    used("c3", "2025-02-10", 1, reporter="provider"),
+    used("c3", "2025-03-02", 1),
 ]
+UNTIL = "2025-04-01T00:00:00+08:00"
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(20))
 def test_any_order_finds_the_same(seed: int) -> None:
     choose = random.Random(seed)
     shuffled = list(STORY)
     choose.shuffle(shuffled)
-    expected = Run(LIST).take(STORY).found()
+    expected = Run(LIST).take(STORY, UNTIL).found()
     assert {"shadow", "enforce"} == {one["mode"] for one in expected}
-    assert expected == Run(LIST).take(shuffled).found()
+    caps = {one["evidence"]["cap"]: one["evidence"]["used"] for one in expected if one["detector"] == "sandbox-cap"}
+    assert 21 == caps["uses"]
+    assert expected == Run(LIST).take(shuffled, UNTIL).found()
 
 
 @pytest.mark.parametrize("cut", range(1, len(STORY)))
 def test_a_restart_finds_the_same(cut: int) -> None:
-    assert Run(LIST).take(STORY).found() == Run(LIST).take(STORY[:cut]).take(STORY[cut:]).found()
+    assert Run(LIST).take(STORY, UNTIL).found() == Run(LIST).take(STORY[:cut]).take(STORY[cut:], UNTIL).found()
+
+
+def test_uses_pass_a_cap_at_the_end_of_their_day() -> None:
+    said = [sandbox(uses_max=5), ASSET, sold("c1", "01"), used("c1", "2025-02-01T10:00", 6)]
+    said += [sold("c2", "01", signed="2025-02-01"), signed("c3", "2025-02-02", id="c3")]
+    assert {"c1": "shadow", "c2": "shadow", "c3": "enforce"} == modes(said)
+    assert {"c1": "shadow", "c2": "shadow", "c3": "shadow"} == modes(
+        [one for one in said if "usage" not in one["type"]]
+    )
 
 
 def test_what_no_sandbox_holds_back_are_tallies_and_what_is_nobody_s_act() -> None:

@@ -33,7 +33,8 @@ from circulation.cases import (
 from circulation.events import Event
 from circulation.rulepack import parse_pack
 from streams import screening
-from streams.desks import Arrival
+from streams.book import LIVE, STATING
+from streams.desks import AGAIN, Arrival
 from streams.engine import Engine
 from streams.replay import findings_of, offline
 from streams.store import Store
@@ -385,7 +386,8 @@ def test_two_workers_of_one_store_screen_the_same(postgres_url: str, seed: int) 
             if chosen.random() < 0.3:
                 pair[0].release(parse_instant(chosen.choice(["2025-02-01", WHEN, UNTIL])), clock)
             for _ in range(chosen.randrange(4)):
-                chosen.choice(pair).judge_round(clock, chosen.choice([1, 3, 50]), bulk_first=chosen.random() < 0.5)
+                first = chosen.choice([LIVE, AGAIN, STATING])
+                chosen.choice(pair).judge_round(clock, chosen.choice([1, 3, 50]), first=first)
         while pair[0].release(clock, clock) or pair[0].waiting():
             chosen.choice(pair).judge_round(clock, 50)
         assert standing(alone) == standing(pair[1])

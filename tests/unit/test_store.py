@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import orjson
@@ -120,3 +122,28 @@ def test_a_snapshot_streams_what_was_there_when_it_began(store: Store) -> None:
             found += [row[0] for row in rows]
     assert list(range(20_000)) == found
     looking.close()
+
+
+def test_who_waits_longest_writes_next_however_often_another_asks(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path}/turns.db")
+    store.migrate()
+    waiting, done = threading.Event(), threading.Event()
+
+    def other() -> None:
+        waiting.set()
+        with store.writing():
+            done.set()
+        store.close()
+
+    turns = 0
+    thread = threading.Thread(target=other)
+    with store.writing():
+        thread.start()
+        waiting.wait()
+        while not store._writer._waiting:
+            time.sleep(0.001)
+    while not done.is_set() and turns < 10:
+        with store.writing():
+            turns += 1
+    thread.join()
+    assert turns <= 1

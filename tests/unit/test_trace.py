@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -40,14 +39,6 @@ NAMES = "abcdef"
 LATER = parse_instant("2026-01-01")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    url = f"sqlite:///{tmp_path}/store.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
-    made = Store(url)
-    made.migrate()
-    return made
-
-
 def derived(
     output: str, time: str, /, *, process: str = "join", more: Json | None = None, **inputs: float | None
 ) -> Json:
@@ -71,7 +62,9 @@ def drawn(edges: list[Edge]) -> Store:
     """A store that holds nothing but these derivations."""
     store = Store("sqlite://")
     with store.writing() as db:
-        rows = [(e.output, e.input, f"event:{number}", e.time, e.stops, e.share) for number, e in enumerate(edges)]
+        rows = [
+            (e.output, e.input, f"event:{number}", e.time, e.stops, e.share, e.same) for number, e in enumerate(edges)
+        ]
         db.many(schema.derivations, rows)
     return store
 
@@ -102,13 +95,13 @@ def distances(edges: list[Edge], start: str, *, up: bool) -> dict[str, int]:
     return {one: distance for one, distance in found.items() if one != start}
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(graphs(), st.sampled_from(NAMES), st.integers(-1, 3))
 def test_what_is_reached_is_what_a_search_finds(edges: list[Edge], start: str, at: int) -> None:
     seen = looked(drawn(edges), start, at)
     made = [edge for edge in edges if edge.time <= at]
     going_on = [edge for edge in made if not edge.stops]
-    for up, found in ((True, seen.up), (False, seen.down)):
+    for up, found in ((True, seen.ancestors), (False, seen.descendants)):
         assert found is not None
         assert distances(made, start, up=up) == {one.asset: one.distance for one in found}
         assert sorted(found, key=lambda one: (one.distance, one.asset)) == found
@@ -116,7 +109,7 @@ def test_what_is_reached_is_what_a_search_finds(edges: list[Edge], start: str, a
     assert not seen.cut_off
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(graphs(), st.sampled_from(NAMES))
 def test_shares_multiply_along_paths_and_add_up_over_them(edges: list[Edge], start: str) -> None:
     part = {name: parts(edge for edge in edges if edge.output == name) for name in NAMES}
@@ -125,33 +118,37 @@ def test_shares_multiply_along_paths_and_add_up_over_them(edges: list[Edge], sta
         share = 1.0
         for output, source in pairwise(path):
             share *= part[output][source].share
-        expected[path[-1]] = expected.get(path[-1], 0.0) + share
+        # Another name is the whole of it, beside what it was made of: no sum is more than the whole.
+        expected[path[-1]] = min(1.0, expected.get(path[-1], 0.0) + share)
     seen = looked(drawn(edges), start)
-    assert expected == pytest.approx({one.asset: one.share for one in seen.up or ()}, abs=2e-6)
+    assert expected == pytest.approx({one.asset: one.share for one in seen.ancestors or ()}, abs=2e-6)
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(graphs(), st.sampled_from(NAMES), st.integers(0, 6))
 def test_a_limit_keeps_the_nearest_and_says_that_it_cut_off(edges: list[Edge], start: str, count_max: int) -> None:
     store = drawn(edges)
     whole, cut = looked(store, start), looked(store, start, limits=Limits(assets_max=count_max))
-    for way, full, kept in (("up", whole.up, cut.up), ("down", whole.down, cut.down)):
+    for way, full, kept in (
+        ("ancestors", whole.ancestors, cut.ancestors),
+        ("descendants", whole.descendants, cut.descendants),
+    ):
         assert full is not None
         assert kept is not None
         assert min(len(full), count_max) == len(kept)
         farthest = max((one.distance for one in kept), default=0)
         assert {one.asset for one in full if one.distance < farthest} <= {one.asset for one in kept}
         assert (len(full) > count_max) == (way in {one.of for one in cut.cut_off})
-    shares = {one.asset: one.share for one in whole.up or ()}
-    assert all(one.share == shares[one.asset] or one.at_least for one in cut.up or ())
-    assert all((one.share or 0) <= (shares[one.asset] or 0) + 2e-6 for one in cut.up or ())
+    shares = {one.asset: one.share for one in whole.ancestors or ()}
+    assert all(one.share == shares[one.asset] or one.at_least for one in cut.ancestors or ())
+    assert all((one.share or 0) <= (shares[one.asset] or 0) + 2e-6 for one in cut.ancestors or ())
 
 
 def test_a_limit_of_derivations_cuts_whole_outputs_off() -> None:
     edges = [Edge("x", one, 0, False) for one in "ab"] + [Edge("a", one, 0, False) for one in "cd"]
     seen = looked(drawn(edges), "x", limits=Limits(derivations_max=3))
-    assert ["derivations_max"] == [one.name for one in seen.cut_off if one.of == "up"]
-    assert all(one.at_least for one in seen.up or ())
+    assert ["derivations_max"] == [one.name for one in seen.cut_off if one.of == "ancestors"]
+    assert all(one.at_least for one in seen.ancestors or ())
 
 
 STORY = [
@@ -178,17 +175,17 @@ STORY = [
 
 def test_a_product_is_looked_through_to_its_sources_and_onward(store: Store) -> None:
     seen = looked(filled(store, STORY), "product")
-    assert seen.up is not None
-    assert seen.down is not None
+    assert seen.ancestors is not None
+    assert seen.descendants is not None
     assert [("joined", 1, 0.5, False), ("raw", 1, 0.875, False), ("unknown", 2, 0.125, True)] == [
-        (one.asset, one.distance, one.share, one.assumed) for one in seen.up
+        (one.asset, one.distance, one.share, one.assumed) for one in seen.ancestors
     ]
-    joined, raw, unknown = seen.up
+    joined, raw, unknown = seen.ancestors
     assert (True, "important", "sensitive", OWNER) == (raw.registered, raw.level, raw.personal, raw.owner)
     assert "2025-03-05T00:00:00+08:00" == raw.withdrawn
     assert (False, None, None) == (unknown.registered, unknown.title, unknown.owner)
-    assert (False, True, True) == (joined.source, raw.source, unknown.source)
-    assert [("model", True)] == [(one.asset, one.stopped) for one in seen.down]
+    assert (None, "unstated", "unregistered") == (joined.end, raw.end, unknown.end)
+    assert [("model", True)] == [(one.asset, one.stopped) for one in seen.descendants]
     assert [
         ("joined", "raw", 0.75, False, False),
         ("joined", "unknown", 0.25, True, False),
@@ -214,13 +211,13 @@ def test_holders_are_owners_and_buyers_of_contracts_in_force_with_those_who_cont
 @pytest.mark.parametrize(
     ("time", "buyers"),
     [
-        ("2024-12-31T23:59:59+08:00", []),
-        ("2025-01-01", ["ended", "in-force"]),
+        ("2025-01-31T23:59:59.999999+08:00", []),
+        ("2025-02-01", ["ended", "in-force"]),
         ("2025-02-19T23:59:59+08:00", ["ended", "in-force"]),
         ("2025-02-20", ["in-force"]),
     ],
 )
-def test_a_contract_holds_from_the_start_of_its_validity_to_its_end(time: str, buyers: list[str]) -> None:
+def test_a_contract_holds_from_its_signature_to_its_end(time: str, buyers: list[str]) -> None:
     seen = looked(filled(Store("sqlite://"), STORY), "product", parse_instant(time))
     assert buyers == sorted(name for one in seen.holders for name in one.contracts)
 
@@ -243,7 +240,7 @@ def test_countries_are_those_of_exports_and_deliveries_each_act_once(store: Stor
 )
 def test_everything_is_as_of_the_instant(time: str, up: int, down: int, countries: list[str]) -> None:
     seen = looked(filled(Store("sqlite://"), STORY), "product", parse_instant(time))
-    assert (up, down) == (len(seen.up or ()), len(seen.down or ()))
+    assert (up, down) == (len(seen.ancestors or ()), len(seen.descendants or ()))
     assert countries == [one.country for one in seen.countries]
     assert format_instant(parse_instant(time)) == seen.as_of
 
@@ -258,8 +255,8 @@ def test_what_was_taken_back_was_never_there() -> None:
 
 def test_only_one_way_is_looked_where_only_one_is_asked_for() -> None:
     store = filled(Store("sqlite://"), STORY)
-    assert None is looked(store, "product", down=False).down
-    assert None is looked(store, "product", up=False).up
+    assert None is looked(store, "product", down=False).descendants
+    assert None is looked(store, "product", up=False).ancestors
     assert ["product"] == sorted({one for each in looked(store, "product", up=False).holders for one in each.assets})
 
 

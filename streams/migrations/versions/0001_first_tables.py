@@ -10,11 +10,14 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.create_table("counted", sa.Column("party", sa.Text(), nullable=False), sa.PrimaryKeyConstraint("party"))
+    op.execute("insert into counted (party) values ('')")
     op.create_table(
         "deadlines",
         sa.Column("thing", sa.Text(), nullable=False),
         sa.Column("due", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("thing", "due"),
+        sqlite_with_rowid=False,
     )
     op.create_index("deadlines_by_due", "deadlines", ["due"], unique=False)
     op.create_table(
@@ -25,7 +28,9 @@ def upgrade() -> None:
         sa.Column("time", sa.BigInteger(), nullable=False),
         sa.Column("stops", sa.Boolean(), nullable=False),
         sa.Column("share", sa.Double(), nullable=True),
+        sa.Column("same", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("output", "input", "origin"),
+        sqlite_with_rowid=False,
     )
     op.create_index("derivations_by_input", "derivations", ["input", "output"], unique=False)
     op.create_index("derivations_by_origin", "derivations", ["origin"], unique=False)
@@ -49,6 +54,7 @@ def upgrade() -> None:
         sa.Column("reporter", sa.Integer(), nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=False),
         sa.Column("retracted", sa.BigInteger(), nullable=True),
+        sa.Column("taken", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("events_by_subject", "events", ["topic", "subject", "type"], unique=False)
@@ -83,6 +89,7 @@ def upgrade() -> None:
         sa.Column("contract", sa.Text(), nullable=False),
         sa.Column("time", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("contract"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "gaps",
@@ -121,6 +128,7 @@ def upgrade() -> None:
         sa.Column("party", sa.Text(), nullable=False),
         sa.Column("finding", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("party", "finding"),
+        sqlite_with_rowid=False,
     )
     op.create_index("upheld_by_finding", "upheld", ["finding"], unique=False)
     op.create_table(
@@ -164,6 +172,7 @@ def upgrade() -> None:
         sa.Column("ref", sa.Text(), nullable=False),
         sa.Column("event", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("kind", "ref", "event"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "remembered",
@@ -183,6 +192,7 @@ def upgrade() -> None:
         sa.Column("scope", sa.Text(), nullable=False),
         sa.Column("thing", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("rule", "scope", "thing"),
+        sqlite_with_rowid=False,
     )
     op.create_index("scopes_by_thing", "scopes", ["thing"], unique=False)
     op.create_table(
@@ -190,8 +200,23 @@ def upgrade() -> None:
         sa.Column("digest", sa.Text(), nullable=False),
         sa.Column("taken", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("digest"),
+        sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_seen_taken"), "seen", ["taken"], unique=False)
+    op.create_table(
+        "used_days",
+        sa.Column("contract", sa.Text(), nullable=False),
+        sa.Column("day", sa.Integer(), nullable=False),
+        sa.Column("reporter", sa.Integer(), nullable=False),
+        sa.Column("uses", sa.BigInteger(), nullable=False),
+        sa.Column("bytes", sa.BigInteger(), nullable=True),
+        sa.Column("rows", sa.BigInteger(), nullable=True),
+        sa.Column("first", sa.BigInteger(), nullable=False),
+        sa.Column("last", sa.BigInteger(), nullable=False),
+        sa.Column("taken", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("contract", "day", "reporter"),
+    )
+    op.create_index(op.f("ix_used_days_taken"), "used_days", ["taken"], unique=False)
     op.create_table(
         "waiting",
         sa.Column("contract", sa.Text(), nullable=False),

@@ -1,0 +1,439 @@
+"""Two reporters of one contract say different things of a day.
+
+Why it matters: double reporting is the only check on what either side says; who reports less than it used, or more
+than it delivered, is found out by the other side's books.
+
+False positives: a side that reports a use at another time than the other, around midnight; a report of that day that
+arrives late, which clears the finding where it makes both sides say the same. A side that reports only part of its use
+on purpose: agree with it on all or nothing.
+
+What to do: ask both sides for their books of that day; have the one that was wrong cancel or retract what it reported
+in error.
+
+A day is that of UTC+08:00, and is looked at 24 hours after its end. Held against each other are the uses, bytes, rows
+and persons of those who report them of that day; bytes, rows and persons count from uses and deliveries. A difference
+is a share of the larger tally. A delivery is reported by one side only where, by then, the provider or the consumer
+reports it, and nobody else; what the exchange alone reports is no side's.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from circulation.calendar import DAY
+from circulation.cases import BUYER, SELLER, Case, Json, delivered, event, pack, retracted, signed, used
+from circulation.daily import day_number, day_scope, end_of, of_scope
+from circulation.facts import Act, Facts, order
+from circulation.findings import About, Said
+from circulation.money import exact
+from circulation.rules import Parameter, Period, Rule, Sum
+
+DELIVERED = "circulation.delivery.completed"
+REPORTERS = ("exchange", "provider", "consumer")
+EXCHANGE = 0
+MEASURES = ("uses", "bytes", "rows", "persons")
+# Both sides have so long after the end of a day to report of it.
+AFTER_HOURS = 24
+
+Tallies = dict[str, dict[int, int]]
+
+
+def ends(scope: str) -> int:
+    """A day is looked at once both sides had the time to report of it."""
+    day, _ = of_scope(scope)
+    return end_of(day) + AFTER_HOURS * DAY // 24
+
+
+def scopes(act: Act, _: Facts) -> Iterable[str]:
+    """The contract's day on which the delivery was completed, as this report has it."""
+    yield day_scope(day_number(act.time), act.subject)
+
+
+def alone(scope: str) -> Sequence[str]:
+    """A day is looked at by itself."""
+    return (scope,)
+
+
+def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
+    """Adds up what each reporter says of the day, and holds it against what the others say."""
+    day, contract = of_scope(scope)
+    deadline = ends(scope)
+    percent = exact(facts.parameters(deadline)["percent"])
+    reports = list(_counting(acts).values())
+    tallies = _tallies(day, contract, reports, facts)
+    differing = {
+        measure: {REPORTERS[one]: total for one, total in sorted(some.items())}
+        for measure, some in tallies.items()
+        if (max(some.values()) - min(some.values())) * 100 > max(some.values()) * percent
+    }
+    one_sided = {}
+    for by_reporter in reports:
+        first = min(by_reporter.values(), key=order)
+        known = [one.reporter for one in by_reporter.values() if one.time <= deadline]
+        if day_number(first.time) == day and known == [first.reporter] and first.reporter != EXCHANGE:
+            one_sided[first.data.delivery] = REPORTERS[first.reporter]
+    if not differing and not one_sided:
+        return []
+    statement = facts.contract(contract).statement(deadline)
+    date = scope.split("/", 1)[0]
+    said = [
+        f"{measure} differ ({', '.join(f'{total:,} by the {who}' for who, total in some.items())})"
+        for measure, some in differing.items()
+    ]
+    if one_sided:
+        who = sorted(set(one_sided.values()))
+        what = "one delivery is" if len(one_sided) == 1 else f"{len(one_sided):,} deliveries are"
+        said.append(f"{what} reported by the {' or the '.join(who)} only")
+    return [
+        Said(
+            severity=RULE.severity,
+            about=About("contract", contract),
+            party=None if statement is None else statement.seller,
+            occurred=deadline,
+            apart=(date,),
+            summary=f"Reporters do not agree on {date}: {'; '.join(said)}.",
+            evidence={"day": date, "tallies": differing, "deliveries": dict(sorted(one_sided.items()))},
+            asset=None if statement is None else statement.asset,
+        )
+    ]
+
+
+def _counting(acts: Iterable[Act]) -> dict[str, dict[int, Act]]:
+    """By delivery and reporter the report that counts: the earliest by (time, source, id)."""
+    found: dict[str, dict[int, Act]] = {}
+    for act in sorted(acts, key=order):
+        found.setdefault(act.data.delivery, {}).setdefault(act.reporter, act)
+    return found
+
+
+def _tallies(day: int, contract: str, reports: Iterable[dict[int, Act]], facts: Facts) -> Tallies:
+    """By measure and reporter what is reported of the day, of measures that more than one reports."""
+    found: Tallies = {measure: {} for measure in MEASURES}
+
+    def add(reporter: int, amounts: dict[str, Any]) -> None:
+        for measure, amount in amounts.items():
+            if amount is not None:
+                found[measure][reporter] = found[measure].get(reporter, 0) + amount
+
+    for each, reporter, one in facts.used(contract):
+        if each == day:
+            add(reporter, {"uses": one.uses, "bytes": one.bytes, "rows": one.rows})
+    for by_reporter in reports:
+        for reporter, act in by_reporter.items():
+            if day_number(act.time) == day:
+                add(reporter, {measure: getattr(act.data, measure) for measure in MEASURES[1:]})
+    return {measure: some for measure, some in found.items() if len(some) > 1}
+
+
+RULE = Rule(
+    id="reconciliation",
+    title="Reporters do not agree on a day",
+    about="contract",
+    severity="yellow",
+    articles=("contract only",),
+    parameters={
+        "percent": Parameter(1, "by more than so many percent of the larger tally two reporters may not differ")
+    },
+    sum=Sum(
+        due=True,
+        acts=frozenset({DELIVERED}),
+        scopes=scopes,
+        judge=judge,
+        needs=frozenset({"contract", "days"}),
+        period=Period(ends=ends, members=alone, touches=alone),
+        each_day=True,
+        every_report=True,
+    ),
+)
+
+
+_RULES = pack()
+_SIGNED = signed("c", "2025-01-01")
+_DUE, _AFTER = "2025-02-03T00:00:00+08:00", "2025-02-03T00:00:00.000001+08:00"
+
+
+def _says(reporter: str | None, count: int, time: str = "2025-02-01T12:00", **data: Any) -> Json:
+    return used("c", time, count, reporter=reporter, **data)
+
+
+def _given(reporter: str | None, time: str = "2025-02-01T12:00", delivery: str = "d", **data: Any) -> Json:
+    return delivered("c", time, reporter=reporter, delivery=delivery, **data)
+
+
+def _fires(
+    tallies: Json | None = None, deliveries: Json | None = None, day: str = "2025-02-01", due: str = _DUE
+) -> Json:
+    return {
+        "severity": "yellow",
+        "about": {"kind": "contract", "id": "c"},
+        "party": SELLER,
+        "occurred": due,
+        "evidence": {"day": day, "tallies": tallies or {}, "deliveries": deliveries or {}},
+    }
+
+
+def _cancelled(usage: str, uses: int, time: str = "2025-02-10") -> Json:
+    return event("usage.cancelled", "c", time, usage=usage, uses=uses)
+
+
+_APART = {"uses": {"provider": 100, "consumer": 50}}
+
+CASES = (
+    *(
+        Case(
+            name=f"100 uses, and {count}",
+            rules=_RULES,
+            events=[_SIGNED, _says("provider", 100), _says("consumer", count)],
+            until=_AFTER,
+            fires=[_fires({"uses": {"provider": 100, "consumer": count}})] if fires else [],
+        )
+        for count, fires in ((98, True), (99, False), (100, False), (101, False), (102, True))
+    ),
+    *(
+        Case(
+            name=f"1,000 uses, and {count}",
+            rules=_RULES,
+            events=[_SIGNED, _says(None, 1000), _says("consumer", count)],
+            until=_AFTER,
+            fires=[_fires({"uses": {"exchange": 1000, "consumer": count}})] if fires else [],
+        )
+        for count, fires in ((989, True), (990, False), (1010, False), (1011, True))
+    ),
+    *(
+        Case(
+            name=f"{name} 24 hours after the end of the day",
+            rules=_RULES,
+            events=[_SIGNED, _says("provider", 100), _says("consumer", 50)],
+            until=until,
+            fires=fires,
+        )
+        for name, until, fires in (("at", _DUE, []), ("past", _AFTER, [_fires(_APART)]))
+    ),
+    Case(
+        name="one reporter only",
+        rules=_RULES,
+        events=[_SIGNED, _says("provider", 100), _says("provider", 50, id="v"), _given(None)],
+        until=_AFTER,
+    ),
+    Case(
+        name="who says nothing of a day is not held against who does",
+        rules=_RULES,
+        events=[_SIGNED, _says("provider", 100), _says("consumer", 100, "2025-02-02T12:00")],
+        until="2025-03-01",
+    ),
+    Case(
+        name="days are those of UTC+08:00",
+        rules=_RULES,
+        events=[
+            _SIGNED,
+            _says("provider", 100, "2025-02-01T00:00"),
+            _says("consumer", 60, "2025-01-31T16:00:00Z"),
+            _says("consumer", 40, "2025-02-01T23:59:59.999999"),
+            _says("consumer", 7, "2025-02-02T00:00"),
+        ],
+        until="2025-03-01",
+    ),
+    Case(
+        name="each day is its own",
+        rules=_RULES,
+        events=[
+            _SIGNED,
+            *(
+                _says(who, count, f"2025-02-0{day}")
+                for day in (1, 2, 3)
+                for who, count in (("provider", 100), ("consumer", 100 - (day != 2) * 50))
+            ),
+        ],
+        until="2025-03-01",
+        fires=[_fires(_APART), _fires(_APART, day="2025-02-03", due="2025-02-05T00:00:00+08:00")],
+    ),
+    Case(
+        name="three reporters: the farthest apart",
+        rules=_RULES,
+        events=[_SIGNED, _says(None, 1000), _says("provider", 1009), _says("consumer", 998)],
+        until=_AFTER,
+        fires=[_fires({"uses": {"exchange": 1000, "provider": 1009, "consumer": 998}})],
+    ),
+    Case(
+        name="measures that both report",
+        rules=_RULES,
+        events=[
+            _SIGNED,
+            _says("provider", 10, bytes=1000, rows=7),
+            _says("consumer", 10, bytes=500),
+        ],
+        until=_AFTER,
+        fires=[_fires({"bytes": {"provider": 1000, "consumer": 500}})],
+    ),
+    Case(
+        name="a tally of nothing is one",
+        rules=_RULES,
+        events=[_SIGNED, _says("provider", 0), _says("consumer", 1), _says("provider", 0, bytes=0, id="w")],
+        until=_AFTER,
+        fires=[_fires({"uses": {"provider": 0, "consumer": 1}})],
+    ),
+    Case(
+        name="a report that arrives late clears it",
+        rules=_RULES,
+        events=[
+            _SIGNED,
+            _says("provider", 100),
+            _says("consumer", 50),
+            signed("other", "2025-02-10"),
+            _says("consumer", 50, id="late"),
+        ],
+    ),
+    Case(
+        name="a report that arrives late brings it",
+        rules=_RULES,
+        events=[_SIGNED, _says("provider", 100), signed("other", "2025-02-10"), _says("consumer", 50)],
+        fires=[_fires(_APART)],
+    ),
+    Case(
+        name="uses that were cancelled are taken off their day",
+        rules=_RULES,
+        events=[
+            _SIGNED,
+            _says("provider", 150, id="u"),
+            _says("consumer", 100),
+            _says("consumer", 10, "2025-02-10"),
+            _says("provider", 10, "2025-02-10"),
+            _cancelled("u", 50),
+        ],
+        until="2025-03-01",
+    ),
+    Case(
+        name="uses that were cancelled in part",
+        rules=_RULES,
+        events=[_SIGNED, _says("provider", 150, id="u"), _says("consumer", 50), _cancelled("u", 50)],
+        until="2025-03-01",
+        fires=[_fires(_APART)],
+    ),
+    Case(
+        name="uses that came before the terms",
+        rules=_RULES,
+        events=[_says("provider", 100), _says("consumer", 60, id="u"), _cancelled("u", 10, "2025-02-02"), _SIGNED],
+        until=_AFTER,
+        fires=[_fires(_APART)],
+    ),
+    *(
+        Case(
+            name=f"a delivery reported by {' and '.join(who)}",
+            rules=_RULES,
+            events=[_SIGNED, *(_given(None if one == "exchange" else one) for one in who)],
+            until=_AFTER,
+            fires=[_fires(deliveries={"d": who[0]})] if fires else [],
+        )
+        for who, fires in (
+            (("provider",), True),
+            (("consumer",), True),
+            (("exchange",), False),
+            (("provider", "consumer"), False),
+            (("exchange", "consumer"), False),
+            (("exchange", "provider", "consumer"), False),
+        )
+    ),
+    Case(
+        name="a delivery that both sides report, with other numbers",
+        rules=_RULES,
+        events=[_SIGNED, _given("provider", bytes=1000, persons=10), _given("consumer", bytes=980, persons=10)],
+        until=_AFTER,
+        fires=[_fires({"bytes": {"provider": 1000, "consumer": 980}})],
+    ),
+    Case(
+        name="bytes count from uses and deliveries",
+        rules=_RULES,
+        events=[
+            _SIGNED,
+            _given("provider", bytes=900),
+            _given("consumer", bytes=500),
+            _says("provider", 1, bytes=100),
+            _says("consumer", 1, bytes=500),
+        ],
+        until=_AFTER,
+    ),
+    *(
+        Case(
+            name=f"the other side reports it {name} 24 hours after the day",
+            rules=_RULES,
+            events=[_SIGNED, _given("provider"), _given("consumer", time)],
+            until="2025-03-01",
+            fires=fires,
+        )
+        for name, time, fires in (
+            ("just before", "2025-02-02T23:59:59.999999", []),
+            ("at", "2025-02-03", []),
+            ("just after", _AFTER, [_fires(deliveries={"d": "provider"})]),
+        )
+    ),
+    Case(
+        name="the other side's report arrives late, of that day",
+        rules=_RULES,
+        events=[_SIGNED, _given("provider"), signed("other", "2025-02-10"), _given("consumer")],
+    ),
+    Case(
+        name="two sides, one delivery, around midnight",
+        rules=_RULES,
+        events=[_SIGNED, _given("provider", "2025-02-01T23:59"), _given("consumer", "2025-02-02T00:01")],
+        until="2025-03-01",
+    ),
+    Case(
+        name="of several reports of one reporter the earliest",
+        rules=_RULES,
+        events=[
+            _SIGNED,
+            _given("provider", "2025-02-01T12:00", bytes=100, id="one"),
+            _given("provider", "2025-02-01T13:00", bytes=70, id="two"),
+            _given("consumer", bytes=100),
+        ],
+        until=_AFTER,
+    ),
+    Case(
+        name="a delivery that was taken back",
+        rules=_RULES,
+        events=[_SIGNED, _given("provider"), retracted(_given("provider"), "2025-02-20")],
+    ),
+    Case(
+        name="one of two reports that was taken back",
+        rules=_RULES,
+        events=[
+            _SIGNED,
+            _given("provider"),
+            _given("consumer"),
+            retracted(_given("consumer"), "2025-02-20"),
+        ],
+        fires=[_fires(deliveries={"d": "provider"})],
+    ),
+    Case(
+        name="one finding of a day",
+        rules=_RULES,
+        events=[
+            _SIGNED,
+            _says("provider", 100),
+            _says("consumer", 50),
+            _given("provider"),
+            _given("consumer", delivery="e"),
+        ],
+        until=_AFTER,
+        fires=[_fires(_APART, {"d": "provider", "e": "consumer"})],
+    ),
+    Case(
+        name="what differs without a contract is nobody's",
+        rules=_RULES,
+        events=[_says("provider", 100), _says("consumer", 50)],
+        until=_AFTER,
+        fires=[{"about": {"kind": "contract", "id": "c"}, "evidence": {"tallies": _APART}}],
+    ),
+    Case(
+        name="a pack that allows more",
+        rules=pack(detectors={"reconciliation": {"percent": 50}}),
+        events=[_SIGNED, _says("provider", 100), _says("consumer", 50)],
+        until=_AFTER,
+    ),
+    Case(
+        name="a buyer that reports for itself",
+        rules=_RULES,
+        events=[_SIGNED, _says("consumer", 100), _given("consumer", recipient=BUYER)],
+        until=_AFTER,
+        fires=[_fires(deliveries={"d": "consumer"})],
+    ),
+)

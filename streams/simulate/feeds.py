@@ -1,0 +1,80 @@
+"""Plants about the feeds themselves: missing numbers, sources that fall silent, reporters that do not agree."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from circulation.calendar import DAY, HOUR, SECOND
+from circulation.findings import Kind
+from streams.simulate.ground import END, Ground, Must, Plant, Told
+
+SILENCE_SECONDS: Final = 300
+# A source that is alive when the file ends. It is one for the whole market.
+LIVING: Final = "//living.example/events"
+
+
+def hole(on: Ground) -> Iterator[Told | Must]:
+    """Of what a source says of one contract the second number never comes: the third reveals it. Of another source the
+    second comes after the third: the hole is filled, and nothing is left of the finding."""
+    for name, lost in (("lossy", True), ("reordered", False)):
+        yield from on.trade(name)
+        source = f"//{name}.example/{on.number}"
+        uses = [on.used(name, on.day(10 + at))._replace(source=source) for at in range(3)]
+        yield from (uses[0], uses[1]._replace(lost=lost, arrives=uses[2].time + SECOND), uses[2])
+        if lost:
+            why = "number 2 of three never came"
+            about = ("source", source)
+            yield on.must("feed-gap", "yellow", ("source", about[1]), why, cause=uses[2], missing=[[2, 2]])
+
+
+def silence(on: Ground) -> Iterator[Told | Must]:
+    """A source says that it is alive, and then no more."""
+    source = f"//silent.example/{on.number}"
+    for at in range(3):
+        beat = on.event("source.heartbeat", source, on.day(10) + at * SILENCE_SECONDS * SECOND)
+        yield beat._replace(source=source)
+    yield on.must(
+        "feed-silence",
+        "yellow",
+        ("source", source),
+        "after its newest heartbeat none came for 300 seconds",
+        occurred=on.day(10) + 3 * SILENCE_SECONDS * SECOND,
+    )
+
+
+def _by(one: Told, reporter: str, number: int) -> Told:
+    return one._replace(reporter=reporter, source=f"//{reporter}.example/{number}")
+
+
+def disagreeing(on: Ground) -> Iterator[Told | Must]:
+    """Of one day the provider reports 1,000 uses and the consumer 1,011, more than 1 % apart; 1,010 is not, whenever it
+    is heard of. A delivery that one side reports and the other does not is found as well, when the day is over for 24
+    hours."""
+    for name, uses, late in (("agree", 1_010, 0), ("late", 1_010, 5 * DAY), ("differ", 1_011, 0)):
+        yield from on.trade(name)
+        yield _by(on.used(name, on.day(10), 1_000), "provider", on.number)
+        yield _by(on.used(name, on.day(10) + HOUR, uses), "consumer", on.number).late(late)
+    for name, reporters in (("both", ("provider", "consumer")), ("one", ("provider",))):
+        yield from on.trade(name, delivered=False)
+        for reporter in reporters:
+            yield _by(on.delivered(name, on.day(10), delivery=on.thing(f"delivery-{name}")), reporter, on.number)
+    for name, why in (
+        ("differ", "two reporters say 1,000 and 1,011 uses of one day"),
+        ("one", "a delivery that only the provider reports"),
+    ):
+        about: tuple[Kind, str] = ("contract", on.thing(name))
+        yield on.must("reconciliation", "yellow", about, why, occurred=on.day(12), party=on.who("seller"))
+
+
+def living(until: int) -> Iterator[Told | Must]:
+    """The near miss of `silence`: a source that was heard 300 seconds before the end, and whose heartbeat of that
+    instant is the end of the file. Where the clock goes on, it falls silent as well."""
+    on = Ground("living", 0, 0, until)
+    for time in (END - 2 * SILENCE_SECONDS * SECOND, END - SILENCE_SECONDS * SECOND, END):
+        yield on.event("source.heartbeat", LIVING, time)._replace(source=LIVING)
+    deadline = END + SILENCE_SECONDS * SECOND
+    if until > deadline:
+        why = "the clock went on after its last heartbeat"
+        yield on.must("feed-silence", "yellow", ("source", LIVING), why, occurred=deadline)
+
+
+PLANTS: Final[tuple[Plant, ...]] = (hole, silence, disagreeing)

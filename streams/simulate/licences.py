@@ -1,0 +1,352 @@
+"""Plants about what a contract allows: how much, what for, where, how long, and whether there is one."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from circulation.calendar import DAY, HOUR, SECOND, format_instant
+from circulation.findings import Kind, Severity
+from streams.simulate.ground import Ground, Must, Plant, Told
+
+# Running totals of uses of 1,000, and what the last of them is the first to pass; the one before each is a near miss.
+TOTALS: Final[tuple[tuple[int, Severity | None, int], ...]] = (
+    (799, None, 0),
+    (800, "blue", 80),
+    (949, None, 0),
+    (950, "yellow", 95),
+    (1_000, None, 0),
+    (1_001, "orange", 100),
+    (1_200, None, 0),
+    (1_201, "red", 120),
+)
+
+
+def _contract(on: Ground, name: str) -> tuple[Kind, str]:
+    return ("contract", on.thing(name))
+
+
+def overrun(on: Ground) -> Iterator[Told | Must]:
+    """1,000 uses are licensed. Each band of 80, 95, 100 and 120 % is said once, at the use that first passes it; one
+    use fewer passes none (contract §3, "Limits"). One report that passes all of them raises the highest only."""
+    yield from on.trade("licence", terms={"uses_max": 1_000})
+    before = 0
+    for at, (total, severity, band) in enumerate(TOTALS):
+        use = on.used("licence", on.day(10 + at), total - before)
+        yield use
+        if severity is not None:
+            why = f"{total:,} of 1,000 licensed uses pass {band} %"
+            evidence = {"limit": "uses", "maximum": 1_000, "used": total, "band": band}
+            yield on.must("usage-limit", severity, _contract(on, "licence"), why, cause=use, evidence=evidence)
+        before = total
+    yield from on.trade("leap", terms={"uses_max": 1_000})
+    leap = on.used("leap", on.day(10), 1_201)
+    yield leap
+    why = "one report passes every band of 1,000 uses: the highest is said"
+    yield on.must("usage-limit", "red", _contract(on, "leap"), why, cause=leap, used=1_201, band=120)
+    yield from on.trade("nearly", terms={"uses_max": 1_000})
+    yield on.used("nearly", on.day(10), 799)
+
+
+def volumes(on: Ground) -> Iterator[Told | Must]:
+    """Bytes, rows and persons are counted from deliveries and uses: 10,000 bytes and 100 rows are reached and not
+    passed, the next one passes them; 800 of 1,000 persons are a first warning."""
+    on.in_order = True
+    yield from on.trade("bytes", terms={"bytes_max": 10_000}, delivered=False)
+    first = on.delivered("bytes", on.day(6), bytes=10_000)
+    over = on.used("bytes", on.day(11), 1, bytes=1)
+    yield from (first, over)
+    why = "all 10,000 licensed bytes are delivered, and not one more"
+    evidence: dict[str, Any] = {"limit": "bytes", "maximum": 10_000, "used": 10_000, "band": 95}
+    yield on.must("usage-limit", "yellow", _contract(on, "bytes"), why, cause=first, evidence=evidence)
+    evidence |= {"used": 10_001, "band": 100}
+    yield on.must("usage-limit", "orange", _contract(on, "bytes"), "one byte more", cause=over, evidence=evidence)
+    yield from on.trade("rows", terms={"rows_max": 100})
+    yield on.used("rows", on.day(10), 1, rows=79)
+    rows = on.used("rows", on.day(11), 1, rows=1)
+    yield rows
+    why = "80 of 100 licensed rows"
+    yield on.must("usage-limit", "blue", _contract(on, "rows"), why, cause=rows, limit="rows", used=80, band=80)
+    yield from on.trade("persons", terms={"persons_max": 1_000}, delivered=False)
+    yield on.delivered("persons", on.day(6), persons=799)
+    persons = on.delivered("persons", on.day(7), persons=1)
+    yield persons
+    why = "data of 800 of 1,000 licensed persons was delivered"
+    evidence = {"limit": "persons", "maximum": 1_000, "used": 800, "band": 80}
+    yield on.must("usage-limit", "blue", _contract(on, "persons"), why, cause=persons, evidence=evidence)
+
+
+def rates(on: Ground) -> Iterator[Told | Must]:
+    """Ten uses an hour, in windows that tumble from `valid_from` on: 13 in one window pass every band, 7 at its last
+    microsecond and 7 at the first of the next one pass none."""
+    yield from on.trade("licence", terms={"windows": [{"uses_max": 10, "seconds": 3_600}]})
+    start = on.day(5) + 200 * HOUR
+    bands: dict[int, tuple[Severity, int]] = {
+        8: ("blue", 80),
+        10: ("yellow", 95),
+        11: ("orange", 100),
+        13: ("red", 120),
+    }
+    for total in range(1, 14):
+        use = on.used("licence", start + total * 60 * SECOND)
+        yield use
+        if total in bands:
+            severity, band = bands[total]
+            evidence = {"limit": "window", "maximum": 10, "used": total, "band": band, "seconds": 3_600}
+            window = format_instant(start)
+            why = f"{total} uses within an hour for which 10 are licensed"
+            yield on.must(
+                "usage-limit", severity, _contract(on, "licence"), why, cause=use, evidence=evidence, window=window
+            )
+    edge = start + 10 * HOUR
+    yield from (on.used("licence", edge - 1, 7), on.used("licence", edge, 7))
+
+
+def given_back(on: Ground) -> Iterator[Told | Must]:
+    """A cancelled use gives its uses back, at most what is left of them, and clears no band; a band that was passed is
+    not said again."""
+    yield from on.trade("licence", terms={"uses_max": 1_000})
+    first = on.used("licence", on.day(10), 900)
+    yield first
+    yield on.must("usage-limit", "blue", _contract(on, "licence"), "900 of 1,000 uses", cause=first, used=900, band=80)
+    yield on.event("usage.cancelled", on.thing("licence"), on.day(11), usage=first.id, uses=200)
+    yield on.used("licence", on.day(12), 100)  # 800 once more, and nothing is said
+    second = on.used("licence", on.day(13), 150)
+    yield second
+    why = "950 of 1,000 uses, after 200 were given back"
+    yield on.must("usage-limit", "yellow", _contract(on, "licence"), why, cause=second, used=950, band=95)
+    yield from on.trade("emptied", terms={"uses_max": 1_000})
+    whole = on.used("emptied", on.day(10), 799)
+    yield whole
+    for day in (11, 12):  # of the second nothing is left
+        yield on.event("usage.cancelled", on.thing("emptied"), on.day(day), usage=whole.id, uses=799)
+    yield on.used("emptied", on.day(13), 799)
+
+
+def two_reporters(on: Ground) -> Iterator[Told | Must]:
+    """Each reporter's reports make a tally, and the highest is held against the limit: 799 reported by both sides are
+    799 and not 1,598; with one more from both, the warning comes at the first that says it."""
+    yield from on.trade("licence", terms={"uses_max": 1_000})
+    for at, uses in enumerate((799, 1)):
+        for hour, reporter in enumerate(("provider", "consumer")):
+            use = on.used("licence", on.day(10 + at) + hour * HOUR, uses)._replace(
+                reporter=reporter, source=f"//{reporter}.example/{on.number}"
+            )
+            yield use
+            if (uses, reporter) == (1, "provider"):
+                why = "the provider's tally is the first to reach 800 of 1,000 uses"
+                yield on.must("usage-limit", "blue", _contract(on, "licence"), why, cause=use, used=800, band=80)
+
+
+def extended(on: Ground) -> Iterator[Told | Must]:
+    """An amended limit starts its bands anew against the running total."""
+    yield from on.trade("licence", terms={"uses_max": 100})
+    first = on.used("licence", on.day(10), 100)
+    yield first
+    why = "all of 100 licensed uses, and none beyond"
+    yield on.must("usage-limit", "yellow", _contract(on, "licence"), why, cause=first, maximum=100, used=100, band=95)
+    terms = {"valid_from": format_instant(on.day(5)), "uses_max": 1_000}
+    yield on.signed("licence", on.day(11), signed=format_instant(on.day(5)), amended=True, terms=terms)
+    yield on.used("licence", on.day(12), 699)
+    second = on.used("licence", on.day(13), 1)
+    yield second
+    why = "with the 100 before the amendment, 800 of now 1,000 uses"
+    yield on.must("usage-limit", "blue", _contract(on, "licence"), why, cause=second, maximum=1_000, used=800, band=80)
+
+
+def shared(on: Ground) -> Iterator[Told | Must]:
+    """Two contracts of one buyer share the 1,000 uses that the first of them names: their days add up, and each band is
+    said at the end of the day that first reaches it. What was cancelled is no longer reached."""
+    for name, limit in (("first", 1_000), ("second", 5)):
+        terms = {"uses_max": limit, "quota_group": on.thing("group")}
+        yield from on.trade(name, on.day(5) + HOUR * (name == "second"), terms=terms)
+    before = 0
+    for at, (total, severity, band) in enumerate(TOTALS):
+        more, before = total - before, total
+        half = more // 2
+        yield from (on.used("first", on.day(10 + at), half), on.used("second", on.day(10 + at) + HOUR, more - half))
+        if severity is not None:
+            why = f"by the end of the day {total:,} of 1,000 uses that two contracts share"
+            evidence = {"limit": "uses", "maximum": 1_000, "used": total, "band": band}
+            about = _contract(on, "first")
+            yield on.must("usage-limit", severity, about, why, occurred=on.day(11 + at), evidence=evidence)
+    yield from on.trade("third", terms={"uses_max": 1_000, "quota_group": on.thing("other")})
+    wrong = on.used("third", on.day(10), 2_000)
+    yield wrong
+    yield on.event("usage.cancelled", on.thing("third"), on.day(15), usage=wrong.id, uses=1_201)
+
+
+def drift(on: Ground) -> Iterator[Told | Must]:
+    """Terms of research allow what lies under it, and neither advertising nor what merely begins with its letters."""
+    yield from on.trade("licence", terms={"purposes": ["research"]})
+    for at, (purpose, allowed) in enumerate(
+        (("research", True), ("research/health", True), ("advertising", False), ("researches", False))
+    ):
+        use = on.used("licence", on.day(10 + at), 2, purpose=purpose)
+        yield use
+        if not allowed:
+            why = f"used for {purpose}; the terms allow research"
+            evidence = {"given": purpose, "allowed": ["research"]}
+            yield on.must("purpose-drift", "orange", _contract(on, "licence"), why, cause=use, evidence=evidence)
+
+
+def outside(on: Ground) -> Iterator[Told | Must]:
+    """Uses at the edges of time, place, actor and environment: what is inside is silent, the next step outside is said,
+    and what is not stated where it is restricted is said once, in yellow."""
+    since, until = on.day(8), on.day(20)
+    terms = {
+        "valid_from": format_instant(since),
+        "valid_to": format_instant(until),
+        "countries": ["CN"],
+        "regions": ["110000"],
+        "recipients": [on.who("buyer"), "team-7"],
+        "environments": ["enclave"],
+    }
+    right = {"country": "CN", "region": "110108", "actor": "team-7", "environment": "enclave"}
+    yield from on.trade("licence", terms=terms, delivered=False)
+    validity = {"valid_from": format_instant(since), "valid_to": format_instant(until)}
+    cases: tuple[tuple[int, dict[str, Any], str | None], ...] = (
+        (since - 1, {}, "time"),
+        (since, {}, None),
+        (on.day(9), {"country": "SG"}, "country"),
+        (on.day(10), {"region": "310115"}, "region"),
+        (on.day(11), {"actor": "team-8"}, "recipient"),
+        (on.day(12), {"environment": "laptop"}, "environment"),
+        (on.day(13), {"actor": None}, None),
+        (until - 1, {}, None),
+        (until, {}, "time"),
+    )
+    for time, changes, term in cases:
+        use = on.used("licence", time, 1, **{k: v for k, v in (right | changes).items() if v is not None})
+        yield use
+        if term is not None:
+            given = format_instant(time) if term == "time" else next(iter(changes.values()))
+            allowed = validity if term == "time" else terms["recipients" if term == "recipient" else _PLURAL[term]]
+            why = f"a use with {term} {given}"
+            evidence = {"term": term, "given": given, "allowed": allowed}
+            yield on.must("outside-terms", "orange", _contract(on, "licence"), why, cause=use, evidence=evidence)
+    yield from on.trade("silent", terms=terms | {"valid_from": format_instant(on.day(5))}, delivered=False)
+    for at, missing in enumerate(("country", "region", "environment")):
+        for again in range(2):
+            stated = {name: value for name, value in right.items() if name != missing}
+            use = on.used("silent", on.day(10 + at) + again * HOUR, 1, **stated)
+            yield use
+            if not again:
+                why = f"uses do not say their {missing}, which the terms restrict"
+                evidence = {"term": missing, "given": None, "allowed": terms[_PLURAL[missing]]}
+                yield on.must("outside-terms", "yellow", _contract(on, "silent"), why, cause=use, evidence=evidence)
+
+
+_PLURAL: Final = {"country": "countries", "region": "regions", "environment": "environments"}
+
+
+def misdelivered(on: Ground) -> Iterator[Told | Must]:
+    """Deliveries outside recipient, mode, country, region and time, each beside one that is inside."""
+    until = on.day(30)
+    terms = {
+        "valid_from": format_instant(on.day(5)),
+        "valid_to": format_instant(until),
+        "countries": ["CN", "SG"],
+        "regions": ["110000"],
+        "recipients": [on.who("buyer")],
+        "delivery": ["api", "report"],
+    }
+    yield on.party("other")
+    yield from on.trade("licence", terms=terms)
+    cases: tuple[tuple[int, dict[str, Any], str | None, Any, Any], ...] = (
+        (on.day(10), {"country": "SG", "mode": "report"}, None, None, None),
+        (on.day(11), {"country": "DE"}, "country", "DE", ["CN", "SG"]),
+        (on.day(12), {"region": "310115"}, "region", "310115", ["110000"]),
+        (on.day(13), {"recipient": on.who("other")}, "recipient", on.who("other"), [on.who("buyer")]),
+        (on.day(14), {"mode": "file"}, "mode", "file", ["api", "report"]),
+        (until - 1, {}, None, None, None),
+        (
+            until,
+            {},
+            "time",
+            format_instant(until),
+            {"valid_from": format_instant(on.day(5)), "valid_to": format_instant(until)},
+        ),
+    )
+    for time, changes, term, given, allowed in cases:
+        delivery = on.delivered("licence", time, **changes)
+        yield delivery
+        if term is not None:
+            why = f"a delivery with {term} {given}"
+            evidence = {"term": term, "given": given, "allowed": allowed}
+            yield on.must("outside-terms", "orange", _contract(on, "licence"), why, cause=delivery, evidence=evidence)
+    for at in range(2):
+        silent = on.delivered("licence", on.day(16 + at), country=None, region=None)
+        yield silent
+        for term, member in (("country", "countries"), ("region", "regions")) if not at else ():
+            why = f"deliveries do not say their {term}; the first of them is named"
+            evidence = {"term": term, "given": None, "allowed": terms[member]}
+            yield on.must("outside-terms", "yellow", _contract(on, "licence"), why, cause=silent, evidence=evidence)
+
+
+def ended(on: Ground) -> Iterator[Told | Must]:
+    """A use and a delivery just before a termination, and each of them just after it."""
+    yield from on.trade("licence")
+    end = on.day(20)
+    yield on.used("licence", end - 1, 2)
+    yield on.delivered("licence", end - 1)
+    yield on.event("contract.terminated", on.thing("licence"), end, reason="agreed")
+    use, delivery = on.used("licence", end + 1, 2), on.delivered("licence", end + HOUR)
+    yield from (use, delivery)
+    for late, what in ((use, "use"), (delivery, "delivery")):
+        why = f"a {what} after the termination"
+        evidence = {"kind": what, "terminated": format_instant(end)}
+        yield on.must("use-after-end", "orange", _contract(on, "licence"), why, cause=late, evidence=evidence)
+
+
+def unsigned(on: Ground) -> Iterator[Told | Must]:
+    """Uses, a delivery and a payment under contracts that are never signed, or signed a microsecond too late; a
+    signing that was made at the instant of the first use and comes late is in time."""
+    yield from (on.party("seller"), on.party("buyer"), on.asset("asset"))
+    uses = [on.used("never", on.day(10 + at)) for at in range(2)]
+    yield from uses
+    why = "two uses under a contract that nobody signed: once, at the first"
+    yield on.must("unknown-contract", "orange", _contract(on, "never"), why, occurred=uses[0].time, kind="use")
+    delivery = on.delivered("handed", on.day(12))
+    yield delivery
+    why = "a delivery under a contract that nobody signed"
+    yield on.must("unknown-contract", "orange", _contract(on, "handed"), why, occurred=delivery.time, kind="delivery")
+    since = {"valid_from": format_instant(on.day(5))}
+    for name, signed in (("late", on.day(14) + 1), ("in-time", on.day(14))):
+        first = on.used(name, on.day(14))
+        yield first
+        yield on.signed(name, signed, terms=since)._replace(arrives=on.day(14) + 2 * DAY)
+        if name == "late":
+            why = "used a microsecond before it was signed"
+            yield on.must("unknown-contract", "orange", _contract(on, name), why, occurred=first.time, kind="use")
+
+
+def carried_away(on: Ground) -> Iterator[Told | Must]:
+    """Used once and three times in turn, hour by hour. After 199 hours any number may come; after 200 of them 9 uses
+    are more than six deviations above the mean; in the hour after that, since it has seen two such, they are not."""
+    yield from on.trade("licence")
+    for at in range(199):
+        yield on.used("licence", on.day(10) + at * HOUR, 1 + at % 2 * 2)
+    yield on.used("licence", on.day(10) + 199 * HOUR, 9)
+    # 406 uses in 200 hours, 1,072 as the sum of their squares: a mean of 2.03, and 6 deviations of 1.113 are 8.71.
+    nine = on.used("licence", on.day(10) + 200 * HOUR, 9)
+    yield nine
+    why = "9 uses in an hour exceed the mean of 200 hours by more than six deviations"
+    yield on.must("bulk-extraction", "yellow", _contract(on, "licence"), why, cause=nine, used=9)
+    # 415 in 201, and 1,153: a mean of 2.06, and 6 deviations of 1.214 are 9.35.
+    yield on.used("licence", on.day(10) + 201 * HOUR, 9)
+
+
+PLANTS: Final[tuple[Plant, ...]] = (
+    overrun,
+    volumes,
+    rates,
+    given_back,
+    two_reporters,
+    extended,
+    shared,
+    drift,
+    outside,
+    misdelivered,
+    ended,
+    unsigned,
+    carried_away,
+)

@@ -1,0 +1,206 @@
+"""The market line by line, in the order of arrival, and the list of what must be found in it.
+
+Whatever is told of a contract or a plant is a stream of its own, in the order in which it arrives. Streams begin one
+after another; only those that have begun are in memory, and of each no more than what it has still to tell.
+"""
+
+import functools
+import heapq
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from circulation.cases import agrees
+from streams.simulate import conduct, deadlines, exports, feeds, licences, persons, provenance, trade
+from streams.simulate.ground import END, Ground, Grown, Must, Plant, Told, grow, line_of
+from streams.simulate.trade import Contract
+
+EVENTS_DEFAULT, VIOLATIONS_DEFAULT, SEED_DEFAULT = 100_000, 0.001, 1
+# One report of so many comes twice.
+EVENTS_A_DUPLICATE: Final = 500
+PLANTS: Final[tuple[Plant, ...]] = (
+    *licences.PLANTS,
+    *deadlines.PLANTS,
+    *feeds.PLANTS,
+    *provenance.PLANTS,
+    *persons.PLANTS,
+    *exports.PLANTS,
+    *conduct.PLANTS,
+)
+# No file can make these: one tells that Kafka lost records, the other that a rule failed.
+NOT_IN_A_FILE: Final = frozenset({"feed-lost", "detector-error"})
+
+Stream = Iterator[tuple[int, bytes]]
+
+
+class TooSmall(ValueError):
+    """A market of so few events has no room for what was asked to go wrong in it."""
+
+
+class Begin(NamedTuple):
+    """When a stream begins, and how it is made."""
+
+    time: int
+    make: Callable[[], Stream]
+
+
+class Size(NamedTuple):
+    """How a market is divided: rounds of plants, their lines, contracts, and their uses and duplicates."""
+
+    rounds: int
+    planted: int
+    contracts: int
+    uses: int
+    duplicates: int
+
+
+class Market:
+    """One market: exactly `events` lines, with about so many violations an event (none where that is 0).
+
+    Plants are laid in whole rounds, one of each kind, and at least one round. `until` is where the clock is when the
+    findings are looked at: the end of the file, or later.
+    """
+
+    def __init__(
+        self,
+        *,
+        events: int = EVENTS_DEFAULT,
+        violations: float = VIOLATIONS_DEFAULT,
+        seed: int = SEED_DEFAULT,
+        until: int = END,
+    ) -> None:
+        self.events = events
+        self.seed = seed
+        self._until = until
+        self.heartbeats_replaced = self.cancellations = self.duplicates = 0
+        self.size = self._sized(violations)
+
+    def _sized(self, violations: float) -> Size:
+        rounds = planted = 0
+        if violations > 0:
+            a_round = sum(len(self._grown(at, 0).musts) for at in range(len(PLANTS)))
+            rounds = max(1, round(self.events * violations / a_round))
+        for at, number in self._plots(rounds):
+            grown = self._grown(at, number)
+            planted += len(grown.lines)
+            self.duplicates += grown.duplicates
+            self.heartbeats_replaced += grown.heartbeats_replaced
+            self.cancellations += grown.cancellations
+        living = [one for one in feeds.living(self._until) if isinstance(one, Told)]
+        self.heartbeats_replaced += len(living) - 1
+        planted += len(living)
+        least = self.events
+        while (needed := planted + _ordinary(least)) > least:
+            least = needed
+        if least > self.events:
+            raise TooSmall(f"a market with so many violations has at least {least:,} events, got {self.events:,}")
+        contracts, duplicates = trade.contracts_of(self.events), self.events // EVENTS_A_DUPLICATE
+        self.duplicates += duplicates
+        stated = sum(trade.statements_of(number) for number in range(contracts))
+        return Size(rounds, planted, contracts, self.events - planted - stated - duplicates, duplicates)
+
+    def lines(self) -> Iterator[bytes]:
+        """Every line, without its end, in the order of arrival."""
+        return merged(heapq.merge(self._trade(), self._planted(), self._living(), key=lambda one: one.time))
+
+    def expected(self) -> Iterator[Must]:
+        """Everything that must be found, by plant."""
+        for at, number in self._plots(self.size.rounds):
+            yield from self._grown(at, number).musts
+        yield from (one for one in feeds.living(self._until) if isinstance(one, Must))
+
+    def _plots(self, rounds: int) -> Iterator[tuple[int, int]]:
+        return ((at, number) for number in range(rounds) for at in range(len(PLANTS)))
+
+    def _grown(self, at: int, number: int) -> Grown:
+        plant = PLANTS[at]
+        kind = plant.__name__.replace("_", "-")
+        return grow(plant, Ground(kind, number * len(PLANTS) + at, number, self._until), self.seed)
+
+    def _planted(self) -> Iterator[Begin]:
+        # Only when a plant begins is known from growing it: it grows again when it is told.
+        begins = [(self._grown(at, number).lines[0][0], at, number) for at, number in self._plots(self.size.rounds)]
+        for time, at, number in sorted(begins):
+            yield Begin(time, functools.partial(self._told, at, number))
+
+    def _told(self, at: int, number: int) -> Stream:
+        """The lines of a plant one by one, each of which is let go of."""
+        lines = self._grown(at, number).lines[::-1]
+        while lines:
+            yield lines.pop()
+
+    def _living(self) -> Iterator[Begin]:
+        told = [one for one in feeds.living(self._until) if isinstance(one, Told)]
+        numbered = [(one.time, line_of(one, number)) for number, one in enumerate(told, start=1)]
+        yield Begin(told[0].time, lambda: iter(numbered))
+
+    def _trade(self) -> Iterator[Begin]:
+        size = self.size
+        houses = -(-size.contracts // trade.CONTRACTS_A_HOUSE)
+        whole = sum(trade.weight(number) for number in range(size.contracts))
+        before = 0.0
+        # What is left of each share is carried on, so that the sums come out.
+        used = repeated = 0
+        for number in range(size.contracts):
+            before += trade.weight(number)
+            last = number == size.contracts - 1
+            uses = size.uses if last else int(size.uses * before / whole)
+            duplicates = size.duplicates if last else int(size.duplicates * before / whole)
+            one = Contract(number, uses - used, duplicates - repeated)
+            used, repeated = uses, duplicates
+            begins = trade.starts(one.house, houses)
+            yield Begin(begins, functools.partial(trade.told, one, houses, self.seed))
+
+
+def _ordinary(events: int) -> int:
+    """The least that ordinary trade takes of a market of so many events: one use for each contract."""
+    contracts = trade.contracts_of(events)
+    stated = sum(trade.statements_of(number) for number in range(contracts))
+    return stated + contracts + events // EVENTS_A_DUPLICATE
+
+
+def merged(begins: Iterable[Begin]) -> Iterator[bytes]:
+    """The lines of all streams in the order of arrival; `begins` are in the order of their times."""
+    alive: list[tuple[int, int, bytes, Stream]] = []
+    for number, (time, make) in enumerate(itertools.chain(begins, [Begin(2**62, lambda: iter(()))])):
+        while alive and alive[0][0] < time:
+            _, of, line, stream = alive[0]
+            yield line
+            following = next(stream, None)
+            if following is None:
+                heapq.heappop(alive)
+            else:
+                heapq.heapreplace(alive, (following[0], of, following[1], stream))
+        stream = make()
+        first = next(stream, None)
+        if first is not None:
+            heapq.heappush(alive, (first[0], number, first[1], stream))
+
+
+class Held(NamedTuple):
+    """What a list and the findings disagree on: what was to be found and was not, and what was found beyond it."""
+
+    missed: list[Mapping[str, Any]]
+    false: list[Mapping[str, Any]]
+
+
+def held(expected: Iterable[Mapping[str, Any]], found: Iterable[Mapping[str, Any]]) -> Held:
+    """Holds findings (their `data`) against a list: each line of it is met by one finding that says all it says."""
+    rest: dict[tuple[str, str, str, str], list[Mapping[str, Any]]] = {}
+    for one in found:
+        rest.setdefault(_key(one), []).append(one)
+    missed: list[Mapping[str, Any]] = []
+    says = [({name: value for name, value in one.items() if name != "why"}, one) for one in expected]
+    # What says most goes first, so that it is not left without the one finding that meets it.
+    for said, line in sorted(says, key=lambda one: len(str(one[0])), reverse=True):
+        candidates = rest.get(_key(line), [])
+        met = next((at for at, one in enumerate(candidates) if agrees(said, one)), None)
+        if met is None:
+            missed.append(line)
+        else:
+            del candidates[met]
+    return Held(missed, [one for some in rest.values() for one in some])
+
+
+def _key(one: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    return (one["detector"], one["severity"], one["about"]["kind"], one["about"]["id"])

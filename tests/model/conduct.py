@@ -1,0 +1,248 @@
+"""Conduct on markets: pairs, rings, shares, prices, refusals, sales that are a crime."""
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from typing import Any
+
+from tests.model.credit import published
+from tests.model.events import Json, Moment, One, days_after, months_after
+from tests.model.world import World, exact
+
+PERSONAL = ("personal", "sensitive", "minor")
+
+
+def signings(world: World) -> list[One]:
+    return world.acts("contract.signed", None)
+
+
+def settlements(world: World) -> list[One]:
+    return world.acts("settlement.paid", "settlement")
+
+
+def currency(one: One) -> str:
+    found: str = one.data.get("currency", "CNY")
+    return found
+
+
+def reciprocal(world: World) -> None:
+    sold = signings(world)
+    for at, one in enumerate(sold):
+        seller, buyer, amount = one.data["seller"], one.data["buyer"], exact(one.data["amount"])
+        setting = world.setting("reciprocal-trade", one.time)
+        back = [
+            other
+            for other in sold[:at]
+            if (other.data["seller"], other.data["buyer"]) == (buyer, seller)
+            and seller != buyer
+            and currency(other) == currency(one)
+            and one.time <= days_after(other.time, setting["days"])
+            and abs(amount - exact(other.data["amount"])) * 100
+            <= exact(other.data["amount"]) * exact(setting["percent"])
+        ]
+        if back:
+            smaller = min(seller, buyer)
+            evidence = {"contracts": [back[-1].subject, one.subject]}
+            world.say("reciprocal-trade", "orange", ("party", smaller), smaller, one, one.time, **evidence)
+
+
+def rings(world: World) -> None:
+    paid = settlements(world)
+    for at, one in enumerate(paid):
+        if one.data["payer"] != one.data["payee"] and closes(world, paid, at, at, (one.data["payer"],)):
+            world.say("ring-trade", "orange", ("contract", one.subject), one.data["payee"], one, one.time)
+
+
+def closes(world: World, paid: list[One], closing: int, at: int, payers: tuple[str, ...]) -> bool:
+    """Whether payments before this one lead to its payer from the closing one's payee."""
+    last, setting = paid[closing], world.setting("ring-trade", paid[closing].time)
+    for before, one in enumerate(paid[:at]):
+        if (
+            one.data["payee"] != paid[at].data["payer"]
+            or currency(one) != currency(last)
+            or last.time > days_after(one.time, setting["days"])
+            or exact(paid[at].data["amount"]) * 100 < exact(one.data["amount"]) * exact(setting["percent"])
+        ):
+            continue
+        payer = one.data["payer"]
+        if payer == last.data["payee"]:
+            if 3 <= len(payers) + 1 <= 6:
+                return True
+        elif payer not in payers and len(payers) < 5 and closes(world, paid, closing, before, (*payers, payer)):
+            return True
+    return False
+
+
+def market(world: World, asset: str, instant: Moment, money: str) -> str | None:
+    facts = world.asset(asset, instant)
+    if facts is None or len(facts.get("industry") or "") < 3:
+        return None
+    return f"{facts['industry'][:3]}/{facts['category']}/{money}"
+
+
+def paid_in(world: World) -> Iterator[tuple[One, str, Json]]:
+    """Each settlement that belongs to a market, and what its contract says then."""
+    for one in settlements(world):
+        contract = world.contract(one.subject, one.time)
+        if contract is not None:
+            named = market(world, contract["asset"], one.time, currency(one))
+            if named is not None:
+                yield one, named, contract
+
+
+def shares(world: World, of: str, ends: Moment) -> tuple[dict[str, Fraction], int]:
+    """The shares of a market by controller over the twelve months to a month's end, largest first; contracts paid."""
+    sold: dict[str, Fraction] = {}
+    paid = set()
+    for one, named, contract in paid_in(world):
+        if named == of and months_after(ends, -12) <= one.time < ends:
+            head = world.topmost(contract["seller"], ends)
+            sold[head] = sold.get(head, Fraction(0)) + exact(one.data["amount"])
+            paid.add(one.subject)
+    whole = sum(sold.values())
+    ordered = sorted(sold.items(), key=lambda each: (-each[1], each[0]))
+    return {head: amount / whole for head, amount in ordered if whole}, len(paid)
+
+
+def month_ends(world: World) -> Iterator[Moment]:
+    """The months' ends from the first settlement to a year and a month after the last that the clock is past."""
+    paid = settlements(world)
+    if paid:
+        ends = start_of_month(paid[0].time)
+        while (ends := months_after(ends, 1)) < world.clock and ends <= months_after(paid[-1].time, 15):
+            yield ends
+
+
+def start_of_month(instant: Moment) -> Moment:
+    return instant.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def markets(world: World) -> None:
+    for of in {named for _, named, _ in paid_in(world)}:
+        for ends in month_ends(world):
+            now, contracts = shares(world, of, ends)
+            before, _ = shares(world, of, months_after(ends, -1))
+            if now:
+                dominance(world, of, ends, now, contracts)
+            if now and before:
+                concentration(world, of, ends, hhi(now), hhi(before), next(iter(now)))
+
+
+def dominance(world: World, of: str, ends: Moment, parts: dict[str, Fraction], contracts: int) -> None:
+    setting = world.setting("dominance", ends)
+    for count, limit in enumerate(setting["shares"], start=1):
+        largest = list(parts.items())[:count]
+        together = sum(share for _, share in largest)
+        if contracts < setting["contracts"] or len(largest) < count or together < Fraction(limit):
+            continue
+        least = Fraction(setting["least_share"])
+        members = [head for head, share in largest if count == 1 or share >= least]
+        evidence = {"controllers": count, "share": str(together), "members": sorted(members)}
+        world.say("dominance", "yellow", ("market", of), largest[0][0], None, ends, **evidence)
+
+
+def hhi(parts: dict[str, Fraction]) -> Fraction:
+    return sum((share * 100) ** 2 for share in parts.values()) + Fraction(0)
+
+
+def concentration(world: World, of: str, ends: Moment, now: Fraction, before: Fraction, largest: str) -> None:
+    setting = world.setting("concentration", ends)
+
+    def band(index: Fraction) -> int:
+        return 2 if index > setting["high"] else 1 if index >= setting["moderate"] else 0
+
+    if band(now) > band(before) or abs(now - before) >= setting["change"]:
+        evidence = {"hhi": str(now), "before": str(before)}
+        world.say("concentration", "blue", ("market", of), largest, None, ends, **evidence)
+
+
+def equal(terms: Json) -> str:
+    """Terms without parties and dates; lists have no order."""
+    kept = {name: value for name, value in terms.items() if name not in ("valid_from", "valid_to", "recipients")}
+    kept.pop("quota_group", None)
+    return repr(sorted((name, sorted(map(str, one)) if isinstance(one, list) else one) for name, one in kept.items()))
+
+
+def differential(world: World) -> None:
+    """Once a product, month and terms, at the first sale by which enough have bought and two pay too differently."""
+    groups: dict[tuple[Any, ...], list[One]] = {}
+    for one in signings(world):
+        if "product" in one.data and one.data["terms"].get("uses_max"):
+            data, month = one.data, (one.time.year, one.time.month)
+            key = (data["asset"], data["product"], month, currency(one), equal(data["terms"]))
+            groups.setdefault(key, []).append(one)
+    for sales in groups.values():
+        for at, one in enumerate(sales):
+            setting = world.setting("differential-price", one.time)
+            so_far = sales[: at + 1]
+            if len({each.data["buyer"] for each in so_far}) < setting["buyers"]:
+                continue
+            if any(
+                some.data["buyer"] != other.data["buyer"]
+                and exact(some.data["amount"]) > exact(other.data["amount"]) * exact(setting["factor"])
+                for some in so_far
+                for other in so_far
+            ):
+                about = ("asset", one.data["asset"])
+                world.say("differential-price", "yellow", about, one.data["seller"], one, one.time)
+                break
+
+
+def exclusive(world: World) -> None:
+    acts: list[tuple[One, str | None]] = [
+        (one, market(world, one.data["asset"], one.time, currency(one)))
+        for one in signings(world)
+        if one.data["terms"].get("exclusive")
+    ]
+    refused = [
+        (one, market(world, one.subject, one.time, "CNY"))
+        for one in world.acts("request.refused", "buyer")
+        if not published(world, one.data["buyer"], "serious", one.time)
+    ]
+    for one, of in [*acts, *refused]:
+        if of is None:
+            continue
+        seller, setting = one.data["seller"], world.setting("exclusive-dealing", one.time)
+        parts, _ = shares(world, of, start_of_month(one.time))
+        share = parts.get(world.topmost(seller, one.time), Fraction(0))
+        earlier = [
+            each
+            for each, other in refused
+            if other == of
+            and each.data["seller"] == seller
+            and each.order <= one.order
+            and each.time >= months_after(one.time, -setting["months"])
+        ]
+        enough = one.type == "contract.signed" or len(earlier) >= setting["refusals"]
+        if share >= Fraction(setting["share"]) and enough:
+            kind = "exclusive" if one.type == "contract.signed" else "refusals"
+            about, evidence = ("party", seller), {"kind": kind, "share": str(share)}
+            world.say("exclusive-dealing", "yellow", about, seller, one, one.time, **evidence)
+
+
+def crimes(world: World) -> None:
+    for seller in {one.data["seller"] for one in signings(world)}:
+        whole = Fraction(0)
+        for one in signings(world):
+            asset = world.asset(one.data["asset"], one.time) or {}
+            if (one.data["seller"], one.data["channel"]) != (seller, "off-exchange"):
+                continue
+            if asset.get("personal") not in PERSONAL:
+                continue
+            setting = world.setting("black-market", one.time)
+            items = min(kept((asset.get("persons") or 0, one.data["terms"].get("persons_max"))))
+            number = setting["other_items"]
+            for class_ in ("second", "first"):
+                if asset["category"] in setting[f"{class_}_categories"]:
+                    number = setting[f"{class_}_items"]
+            whole += Fraction(items, number)
+            if whole >= 1:
+                about, evidence = ("party", seller), {"sum": f"{whole.numerator}/{whole.denominator}"}
+                world.say("black-market", "red", about, seller, one, one.time, **evidence)
+                break
+
+
+def kept(values: Iterable[int | None]) -> list[int]:
+    return [value for value in values if value is not None]
+
+
+RULES = (reciprocal, rings, markets, differential, exclusive, crimes)

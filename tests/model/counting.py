@@ -1,0 +1,264 @@
+"""One contract in the order of its key: what was counted, held against the terms that came before it."""
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from tests.model.events import TERMS_TYPES, Json, Moment, One, moment
+
+if TYPE_CHECKING:
+    from tests.model.world import World
+
+WAITING_MAX = 10_000
+
+
+def outside(one: One, terms: Json) -> Iterable[tuple[str, str | None, str | None]]:
+    """(term, "broken" or None where it is lacking, what is given) of what a use or delivery breaks."""
+    use = one.type == "usage.reported"
+    if not within(terms, one.time):
+        yield "time", "broken", None
+    given: list[tuple[str, str | None, list[str] | None, bool]] = [
+        ("country", one.data.get("country"), terms.get("countries"), True),
+        ("region", one.data.get("region"), terms.get("regions"), True),
+        ("recipient", one.data.get("actor" if use else "recipient"), terms.get("recipients"), False),
+    ]
+    if use:
+        given.append(("environment", one.data.get("environment"), terms.get("environments"), True))
+    else:
+        given.append(("mode", one.data["mode"], terms.get("delivery"), False))
+    for term, value, allowed, must in given:
+        if allowed is None:
+            continue
+        if value is None:
+            if must:
+                yield term, None, None
+        elif not any(value == each or (term == "region" and below(value, each)) for each in allowed):
+            yield term, "broken", value
+
+
+def below(region: str, above: str) -> bool:
+    """Whether a region is one of another's sub-regions."""
+    if above[2:] == "0000":
+        return region[:2] == above[:2]
+    return above[4:] == "00" and region[:4] == above[:4]
+
+
+def within(terms: Json, instant: Moment) -> bool:
+    """Whether an instant is in [valid_from, valid_to)."""
+    return moment(terms["valid_from"]) <= instant and not ("valid_to" in terms and instant >= moment(terms["valid_to"]))
+
+
+class Counted:
+    """A use that was counted: what is left of it, and the licence that it was counted under."""
+
+    def __init__(self, one: One, licence: One | None) -> None:
+        self.one = one
+        self.left = one.data["uses"]
+        self.licence = licence
+
+
+class Desk:
+    """One contract, in the order of its key."""
+
+    def __init__(self, contract: str, world: "World") -> None:
+        self.contract = contract
+        self.world = world
+        self.terms: list[One] = []
+        self.waiting: list[One | Counted] = []
+        self.uses: list[Counted] = []
+        self.deliveries: list[One] = []
+        self.bands: dict[tuple[Any, ...], int] = {}
+        self.lacking: set[str] = set()
+        self.origins: dict[tuple[int, str], int] = {}
+
+    def visible(self, at: int) -> list[One]:
+        """The statements of terms that stand at this place of the key, of each kind those of the best reporter."""
+        stand = [one for one in self.terms if self.world.stands(one, at)]
+        return [one for one in stand if one.reporter == min(e.reporter for e in stand if e.type == one.type)]
+
+    def licence(self, instant: Moment, at: int) -> One | None:
+        return self.world.first_stated(self.visible(at), instant)
+
+    def ended(self, at: int) -> Moment | None:
+        """The earliest termination that stands at this place of the key, of the best reporter's."""
+        came = [
+            one
+            for one in self.world.events
+            if (one.type, one.subject) == ("contract.terminated", self.contract)
+            and one.at <= at
+            and self.world.stands(one, at)
+        ]
+        best = min((one.reporter for one in came), default=None)
+        return min((one.time for one in came if one.reporter == best), default=None)
+
+    def may_wait(self, one: One) -> bool:
+        waiting = sum(1 for each in self.waiting if isinstance(each, Counted))
+        return bool(self.visible(one.at)) or waiting < WAITING_MAX
+
+    def knows(self, one: One) -> bool:
+        return any((use.one.source, use.one.id) == (one.source, one.data["usage"]) for use in self.known())
+
+    def known(self) -> list[Counted]:
+        return [*self.uses, *(one for one in self.waiting if isinstance(one, Counted))]
+
+    def after(self, one: One) -> None:
+        if one.type in TERMS_TYPES:
+            if self.world.stands(one, one.at):
+                self.origin(one)
+                self.terms.append(one)
+                self.release(one.at)
+        elif one.type == "usage.reported":
+            use = Counted(one, None)
+            if self.visible(one.at):
+                self.use(use, one.at)
+            else:
+                self.waiting.append(use)
+        elif one.type == "usage.cancelled":
+            (use,) = (u for u in self.known() if (u.one.source, u.one.id) == (one.source, one.data["usage"]))
+            use.left -= min(use.left, one.data["uses"])
+        elif one.type == "event.retracted":
+            self.take_back(one)
+        elif one.type == "delivery.completed":
+            if self.visible(one.at):
+                self.deliver(one, one.at)
+            else:
+                self.waiting.append(one)
+
+    def release(self, at: int) -> None:
+        waiting, self.waiting = self.waiting, []
+        for one in waiting:
+            if isinstance(one, Counted):
+                self.use(one, at)
+            else:
+                self.deliver(one, at)
+
+    def origin(self, one: One) -> None:
+        """Since which statement each limit has the value that this one gives it: bands begin anew with another."""
+        before = [each for each in self.visible(one.at) if each.time <= one.time]
+        last = max(before, key=lambda each: each.order, default=None)
+        for limit in ("uses_max", "bytes_max", "rows_max", "persons_max", "windows"):
+            mine, own = self.limit(one, limit), one.at
+            if last is not None and self.limit(last, limit) == mine:
+                own = self.origins[(last.at, limit)]
+            self.origins[(one.at, limit)] = own
+
+    def limit(self, one: One, limit: str) -> Any:
+        terms = one.data["terms"]
+        if limit == "windows" and terms.get("windows"):
+            return (moment(terms["valid_from"]), terms["windows"])
+        return terms.get(limit)
+
+    def use(self, use: Counted, at: int) -> None:
+        one = use.one
+        use.licence = self.licence(one.time, at)
+        self.uses.append(use)
+        terms, about, buyer = use.licence.data["terms"], ("contract", self.contract), use.licence.data["buyer"]
+        purposes, purpose = terms.get("purposes"), one.data["purpose"]
+        if purposes is not None and not any(purpose == p or purpose.startswith(f"{p}/") for p in purposes):
+            self.world.say("purpose-drift", "orange", about, buyer, one, one.time, at, given=purpose, allowed=purposes)
+        for term, given, said in outside(one, terms):
+            if given is None and term in self.lacking:
+                continue
+            if given is None:
+                self.lacking.add(term)
+            severity = "yellow" if given is None else "orange"
+            evidence = {"term": term, "given": said, "kind": "use"}
+            self.world.say("outside-terms", severity, about, buyer, one, one.time, at, **evidence)
+        if (ended := self.ended(at)) is not None and ended <= one.time:
+            evidence = {"kind": "use", "terminated": ended.isoformat()}
+            self.world.say("use-after-end", "orange", about, buyer, one, one.time, at, **evidence)
+        self.limits(one, use.licence, at, {"uses": use.left} | {m: one.data.get(m) or 0 for m in ("bytes", "rows")})
+        self.windows(use, at)
+
+    def deliver(self, one: One, at: int) -> None:
+        if not self.world.stands(one, at):
+            return
+        measures = ("bytes", "rows", "persons")
+        before = {measure: self.total(measure, one.reporter, at) for measure in measures}
+        self.deliveries.append(one)
+        more = {measure: self.total(measure, one.reporter, at) - before[measure] for measure in measures}
+        licence = self.licence(one.time, at)
+        if licence is not None:
+            self.limits(one, licence, at, more)
+
+    def take_back(self, one: One) -> None:
+        """Another report of a delivery that was taken back may then count, and with more than that one had."""
+        for target in self.deliveries:
+            if target.cause != (one.source, one.data["event"]) or not self.world.stands(target, one.at - 1):
+                continue
+            measures = ("bytes", "rows", "persons")
+            more = {
+                measure: self.total(measure, target.reporter, one.at) - self.total(measure, target.reporter, one.at - 1)
+                for measure in measures
+            }
+            others = [
+                each
+                for each in self.deliveries
+                if (each.data["delivery"], each.reporter) == (target.data["delivery"], target.reporter)
+                and self.world.stands(each, one.at)
+            ]
+            counting = min(others, key=lambda each: each.order, default=None)
+            licence = None if counting is None else self.licence(counting.time, one.at)
+            if counting is not None and licence is not None:
+                self.limits(counting, licence, one.at, more)
+
+    def total(self, measure: str, reporter: int, at: int) -> int:
+        """What a reporter reported so far and did not take back."""
+        uses = [use for use in self.uses if use.one.reporter == reporter]
+        if measure == "uses":
+            return sum(use.left for use in uses)
+        total = sum(use.one.data.get(measure) or 0 for use in uses)
+        earliest: dict[str, One] = {}
+        for one in sorted(self.deliveries, key=lambda one: one.order):
+            if one.reporter == reporter and self.world.stands(one, at):
+                earliest.setdefault(one.data["delivery"], one)
+        return total + sum(one.data.get(measure) or 0 for one in earliest.values())
+
+    def limits(self, one: One, licence: One, at: int, more: dict[str, int]) -> None:
+        for measure, added in more.items():
+            maximum = licence.data["terms"].get(f"{measure}_max")
+            shared = measure == "uses" and "quota_group" in licence.data["terms"]
+            if maximum is None or shared or added <= 0:
+                continue
+            used = max(self.total(measure, reporter, at) for reporter in range(3))
+            origin = self.origins[(licence.at, f"{measure}_max")]
+            self.band((measure, origin), used, maximum, one, licence, at, limit=measure)
+
+    def windows(self, use: Counted, at: int) -> None:
+        one, licence = use.one, use.licence
+        terms = licence.data["terms"]
+        if not within(terms, one.time) or not use.left:
+            return
+        origin = self.origins[(licence.at, "windows")]
+        for window in {(w["seconds"], w["uses_max"]) for w in terms.get("windows") or ()}:
+            start = self.start(one.time, licence, window[0])
+            counts = [0, 0, 0]
+            for other in self.uses:
+                if (
+                    self.origins[(other.licence.at, "windows")] == origin
+                    and within(other.licence.data["terms"], other.one.time)
+                    and self.start(other.one.time, other.licence, window[0]) == start
+                ):
+                    counts[other.one.reporter] += other.left
+            evidence = {"limit": "window", "seconds": window[0], "window": start.isoformat()}
+            self.band(("window", origin, window, start), max(counts), window[1], one, licence, at, **evidence)
+
+    @staticmethod
+    def start(instant: Moment, licence: One, seconds: int) -> Moment:
+        valid_from, length = moment(licence.data["terms"]["valid_from"]), dt.timedelta(seconds=seconds)
+        return valid_from + (instant - valid_from) // length * length
+
+    def band(
+        self, key: tuple[Any, ...], used: int, maximum: int, one: One, licence: One, at: int, **evidence: Any
+    ) -> None:
+        setting = self.world.setting("usage-limit", one.time, at)
+        percents = (setting["warning_percent"], setting["late_warning_percent"], 100, setting["red_percent"])
+        for height in (3, 2, 1, 0):
+            band, severity = percents[height], ("blue", "yellow", "orange", "red")[height]
+            if used and (used * 100 > maximum * band if height >= 2 else used * 100 >= maximum * band):
+                if height > self.bands.get(key, -1):
+                    self.bands[key] = height
+                    numbers = {"maximum": maximum, "used": used, "band": band}
+                    about, buyer = ("contract", self.contract), licence.data["buyer"]
+                    self.world.say("usage-limit", severity, about, buyer, one, one.time, at, **numbers, **evidence)
+                return

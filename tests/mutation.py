@@ -1,0 +1,280 @@
+"""Which changes of a rule nobody would notice: every comparison of it turned, every number that it has moved.
+
+    python -m tests.mutation [DETECTOR ...]
+
+Each change is held against the rule's own CASES, run through the real engine, and what survives them against small
+random markets and the slow model. What survives both is printed, and is an error unless `EQUAL` says why no test can
+tell it from the rule as it is.
+"""
+
+import ast
+import copy
+import datetime as dt
+import inspect
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from functools import cache
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import orjson
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+import detectors
+from circulation.admission import Admission
+from circulation.calendar import parse_instant
+from circulation.cases import Case, Json
+from circulation.rulepack import load_yaml, parse_pack
+from circulation.rules import Parameter, Rule
+from packs import shipped
+from streams.engine import Engine
+from streams.replay import Replay
+from streams.rulebook import parameters
+from streams.store import Store
+from tests.model import markets, slow
+from tests.unit.test_market_calendar import misread
+from tests.unit.test_rules import kept, numbered, unmatched
+
+TURNED = {ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Lt: ast.LtE, ast.LtE: ast.Lt}
+SIGNS = {ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<="}
+# Examples that are drawn of each theme, and those of them that are kept for one detector.
+DRAWN, MARKETS_MAX = 40, 40
+
+WORDS = "words of the summary"
+FAST = "the fast path gives up and the steps say the same"
+# Changes that change nothing: by detector, what is changed, and why.
+EQUAL: dict[str, dict[str, str]] = {
+    "abnormal-price": {
+        'side = "more than" if amount > value else "less than" | > turned >=': "equal amounts are never said",
+        'share = f"{given} times" if amount > value else f"one part in {given} of" | > turned >=': "nor these",
+    },
+    "credit-clock": {"while left > 0 and day < dt.date.max: | < turned <=": "no instant is after the year 9999"},
+    "duplicate-registration": {
+        "if indexed is not None and least < indexed: | < turned <=": "the index is made anew as it is",
+        "lacking = int(len(fields) * (1 - least)) if least > 0 else len(fields) | > turned >=": "the same number",
+    },
+    "feed-gap": {"what = f\"{count:,} event{'s are' if count > 1 else ' is'}\" | > turned >=": WORDS},
+    "grade-laundering": {'more = f", and {len(lower) - 1:,} more" if len(lower) > 1 else "" | > turned >=': WORDS},
+    "negative-list": {
+        'if RANKS[claimed] <= RANKS.get(subject.level or "", RANKS["important"]): | <= turned <': "equal levels",
+        "\"which matches itself\" if steps == 0 else f\"derived in {steps} {'steps' if steps > 1 else 'step'} from"
+        ' {origin}" | > turned >=': WORDS,
+        "what = f\"{len(entries):,} {'entries' if len(entries) > 1 else 'entry'}\" | > turned >=": WORDS,
+    },
+    "ring-trade": {
+        "while waiting and steps < STEPS_MAX: | < turned <=": "one more of 10,000 payments that are looked at",
+        "if before.time < since or steps >= STEPS_MAX: | >= turned >": "the same",
+        "if order(before) >= order(after): | >= turned >": "a payment before itself would have one party",
+        "elif before.data.payer not in met and len(met) < PARTIES_MAX: | < turned <=": "payments six steps back are"
+        " not loaded",
+        "days: 60 made 61": "nor those from before 60 days",
+    },
+}
+# What holds numbers of the shipped pack against what they stand for, beside the cases: True where they are wrong.
+PINS: dict[str, Callable[[Json], bool]] = {
+    "credit-clock": lambda setting: bool(misread(setting["holidays"], setting["workdays"])),
+}
+
+
+class Mutant(NamedTuple):
+    """One change: what it is called, the rule with it, and what of the pack it gives."""
+
+    name: str
+    rule: Rule
+    given: Json
+
+
+class Market(NamedTuple):
+    """A small market, and what the slow model finds in it."""
+
+    lines: list[Json]
+    default: Json
+    until: str
+    found: set[slow.Found]
+
+
+def mutants(id_: str) -> Iterator[Mutant]:
+    """All changes of one detector."""
+    yield from _turned(detectors.MODULES[id_])
+    rule = detectors.RULES[id_]
+    given: Json = load_yaml(shipped()).get("detectors", {}).get(id_, {})
+    for name, parameter in rule.parameters.items():
+        for moved in _moved(given.get(name, parameter.default)):
+            changed = {**rule.parameters, name: Parameter(moved, parameter.effect)}
+            yield Mutant(
+                f"{name}: {_differs(moved, given.get(name))}", replace(rule, parameters=changed), {name: moved}
+            )
+
+
+def _turned(module: ModuleType) -> Iterator[Mutant]:
+    source = inspect.getsource(module)
+    tree = ast.parse(source)
+    rule_at = next(one.lineno for one in tree.body if isinstance(one, ast.Assign) and _named(one) == "RULE")
+    lines = source.splitlines()
+    places = [
+        (node.lineno, node.col_offset, at)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Compare) and node.lineno < rule_at
+        for at, op in enumerate(node.ops)
+        if type(op) in TURNED
+    ]
+    for line, column, at in sorted(places):
+        changed = copy.deepcopy(tree)
+        (node,) = (
+            one
+            for one in ast.walk(changed)
+            if isinstance(one, ast.Compare) and (one.lineno, one.col_offset) == (line, column) and len(one.ops) > at
+        )
+        was = node.ops[at]
+        node.ops[at] = TURNED[type(was)]()
+        name = f"{lines[line - 1].strip()} | {SIGNS[type(was)]} turned {SIGNS[type(node.ops[at])]}"
+        fresh = ModuleType(module.__name__)
+        exec(compile(changed, f"<{module.__name__}>", "exec"), fresh.__dict__)
+        yield Mutant(name, fresh.RULE, {})
+
+
+def _named(assign: ast.Assign) -> str:
+    target = assign.targets[0]
+    return target.id if isinstance(target, ast.Name) else ""
+
+
+def _moved(value: Any) -> Iterator[Any]:
+    """The value one unit of its last place up and down; of a list each member by itself."""
+    if isinstance(value, list):
+        for at, one in enumerate(value):
+            for moved in _moved(one):
+                yield [*value[:at], moved, *value[at + 1 :]]
+    elif isinstance(value, dt.date) or (isinstance(value, str) and len(value) == 10 and value[4] == "-"):
+        for days in (1, -1):
+            yield str(dt.date.fromisoformat(str(value)) + dt.timedelta(days))
+    elif isinstance(value, str) and "/" in value:
+        above, below = (int(one) for one in value.split("/"))
+        for unit in (1, -1):
+            yield f"{above * 1000 + unit}/{below * 1000}"
+    elif isinstance(value, int) and not isinstance(value, bool):
+        yield from (value + 1, value - 1)
+    elif isinstance(value, float):
+        unit = Decimal(1).scaleb(int(Decimal(str(value)).as_tuple().exponent))
+        for sign in (1, -1):
+            yield float(Decimal(str(value)) + sign * unit)
+
+
+def _differs(moved: Any, given: Any) -> str:
+    if isinstance(moved, list) and isinstance(given, list):
+        return ", ".join(f"{was} made {one}" for was, one in zip(given, moved, strict=True) if was != one)
+    return f"{given} made {moved}"
+
+
+def judged(rule: Rule, events: Sequence[Json], pack: Json | None, until: str | None) -> list[Json]:
+    """What stands when one rule alone judges these events."""
+    store = Store("sqlite://")
+    members = load_yaml(shipped()) if pack is None else pack
+    default = parse_pack(members, published=False, known=parameters(detectors.RULES))
+    run = Replay(
+        Engine(store, default, rules={rule.id: rule}, remember_chunk=100_000),
+        Admission(),
+        until=None if until is None else parse_instant(until),
+    )
+    run.run(orjson.dumps(event) for event in events)
+    with store.reading() as db:
+        return [orjson.loads(row[0]) for row in db.rows("select data from findings where standing")]
+
+
+def fails(rule: Rule, case: Case, given: Json) -> bool:
+    """Whether a case tells the rule from what it should be. `given` are numbers of the pack that the case leaves."""
+    pack = case.rules
+    if given:
+        # Of the shipped pack the number itself is moved; other packs of cases name what is not the shipped one.
+        pack = load_yaml(shipped()) if pack is None else pack
+        of = pack.get("detectors", {})
+        mine = of.get(rule.id, {})
+        pack = pack | {"detectors": of | {rule.id: mine | given if case.rules is None else given | mine}}
+    ways = [case.events]
+    if rule.tally is not None and (again := numbered(case.events)) is not None:
+        ways.append(again)
+    found = [kept(rule.id, judged(rule, events, pack, case.until)) for events in ways]
+    return any(unmatched(case.fires, one) != ([], []) for one in found)
+
+
+def differs(rule: Rule, market: Market) -> bool:
+    """Whether the model tells it in a market."""
+    found = {slow.seen(one) for one in judged(rule, market.lines, market.default, market.until)}
+    return {one for one in market.found if one.detector == rule.id} != found
+
+
+@cache
+def drawn() -> list[Market]:
+    """Markets of all themes, the same ones on each run; only drawn where something survives the cases."""
+    found: list[Market] = []
+    for at, theme in enumerate(dict.fromkeys(markets.THEMES)):
+
+        @seed(at)
+        @settings(
+            max_examples=DRAWN,
+            phases=[Phase.generate],
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(lines=markets.markets(themes=[theme]), default=markets.packs, until=st.sampled_from(markets.UNTIL))
+        def draw(lines: list[Json], default: Json, until: str) -> None:
+            found.append(Market(lines, default, until, slow.findings(lines, default, until)))
+
+        draw()
+    return found
+
+
+def markets_of(id_: str) -> list[Market]:
+    """Some of the markets in which a detector has something to say, the smallest ones."""
+    saying = (one for one in drawn() if any(found.detector == id_ for found in one.found))
+    return sorted(saying, key=lambda one: len(one.lines))[:MARKETS_MAX]
+
+
+def survivors(id_: str) -> tuple[int, list[str]]:
+    """How many changes there are of a detector, and those that neither its cases nor any market tell."""
+    cases = detectors.CASES[id_]
+    if any(fails(detectors.RULES[id_], case, {}) for case in cases):
+        raise SystemExit(f"{id_}: its cases fail as it is")
+    count, left = 0, []
+    for mutant in mutants(id_):
+        count += 1
+        pinned = mutant.given and id_ in PINS and PINS[id_](load_yaml(shipped())["detectors"][id_] | mutant.given)
+        if pinned or any(_told(fails, mutant.rule, case, mutant.given) for case in cases):
+            continue
+        if not any(_told(differs, mutant.rule, market) for market in markets_of(id_)):
+            left.append(mutant.name)
+    return count, left
+
+
+def _told(judge: Any, *given: Any) -> bool:
+    """What makes the engine or the pack fail is told, too."""
+    try:
+        return bool(judge(*given))
+    except Exception:
+        return True
+
+
+def main(names: Sequence[str]) -> int:
+    """Prints what survived; 1 where something did without a reason."""
+    begun = time.monotonic()
+    total = unexplained = equal = 0
+    for id_ in names or [id_ for id_, cases in detectors.CASES.items() if cases]:
+        began = time.monotonic()
+        count, left = survivors(id_)
+        reasons: Mapping[str, str | None] = {one: EQUAL.get(id_, {}).get(one) for one in left}
+        total += count
+        equal += sum(reason is not None for reason in reasons.values())
+        unexplained += sum(reason is None for reason in reasons.values())
+        print(f"{id_}: {count} changes, {len(left)} survive, {time.monotonic() - began:.0f} s", flush=True)
+        for name, reason in reasons.items():
+            print(f"  {name}: {reason or 'SURVIVES'}", flush=True)
+    print(f"{total:,} changes: {unexplained} survive, {equal} more change nothing; {time.monotonic() - begun:.0f} s")
+    return int(unexplained > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
