@@ -188,10 +188,11 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
         if span not in leaders:
             members = [one for one in contracts if _of_group(one, end - 1, buyer, group)]
             leaders[span] = min(members, key=_signed, default=None)
-        for contract, reporter, uses in by_day[day]:
-            if _of_group(contract, end - 1, buyer, group):
-                totals[reporter] = totals.get(reporter, 0) + uses
-        leader = leaders[span]
+        some = [one for one in by_day[day] if _of_group(one[0], end - 1, buyer, group)]
+        for _, reporter, uses in some:
+            totals[reporter] = totals.get(reporter, 0) + uses
+        # Terms alone reach no band: what they make too much is found on the next day that something is used.
+        leader = leaders[span] if some else None
         terms = None if leader is None else leader.terms(end - 1)
         if leader is None or terms is None or terms.uses_max is None:
             continue

@@ -41,11 +41,12 @@ def groups(world: World) -> None:
         for day in sorted({one.time.date() for contract in contracts(world) for one, _ in used(world, contract)}):
             ends = moment(str(day)) + dt.timedelta(days=1)
             members = [one for one in contracts(world) if is_of(world.contract(one, ends - MICROSECOND), buyer, group)]
-            if not members:
+            today = [each for one in members for each in used(world, one) if each[0].time.date() == day]
+            for one, left in today:
+                totals[one.reporter] += left
+            # Terms alone reach no band: what they make too much is found on the next day that something is used.
+            if not today:
                 continue
-            for contract in members:
-                for one, left in used(world, contract):
-                    totals[one.reporter] += left * (one.time.date() == day)
             first = min(members, key=lambda one: (first_signed(world, one), one))
             maximum = (world.contract(first, ends - MICROSECOND) or {})["terms"].get("uses_max")
             if maximum is None or ends >= world.clock:

@@ -43,13 +43,13 @@ def judged(lines: list[Json], default: Json, until: str) -> Judged:
 
 
 # Each theme by itself, so that a wrong rule is seen beside few others and shrinks fast.
-@settings(max_examples=examples(150))
+@settings(max_examples=examples(120))
 @given(lines=markets.markets(), default=markets.packs, until=untils)
 def test_the_engine_finds_what_the_model_finds(lines: list[Json], default: Json, until: str) -> None:
     assert slow.findings(lines, default, until) == set(judged(lines, default, until).found.values())
 
 
-@settings(max_examples=examples(40))
+@settings(max_examples=examples(25))
 @given(
     lines=markets.markets(themes=[markets.ANSWERING, markets.EXPORTING]),
     default=markets.packs,
@@ -89,7 +89,7 @@ def said_of(draw: st.DrawFn, standing: list[Json]) -> list[Json]:
     return said
 
 
-@settings(max_examples=examples(40))
+@settings(max_examples=examples(25))
 @given(lines=markets.markets(), default=markets.packs, until=untils)
 def test_each_thing_of_which_something_stands_has_one_open_case(lines: list[Json], default: Json, until: str) -> None:
     engine = judged(lines, default, until)
