@@ -158,6 +158,11 @@ class Licences:
         self._current = ranked(self._visible)
         self.windowed = any(one.terms.windows for one in self._current)
 
+    @property
+    def only(self) -> Licence | None:
+        """The licence of all instants, where there is only one."""
+        return self._current[0] if len(self._current) == 1 else None
+
     def at(self, instant: int) -> Licence | None:
         """The licence for a use at this instant; None before the first terms."""
         if len(self._current) == 1:

@@ -100,7 +100,7 @@ class Counted(NamedTuple):
     persons: int = 0
 
 
-class Uses(msgspec.Struct, kw_only=True):
+class Uses(msgspec.Struct, kw_only=True, gc=False):
     """A run of plain uses of one contract under one licence, summed up: what the fast path of a tally looks at.
 
     `totals` are [uses, bytes, rows] by rank of the reporter; `kinds` are (purpose, country, region, environment,

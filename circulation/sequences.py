@@ -14,7 +14,7 @@ class Gap(msgspec.Struct, array_like=True, frozen=True):
     missing: list[tuple[int, int]]
 
 
-class Sequence(msgspec.Struct, array_like=True, frozen=True):
+class Sequence(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The highest number that came, and the gaps below it that are still open."""
 
     highest: int = 0

@@ -38,7 +38,7 @@ SAID_MAX = 100
 TOTAL_MAX = 2**63 - 1
 
 
-class Hours(msgspec.Struct, array_like=True, frozen=True):
+class Hours(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The hours of one reporter.
 
     `hour` is the newest, counted from 1970, with its `uses` and `reports`. The hours before it, `earlier` in number,
@@ -56,7 +56,7 @@ class Hours(msgspec.Struct, array_like=True, frozen=True):
     recent: tuple[tuple[int, int, int], ...] = ()
 
 
-class Memory(msgspec.Struct, array_like=True, frozen=True):
+class Memory(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The hours by rank of the reporter, and which of those that may still change were said."""
 
     hours: dict[int, Hours] = {}

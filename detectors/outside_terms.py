@@ -25,7 +25,7 @@ from circulation.terms import Terms, allows, allows_region, inside
 USE, DELIVERY = "circulation.usage.reported", "circulation.delivery.completed"
 
 
-class Memory(msgspec.Struct, array_like=True, frozen=True):
+class Memory(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The terms whose absence from a use was said already."""
 
     lacking: tuple[str, ...] = ()

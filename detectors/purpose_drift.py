@@ -21,7 +21,7 @@ from circulation.rules import Counted, Parameters, Rule, Stepped, Tally, Uses
 from circulation.terms import allows_purpose
 
 
-class Memory(msgspec.Struct, array_like=True, frozen=True):
+class Memory(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Nothing has to be remembered."""
 
 

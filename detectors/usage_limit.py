@@ -34,14 +34,14 @@ SEPARATOR = "\x1f"
 SEVERITY_OF_BAND: tuple[Severity, ...] = ("blue", "yellow", "orange", "red")
 
 
-class Memory(msgspec.Struct, array_like=True, frozen=True):
+class Memory(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """`totals`: uses, bytes, rows, persons by rank of the reporter; `bands`: the highest passed, 1 … 4, by limit."""
 
     totals: dict[int, tuple[int, int, int, int]] = {}
     bands: dict[str, int] = {}
 
 
-class Part(msgspec.Struct, array_like=True, frozen=True):
+class Part(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One window: its uses by rank of the reporter, and the highest band that was passed."""
 
     uses: dict[int, int] = {}

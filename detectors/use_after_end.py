@@ -23,7 +23,7 @@ from circulation.rules import Check, Counted, Parameters, Rule, Stepped, Tally, 
 DELIVERED, USED = "circulation.delivery.completed", "circulation.usage.reported"
 
 
-class Memory(msgspec.Struct, array_like=True, frozen=True):
+class Memory(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Nothing has to be remembered."""
 
 

@@ -683,7 +683,8 @@ class Intake:
         digests, details = remembered.digests, remembered.details
         seed = _use_seed(last.subject, last.source)
         licences = desk.licences
-        single = licences.at(first)
+        only = licences.only
+        single = licences.at(first) if only is None else only
         index = single.index if single else -1
         digest_of, pack_detail = xxhash.xxh3_128_digest, DETAIL.pack
         for arrival in run:
@@ -718,7 +719,7 @@ class Intake:
         else:
             for arrival in run:
                 self._used_once(db, batch, desk, arrival, arrival.event)
-        if single is not None and single is licences.at(first) and single is licences.at(latest):
+        if single is not None and (only or (single is licences.at(first) and single is licences.at(latest))):
             summary = Uses(
                 totals=totals,
                 kinds=kinds,
