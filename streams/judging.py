@@ -301,6 +301,7 @@ class Judge:
         for thing in judged:
             found.pop(thing, None)
         self._queue(db, found, LIVE if len(found) <= EXPANDED_MAX else AGAIN)
+        self._of_days_of(db, subjects["contract"])
         if subjects["uses"] or subjects["reports"]:
             self._of_days(db, *(list(map(_contract_day, subjects[kind])) for kind in ("uses", "reports")))
 
@@ -317,9 +318,9 @@ class Judge:
             if some:
                 touched.update(db.rows(query, loading.CONTRACTS, some, sorted(shape.acts), rule))
         self._queue(db, self._judged_with(db, sorted(touched)), LIVE)
-        # No act tells of such a day, so the day itself is what belongs to the scope: a late pack finds it.
+        # No act tells of such a day, so the uses themselves are what belongs to the scope: a late pack finds it.
         rows = [
-            (rule, day_scope(day, one), joined("uses", one, str(day)))
+            (rule, day_scope(day, one), joined("uses", one))
             for rule in self._each_day
             for one, day in sorted({*reported})
         ]
@@ -327,6 +328,14 @@ class Judge:
         for row in rows:
             self._known.entered(*row)
         self._queue(db, self._judged_with(db, [row[:2] for row in rows]), AGAIN)
+
+    def _of_days_of(self, db: Db, contracts: Sequence[str]) -> None:
+        """Days of which no act tells, of contracts that were stated anew: who answers for them may be another one."""
+        if not contracts or not self._each_day:
+            return
+        query = "select rule, scope from scopes where thing = any(?) order by rule, scope"
+        rows = db.rows(query, [joined("uses", contract) for contract in contracts])
+        self._queue(db, self._judged_with(db, rows), AGAIN)
 
     def _named_things(
         self, db: Db, named: Sequence[tuple[Any, ...]], found: dict[str, None], types: Sequence[str] | None = None
