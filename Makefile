@@ -79,8 +79,8 @@ lock: ## Pin the newest packages anew, with hashes and without addresses (needs 
 	python3.11 -m venv "$$scratch/venv"; \
 	"$$scratch/venv/bin/python" -m pip install --quiet pip-tools; \
 	env -u PIP_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL "$$scratch/venv/bin/pip-compile" --quiet --extra dev \
-	  --generate-hashes --strip-extras --allow-unsafe --upgrade --no-header --no-emit-index-url --no-emit-find-links \
-	  --no-emit-trusted-host --no-annotate --output-file "$$scratch/requirements.lock" pyproject.toml; \
+	  --generate-hashes --strip-extras --allow-unsafe --upgrade --no-header --no-emit-options \
+	  --no-annotate --output-file "$$scratch/requirements.lock" pyproject.toml; \
 	cp "$$scratch/requirements.lock" requirements.lock
 
 clean: ## Remove .venv and what tools left behind (no data of demo or broker)
