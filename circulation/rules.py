@@ -7,6 +7,7 @@ or sees another rule.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -90,6 +91,9 @@ class Screen:
     needs: frozenset[Need] = frozenset()
 
 
+_UNCHANGED: Mapping[str, Any] = MappingProxyType({})
+
+
 class Counted(NamedTuple):
     """What one event adds to the tallies of its contract (negative where something is given back)."""
 
@@ -115,12 +119,12 @@ class Uses(msgspec.Struct, kw_only=True, gc=False):
     each: Callable[[], Iterable[Event]]
 
 
-class Stepped(NamedTuple):
+class Stepped(msgspec.Struct, gc=False):
     """What a step of a tally leaves: its memory, the parts of it that changed, and what is said."""
 
     memory: Any
-    parts: dict[str, Any]
-    said: list[Said]
+    parts: Mapping[str, Any] = _UNCHANGED
+    said: Sequence[Said] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,11 +65,9 @@ def allows(allowed: Collection[str] | None, value: str) -> bool:
 
 def allows_purpose(purposes: Collection[str] | None, purpose: str) -> bool:
     """A purpose allows its sub-purposes: `credit` allows `credit/scoring`, but not `creditors`."""
-    if purposes is None or purpose in purposes:
+    if purposes is None or purpose in purposes or purpose.partition("/")[0] in purposes:
         return True
-    if "/" not in purpose:
-        return False
-    return any(purpose.startswith(f"{allowed}/") for allowed in purposes)
+    return "/" in purpose and any(purpose.startswith(f"{allowed}/") for allowed in purposes)
 
 
 def allows_region(regions: Collection[str] | None, region: str) -> bool:

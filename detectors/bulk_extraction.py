@@ -77,8 +77,9 @@ def counted(hours: Hours | None, hour: int, uses: int, reports: int) -> Hours | 
     if hours is None:
         return Hours(hour, uses, reports)
     if hour == hours.hour:
-        more = (min(hours.uses + uses, TOTAL_MAX), hours.reports + reports)
-        return Hours(hour, *more, hours.earlier, hours.total, hours.squares, hours.before, hours.recent)
+        more = min(hours.uses + uses, TOTAL_MAX)
+        reports += hours.reports
+        return Hours(hour, more, reports, hours.earlier, hours.total, hours.squares, hours.before, hours.recent)
     since = max(hour, hours.hour) - LATE_HOURS_MAX
     if hour > hours.hour:
         newest = (hours.hour, hours.uses, hours.reports)
@@ -129,13 +130,17 @@ def sample(hours: Hours, hour: int) -> tuple[int, Sample]:
 
 def stands_out(used: int, earlier: Sample, parameters: Parameters) -> bool:
     """Whether there are enough hours, and the uses exceed their mean by so many deviations: exact, in integers."""
-    if earlier.hours < parameters["hours_min"] or max(earlier.hours, earlier.reports) < parameters["n"]:
+    if not _enough(earlier.hours, earlier.reports, parameters):
         return False
     over = used * earlier.hours - earlier.total
     if over <= 0 or not earlier.hours:
         return False
     k, unit = parameters["k"].as_integer_ratio()
     return bool((over * unit) ** 2 > k * k * _spread(earlier))
+
+
+def _enough(hours: int, reports: int, parameters: Parameters) -> bool:
+    return hours >= parameters["hours_min"] and (hours >= parameters["n"] or reports >= parameters["n"])
 
 
 def _spread(earlier: Sample) -> int:
@@ -149,16 +154,16 @@ def step(memory: Memory, _: Mapping[str, Any], one: Counted, licence: Licence, p
     reported = event.type == USAGE
     before = memory.hours.get(event.reporter)
     if not reported and (before is None or hour not in (before.hour, *(each[0] for each in before.recent))):
-        return Stepped(memory, {}, [])
+        return Stepped(memory)
     hours = counted(before, hour, one.uses, int(reported))
     if hours is None:
-        return Stepped(memory, {}, [])
+        return Stepped(memory)
     memory = Memory({**memory.hours, event.reporter: hours}, memory.said)
     if not reported or hour in memory.said:
-        return Stepped(memory, {}, [])
+        return Stepped(memory)
     used, earlier = sample(hours, hour)
     if not stands_out(used, earlier, parameters):
-        return Stepped(memory, {}, [])
+        return Stepped(memory)
     since = min(each.hour for each in memory.hours.values()) - LATE_HOURS_MAX
     said = (*(each for each in memory.said[1 - SAID_MAX :] if each >= since), hour)
     return Stepped(Memory(memory.hours, said), {}, [_said(one, licence, parameters, used, earlier)])
@@ -172,14 +177,12 @@ def quiet(memory: Memory, _: Mapping[str, Any], uses: Uses, licence: Licence, pa
     ((reporter, total),) = uses.totals.items()
     now = counted(memory.hours.get(reporter), hour, total[0], uses.count)
     if now is None:
-        return Stepped(memory, {}, [])
-    if (
-        now.earlier >= parameters["hours_min"]
-        and hour not in memory.said
-        and stands_out(*sample(now, hour), parameters)
-    ):
+        return Stepped(memory)
+    # No hour is held against more than there are before the newest.
+    enough = _enough(now.earlier, now.before, parameters)
+    if enough and hour not in memory.said and stands_out(*sample(now, hour), parameters):
         return None
-    return Stepped(Memory({**memory.hours, reporter: now}, memory.said), {}, [])
+    return Stepped(Memory({**memory.hours, reporter: now}, memory.said))
 
 
 def _quiet_one_by_one(memory: Memory, uses: Uses, parameters: Parameters) -> Stepped | None:
@@ -193,7 +196,7 @@ def _quiet_one_by_one(memory: Memory, uses: Uses, parameters: Parameters) -> Ste
         hours[reporter] = now
         if hour not in memory.said and stands_out(*sample(now, hour), parameters):
             return None
-    return Stepped(Memory(hours, memory.said), {}, [])
+    return Stepped(Memory(hours, memory.said))
 
 
 def _said(one: Counted, licence: Licence, parameters: Parameters, used: int, earlier: Sample) -> Said:

@@ -106,7 +106,7 @@ def step(memory: Memory, parts: Mapping[str, Any], counted: Counted, licence: Li
     """Says what one use breaks, and once what it does not state."""
     event = counted.event
     if event.type != USE or counted.uses < 0:
-        return Stepped(memory, {}, [])
+        return Stepped(memory)
     new = [one for one in lacking(event.data, licence.terms, use=True) if one[0] not in memory.lacking]
     said = [
         _said(
@@ -142,7 +142,7 @@ def quiet(memory: Memory, parts: Mapping[str, Any], uses: Uses, licence: Licence
             )
         ):
             return None
-    return Stepped(memory, {}, [])
+    return Stepped(memory)
 
 
 def _quiet(term: str, given: str | None, allowed: Sequence[str] | None, memory: Memory) -> bool:

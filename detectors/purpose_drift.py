@@ -29,7 +29,7 @@ def step(memory: Memory, parts: Mapping[str, Any], counted: Counted, licence: Li
     """Says a use whose purpose lies outside what the terms name."""
     event, allowed = counted.event, licence.terms.purposes
     if event.type != "circulation.usage.reported" or counted.uses < 0 or allows_purpose(allowed, event.data.purpose):
-        return Stepped(memory, {}, [])
+        return Stepped(memory)
     purposes = list(allowed or ())
     said = Said(
         severity="orange",
@@ -51,7 +51,7 @@ def quiet(memory: Memory, parts: Mapping[str, Any], uses: Uses, licence: Licence
         for kind in uses.kinds:
             if not allows_purpose(allowed, kind[0]):
                 return None
-    return Stepped(memory, {}, [])
+    return Stepped(memory)
 
 
 RULE = Rule(

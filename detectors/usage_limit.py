@@ -88,15 +88,18 @@ def names(instant: int, licence: Licence) -> Sequence[str]:
     )
 
 
+_NOTHING = (0, 0, 0, 0)
+
+
 def _added(
     totals: Mapping[int, tuple[int, int, int, int]], reporter: int, more: tuple[int, int, int, int]
 ) -> dict[int, tuple[int, int, int, int]]:
-    a, b, c, d = totals.get(reporter, (0, 0, 0, 0))
-    top = TOTAL_MAX
-    return {
-        **totals,
-        reporter: (min(a + more[0], top), min(b + more[1], top), min(c + more[2], top), min(d + more[3], top)),
-    }
+    old = totals.get(reporter, _NOTHING)
+    new = (old[0] + more[0], old[1] + more[1], old[2] + more[2], old[3] + more[3])
+    if max(new) > TOTAL_MAX:
+        a, b, c, d = (min(one, TOTAL_MAX) for one in new)
+        new = (a, b, c, d)
+    return {**totals, reporter: new}
 
 
 def step(
@@ -140,25 +143,26 @@ def quiet(
         totals = _added(totals, reporter, (count, size, rows, 0))
     highest = [max(each) for each in zip(*totals.values(), strict=True)] if len(totals) > 1 else totals[reporter]
     warning = parameters["warning_percent"]
-    for limit, maximum, total in zip(LIMITS, maxima(licence.terms), highest, strict=True):
-        if maximum is not None and total * 100 >= maximum * warning:
-            band = band_of(total, maximum, parameters)
+    for at, maximum in enumerate(maxima(licence.terms)):
+        if maximum is not None and highest[at] * 100 >= maximum * warning:
+            limit, band = LIMITS[at], band_of(highest[at], maximum, parameters)
             if band > memory.bands.get(f"{limit}:{licence.origins[limit]}", 0):
                 return None
+    if not licence.terms.windows:
+        return Stepped(Memory(totals, memory.bands))
+    windows = names(uses.first, licence)
+    if windows != names(uses.last, licence) or not windows:
+        return None  # the run spreads over windows, or leaves the validity: step through it
     changed: dict[str, Part] = {}
-    if licence.terms.windows:
-        windows = names(uses.first, licence)
-        if windows != names(uses.last, licence) or not windows:
-            return None  # the run spreads over windows, or leaves the validity: step through it
-        for name in windows:
-            part = parts.get(name) or Part()
-            counts = dict(part.uses)
-            for reporter, (count, _, _) in uses.totals.items():
-                counts[reporter] = min(counts.get(reporter, 0) + count, TOTAL_MAX)
-            if band_of(max(counts.values()), int(name.split(":")[2]), parameters) > part.band:
-                return None
-            changed[name] = Part(counts, part.band)
-    return Stepped(Memory(totals, memory.bands), changed, [])
+    for name in windows:
+        part = parts.get(name) or Part()
+        counts = dict(part.uses)
+        for reporter, (count, _, _) in uses.totals.items():
+            counts[reporter] = min(counts.get(reporter, 0) + count, TOTAL_MAX)
+        if band_of(max(counts.values()), int(name.split(":")[2]), parameters) > part.band:
+            return None
+        changed[name] = Part(counts, part.band)
+    return Stepped(Memory(totals, memory.bands), changed)
 
 
 def scopes(act: Act, _: Facts) -> Iterable[str]:

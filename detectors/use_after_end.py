@@ -44,7 +44,7 @@ def step(memory: Memory, parts: Mapping[str, Any], counted: Counted, licence: Li
     """Holds a use against the termination, where that came before it on the key."""
     one, terminated = counted.event, licence.terminated
     if terminated is None or one.type != USED or one.time < terminated:
-        return Stepped(memory, {}, [])
+        return Stepped(memory)
     cause = Cause(one.source, one.id)
     return Stepped(memory, {}, [_said(one.subject, licence.buyer, licence.asset, one.time, cause, terminated, "use")])
 
@@ -52,7 +52,7 @@ def step(memory: Memory, parts: Mapping[str, Any], counted: Counted, licence: Li
 def quiet(memory: Memory, parts: Mapping[str, Any], uses: Uses, licence: Licence, _: Parameters) -> Stepped | None:
     """A run of uses is quiet when all of it was before the termination."""
     if licence.terminated is None or uses.last < licence.terminated:
-        return Stepped(memory, {}, [])
+        return Stepped(memory)
     return None
 
 

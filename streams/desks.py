@@ -168,13 +168,18 @@ class Outcome(NamedTuple):
 
 
 class Desk:
-    """One key: what is remembered of it between events."""
+    """One key: what is remembered of it between events.
+
+    Between fetches it is folded: most of it is then `state`, as the store has it. One piece of memory is quicker to
+    come by, and smaller, than some fifty that lie scattered.
+    """
 
     __slots__ = (
         "counted",
         "days",
         "dirty",
         "first_use",
+        "folded",
         "licences",
         "memories",
         "paid",
@@ -183,12 +188,15 @@ class Desk:
         "reporters",
         "retracted",
         "sequences",
+        "state",
         "waiting",
         "waiting_uses",
         "watched",
     )
 
     def __init__(self) -> None:
+        self.state = b""
+        self.folded = False
         self.sequences: dict[str, sequences.Sequence] = {}
         # The newest position of those that wait, and how many uses have come to wait.
         self.waiting = 0
@@ -213,6 +221,12 @@ class Desk:
     def plain(self) -> tuple[int, int, int, bool, int]:
         """Its numbers, in the order in which the store keeps them."""
         return (self.waiting, self.waiting_uses, self.first_use, self.paid, self.reporters)
+
+    def fold(self) -> None:
+        """Lets go of what `state` has."""
+        if self.state:
+            self.folded = True
+            del self.days, self.sequences, self.retracted, self.memories
 
     def reports(self, reporter: int) -> None:
         """Takes note of a reporter."""
@@ -268,6 +282,8 @@ class _Batch:
     def __init__(self, now: int) -> None:
         self.now = now
         self.desks: dict[tuple[str, str], Desk] = {}
+        self.states: list[tuple[str, str, bytes]] = []
+        self.parts: list[tuple[str, str, bytes]] = []
         self.rows: list[tuple[Any, ...]] = []
         self.by_thing: dict[str, list[tuple[int, Event]]] = {}
         self.refs: list[tuple[str, str, int]] = []
@@ -348,11 +364,13 @@ class Intake:
         self._cache: dict[tuple[str, str], Desk] = {}
         self._remembered: dict[tuple[str, int], _Remembered] = {}
         self._plans: dict[str, list[_Plan]] = {}
-        self._use_plans: dict[str, list[_Plan]] = {}
+        self._use_plans: dict[str, list[tuple[str, Tally, Mapping[str, Any]]]] = {}
 
     def asked(self, event: Event, clock: int) -> bool:
         """Whether a use, coming next, may bring something to be judged: where that is not known, it may."""
         desk = self._cache.get((event.topic, event.subject))
+        if desk is not None and desk.folded:
+            self._unfold(desk)
         return desk is None or _asked(desk, event.time) or _news(desk, event, clock)
 
     def forget(self) -> None:
@@ -390,12 +408,15 @@ class Intake:
         self._load_parts(db, batch, groups)
         for key, group in groups.items():
             desk = batch.desks[key]
+            if desk.folded:
+                self._unfold(desk)
             partition = group[0].place[:2]
             if key[0] == CONTRACTS:
                 self._take_contract(db, batch, desk, group, partition)
             else:
                 for arrival in group:
                     self._take_other(db, batch, desk, arrival, partition)
+            self._fold(batch, key, desk)
         if clock is None:
             clock = now
         elif batch.ignored:
@@ -443,18 +464,20 @@ class Intake:
             query = "select subject, state from desks where topic = ? and subject = any(?)"
             for subject, raw in db.rows(query, topic, subjects):
                 desk = batch.desks[(topic, subject)]
-                state: Any = self._decode_state(raw)
-                desk.sequences, desk.retracted = state.sequences, state.retracted
-                desk.waiting, desk.waiting_uses = state.waiting, state.waiting_uses
-                desk.first_use, desk.paid = state.first_use, state.paid
-                desk.days, desk.reporters = state.days, state.reporters
-                for rule in self._memory_types:
-                    desk.memories[rule] = getattr(state, rule.replace("-", "_"))
+                desk.state = bytes(raw)
+                self._unfold(desk)
             if topic == CONTRACTS:
                 self._load_licences(db, batch, subjects)
                 for subject in subjects:
                     desk = batch.desks[(topic, subject)]
                     desk.watched = desk.daily or desk.several
+
+    def _unfold(self, desk: Desk) -> None:
+        state = msgspec.structs.astuple(self._decode_state(desk.state))
+        desk.days, desk.sequences, desk.waiting, desk.waiting_uses, desk.first_use, desk.paid, *_ = state
+        desk.reporters, desk.retracted = state[6:8]
+        desk.memories = dict(zip(self._memory_types, state[8:], strict=True))
+        desk.folded = False
 
     def _load_counted(self, db: Db, batch: _Batch, groups: Mapping[tuple[str, str], Any]) -> None:
         """Which contracts have uses that count towards a sandbox of the seller."""
@@ -712,10 +735,15 @@ class Intake:
             details += pack_detail(time, uses, index, reporter)
         if first < desk.first_use:
             self._used_first(batch, desk, run[0], first)
-        if len(totals) == 1 and (first == latest or latest < end_of(day_number(first))):
+        day = (first + CHINA_OFFSET) // DAY
+        if len(totals) == 1 and latest < end_of(day):
             ((reporter, (uses, size, rows)),) = totals.items()
             stated_size, stated_rows = size if stated[0] else None, rows if stated[1] else None
-            self._used(db, batch, desk, run[0], reporter, first, latest, uses, stated_size, stated_rows)
+            used = desk.days.get(day << 2 | reporter)
+            if used is None or desk.watched:
+                self._used(db, batch, desk, run[0], reporter, first, latest, uses, stated_size, stated_rows)
+            else:
+                used.add(uses, stated_size, stated_rows, first, latest)
         else:
             for arrival in run:
                 self._used_once(db, batch, desk, arrival, arrival.event)
@@ -728,7 +756,8 @@ class Intake:
                 count=len(run),
                 each=lambda: (one.event for one in run),
             )
-            if self._packs().unchanged(first, latest) and self._run_quietly(desk, summary, single):
+            packs = self._packs()
+            if packs.unchanged(first, latest) and self._run_quietly(desk, summary, single, packs.in_force(first)):
                 return
         at = len(details) - DETAIL.size * len(run)
         for number, arrival in enumerate(run):
@@ -836,43 +865,38 @@ class Intake:
                 for rule in self._tallies
                 if rule.tally is not None
             ]
-            self._use_plans[pack.digest] = [one for one in plan if USAGE in one.tally.events]
+            self._use_plans[pack.digest] = [
+                (rule.id, tally, parameters) for rule, tally, parameters in plan if USAGE in tally.events
+            ]
         return plan
 
-    def _run_quietly(self, desk: Desk, uses: Uses, licence: Licence) -> bool:
-        stepped = []
-        memories = desk.memories
-        pack = self._packs().in_force(uses.first)
+    def _run_quietly(self, desk: Desk, uses: Uses, licence: Licence, pack: Pack) -> bool:
+        """Counts a run that says nothing; where one may say something, nothing of it is counted."""
         plan = self._use_plans.get(pack.digest)
         if plan is None:
             self._plan(pack)
             plan = self._use_plans[pack.digest]
-        windowed = bool(licence.terms.windows)
-        parts: Mapping[str, Any]
-        for rule, tally, parameters in plan:
-            memory = memories.get(rule.id)
-            if memory is None:
-                memory = tally.memory()
+        stepped = []
+        memories, parts = desk.memories, _NO_PARTS
+        windowed = licence.terms.windows
+        for id_, tally, parameters in plan:
             if windowed and tally.names is not None:
                 names = tally.names(uses.first, licence)
-                if any(f"{rule.id}/{name}" not in desk.parts for name in names):
+                if any(f"{id_}/{name}" not in desk.parts for name in names):
                     return False
-                parts = {name: desk.parts[f"{rule.id}/{name}"] for name in names}
-            else:
-                parts = _NO_PARTS
+                parts = {name: desk.parts[f"{id_}/{name}"] for name in names}
             try:
-                answer = tally.quiet(memory, parts, uses, licence, parameters)
+                answer = tally.quiet(memories.get(id_) or tally.memory(), parts, uses, licence, parameters)
             except Exception:
                 return False  # stepping through the run finds the event that it fails on
             if answer is None:
                 return False
-            if answer.memory is not memory or answer.parts or rule.id not in memories:
-                stepped.append((rule.id, answer))
-        for rule_id, answer in stepped:
-            memories[rule_id] = answer.memory
+            stepped.append((id_, answer))
+        for id_, answer in stepped:
+            memories[id_] = answer.memory
             for name, part in answer.parts.items():
-                desk.parts[f"{rule_id}/{name}"] = part
-                desk.parts_dirty.add(f"{rule_id}/{name}")
+                desk.parts[f"{id_}/{name}"] = part
+                desk.parts_dirty.add(f"{id_}/{name}")
         return True
 
     def _step(self, db: Db, batch: _Batch, desk: Desk, arrival: Arrival, counted: Counted, licence: Licence) -> None:
@@ -1218,22 +1242,23 @@ class Intake:
         batch.rows, batch.refs, batch.edges = [], [], []
         batch.by_thing.clear()
 
+    def _fold(self, batch: _Batch, key: tuple[str, str], desk: Desk) -> None:
+        """Makes rows of what changed at a desk."""
+        if desk.dirty:
+            # a tuple is written as the array that the state is read from
+            memories = map(desk.memories.get, self._memory_types)
+            desk.state = self._encode((desk.days, desk.sequences, *desk.plain(), desk.retracted, *memories))
+            batch.states.append((*key, desk.state))
+            desk.dirty = False
+        if desk.parts_dirty:
+            batch.parts += ((key[1], name, self._encode(desk.parts[name])) for name in sorted(desk.parts_dirty))
+            desk.parts_dirty.clear()
+        desk.fold()
+
     def _write(self, db: Db, batch: _Batch) -> None:
-        encode = self._encode
-        states: list[tuple[Any, ...]] = []
-        parts: list[tuple[Any, ...]] = []
-        for (topic, subject), desk in batch.desks.items():
-            if desk.dirty:
-                memories = map(desk.memories.get, self._memory_types)
-                # a tuple is written as the array that `State` is read from
-                state = encode((desk.days, desk.sequences, *desk.plain(), desk.retracted, *memories))
-                states.append((topic, subject, state))
-                desk.dirty = False
-            if desk.parts_dirty:
-                parts.extend((subject, name, encode(desk.parts[name])) for name in sorted(desk.parts_dirty))
-                desk.parts_dirty.clear()
-        db.many(schema.desks, states, "upsert")
-        db.many(schema.parts, parts, "upsert")
+        batch.states.sort()  # neighbours in the store one after the other
+        db.many(schema.desks, batch.states, "upsert")
+        db.many(schema.parts, batch.parts, "upsert")
         db.many(schema.first_uses, list(batch.first_uses.items()), "upsert")
         self._write_days(db, batch)
         db.many(schema.deadlines, sorted(set(batch.deadlines)), "ignore")

@@ -42,6 +42,7 @@ desks = Table(
     Column("topic", Text, primary_key=True),
     Column("subject", Text, primary_key=True),
     Column("state", LargeBinary, nullable=False),
+    **KEY_ONLY,
 )
 
 # The windows of a contract, each a part of a tally's memory.
@@ -51,6 +52,7 @@ parts = Table(
     Column("contract", Text, primary_key=True),
     Column("name", Text, primary_key=True),
     Column("state", LargeBinary, nullable=False),
+    **KEY_ONLY,
 )
 
 # Events without `sequence` that were taken in, by digest.

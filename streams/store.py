@@ -288,7 +288,7 @@ class Store:
         )
         # Whether it is a log that is written ahead is a matter of the file, and not of those who look at it.
         once = () if self._read_only else ("journal_mode=wal", "synchronous=normal")
-        for pragma in (*once, "busy_timeout=10000", "cache_size=-32768"):
+        for pragma in (*once, "busy_timeout=10000", "cache_size=-32768", "wal_autocheckpoint=10000"):
             raw.execute(f"pragma {pragma}")
         if self.memory:
             raw.execute("pragma synchronous=off")

@@ -40,6 +40,7 @@ def upgrade() -> None:
         sa.Column("subject", sa.Text(), nullable=False),
         sa.Column("state", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("topic", "subject"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "events",
@@ -147,6 +148,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("state", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("contract", "name"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "progress",
