@@ -60,9 +60,14 @@ def parse_instant(text: str) -> int:
     within = _SECONDS.get(text[14:19])
     if hour is None or within is None:
         return start_of_day(parse_date(text)) if len(text) == 10 else _parse_odd(text)
-    offset = _OFFSETS.get(text[19:])
+    rest = text[19:]
+    offset = _OFFSETS.get(rest)
     if offset is not None:
         return hour + within - offset
+    micro = rest[1:7]
+    offset = _OFFSETS.get(rest[7:])
+    if offset is not None and rest[0] == "." and micro.isascii() and micro.isdigit():
+        return hour + within + int(micro) - offset
     return hour + within + _parse_fraction(text)
 
 

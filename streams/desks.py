@@ -194,7 +194,7 @@ class Desk:
         "watched",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, tallies: int) -> None:
         self.state = b""
         self.folded = False
         self.sequences: dict[str, sequences.Sequence] = {}
@@ -202,7 +202,8 @@ class Desk:
         self.waiting = 0
         self.waiting_uses = 0
         self.retracted: list[tuple[str, str, str]] = []
-        self.memories: dict[str, Any] = {}
+        # By tally, in the order of the rules; None where there is nothing to remember.
+        self.memories: list[Any] = [None] * tallies
         self.licences = Licences()
         self.parts: dict[str, Any] = {}
         self.parts_dirty: set[str] = set()
@@ -217,10 +218,6 @@ class Desk:
         self.watched = False
         # Whether its uses count towards a sandbox of its seller.
         self.counted = False
-
-    def plain(self) -> tuple[int, int, int, bool, int]:
-        """Its numbers, in the order in which the store keeps them."""
-        return (self.waiting, self.waiting_uses, self.first_use, self.paid, self.reporters)
 
     def fold(self) -> None:
         """Lets go of what `state` has."""
@@ -247,9 +244,12 @@ class Desk:
 class _Plan(NamedTuple):
     """A tally that a pack runs, with its parameters."""
 
+    at: int
     rule: Rule
     tally: Tally
     parameters: Mapping[str, Any]
+    # what is remembered before anything was
+    nothing: Any
 
 
 _NO_PARTS: Mapping[str, Any] = {}
@@ -333,7 +333,6 @@ class Intake:
         self._desks_max = desks_max
         self._remember_chunk = remember_chunk
         self._tallies = [rule for rule in rules.values() if rule.tally is not None]
-        self._memory_types = {rule.id: rule.tally.memory for rule in self._tallies if rule.tally}
         self._state = msgspec.defstruct(
             "State",
             [
@@ -346,7 +345,7 @@ class Intake:
                 ("paid", bool, False),
                 ("reporters", int, 0),
                 ("retracted", list[tuple[str, str, str]], msgspec.field(default_factory=list)),
-                *((rule.replace("-", "_"), type_ | None, None) for rule, type_ in self._memory_types.items()),
+                *((r.id.replace("-", "_"), r.tally.memory | None, None) for r in self._tallies if r.tally),
             ],
             array_like=True,
         )
@@ -364,7 +363,7 @@ class Intake:
         self._cache: dict[tuple[str, str], Desk] = {}
         self._remembered: dict[tuple[str, int], _Remembered] = {}
         self._plans: dict[str, list[_Plan]] = {}
-        self._use_plans: dict[str, list[tuple[str, Tally, Mapping[str, Any]]]] = {}
+        self._use_plans: dict[str, list[_Plan]] = {}
 
     def asked(self, event: Event, clock: int) -> bool:
         """Whether a use, coming next, may bring something to be judged: where that is not known, it may."""
@@ -458,7 +457,7 @@ class Intake:
             desk = self._cache.get(key)
             if desk is None:
                 missing.setdefault(key[0], []).append(key[1])
-                desk = self._cache[key] = Desk()
+                desk = self._cache[key] = Desk(len(self._tallies))
             batch.desks[key] = desk
         for topic, subjects in missing.items():
             query = "select subject, state from desks where topic = ? and subject = any(?)"
@@ -473,10 +472,17 @@ class Intake:
                     desk.watched = desk.daily or desk.several
 
     def _unfold(self, desk: Desk) -> None:
-        state = msgspec.structs.astuple(self._decode_state(desk.state))
-        desk.days, desk.sequences, desk.waiting, desk.waiting_uses, desk.first_use, desk.paid, *_ = state
-        desk.reporters, desk.retracted = state[6:8]
-        desk.memories = dict(zip(self._memory_types, state[8:], strict=True))
+        (
+            desk.days,
+            desk.sequences,
+            desk.waiting,
+            desk.waiting_uses,
+            desk.first_use,
+            desk.paid,
+            desk.reporters,
+            desk.retracted,
+            *desk.memories,
+        ) = msgspec.structs.astuple(self._decode_state(desk.state))
         desk.folded = False
 
     def _load_counted(self, db: Db, batch: _Batch, groups: Mapping[tuple[str, str], Any]) -> None:
@@ -861,13 +867,11 @@ class Intake:
         if plan is None:
             # One that is off counts, too: what it counts when it is on again is all that there was (contract §3).
             plan = self._plans[pack.digest] = [
-                _Plan(rule, rule.tally, rule.settings(pack.setting(rule.id).parameters))
-                for rule in self._tallies
+                _Plan(at, rule, rule.tally, rule.settings(pack.setting(rule.id).parameters), rule.tally.memory())
+                for at, rule in enumerate(self._tallies)
                 if rule.tally is not None
             ]
-            self._use_plans[pack.digest] = [
-                (rule.id, tally, parameters) for rule, tally, parameters in plan if USAGE in tally.events
-            ]
+            self._use_plans[pack.digest] = [one for one in plan if USAGE in one.tally.events]
         return plan
 
     def _run_quietly(self, desk: Desk, uses: Uses, licence: Licence, pack: Pack) -> bool:
@@ -879,24 +883,26 @@ class Intake:
         stepped = []
         memories, parts = desk.memories, _NO_PARTS
         windowed = licence.terms.windows
-        for id_, tally, parameters in plan:
+        for at, rule, tally, parameters, nothing in plan:
             if windowed and tally.names is not None:
                 names = tally.names(uses.first, licence)
-                if any(f"{id_}/{name}" not in desk.parts for name in names):
+                if any(f"{rule.id}/{name}" not in desk.parts for name in names):
                     return False
-                parts = {name: desk.parts[f"{id_}/{name}"] for name in names}
+                parts = {name: desk.parts[f"{rule.id}/{name}"] for name in names}
+            memory = memories[at] or nothing
             try:
-                answer = tally.quiet(memories.get(id_) or tally.memory(), parts, uses, licence, parameters)
+                answer = tally.quiet(memory, parts, uses, licence, parameters)
             except Exception:
                 return False  # stepping through the run finds the event that it fails on
             if answer is None:
                 return False
-            stepped.append((id_, answer))
-        for id_, answer in stepped:
-            memories[id_] = answer.memory
+            if answer.memory is not memory or answer.parts:
+                stepped.append((at, rule, answer))
+        for at, rule, answer in stepped:
+            memories[at] = answer.memory
             for name, part in answer.parts.items():
-                desk.parts[f"{id_}/{name}"] = part
-                desk.parts_dirty.add(f"{id_}/{name}")
+                desk.parts[f"{rule.id}/{name}"] = part
+                desk.parts_dirty.add(f"{rule.id}/{name}")
         return True
 
     def _step(self, db: Db, batch: _Batch, desk: Desk, arrival: Arrival, counted: Counted, licence: Licence) -> None:
@@ -904,13 +910,13 @@ class Intake:
         event = counted.event
         pack = self._packs().in_force(event.time)
         desk.dirty = True
-        for rule, tally, parameters in self._plan(pack):
+        for at, rule, tally, parameters, nothing in self._plan(pack):
             if event.type not in tally.events:
                 continue
             names = [] if tally.names is None else [f"{rule.id}/{name}" for name in tally.names(event.time, licence)]
             self._fetch_parts(db, [(event.subject, desk, name) for name in names if name not in desk.parts])
             parts = {name.split("/", 1)[1]: desk.parts[name] for name in names}
-            memory = desk.memories.get(rule.id) or tally.memory()
+            memory = desk.memories[at] or nothing
             thing = joined("tally", event.subject)
             try:
                 answer = tally.step(memory, parts, counted, licence, parameters)
@@ -918,7 +924,7 @@ class Intake:
                 batch.errors.append(rule.id)
                 self._say(batch, arrival, "detector-error", error_said(rule.id, error, event, licence.seller), thing)
                 continue
-            desk.memories[rule.id] = answer.memory
+            desk.memories[at] = answer.memory if answer.memory != nothing else None
             for name, part in answer.parts.items():
                 desk.parts[f"{rule.id}/{name}"] = part
                 desk.parts_dirty.add(f"{rule.id}/{name}")
@@ -1245,9 +1251,20 @@ class Intake:
     def _fold(self, batch: _Batch, key: tuple[str, str], desk: Desk) -> None:
         """Makes rows of what changed at a desk."""
         if desk.dirty:
-            # a tuple is written as the array that the state is read from
-            memories = map(desk.memories.get, self._memory_types)
-            desk.state = self._encode((desk.days, desk.sequences, *desk.plain(), desk.retracted, *memories))
+            # written as the array that the state is read from
+            desk.state = self._encode(
+                [
+                    desk.days,
+                    desk.sequences,
+                    desk.waiting,
+                    desk.waiting_uses,
+                    desk.first_use,
+                    desk.paid,
+                    desk.reporters,
+                    desk.retracted,
+                    *desk.memories,
+                ]
+            )
             batch.states.append((*key, desk.state))
             desk.dirty = False
         if desk.parts_dirty:
