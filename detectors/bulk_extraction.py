@@ -140,7 +140,7 @@ def stands_out(used: int, earlier: Sample, parameters: Parameters) -> bool:
 
 
 def _enough(hours: int, reports: int, parameters: Parameters) -> bool:
-    return hours >= parameters["hours_min"] and (hours >= parameters["n"] or reports >= parameters["n"])
+    return bool(hours >= parameters["hours_min"] and max(hours, reports) >= parameters["n"])
 
 
 def _spread(earlier: Sample) -> int:

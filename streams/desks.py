@@ -505,8 +505,8 @@ class Intake:
     def _load_licences(db: Db, batch: _Batch, contracts: Sequence[str]) -> None:
         # The licences as they grew: statements in the order in which they came, each ended where it was taken back.
         types = [*TERMS_TYPES, TERMINATED, RETRACTED]
-        query = f"select {COLUMNS} from events where topic = ? and subject = any(?) and type = any(?) order by id"  # noqa: S608
-        for row in db.rows(query, CONTRACTS, list(contracts), types):
+        query = f"select {COLUMNS} from events where topic = ? and subject = any(?) and type = any(?)"  # noqa: S608
+        for row in sorted(db.rows(query, CONTRACTS, list(contracts), types)):
             event = event_of(row)
             licences = batch.desks[(CONTRACTS, event.subject)].licences
             if event.type == RETRACTED:

@@ -30,7 +30,7 @@ def enter(db: Db, things: Sequence[str], horizon: int) -> int:
     ids = [thing.split(SEPARATOR, 1)[1] for thing in things]
     steps: list[tuple[int, str, Step]] = [
         (number, id_, _decode(raw))
-        for number, id_, raw in db.rows("select id, docket, step from docket where docket = any(?) order by id", ids)
+        for number, id_, raw in sorted(db.rows("select id, docket, step from docket where docket = any(?)", ids))
     ]
     dockets = _load(db, ids, sorted({step.finding for _, _, step in steps if not isinstance(step, Order)}))
     told: list[Told] = []

@@ -205,8 +205,8 @@ class Judge:
         db.many(schema.queue, [(priority, thing, self._since) for thing in dict.fromkeys(things)])
 
     def _things(self, db: Db, condition: str, *values: Any, types: Sequence[str] | None = None) -> list[str]:
-        query = f"select distinct thing from events where type = any(?) and {condition} order by thing"  # noqa: S608
-        return [row[0] for row in db.rows(query, self._types if types is None else types, *values)]
+        query = f"select distinct thing from events where type = any(?) and {condition}"  # noqa: S608
+        return sorted(row[0] for row in db.rows(query, self._types if types is None else types, *values))
 
     def plan(self, db: Db) -> None:
         """Has what circulates screened once the clock is past the instants at which entries take effect.
@@ -481,9 +481,7 @@ class Judge:
     def _scope(self, db: Db, scopes: Mapping[str, set[tuple[str, str]]]) -> None:
         """Writes which scopes the acts belong to, and queues those left, entered, or touched again."""
         before: dict[str, set[tuple[str, str]]] = {thing: set() for thing in scopes}
-        for thing, rule, scope in db.rows(
-            "select thing, rule, scope from scopes where thing = any(?) order by thing, rule, scope", list(scopes)
-        ):
+        for thing, rule, scope in db.rows("select thing, rule, scope from scopes where thing = any(?)", list(scopes)):
             before[thing].add((rule, scope))
         for thing, some in before.items():
             for rule, scope in sorted(some - scopes[thing]):

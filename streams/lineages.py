@@ -157,11 +157,9 @@ class AsKnown:
     def _edges(self, outputs: Sequence[str], at: int) -> dict[str, list[Edge]]:
         """All derivations of these outputs."""
         stood, values = standing(self._known_at)
-        query = (
-            f"select {COLUMNS} from events where topic = ? and subject = any(?) and type = ? and {stood} order by id"  # noqa: S608
-        )
+        query = f"select {COLUMNS} from events where topic = ? and subject = any(?) and type = ? and {stood}"  # noqa: S608
         found: dict[str, list[Edge]] = {one: [] for one in outputs}
-        for row in self._db.rows(query, ASSETS, list(outputs), DERIVED, *values):
+        for row in sorted(self._db.rows(query, ASSETS, list(outputs), DERIVED, *values)):
             event = event_of(row)
             stopping = stops(event.data.process, event.data.irreversible, event.data.evidence)
             for source, share in stated((one.asset, one.share) for one in event.data.inputs).items():

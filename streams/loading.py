@@ -76,13 +76,14 @@ def statements(
         stood, values = standing(known_at)
         rows = db.rows(
             f"select {COLUMNS} from events where topic = ? and subject = any(?) and type = any(?)"  # noqa: S608
-            f" and {stood} order by id",
+            f" and {stood}",
             topic,
             list(found),
             list(STATEMENTS[topic] if types is None else types),
             *values,
         )
-        for row in rows:
+        # sorted here: a planner would rather go through all events in their order than sort a few
+        for row in sorted(rows):
             found[row[2]].append(read(row))
     return found
 
@@ -129,14 +130,13 @@ def payments(db: Db, of: Collection[tuple[str, int]], *, back: bool) -> list[str
         met.update(layer)
         rows = db.rows(
             f"select {', '.join('e.' + name for name in COLUMNS.split(', '))} from refs r"  # noqa: S608
-            " join events e on e.id = r.event where r.kind = ? and r.ref = any(?) and e.time between ? and ?"
-            " order by e.id",
+            " join events e on e.id = r.event where r.kind = ? and r.ref = any(?) and e.time between ? and ?",
             here,
             layer,
             since,
             until,
         )
-        things.update((row[4], None) for row in rows)
+        things.update((row[4], None) for row in sorted(rows))
         layer = sorted({getattr(event_of(row).data, there) for row in rows} - met)
         if not layer:
             break
@@ -304,8 +304,8 @@ class Known:
         found = {one: some for one in things if (some := kept.get(one)) is not None}
         if missing := [one for one in things if one not in found]:
             rows: dict[str, list[tuple[Event, bool]]] = {one: [] for one in missing}
-            query = f"select {COLUMNS} from events where thing = any(?) order by id"  # noqa: S608
-            for row in db.rows(query, missing):
+            query = f"select {COLUMNS} from events where thing = any(?)"  # noqa: S608
+            for row in sorted(db.rows(query, missing)):
                 rows[row[4]].append((self.event(row), row[10] is None))
             new = {one: make(one, some) for one, some in rows.items()}
             found |= new
@@ -320,8 +320,9 @@ class Known:
         found = {one: some for one in scopes if (some := kept.get(one)) is not None}
         if missing := [one for one in scopes if one not in found]:
             new: dict[tuple[str, str], list[str]] = {one: [] for one in missing}
-            query = "select rule, scope, thing from scopes where rule = any(?) and scope = any(?) order by thing"
-            for rule, scope, thing in db.rows(query, *(sorted({one[at] for one in missing}) for at in (0, 1))):
+            query = "select rule, scope, thing from scopes where rule = any(?) and scope = any(?)"
+            wanted = (sorted({one[at] for one in missing}) for at in (0, 1))
+            for rule, scope, thing in sorted(db.rows(query, *wanted)):
                 if (rule, scope) in new:
                     new[rule, scope].append(thing)
             found |= new

@@ -2,7 +2,19 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+)
 
 metadata = MetaData()
 
@@ -81,7 +93,7 @@ events = Table(
     Column("data", LargeBinary, nullable=False),
     Column("retracted", BigInteger),
     Column("taken", BigInteger, nullable=False),
-    Index("events_by_subject", "topic", "subject", "type"),
+    Index("events_by_subject", "subject", "topic", "type"),
     Index("events_by_type", "type", "time"),
 )
 
@@ -181,9 +193,11 @@ queue = Table(
 scopes = Table(
     "scopes",
     metadata,
-    Column("rule", Text, primary_key=True),
-    Column("scope", Text, primary_key=True),
-    Column("thing", Text, primary_key=True),
+    Column("rule", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("thing", Text, nullable=False),
+    # what tells most comes first: a planner without statistics would go through all of a rule
+    PrimaryKeyConstraint("scope", "rule", "thing"),
     Index("scopes_by_thing", "thing"),
     **KEY_ONLY,
 )

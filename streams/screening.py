@@ -38,9 +38,9 @@ def circulations(db: Db, assets: Collection[str]) -> tuple[dict[str, Circulation
     acts: dict[str, list[Event]] = {one: [] for one in assets}
     query = (
         f"select {COLUMNS} from events where topic = ? and subject = any(?) and type = any(?)"  # noqa: S608
-        " and retracted is null order by id"
+        " and retracted is null"
     )
-    for row in db.rows(query, ASSETS, list(assets), list(OFFERS)):
+    for row in sorted(db.rows(query, ASSETS, list(assets), list(OFFERS))):
         acts[row[2]].append(event_of(row))
     over: dict[str, set[str]] = {one: set() for one in assets}
     for asset, contract in _contracts_over(db, assets):

@@ -159,7 +159,7 @@ SETTINGS = (
     ),
     Setting(
         "judge_batch",
-        "200",
+        "500",
         "items of the judge queue that are taken at once: fewer is fairer among workers",
         _between(1, 100_000),
     ),

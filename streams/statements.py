@@ -23,9 +23,9 @@ def ledgers(db: Db, parties: Collection[str]) -> dict[str, Ledger]:
     found = {party: Ledger([], []) for party in parties}
     query = (
         f"select {COLUMNS} from events where topic = ? and subject = any(?) and type = any(?)"  # noqa: S608
-        " and retracted is null order by id"
+        " and retracted is null"
     )
-    for row in db.rows(query, PARTIES, list(found), list(credit.TYPES)):
+    for row in sorted(db.rows(query, PARTIES, list(found), list(credit.TYPES))):
         found[row[2]].events.append(event_of(row))
     query = "select party, finding, severity, occurred from findings where party = any(?) and standing and mode = ?"
     for party, *rest in db.rows(query, list(found), "enforce"):

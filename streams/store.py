@@ -27,6 +27,8 @@ from streams import schema
 
 How = Literal["insert", "upsert", "ignore"]
 
+# Fewer changed rows are not worth another look at a table.
+ANALYZE_ROWS_MIN = 500
 # Rows of a stream that are in memory at a time.
 STREAM_ROWS = 5_000
 
@@ -341,6 +343,24 @@ class Store:
         except Exception as error:
             self._gone(error)
             raise
+
+    def analyze(self) -> list[str]:
+        """Has PostgreSQL look anew at tables that have grown much, and plan by it; answers with their names.
+
+        It does so by itself, but only after a minute: until then a plan that was made for an empty table goes through
+        all of one that no longer is.
+        """
+        if not self.postgres:
+            return []
+        with self.reading() as db:
+            query = (
+                "select relname from pg_stat_user_tables where schemaname = current_schema()"
+                " and n_mod_since_analyze > ? + n_live_tup / 2 order by relname"
+            )
+            grown = [str(row[0]) for row in db.rows(query, ANALYZE_ROWS_MIN)]
+            for name in grown:
+                db.run(f'analyze "{name}"')
+            return grown
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Db]:

@@ -566,6 +566,7 @@ class Worker:
                     self._positions.pop(tp, None)
                 self._ends = self._ends_of(list(self._positions))
             self._lost()
+            self.store.analyze()
             self._gauges()
             if time.monotonic() - last_prune > PRUNE_SECONDS:
                 last_prune = time.monotonic()

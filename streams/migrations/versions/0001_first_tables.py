@@ -58,7 +58,7 @@ def upgrade() -> None:
         sa.Column("taken", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("events_by_subject", "events", ["topic", "subject", "type"], unique=False)
+    op.create_index("events_by_subject", "events", ["subject", "topic", "type"], unique=False)
     op.create_index("events_by_type", "events", ["type", "time"], unique=False)
     op.create_index(op.f("ix_events_thing"), "events", ["thing"], unique=False)
     op.create_table(
@@ -193,7 +193,7 @@ def upgrade() -> None:
         sa.Column("rule", sa.Text(), nullable=False),
         sa.Column("scope", sa.Text(), nullable=False),
         sa.Column("thing", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("rule", "scope", "thing"),
+        sa.PrimaryKeyConstraint("scope", "rule", "thing"),
         sqlite_with_rowid=False,
     )
     op.create_index("scopes_by_thing", "scopes", ["thing"], unique=False)
