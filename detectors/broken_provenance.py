@@ -9,7 +9,7 @@ arrives. A registration that was made only after the act does not help: it was n
 What to do: have the owner of each asset in `missing` register it, and stop the trade until that is done.
 """
 
-from circulation.cases import OWNER, SELLER, Case, Json, asset, derived, listed, pack, retracted, signed
+from circulation.cases import OWNER, SELLER, Case, Json, asset, derived, instant, listed, pack, retracted, signed
 from circulation.facts import Act, Facts
 from circulation.findings import About, Said
 from circulation.rules import Check, Rule
@@ -77,6 +77,21 @@ def _broken(*missing: str, **more: object) -> Json:
     }
 
 
+def _run(name: str, time: str, *also: str) -> Json:
+    """The asset is made of an OpenLineage dataset, which from then on has another name, too."""
+    identifiers = [{"namespace": "ns", "name": one, "type": "TABLE"} for one in also]
+    return {
+        "eventType": "COMPLETE",
+        "eventTime": instant(time),
+        "run": {"runId": name},
+        "job": {"namespace": "jobs", "name": "job"},
+        "inputs": [{"namespace": "ns", "name": "one", "facets": {"symlinks": {"identifiers": identifiers}}}],
+        "outputs": [{"namespace": "ns", "name": "made"}],
+        "producer": "urn:producer",
+        "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
+    }
+
+
 _DAY, _RULES = "2025-02-01", pack()
 _A, _B, _C = asset("a"), asset("b"), asset("c")
 _LISTED = listed("a", _DAY)
@@ -107,6 +122,29 @@ CASES = (
             ("just before the listing", "2025-01-31T23:59:59.999999", []),
             ("at the listing", _DAY, []),
             ("just after the listing", "2025-02-01T00:00:00.000001", [_broken("b")]),
+        )
+    ),
+    *(
+        Case(
+            name=f"another name of a source that is given {name}",
+            rules=_RULES,
+            events=[
+                asset("ns/made"),
+                asset("ns/other"),
+                _run("first", "2025-01-02"),
+                listed("ns/made", _DAY),
+                _run("second", time, "other"),
+            ],
+            fires=fires,
+        )
+        for name, time, fires in (
+            ("just before the listing", "2025-01-31T23:59:59.999999", []),
+            ("at the listing", _DAY, []),
+            (
+                "just after the listing",
+                "2025-02-01T00:00:00.000001",
+                [_broken("ns/one") | {"about": {"kind": "asset", "id": "ns/made"}}],
+            ),
         )
     ),
     Case(

@@ -304,6 +304,14 @@ CASES = (
     ),
     *(
         Case(
+            name=f"after {earlier} events in a single hour",
+            events=[_SIGNED, *_once(1, 0, earlier), used("c", _at(1), earlier + 1, id="u")],
+            fires=[_out(1, earlier + 1, "u", hours=1, events=earlier)] if earlier >= 200 else [],
+        )
+        for earlier in (199, 200, 201)
+    ),
+    *(
+        Case(
             name=f"after {hours} hours, each of 40 events, where a pack asks for eight",
             rules=pack(detectors={"bulk-extraction": {"hours_min": 8}}),
             events=[
@@ -368,6 +376,21 @@ CASES = (
                 used("c", _at(4, 30), 7, id="late"),
             ],
             fires=[_out(4, 17, "late")] if hours <= 24 else [],
+        )
+        for hours in (23, 24, 25)
+    ),
+    *(
+        Case(
+            name=f"an hour that was said, at a use that comes {hours} hours late",
+            rules=_FEW,
+            events=[
+                _SIGNED,
+                *_hours(9, 11, 9, 11),
+                used("c", _at(4), 17, id="u"),
+                used("c", _at(4 + hours), 100, id="v"),
+                used("c", _at(4, 30), 1, id="late"),
+            ],
+            fires=[_out(4, 17, "u"), _out(4 + hours, 100, "v")],
         )
         for hours in (23, 24, 25)
     ),

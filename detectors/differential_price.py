@@ -168,6 +168,17 @@ CASES = (
         events=[*_FOUR, _sold(4, "200", buyer=BUYER)],
     ),
     Case(
+        name="of a buyer's contracts of one price the earlier is named",
+        rules=_RULES,
+        events=[
+            _sold(0, "90"),
+            _sold(1, "90", buyer=_BUYERS[0]),
+            *(_sold(at) for at in (2, 3, 4)),
+            _sold(5, "200"),
+        ],
+        fires=[_differs("2025-02-01T05:00:00+08:00", "c5", "c0")],
+    ),
+    Case(
         name="two prices of one buyer are no difference between two",
         rules=_RULES,
         events=[*(_sold(at, "110") for at in range(4)), _sold(4, "100"), _sold(5, "125", buyer=_BUYERS[4])],

@@ -16,7 +16,7 @@ Only the intake sees numbers, so there is no act to check: the engine asks `said
 
 from collections.abc import Sequence
 
-from circulation.cases import SELLER, Case, party
+from circulation.cases import SELLER, SOURCE, Case, party
 from circulation.findings import About, Cause, Said
 from circulation.rules import Rule
 
@@ -29,7 +29,7 @@ def said(topic: str, subject: str, cause: Cause, occurred: int, missing: Sequenc
     """
     count = sum(last - first + 1 for first, last in missing)
     ranges = ", ".join(f"{first}" if first == last else f"{first} to {last}" for first, last in missing)
-    what = f"{count:,} event{'s are' if count > 1 else ' is'}"
+    what = "1 event is" if count == 1 else f"{count:,} events are"
     return Said(
         severity=RULE.severity,
         about=About("source", cause.source),
@@ -60,7 +60,15 @@ def _counted(sequence: int) -> dict[str, object]:
 
 def _gap(sequence: int, first: int, last: int) -> dict[str, object]:
     evidence = {"topic": "circulation.parties", "subject": SELLER, "missing": [[first, last]]}
-    return {"severity": "yellow", "cause": {"id": f"n{sequence}"}, "evidence": evidence}
+    what, numbers = (
+        ("1 event is", f"{first}") if first == last else (f"{last - first + 1} events are", f"{first} to {last}")
+    )
+    return {
+        "severity": "yellow",
+        "cause": {"id": f"n{sequence}"},
+        "evidence": evidence,
+        "summary": f"{what} missing from {SOURCE} about {SELLER} on circulation.parties: {numbers}.",
+    }
 
 
 CASES = (

@@ -215,6 +215,25 @@ CASES = (
         rules=_RULES,
         events=[_A, _HIGH, _MADE, retracted(_MADE, "2025-02-02")],
     ),
+    *(
+        Case(
+            name=f"{count} that are higher",
+            rules=_RULES,
+            events=[_A, *(asset(one, level="important") for one in higher), derived("a", _DAY, *higher)],
+            fires=[
+                {
+                    "severity": "red",
+                    "summary": "a is general, and was derived from b, which is important, at 2025-02-01T00:00:00+08:00"
+                    f"{more}, without an approved grading since.",
+                }
+            ],
+        )
+        for count, higher, more in (
+            ("one input", ("b",), ""),
+            ("two inputs", ("b", "d"), ", and 1 more"),
+            ("three inputs", ("b", "d", "e"), ", and 2 more"),
+        )
+    ),
     Case(name="an input of which nothing is known", rules=_RULES, events=[_A, _MADE]),
     Case(name="an asset of which nothing is known", rules=_RULES, events=[_HIGH, _MADE]),
 )

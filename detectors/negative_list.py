@@ -521,10 +521,13 @@ CASES = (
         Case(
             name=f"a match is inherited over {length} steps",
             events=[*_chain(length), listed(f"a{length}", _WHEN)],
-            fires=[_found("secret", origin="a0", path=[f"a{one}" for one in range(length + 1)])],
+            fires=[
+                _found("secret", origin="a0", path=[f"a{one}" for one in range(length + 1)])
+                | {"summary": f"a{length}, {how} from a0, was listed, which entry secret (Entry secret) prohibits."}
+            ],
             rules=pack(_SECRET),
         )
-        for length in (1, 5, 12)
+        for length, how in ((1, "derived in 1 step"), (2, "derived in 2 steps"), (12, "derived in 12 steps"))
     ),
     Case(
         name="a derivation of later does not count yet",
@@ -688,6 +691,20 @@ CASES = (
         ],
         fires=[_found("secret")],
         rules=pack(_SECRET),
+    ),
+    *(
+        Case(
+            name=f"what cannot be decided is told: {what}",
+            events=[listed("asset", _WHEN)],
+            fires=[
+                {
+                    "summary": f"asset was listed, and {what} of the negative list cannot be decided, for it is not"
+                    " known: tags."
+                }
+            ],
+            rules=pack(*(entry(one) for one in tags)),
+        )
+        for what, tags in (("1 entry", ("secret",)), ("2 entries", ("secret", "hidden")))
     ),
     Case(
         name="an asset that is not registered needs information, once for all entries",

@@ -105,8 +105,6 @@ def _listed(allowed: Any) -> str:
 def step(memory: Memory, parts: Mapping[str, Any], counted: Counted, licence: Licence, _: Parameters) -> Stepped:
     """Says what one use breaks, and once what it does not state."""
     event = counted.event
-    if event.type != USE or counted.uses < 0:
-        return Stepped(memory)
     new = [one for one in lacking(event.data, licence.terms, use=True) if one[0] not in memory.lacking]
     said = [
         _said(

@@ -28,7 +28,7 @@ class Memory(msgspec.Struct, array_like=True, frozen=True, gc=False):
 def step(memory: Memory, parts: Mapping[str, Any], counted: Counted, licence: Licence, _: Parameters) -> Stepped:
     """Says a use whose purpose lies outside what the terms name."""
     event, allowed = counted.event, licence.terms.purposes
-    if event.type != "circulation.usage.reported" or counted.uses < 0 or allows_purpose(allowed, event.data.purpose):
+    if allows_purpose(allowed, event.data.purpose):
         return Stepped(memory)
     purposes = list(allowed or ())
     said = Said(

@@ -106,7 +106,7 @@ def _counting(acts: Iterable[Act]) -> dict[str, dict[int, Act]]:
 
 
 def _tallies(day: int, contract: str, reports: Iterable[dict[int, Act]], facts: Facts) -> Tallies:
-    """By measure and reporter what is reported of the day, of measures that more than one reports."""
+    """By measure and reporter what is reported of the day, of measures that anyone reports."""
     found: Tallies = {measure: {} for measure in MEASURES}
 
     def add(reporter: int, amounts: dict[str, Any]) -> None:
@@ -121,7 +121,7 @@ def _tallies(day: int, contract: str, reports: Iterable[dict[int, Act]], facts: 
         for reporter, act in by_reporter.items():
             if day_number(act.time) == day:
                 add(reporter, {measure: getattr(act.data, measure) for measure in MEASURES[1:]})
-    return {measure: some for measure, some in found.items() if len(some) > 1}
+    return {measure: some for measure, some in found.items() if some}
 
 
 RULE = Rule(

@@ -41,8 +41,9 @@ def judge(scope: str, _: Sequence[Act], facts: Facts) -> list[Said]:
     if contract.signed is None:
         return []
     start = max(contract.signed.time, contract.statements[0].data.terms.valid_from)
-    times = {one for _, _, day in facts.used(scope) for one in (day.first, day.last) if -NEVER < one < NEVER}
-    bases = [start, *sorted(one for one in times if one > start)]
+    times = {one for _, _, day in facts.used(scope) for one in (day.first, day.last)}
+    # What was reported before the start leaves it where it is. After `NEVER`, of a day without reports, nothing is due.
+    bases = sorted({start, *(max(start, one) for one in times)})
     found = []
     for base, following in zip(bases, [*bases[1:], NEVER], strict=True):
         said = _overdue(contract, base, following, reported=base in times)
@@ -59,7 +60,7 @@ def _overdue(contract: ContractFacts, base: int, following: int, *, reported: bo
         begun = one.time if at else -NEVER
         until = statements[at + 1].time if at + 1 < len(statements) else NEVER
         within_days = one.data.terms.report_within_days
-        if within_days is None or until <= base or begun >= following:
+        if within_days is None:
             continue
         deadline = max(past(base, within_days), begun)
         if deadline >= min(following, until, end):

@@ -329,13 +329,11 @@ def _band(limit: str, maximum: int, count: int, band: int, cause: str | None = N
 
 
 def _at_once(limit: str, count: int, maximum: int = 100) -> list[Json]:
-    if count * 100 > maximum * 120:
-        return [_band(limit, maximum, count, 120)]
-    if count > maximum:
-        return [_band(limit, maximum, count, 100)]
-    for band in (95, 80):
-        if count * 100 >= maximum * band:
-            return [_band(limit, maximum, count, band)]
+    for band, passed in ((120, "exceeds"), (100, "exceeds"), (95, "reaches"), (80, "reaches")):
+        share = count * 100
+        if share > maximum * band or (passed == "reaches" and share == maximum * band):
+            summary = f"{count} of {maximum} licensed {limit}: {passed} {band} %."
+            return [_band(limit, maximum, count, band) | {"summary": summary}]
     return []
 
 
@@ -365,9 +363,11 @@ def _share(contract: str, day: str, uses: int, **more: Any) -> Json:
 
 
 def _reached(band: int, count: int, next_day: str, maximum: int = 100, leader: str = "a") -> Json:
+    end, passed = f"{next_day}T00:00:00+08:00", "exceed" if band >= 100 else "reach"
     return _band("uses", maximum, count, band, quota_group="g") | {
         "about": {"kind": "contract", "id": leader},
-        "occurred": f"{next_day}T00:00:00+08:00",
+        "occurred": end,
+        "summary": f"By {end}, {count} of {maximum} licensed uses of the quota group g {passed} {band} %.",
     }
 
 
@@ -510,6 +510,18 @@ CASES = (
             used("c", "2025-02-04", 1, id="u"),
         ],
         fires=[_band("uses", 100, 101, 100), _band("uses", 200, 160, 80, "u")],
+    ),
+    Case(
+        name="what adds nothing reaches no lowered limit",
+        events=[
+            _licensed(uses_max=100, bytes_max=100),
+            used("c", "2025-02-01", 70, bytes=70),
+            _amended("2025-02-02", uses_max=50, bytes_max=50),
+            used("c", "2025-02-03", 0),
+            used("c", "2025-02-04", 1, id="u"),
+            used("c", "2025-02-05", 0, bytes=1, id="v"),
+        ],
+        fires=[_band("uses", 50, 71, 120, "u"), _band("bytes", 50, 71, 120, "v")],
     ),
     Case(
         name="a lowered limit is held against what was used before",

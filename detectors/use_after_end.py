@@ -43,7 +43,7 @@ def _said(contract: str, party: str, asset: str, time: int, cause: Cause, termin
 def step(memory: Memory, parts: Mapping[str, Any], counted: Counted, licence: Licence, _: Parameters) -> Stepped:
     """Holds a use against the termination, where that came before it on the key."""
     one, terminated = counted.event, licence.terminated
-    if terminated is None or one.type != USED or one.time < terminated:
+    if terminated is None or one.time < terminated:
         return Stepped(memory)
     cause = Cause(one.source, one.id)
     return Stepped(memory, {}, [_said(one.subject, licence.buyer, licence.asset, one.time, cause, terminated, "use")])

@@ -74,7 +74,7 @@ def interleaved(events: Sequence[Json], seed: str) -> list[Json]:
     """The same events in another order that keeps the order of each key."""
     keys: dict[str, list[Json]] = {}
     for one in events:
-        keys.setdefault(one["subject"], []).append(one)
+        keys.setdefault(one.get("subject", "runs"), []).append(one)
     drawn = [subject for subject, some in keys.items() for _ in some]
     random.Random(seed).shuffle(drawn)
     return [keys[subject].pop(0) for subject in drawn]
