@@ -29,6 +29,8 @@ How = Literal["insert", "upsert", "ignore"]
 
 # Fewer changed rows are not worth another look at a table.
 ANALYZE_ROWS_MIN = 500
+# How long a SQLite file that another process writes is waited for.
+PATIENCE_SECONDS = 10.0
 # Rows of a stream that are in memory at a time.
 STREAM_ROWS = 5_000
 
@@ -195,11 +197,13 @@ class _Turns:
 class Store:
     """The store behind a URL. `writing()` is one transaction, or nothing; each thread has its own connection.
 
-    With `read_only` the database itself refuses every write.
+    With `read_only` the database itself refuses every write. `patience_seconds` is how long a SQLite file that another
+    process writes is waited for.
     """
 
-    def __init__(self, url: str, *, read_only: bool = False) -> None:
+    def __init__(self, url: str, *, read_only: bool = False, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self._url = make_url(url)
+        self._patience_seconds = patience_seconds
         self._read_only = read_only
         self.postgres = self._url.get_backend_name() == "postgresql"
         self.memory = not self.postgres and self._url.database in (None, "", ":memory:")
@@ -285,12 +289,12 @@ class Store:
             uri=self._read_only,
             isolation_level=None,
             check_same_thread=False,
-            timeout=10,
+            timeout=self._patience_seconds,
             cached_statements=512,
         )
         # Whether it is a log that is written ahead is a matter of the file, and not of those who look at it.
         once = () if self._read_only else ("journal_mode=wal", "synchronous=normal")
-        for pragma in (*once, "busy_timeout=10000", "cache_size=-32768", "wal_autocheckpoint=10000"):
+        for pragma in (*once, "cache_size=-32768", "wal_autocheckpoint=10000"):
             raw.execute(f"pragma {pragma}")
         if self.memory:
             raw.execute("pragma synchronous=off")
