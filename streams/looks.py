@@ -107,7 +107,7 @@ class Notebook:
     """Writes looks down, on a connection of its own. That it cannot must not keep anyone from looking."""
 
     def __init__(self, url: str) -> None:
-        self._store = Store(url, patience_seconds=PATIENCE_SECONDS)
+        self._store = Store(url, hurried_seconds=PATIENCE_SECONDS)
 
     def __enter__(self) -> Self:
         return self
