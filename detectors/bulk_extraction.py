@@ -57,7 +57,7 @@ class Hours(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Memory(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """The hours by rank of the reporter, and which of those that may still change were said."""
+    """The hours by rank of the reporter, and which hours were said of late."""
 
     hours: dict[int, Hours] = {}
     said: tuple[int, ...] = ()
@@ -164,8 +164,7 @@ def step(memory: Memory, _: Mapping[str, Any], one: Counted, licence: Licence, p
     used, earlier = sample(hours, hour)
     if not stands_out(used, earlier, parameters):
         return Stepped(memory)
-    since = min(each.hour for each in memory.hours.values()) - LATE_HOURS_MAX
-    said = (*(each for each in memory.said[1 - SAID_MAX :] if each >= since), hour)
+    said = (*memory.said[1 - SAID_MAX :], hour)
     return Stepped(Memory(memory.hours, said), {}, [_said(one, licence, parameters, used, earlier)])
 
 
@@ -438,6 +437,18 @@ CASES = (
             *(used("c", _at(4), 20, reporter=reporter, id=reporter) for reporter in ("exchange", "provider")),
         ],
         fires=[_out(4, 20, "exchange")],
+    ),
+    Case(
+        name="an hour that was said long before a reporter begins with it",
+        rules=_FEW,
+        events=[
+            _SIGNED,
+            *_hours(9, 11, 9, 11),
+            used("c", _at(4), 20, id="u"),
+            used("c", _at(40), 100, id="v"),
+            *_hours(9, 11, 9, 11, 20, reporter="provider"),
+        ],
+        fires=[_out(4, 20, "u"), _out(40, 100, "v")],
     ),
     Case(
         name="uses that waited for their terms",

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from tests.model.events import TERMS_TYPES, Json, Moment, One, moment
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from tests.model.world import World
 
 WAITING_MAX = 10_000
+# As late as a use or a cancellation may come and still be counted in its hour (detectors/bulk_extraction.py).
+LATE = dt.timedelta(hours=24)
 
 
 def outside(one: One, terms: Json) -> Iterable[tuple[str, str | None, str | None]]:
@@ -48,6 +51,11 @@ def within(terms: Json, instant: Moment) -> bool:
     return moment(terms["valid_from"]) <= instant and not ("valid_to" in terms and instant >= moment(terms["valid_to"]))
 
 
+def hour_of(instant: Moment) -> Moment:
+    """The start of the hour."""
+    return instant.replace(minute=0, second=0, microsecond=0)
+
+
 class Counted:
     """A use that was counted: what is left of it, and the licence that it was counted under."""
 
@@ -70,6 +78,9 @@ class Desk:
         self.bands: dict[tuple[Any, ...], int] = {}
         self.lacking: set[str] = set()
         self.origins: dict[tuple[int, str], int] = {}
+        # By reporter the uses and the number of reports of each hour; and the hours that were said.
+        self.hours: dict[int, dict[Moment, list[int]]] = {}
+        self.said: set[Moment] = set()
 
     def visible(self, at: int) -> list[One]:
         """The statements of terms that stand at this place of the key, of each kind those of the best reporter."""
@@ -115,7 +126,10 @@ class Desk:
                 self.waiting.append(use)
         elif one.type == "usage.cancelled":
             (use,) = (u for u in self.known() if (u.one.source, u.one.id) == (one.source, one.data["usage"]))
-            use.left -= min(use.left, one.data["uses"])
+            given_back = min(use.left, one.data["uses"])
+            use.left -= given_back
+            if use in self.uses:
+                self.hour_given_back(use.one, given_back)
         elif one.type == "event.retracted":
             self.take_back(one)
         elif one.type == "delivery.completed":
@@ -169,6 +183,36 @@ class Desk:
             self.world.say("use-after-end", "orange", about, buyer, one, one.time, at, **evidence)
         self.limits(one, use.licence, at, {"uses": use.left} | {m: one.data.get(m) or 0 for m in ("bytes", "rows")})
         self.windows(use, at)
+        self.hour(use, at)
+
+    def hour(self, use: Counted, at: int) -> None:
+        """Counts a use in its reporter's hour, and holds the hour against all before it in which that one reported."""
+        one, start = use.one, hour_of(use.one.time)
+        hours = self.hours.setdefault(one.reporter, {})
+        if hours and start < max(hours) - LATE:
+            return
+        counted = hours.setdefault(start, [0, 0])
+        counted[0] += use.left
+        counted[1] += 1
+        earlier = [each for before, each in hours.items() if before < start]
+        reports = sum(number for _, number in earlier)
+        setting = self.world.setting("bulk-extraction", one.time, at)
+        enough = len(earlier) >= setting["n"] or reports >= setting["n"]
+        if start in self.said or not earlier or not enough or len(earlier) < setting["hours_min"]:
+            return
+        mean = Fraction(sum(uses for uses, _ in earlier), len(earlier))
+        variance = sum((uses - mean) ** 2 for uses, _ in earlier) / len(earlier)
+        if counted[0] > mean and (counted[0] - mean) ** 2 > Fraction(str(setting["k"])) ** 2 * variance:
+            self.said.add(start)
+            numbers = {"hour": start.isoformat(), "used": counted[0], "hours": len(earlier), "events": reports}
+            about, buyer = ("contract", self.contract), use.licence.data["buyer"]
+            self.world.say("bulk-extraction", "yellow", about, buyer, one, one.time, at, **numbers)
+
+    def hour_given_back(self, one: One, uses: int) -> None:
+        """What is given back to an hour that may still change."""
+        hours, start = self.hours.get(one.reporter, {}), hour_of(one.time)
+        if start in hours and start >= max(hours) - LATE:
+            hours[start][0] -= uses
 
     def deliver(self, one: One, at: int) -> None:
         if not self.world.stands(one, at):

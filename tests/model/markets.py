@@ -123,6 +123,10 @@ packs = st.builds(
             "feed-silence": said(st.fixed_dictionaries({"seconds": optional(some([86_400, 365 * 86_400]))})),
             "unknown-contract": said(st.fixed_dictionaries({"mode": some(["enforce", "enforce", "off"])})),
             "negative-list": said(st.fixed_dictionaries({"mode": some(["enforce", "enforce", "warn", "off"])})),
+            # Hours and reports are few here, so few are enough.
+            "bulk-extraction": st.fixed_dictionaries(
+                {"n": some([0, 1, 2, 3]), "k": some([0, 1, 1.5])}, optional={"hours_min": some([0, 2])}
+            ),
             "usage-limit": given(warning_percent=[50, 80], late_warning_percent=[90], red_percent=[150]),
             "export-contract-missing": given(persons=[60], assessment_persons=[100], assessment_sensitive_persons=[10]),
             "export-splitting": given(
@@ -301,6 +305,26 @@ cancelled = st.builds(
     ),
     some(CONTRACTS),
     times,
+    some([f"u{one}" for one in range(8)]),
+    counts,
+    attributes,
+)
+# Hours that follow each other, and those that begin a day later: as late as uses are counted, and later.
+hours = st.builds(
+    lambda hour, minute: f"2025-01-{1 + hour // 24:02}T{hour % 24:02}:{minute}+08:00",
+    some([0, 0, 1, 1, 2, 3, 24, 25, 26]),
+    some(["00:00", "59:59.999999"]),
+)
+hourly = st.builds(
+    lambda time, count, id_, more: used("c0", time, count, id=id_, **more),
+    hours,
+    counts,
+    some([f"u{one}" for one in range(8)]),
+    reported,
+)
+given_back = st.builds(
+    lambda time, usage, count, more: event("usage.cancelled", "c0", time, usage=usage, uses=count, **more),
+    hours,
     some([f"u{one}" for one in range(8)]),
     counts,
     attributes,
@@ -719,9 +743,11 @@ SHARED = (grouped, grouped, uses, uses, uses, cancelled, endings)
 REPORTING = (reporting, reporting, uses, uses, cancelled, endings)
 COMPARING = (contracts, uses, uses, uses, deliveries, deliveries, cancelled)
 ALL = (*SERVING, *COUNTING, *CIRCULATING, *SCREENING, *EXPORTING, *TRADING, *PAYING, *MARKING, *REFUSING, *ANSWERING)
+HURRYING = (*([hourly] * 5), given_back, contracts)
 THEMES = (
     COUNTING,
     COUNTING,
+    HURRYING,
     SERVING,
     CIRCULATING,
     SCREENING,

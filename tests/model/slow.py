@@ -65,6 +65,7 @@ MEMBERS: dict[str, Callable[[Json], Json]] = {
     "off-exchange-public": _of(),
     "report-overdue": lambda e: {"since": moment(e["since"]).isoformat()},
     "reconciliation": lambda e: {"measures": sorted(e["tallies"]), "deliveries": sorted(e["deliveries"].items())},
+    "bulk-extraction": lambda e: _of("used", "hours", "events")(e) | {"hour": moment(e["hour"]).isoformat()},
     "feed-gap": _of("topic", "subject", "missing"),
     "feed-silence": lambda e: {"newest": moment(e["newest"]).isoformat()},
 }

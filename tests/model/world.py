@@ -15,6 +15,7 @@ from tests.model.events import TERMS_TYPES, Found, Json, Moment, One, chosen, mo
 # The parameters of the contract's table; a pack may give others.
 DEFAULTS: dict[str, Json] = {
     "usage-limit": {"warning_percent": 80, "late_warning_percent": 95, "red_percent": 120},
+    "bulk-extraction": {"k": 6, "n": 200, "hours_min": 1},
     "export-assessment-missing": {
         "persons": 1_000_000,
         "sensitive_persons": 10_000,

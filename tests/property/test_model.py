@@ -14,7 +14,7 @@ from streams import replay
 from streams.store import Store
 from tests.model import examples, markets, slow
 
-NOT_IN_THE_MODEL = {"bulk-extraction", "sandbox-cap"}
+NOT_IN_THE_MODEL = {"sandbox-cap"}
 
 untils = st.sampled_from(markets.UNTIL)
 
