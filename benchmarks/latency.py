@@ -30,7 +30,7 @@ SECONDS, SECONDS_QUICK = 20, 8
 WARM_SECONDS: Final = 20
 AMPLE_CONTRACTS: Final = 20_000
 # How often the store is asked; a delay comes out longer by up to as much, never shorter.
-LOOK_SECONDS: Final = 0.002
+LOOK_SECONDS: Final = 0.01
 TICK_SECONDS: Final = 0.002
 # No transaction takes longer, as far as findings are looked for.
 COMMITTED_SECONDS_MAX: Final = 2

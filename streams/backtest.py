@@ -34,7 +34,7 @@ from streams.store import Db, How, Store
 REMEMBER_CHUNK: Final = 100_000
 # What a judgement does not look at: how events are taken in and sent, and what only tallies remember. Desks remember
 # what was used on the newest days.
-NOT_COPIED: Final = frozenset({"outbox", "parts", "progress", "remembered", "seen", "waiting"})
+NOT_COPIED: Final = frozenset({"looks", "outbox", "parts", "progress", "remembered", "seen", "waiting"})
 # What has rows from the beginning, and how those of a copy take their place.
 BEGUN: Final[Mapping[str, How]] = {"horizon": "upsert", "counted": "ignore"}
 # Members of a finding that say nothing of what was found.

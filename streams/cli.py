@@ -7,7 +7,7 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
@@ -67,6 +67,8 @@ SECTIONS: Final = {
     "Rules": ("rules",),
     "This program": ("dashboards", "settings", "completion"),
 }
+# What was typed after `circulation`, in the context of the command that runs.
+TYPED: Final = "streams.cli.typed"
 FINDINGS_SHOWN_MAX: Final = 40
 WRITE_BUFFER_BYTES: Final = 1 << 20
 SHELLS: Final = ("bash", "zsh", "fish")
@@ -84,7 +86,9 @@ class Helpful(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does it, but for the error."""
+        """As click does it, but for the error; what was typed is kept for whoever asks what was looked at."""
+        # The group that stands above all comes first, and what is behind it comes here again.
+        ctx.meta.setdefault(TYPED, tuple(args))
         known = self.list_commands(ctx)
         if args and args[0] not in known and not args[0].startswith("-") and not ctx.resilient_parsing:
             from circulation.near import hint
@@ -464,8 +468,12 @@ def _store(url: str | None, *, own: bool = True, read_only: bool = False) -> Ite
 
 
 @contextlib.contextmanager
-def looked_at(settings: "Settings", *, read_only: bool = False) -> Iterator["Store"]:
-    """The store that the settings name, to be looked at and not written; with `read_only` it could not be."""
+def looked_at(settings: "Settings", *, read_only: bool = False, noted: bool = True) -> Iterator["Store"]:
+    """The store that the settings name, to be looked at and not written; with `read_only` it could not be.
+
+    That it was looked at is written down when the answer is there, which is when this is left: it must not be shown
+    before. That there is no such thing is an answer, too. Without `noted` that is the caller's business.
+    """
     from sqlalchemy import make_url
 
     from streams.store import StoreAway
@@ -476,11 +484,57 @@ def looked_at(settings: "Settings", *, read_only: bool = False) -> Iterator["Sto
     with _store(settings.store, own=False, read_only=read_only) as store:
         try:
             yield store
-        except (StoreAway, click.ClickException):
+            if noted:
+                _look(settings)
+        except click.ClickException:
+            if noted:
+                _look(settings)
+            raise
+        except StoreAway:
             raise
         except Exception as error:
             said = str(error).partition("\n")[0]
             raise click.ClickException(f"the store {settings.store_shown} cannot be read: {said}") from error
+
+
+def _look(settings: "Settings") -> None:
+    with looking(settings) as look:
+        look(())
+
+
+@contextlib.contextmanager
+def looking(settings: "Settings") -> Iterator[Callable[[Sequence[str]], None]]:
+    """What writes down that the command of this moment looks, and at which things beside its arguments.
+
+    Where it cannot be written, one line says so, once, and the command goes on.
+    """
+    import time
+
+    from streams import looks
+
+    command, arguments = _typed()
+    said = False
+
+    def look(things: Sequence[str]) -> None:
+        nonlocal said
+        at = time.time_ns() // 1000
+        why = notebook.write(looks.looks(command, arguments, things, official=settings.official, at=at))
+        if why is not None and not said:
+            click.echo(f"note: that this was looked at could not be written down for the journal: {why}", err=True)
+            said = True
+
+    with looks.Notebook(settings.store) as notebook:
+        yield look
+
+
+def _typed() -> tuple[str, tuple[str, ...]]:
+    """The command of this moment, and what was typed behind it."""
+    context = click.get_current_context()
+    names: list[str] = []
+    while context.parent is not None:
+        names.insert(0, str(context.info_name))
+        context = context.parent
+    return " ".join(names), tuple(context.meta.get(TYPED, ()))[len(names) :]
 
 
 @cli.group(cls=Rules)

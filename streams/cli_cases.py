@@ -45,10 +45,12 @@ def cases(
     circulation cases --state open --detector usage-limit
     circulation cases 592de800afa96e47ffcb8de7c69cc9bf-1
     """
+    if case is not None:
+        with looked_at(configured()) as store:
+            found = _one(store, case)
+        _show_one(found, as_json)
+        return
     with looked_at(configured()) as store:
-        if case is not None:
-            _one(store, case, as_json)
-            return
         given = {"state": state, "detector": detector, "severity": severity, "party": party}
         rows = _cases(store, {column: value for column, value in given.items() if value is not None})
     if as_json:
@@ -76,7 +78,8 @@ def _cases(store: Store, where: dict[str, str]) -> list[dict[str, Any]]:
     return [orjson.loads(row[0]) for row in rows]
 
 
-def _one(store: Store, case: str, as_json: bool) -> None:
+def _one(store: Store, case: str) -> dict[str, Any]:
+    """A case as it was sent, with its events and its members."""
     with store.reading() as db:
         row = db.one("select data from cases where case_id = ?", case)
         if row is None:
@@ -95,17 +98,20 @@ def _one(store: Store, case: str, as_json: bool) -> None:
                 case,
             )
         ]
-    found = orjson.loads(row[0])
+    return {**orjson.loads(row[0]), "events": life, "members": findings}
+
+
+def _show_one(found: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        console.document({**found, "events": life, "members": findings})
+        console.document(found)
         return
     party = f", {found['party']} is responsible" if "party" in found else ""
     about = f"{found['about']['kind']} {found['about']['id']}"
-    click.echo(console.shown(f"{case}: {found['detector']} about {about}{party}"))
+    click.echo(console.shown(f"{found['case']}: {found['detector']} about {about}{party}"))
     click.echo(f"{found['state']}, {found['severity']}, {found['standing']} of {found['findings']} findings stand")
-    rows = [(one["time"], one["what"], one["severity"], one.get("by", "–"), _why(one)) for one in life]
+    rows = [(one["time"], one["what"], one["severity"], one.get("by", "–"), _why(one)) for one in found["events"]]
     console.table(("time", "what", "severity", "by", "why"), rows, title="Its life", colour="severity")
-    console.findings_table(findings, title="Its findings", with_state=True)
+    console.findings_table(found["members"], title="Its findings", with_state=True)
 
 
 def _more(data: dict[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,8 @@
 """`circulation trace` looks through an asset."""
 
-import sys
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, BinaryIO, Final
 
 import click
 import msgspec
@@ -13,7 +12,7 @@ import detectors
 from circulation.near import hint
 from streams import console, drawings
 from streams import trace as traces
-from streams.cli import configured, looked_at
+from streams.cli import configured, looked_at, looking
 from streams.cli_look import CANDIDATES_MAX, Instant
 from streams.held import Held
 from streams.rulebook import Rulebook, start
@@ -27,6 +26,8 @@ PATHS_SHOWN_MAX: Final = 3
 MANY: Final = "-"
 # How old lineage in memory may be where it answers.
 FRESH_SECONDS: Final = 1.0
+# Of standard input that is there already so much is taken at once.
+BLOCK_BYTES: Final = 1 << 16
 
 # Why nothing is known of what an asset came from, as a person reads it.
 ENDS: Final = {
@@ -101,8 +102,9 @@ def trace(
     if asset == MANY:
         if known_at is not None or form not in (None, "json"):
             raise click.UsageError(f"{MANY} answers with JSON, by what is known now")
-        with looked_at(settings) as store, store.reading() as db:
-            _each(db, Rulebook(*start(settings, detectors.RULES)), as_of, up=up or not down, down=down or not up)
+        with looked_at(settings, noted=False) as store, store.reading() as db, looking(settings) as look:
+            rulebook = Rulebook(*start(settings, detectors.RULES))
+            _each(db, rulebook, as_of, look, up=up or not down, down=down or not up)
         return
     with looked_at(settings) as store, store.reading() as db:
         if not traces.is_known(db, asset):
@@ -119,14 +121,17 @@ def trace(
         _show(seen)
 
 
-def _each(db: Db, rulebook: Rulebook, as_of: int | None, *, up: bool, down: bool) -> None:
-    """Answers each line of standard input; what nothing names is said to be `unknown`."""
+def _each(
+    db: Db, rulebook: Rulebook, as_of: int | None, look: Callable[[Sequence[str]], None], *, up: bool, down: bool
+) -> None:
+    """Answers each line of standard input; what nothing names is said to be `unknown`.
+
+    What came at once is written down at once, before any of it is answered: a transaction for each would take longer
+    than its answer.
+    """
     lineage = Held(db)
     refreshed = time.monotonic()
-    for line in sys.stdin:
-        asset = line.rstrip("\r\n")
-        if not asset:
-            continue
+    for asset in _asked(click.get_binary_stream("stdin"), look):
         if time.monotonic() - refreshed > FRESH_SECONDS:
             lineage.refresh(db)
             refreshed = time.monotonic()
@@ -137,6 +142,22 @@ def _each(db: Db, rulebook: Rulebook, as_of: int | None, *, up: bool, down: bool
             seen = traces.look_through(db, asset, at, up=up, down=down, lineage=lineage, packs=packs)
         answer = {"asset": {"asset": asset}, "unknown": True} if seen is None else msgspec.to_builtins(seen)
         click.echo(orjson.dumps(answer, option=orjson.OPT_SORT_KEYS))
+
+
+def _asked(stdin: BinaryIO, look: Callable[[Sequence[str]], None]) -> Iterator[str]:
+    """The ids on standard input, after they have been written down."""
+    rest = b""
+    while block := stdin.read1(BLOCK_BYTES):  # type: ignore[attr-defined]  # it is always buffered
+        *lines, rest = (rest + block).split(b"\n")
+        yield from _told(lines, look)
+    yield from _told([rest], look)
+
+
+def _told(lines: Iterable[bytes], look: Callable[[Sequence[str]], None]) -> list[str]:
+    assets = [asset for line in lines if (asset := line.decode(errors="replace").rstrip("\r"))]
+    if assets:
+        look(assets)
+    return assets
 
 
 def _hint(db: Db, asset: str) -> str:

@@ -56,6 +56,8 @@ HEARTBEAT = "circulation.source.heartbeat"
 WAITING_MAX = 10_000
 # Windows of one contract that are held in memory between fetches; the store has them all.
 PARTS_CACHED_MAX = 64
+# Numbers of events that are asked for at a time, where others ask, too.
+NUMBERS = 250
 # Days of one contract whose uses its desk remembers, the newest: what came on others is a row each.
 DAYS_OPEN_MAX = 2
 
@@ -285,7 +287,9 @@ class _Batch:
         self.states: list[tuple[str, str, bytes]] = []
         self.parts: list[tuple[str, str, bytes]] = []
         self.rows: list[tuple[Any, ...]] = []
+        # By act, what this fetch brought, and of deliveries what the store has.
         self.by_thing: dict[str, list[tuple[int, Event]]] = {}
+        self.delivered: dict[str, list[tuple[int, Event]]] = {}
         self.refs: list[tuple[str, str, int]] = []
         self.edges: list[tuple[Any, ...]] = []
         self.queue: dict[tuple[int, str], int] = {}
@@ -405,6 +409,7 @@ class Intake:
         self._load_counted(db, batch, groups)
         self._load_seen(db, batch, arrivals)
         self._load_parts(db, batch, groups)
+        self._load_delivered(db, batch, arrivals)
         for key, group in groups.items():
             desk = batch.desks[key]
             if desk.folded:
@@ -542,6 +547,15 @@ class Intake:
                         names[name] = None
             wanted.extend((subject, desk, name) for name in names if name not in desk.parts)
         self._fetch_parts(db, wanted)
+
+    @staticmethod
+    def _load_delivered(db: Db, batch: _Batch, arrivals: Sequence[Arrival]) -> None:
+        things = [thing_of(one.event) for one in arrivals if one.event.type == DELIVERY]
+        if things:
+            batch.delivered = {one: [] for one in things}
+            query = f"select {COLUMNS} from events where thing = any(?) and retracted is null"  # noqa: S608
+            for row in db.rows(query, list(batch.delivered)):
+                batch.delivered[row[4]].append((row[0], event_of(row)))
 
     def _names(self, instant: int, licence: Licence) -> Iterable[str]:
         for rule in self._tallies:
@@ -1085,10 +1099,12 @@ class Intake:
     def _reports(self, db: Db, batch: _Batch, event: Event, before: int) -> list[tuple[int, Event]]:
         """Reports of one delivery by one reporter that came before and stand."""
         thing = thing_of(event)
-        query = f"select {COLUMNS} from events where thing = ? and retracted is null and id < ?"  # noqa: S608
-        found = [(row[0], event_of(row)) for row in db.rows(query, thing, before)]
-        found += [(number, one) for number, one in batch.by_thing.get(thing, []) if number < before]
-        return [(number, one) for number, one in found if one.reporter == event.reporter]
+        found = batch.delivered.get(thing)
+        if found is None:
+            query = f"select {COLUMNS} from events where thing = ? and retracted is null"  # noqa: S608
+            found = [(row[0], event_of(row)) for row in db.rows(query, thing)]
+        some = [*found, *batch.by_thing.get(thing, ())]
+        return [(number, one) for number, one in some if number < before and one.reporter == event.reporter]
 
     def _deliver(self, db: Db, batch: _Batch, desk: Desk, arrival: Arrival, number: int, event: Event) -> None:
         """Counts a delivery once a reporter: of several reports the earliest by (time, source, id)."""
@@ -1183,7 +1199,7 @@ class Intake:
             known.number = number + 1
             return number
         if not batch.numbers:
-            batch.numbers = db.numbers(64)
+            batch.numbers = db.numbers(NUMBERS)
         return batch.numbers.pop(0)
 
     def _retract(self, db: Db, batch: _Batch, desk: Desk, arrival: Arrival, number: int) -> None:
@@ -1247,6 +1263,7 @@ class Intake:
         db.many(schema.derivations, batch.edges, "upsert")
         batch.rows, batch.refs, batch.edges = [], [], []
         batch.by_thing.clear()
+        batch.delivered.clear()
 
     def _fold(self, batch: _Batch, key: tuple[str, str], desk: Desk) -> None:
         """Makes rows of what changed at a desk."""

@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     Double,
     Index,
@@ -17,6 +18,12 @@ from sqlalchemy import (
 )
 
 metadata = MetaData()
+
+# Names of people and of commands, and all that one look asked for, as it is kept.
+NAME_CHARACTERS_MAX = 128
+LOOK_CHARACTERS_MAX = 32_768
+# Who is a member of this role of PostgreSQL may write down what it looked at.
+ONLOOKER = "circulation_onlooker"
 
 # SQLite numbers rows by itself only where the column is called INTEGER.
 Number = BigInteger().with_variant(Integer, "sqlite")
@@ -347,6 +354,42 @@ outbox = Table(
     Column("headers", LargeBinary, nullable=False),
     Column("value", LargeBinary, nullable=False),
 )
+
+
+# What people looked at and no worker has sent to the journal yet. A row is written by the command that looked, maybe
+# under a role that may do nothing else: what it holds is bounded here, so that it can always be sent.
+looks = Table(
+    "looks",
+    metadata,
+    Column("look", Text, primary_key=True),
+    Column("made", BigInteger, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("login", Text, nullable=False),
+    Column("command", Text, nullable=False),
+    Column("arguments", Text, nullable=False),
+    *(
+        CheckConstraint(f"length({name}) between 1 and {most}", name=f"looks_{name}")
+        for name, most in (
+            ("look", NAME_CHARACTERS_MAX),
+            ("who", NAME_CHARACTERS_MAX),
+            ("login", NAME_CHARACTERS_MAX),
+            ("command", NAME_CHARACTERS_MAX),
+            ("arguments", LOOK_CHARACTERS_MAX),
+        )
+    ),
+)
+
+
+def allow_looks() -> str:
+    """The statement that lets the members of `ONLOOKER` write down what they looked at, on PostgreSQL.
+
+    Whoever runs the database makes that role, or does not; a worker that does not own the tables leaves it to them.
+    """
+    return (
+        f"do $$ begin if exists (select from pg_roles where rolname = '{ONLOOKER}') then"
+        f" if not has_table_privilege('{ONLOOKER}', 'looks', 'insert') then"
+        f" grant insert on looks to {ONLOOKER}; end if; end if; exception when insufficient_privilege then null; end $$"
+    )
 
 
 # In the order in which they can be dropped.

@@ -20,7 +20,7 @@ ELSEWHERE = frozenset({"CIRCULATION_TEST_DATA"})
 CLOCKS = ("wall", "events")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 HOST_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):(?P<port>[0-9]{1,5})\Z")
-PACK_CHARACTERS_MAX = 128
+NAME_CHARACTERS_MAX = 128
 
 
 class SettingsInvalid(ValueError):
@@ -90,9 +90,9 @@ def _file(text: str) -> Path:
     return path
 
 
-def _pack(text: str) -> str:
-    if len(text) > PACK_CHARACTERS_MAX or not text.isprintable():
-        raise ValueError(f"must be of 1 to {PACK_CHARACTERS_MAX} printable characters, got {text!r}")
+def _name(text: str) -> str:
+    if len(text) > NAME_CHARACTERS_MAX or not text.isprintable():
+        raise ValueError(f"must be of 1 to {NAME_CHARACTERS_MAX} printable characters, got {text!r}")
     return text
 
 
@@ -129,7 +129,7 @@ SETTINGS = (
         _one_of(*CLOCKS),
     ),
     Setting("sources", None, "YAML file: which source may send which types of event; without it, any", _file),
-    Setting("pack", "beijing", "name of the rule packs that this store runs", _pack),
+    Setting("pack", "beijing", "name of the rule packs that this store runs", _name),
     Setting("rules", None, "YAML file with the pack to start from, in place of the shipped one", _file),
     Setting("web", "127.0.0.1:6066", "where a worker answers /metrics, /health and /ready, host:port", _host_port),
     Setting(
@@ -176,6 +176,12 @@ SETTINGS = (
         _between(1, 1_000_000_000),
     ),
     Setting("breaker_seconds", "900", "the time over which that is counted", _between(10, 86_400)),
+    Setting(
+        "official",
+        None,
+        "who looks: the name that the journal bears beside the operating system's user, for findings, trace, credit, …",
+        _name,
+    ),
     Setting("log_level", "info", f"what is logged: {', '.join(LOG_LEVELS)}", _one_of(*LOG_LEVELS)),
 )
 
@@ -203,6 +209,7 @@ class Settings:
     breaker_percent: int
     breaker_looks_min: int
     breaker_seconds: int
+    official: str | None
     log_level: str
 
     @classmethod

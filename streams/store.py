@@ -11,6 +11,7 @@ import functools
 import os
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -29,6 +30,9 @@ How = Literal["insert", "upsert", "ignore"]
 
 # Fewer changed rows are not worth another look at a table.
 ANALYZE_ROWS_MIN = 500
+# How long a SQLite file that another process writes is waited for, and how often one asks who has less time.
+PATIENCE_SECONDS = 10.0
+HURRIED_SECONDS = 0.0001
 # Rows of a stream that are in memory at a time.
 STREAM_ROWS = 5_000
 
@@ -195,11 +199,14 @@ class _Turns:
 class Store:
     """The store behind a URL. `writing()` is one transaction, or nothing; each thread has its own connection.
 
-    With `read_only` the database itself refuses every write.
+    With `read_only` the database itself refuses every write. With `hurried_seconds` a SQLite file that another process
+    writes is waited for so long only, and asked for so often that the moment between two transactions is enough: SQLite
+    itself soon asks every 0.1 s, and who writes all the time is never found idle.
     """
 
-    def __init__(self, url: str, *, read_only: bool = False) -> None:
+    def __init__(self, url: str, *, read_only: bool = False, hurried_seconds: float | None = None) -> None:
         self._url = make_url(url)
+        self._hurried_seconds = hurried_seconds
         self._read_only = read_only
         self.postgres = self._url.get_backend_name() == "postgresql"
         self.memory = not self.postgres and self._url.database in (None, "", ":memory:")
@@ -285,13 +292,15 @@ class Store:
             uri=self._read_only,
             isolation_level=None,
             check_same_thread=False,
-            timeout=10,
+            timeout=PATIENCE_SECONDS if self._hurried_seconds is None else self._hurried_seconds,
             cached_statements=512,
         )
         # Whether it is a log that is written ahead is a matter of the file, and not of those who look at it.
         once = () if self._read_only else ("journal_mode=wal", "synchronous=normal")
-        for pragma in (*once, "busy_timeout=10000", "cache_size=-32768", "wal_autocheckpoint=10000"):
+        for pragma in (*once, "cache_size=-32768", "wal_autocheckpoint=10000"):
             raw.execute(f"pragma {pragma}")
+        if self._hurried_seconds is not None:
+            raw.execute("pragma busy_timeout=0")
         if self.memory:
             raw.execute("pragma synchronous=off")
         return Db(raw, postgres=False)
@@ -311,6 +320,20 @@ class Store:
             with contextlib.suppress(Exception):
                 db._connection.close()
 
+    def _begin(self, db: Db) -> None:
+        if self.postgres:
+            db.run("begin")
+            return
+        until = time.monotonic() + (self._hurried_seconds or 0.0)
+        while True:
+            try:
+                db.run("begin immediate")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                    raise
+                time.sleep(HURRIED_SECONDS)
+
     @contextlib.contextmanager
     def writing(self, undone: Callable[[], None] | None = None) -> Iterator[Db]:
         """One transaction: committed at the end, undone where anything raises. Raises `StoreAway`.
@@ -320,7 +343,7 @@ class Store:
         with self._writer if not self.postgres else contextlib.nullcontext():
             try:
                 db = self._db()
-                db.run("begin" if self.postgres else "begin immediate")
+                self._begin(db)
             except Exception as error:
                 self._gone(error)
                 raise

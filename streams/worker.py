@@ -26,7 +26,7 @@ from prometheus_client import CollectorRegistry
 import detectors
 from circulation.admission import Admission, Reason, Rejection, Sources
 from detectors import feed_lost
-from streams import summaries
+from streams import looks, summaries
 from streams.book import LIVE, STATING, Change, Entry
 from streams.breaker import ACTED_UPON, Breaker, Limits
 from streams.counts import Cadence, Delay, count
@@ -566,6 +566,7 @@ class Worker:
                     self._positions.pop(tp, None)
                 self._ends = self._ends_of(list(self._positions))
             self._lost()
+            self._looks()
             self.store.analyze()
             self._gauges()
             if time.monotonic() - last_prune > PRUNE_SECONDS:
@@ -612,6 +613,16 @@ class Worker:
             changes = self.engine.book.enter(db, [one for one in losses if one.finding not in known])
         self._changed(changes, ())
         self._mail.set()
+
+    def _looks(self) -> None:
+        """Sends what people looked at to the journal. There is mostly nothing: then nobody is kept from writing."""
+        with self.store.reading() as db:
+            if db.one("select 1 from looks limit 1") is None:
+                return
+        with self.store.writing() as db:
+            sent = looks.journal(db)
+        if sent:
+            self._mail.set()
 
     def _prune(self) -> None:
         now = wall()

@@ -21,8 +21,15 @@ def config() -> Config:
 def upgrade(connection: Connection) -> None:
     """Brings the schema of an open connection to the newest version, and makes the views anew where it was not.
 
-    A table that a view shows cannot be altered, so the views go first.
+    A table that a view shows cannot be altered, so the views go first. The role of those who look is looked for at
+    every start, since it may be made later than the tables.
     """
+    _upgrade(connection)
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(schema.allow_looks())
+
+
+def _upgrade(connection: Connection) -> None:
     made = config()
     newest = ScriptDirectory.from_config(made).get_heads()
     if list(MigrationContext.configure(connection).get_current_heads()) == newest:

@@ -189,6 +189,7 @@ def database(postgres: Postgres) -> Iterator[str]:
     postgres.drop_database("composed")
     with psycopg.connect(postgres.url, autocommit=True) as connection:
         connection.execute("drop role reader")
+        connection.execute("drop role circulation_onlooker")
 
 
 def test_kafka_is_set_up_as_the_file_says(broker: str, image: Path) -> None:
@@ -293,7 +294,7 @@ def _watched(folder: Path, views: Path, web: str, standing: int, processes: list
 
 
 def _looked(database: str) -> Counter[Found]:
-    """Grafana's user sees what stands, and can change nothing; the answer is what it sees."""
+    """Grafana's user sees what stands, and can change nothing but say what it looked at; the answer is what it sees."""
     parts = psycopg.conninfo.conninfo_to_dict(database)
     parts |= {"user": "reader", "password": PASSWORDS["READER_PASSWORD"]}
     with psycopg.connect(**parts, autocommit=True) as connection:
@@ -304,4 +305,7 @@ def _looked(database: str) -> Counter[Found]:
         connection.execute("set default_transaction_read_only = off")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("delete from findings")
+        connection.execute("insert into looks values ('1', 0, 'reader', 'reader', 'findings', '[]')")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("insert into outbox (since, topic, headers, value) values (0, 't', '', '')")
     return Counter(Found(*one) for one in found)

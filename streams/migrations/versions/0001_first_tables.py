@@ -278,6 +278,21 @@ def upgrade() -> None:
         sa.Column("data", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("case_id", "number"),
     )
+    op.create_table(
+        "looks",
+        sa.Column("look", sa.Text(), nullable=False),
+        sa.Column("made", sa.BigInteger(), nullable=False),
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("login", sa.Text(), nullable=False),
+        sa.Column("command", sa.Text(), nullable=False),
+        sa.Column("arguments", sa.Text(), nullable=False),
+        sa.CheckConstraint("length(look) between 1 and 128", name="looks_look"),
+        sa.CheckConstraint("length(who) between 1 and 128", name="looks_who"),
+        sa.CheckConstraint("length(login) between 1 and 128", name="looks_login"),
+        sa.CheckConstraint("length(command) between 1 and 128", name="looks_command"),
+        sa.CheckConstraint("length(arguments) between 1 and 32768", name="looks_arguments"),
+        sa.PrimaryKeyConstraint("look"),
+    )
     # before any instant that an event may bear
     op.execute("insert into horizon (id, instant) values (1, -4611686018427387904)")
     if op.get_bind().dialect.name == "postgresql":
