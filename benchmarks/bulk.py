@@ -39,6 +39,10 @@ def multiply(store: Store, made: Store, name: str, count: int, *, every: int = 1
     for table, rows in others.items():
         for row in rows:
             _write(store, table, row, name, count, every)
+    if store.postgres:
+        # what comes is numbered after what is there
+        with store.writing() as db:
+            db.rows("select setval('event_numbers', (select max(id) from events))")
 
 
 def _naming(db: Db, table: Table, name: str) -> list[tuple[Any, ...]]:

@@ -17,6 +17,9 @@ import click
 def dashboards(out: Path, folder: str | None) -> None:
     """Write Grafana dashboards, their provisioning, and Prometheus rules.
 
+    The dashboards are Supervision, Look through (the lineage of an asset as a graph), Usage limits, and Health of the
+    monitor.
+
     Point Grafana's GF_PATHS_PROVISIONING to OUT/grafana/provisioning and give Grafana, in its environment,
     PROMETHEUS_URL, STORE_HOST (host:port), STORE_DATABASE, STORE_USER, STORE_PASSWORD and STORE_SSLMODE; name
     OUT/prometheus/circulation.yml under `rule_files` of Prometheus.

@@ -12,13 +12,14 @@ from typing import Any, Final
 
 import yaml
 
-from dashboards import health, supervision, usage_limits
+from dashboards import health, look_through, supervision, usage_limits
 from dashboards.house import POSTGRES, PROMETHEUS
 from dashboards.rules import rules
 
 DASHBOARDS: Final = {
     "supervision": supervision.DASHBOARD,
     "usage-limits": usage_limits.DASHBOARD,
+    "look-through": look_through.DASHBOARD,
     "health": health.DASHBOARD,
 }
 

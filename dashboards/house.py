@@ -6,7 +6,7 @@ provisioned with the dashboards.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from grafanalib import core as grafana
@@ -70,10 +70,12 @@ def _targets(queries: Sequence[tuple[str, str]], *, instant: bool) -> list[Any]:
 
 
 class Panel:
-    """A panel of grafanalib whose JSON gets what grafanalib does not know of."""
+    """A panel of grafanalib whose JSON gets what grafanalib does not know of. `wide` is its share of its row."""
 
-    def __init__(self, panel: Any, more: dict[str, Any]) -> None:
+    def __init__(self, panel: Any, more: dict[str, Any], *, height: int = HEIGHT, wide: int = 1) -> None:
         self.panel = panel
+        self.height = height
+        self.wide = wide
         self._more = more
 
     def json(self, id_: int, place: dict[str, int]) -> dict[str, Any]:
@@ -134,13 +136,29 @@ def trend(title: str, description: str, *queries: tuple[str, str], unit: str = "
     return Panel(panel, {})
 
 
-def _sql(query: str, form: str) -> list[Any]:
-    text = " ".join(query.split())
-    return [grafana.SqlTarget(rawSql=text, format=form, refId="A", datasource=POSTGRES)]
+def _line(query: str) -> str:
+    return " ".join(query.split())
 
 
-def table(title: str, description: str, query: str) -> Panel:
-    """Rows of the store."""
+def _sql(query: str, form: str, name: str = "A") -> list[Any]:
+    return [grafana.SqlTarget(rawSql=_line(query), format=form, refId=name, datasource=POSTGRES)]
+
+
+def _links(columns: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Columns whose values lead to an address."""
+    return [
+        {
+            "matcher": {"id": "byName", "options": column},
+            "properties": [{"id": "links", "value": [{"title": "Look through", "url": url}]}],
+        }
+        for column, url in columns.items()
+    ]
+
+
+def table(
+    title: str, description: str, query: str, *, links: Mapping[str, str] | None = None, height: int = HEIGHT
+) -> Panel:
+    """Rows of the store; `links` are the addresses to which the values of a column lead."""
     panel = grafana.Table(
         title=title,
         description=description,
@@ -149,6 +167,7 @@ def table(title: str, description: str, query: str) -> Panel:
         filterable=True,
         colorMode="fixed",
         overrides=[
+            *_links(links or {}),
             {
                 "matcher": {"id": "byName", "options": "severity"},
                 "properties": [
@@ -166,10 +185,75 @@ def table(title: str, description: str, query: str) -> Panel:
                         ],
                     },
                 ],
-            }
+            },
         ],
     )
-    return Panel(panel, {})
+    return Panel(panel, {}, height=height)
+
+
+class NodeGraph(grafana.Panel):  # type: ignore[misc]  # grafanalib has no types
+    """Grafana's node graph, which grafanalib lacks.
+
+    Which query is which it tells by their names, `nodes` and `edges`, and by the column `source`; an edge whose ends
+    are not both among the nodes breaks it. Made for Grafana 12.1, which takes the columns in small letters as well.
+    """
+
+    def to_json_data(self) -> dict[str, Any]:
+        """As Grafana reads it."""
+        options = {"layoutAlgorithm": "layered", "zoomMode": "cooperative", "nodes": {}, "edges": {}}
+        data: dict[str, Any] = self.panel_json({"type": "nodeGraph", "options": options})
+        return data
+
+
+def node_graph(title: str, description: str, nodes: str, edges: str, *, link: str, wide: int = 1) -> Panel:
+    """A graph of the store; `link` is the address to which a node leads."""
+    panel = NodeGraph(
+        title=title,
+        description=description,
+        dataSource=POSTGRES,
+        targets=_sql(nodes, "table", "nodes") + _sql(edges, "table", "edges"),
+        # Edges have no title, so they do not lead anywhere.
+        extraJson={"fieldConfig": {"overrides": _links({"title": link})}},
+    )
+    return Panel(panel, {}, height=2 * HEIGHT, wide=wide)
+
+
+class Variable:
+    """What is chosen above a dashboard, and stands in its queries as `${name}`."""
+
+    def __init__(self, made: Any, more: dict[str, Any]) -> None:
+        self.made = made
+        self._more = more
+
+    def json(self) -> dict[str, Any]:
+        """As Grafana reads it."""
+        data: dict[str, Any] = self.made.to_json_data()
+        return data | self._more
+
+
+def _of_query(name: str, label: str, description: str, query: str, hide: int) -> Variable:
+    text = _line(query)
+    made = grafana.Template(
+        name=name, label=label, query=text, dataSource=POSTGRES, sort=grafana.SORT_DISABLED, hide=hide
+    )
+    # Without a current value Grafana takes the first.
+    return Variable(made, {"definition": text, "description": description, "current": {}})
+
+
+def asked(name: str, label: str, description: str, query: str) -> Variable:
+    """One of the first column of a query; what a person types stands in it as `${__searchFilter}`, with a % behind."""
+    return _of_query(name, label, description, query, grafana.SHOW)
+
+
+def told(name: str, query: str) -> Variable:
+    """What a query says, for the texts of panels: nobody chooses it."""
+    return _of_query(name, name, "", query, grafana.HIDE_VARIABLE)
+
+
+def chosen(name: str, label: str, description: str, values: Sequence[str], default: str) -> Variable:
+    """One of some values."""
+    made = grafana.Template(name=name, label=label, query=",".join(values), default=default, type="custom")
+    return Variable(made, {"description": description})
 
 
 def history(title: str, description: str, query: str, *, unit: str = "short", drawn: str = "line") -> Panel:
@@ -194,28 +278,38 @@ def history(title: str, description: str, query: str, *, unit: str = "short", dr
 
 
 def dashboard(
-    title: str, uid: str, description: str, rows: Sequence[Sequence[Panel]], *, hours: int = 6
+    title: str,
+    uid: str,
+    description: str,
+    rows: Sequence[Sequence[Panel]],
+    *,
+    hours: int = 6,
+    variables: Sequence[Variable] = (),
+    refresh: str = "10s",
 ) -> dict[str, Any]:
     """A dashboard as Grafana reads it: each row's panels share its width."""
     panels: list[dict[str, Any]] = []
     top = 0
     for row in rows:
-        width = WIDTH // len(row)
-        for at, one in enumerate(row):
-            place = {"x": at * width, "y": top, "w": width, "h": HEIGHT}
+        part = WIDTH // sum(one.wide for one in row)
+        left = 0
+        for one in row:
+            place = {"x": left, "y": top, "w": part * one.wide, "h": one.height}
             panels.append(one.json(len(panels) + 1, place))
-        top += HEIGHT
+            left += part * one.wide
+        top += max(one.height for one in row)
     made = grafana.Dashboard(
         title=title,
         uid=uid,
         description=description,
         tags=["circulation"],
         timezone="browser",
-        refresh="10s",
+        refresh=refresh,
         time=grafana.Time(f"now-{hours}h", "now"),
         schemaVersion=36,
         editable=False,
     )
     # grafanalib leaves objects inside, which only its own encoder knows.
-    data: dict[str, Any] = json.loads(json.dumps(made.to_json_data() | {"panels": panels}, cls=DashboardEncoder))
+    whole = made.to_json_data() | {"panels": panels, "templating": {"list": [one.json() for one in variables]}}
+    data: dict[str, Any] = json.loads(json.dumps(whole, cls=DashboardEncoder))
     return data

@@ -12,7 +12,8 @@ Alike are assets with one `digest`, whoever owns them, and assets of one owner w
 (Jaccard: what both have of what either has). A statement that changes neither says nothing anew.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -64,53 +65,86 @@ def _same_digest(digest: str, acts: Sequence[Act]) -> list[Said]:
 
 
 def _same_fields(owner: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
-    stated: dict[str, _Stated] = {}
-    # By a field that both must have (of sets that are nearly the same, some of the first few in any fixed order are
-    # in both), so that an owner of many assets does not compare each with each.
-    by_field: dict[str, dict[str, None]] = {}
-    indexed: Fraction | None = None
+    mine = [act for act in acts if act.data.owner == owner and act.data.fields]
+    often = Counter(name for act in mine for name in {*act.data.fields})
+    index = _Index(often, min((_least(act, facts) for act in mine), default=Fraction(1)))
     said: set[tuple[str, frozenset[str]]] = set()
     found = []
-    for act in acts:
-        stated.pop(act.subject, None)
+    for at, act in enumerate(acts):
+        index.remove(act.subject)
         if act.data.owner != owner or not act.data.fields:
             continue
-        mine = _Stated(frozenset(act.data.fields), act.data.digest)
-        least = exact(facts.parameters(act.time)["jaccard"])
-        if indexed is not None and least < indexed:
-            by_field = {}
-            for one, theirs in stated.items():
-                _index(by_field, one, theirs, least)
-        indexed = least if indexed is None else min(indexed, least)
-        for other in {one: None for name in sorted(mine.fields) for one in by_field.get(name, ())}:
-            common = _common(mine, stated.get(other))
-            if other != act.subject and common >= least:
-                if (act.subject, mine.fields) not in said:
-                    found.append(_said(act, other, FIELDS, common))
-                break
-        said.add((act.subject, mine.fields))
-        stated[act.subject] = mine
-        _index(by_field, act.subject, mine, indexed)
+        stated = _Stated(frozenset(act.data.fields), act.data.digest)
+        other = index.earliest(stated, _least(act, facts))
+        if other is not None and (act.subject, stated.fields) not in said:
+            found.append(_said(act, *other))
+        said.add((act.subject, stated.fields))
+        index.add(act.subject, stated, at)
     return found
 
 
-def _common(mine: _Stated, theirs: _Stated | None) -> Fraction:
-    """What part of their fields both have; none where the other is no longer there, or has the same digest."""
-    if theirs is None or (mine.digest is not None and mine.digest == theirs.digest):
+def _least(act: Act, facts: Facts) -> Fraction:
+    return exact(facts.parameters(act.time)["jaccard"])
+
+
+class _Index:
+    """What an owner's assets state, so that one of many is not compared with each.
+
+    Of sets that have much in common some of the first few in any fixed order are in both; the order is that of how
+    seldom a field is met, since what all assets have tells nothing. Assets that state the same are compared once.
+    """
+
+    def __init__(self, often: Mapping[str, int], least: Fraction) -> None:
+        self._often = often
+        self._least = least
+        self._stated: dict[str, _Stated] = {}
+        # With the place of the registration, so that the first of these assets is the earliest.
+        self._alike: dict[_Stated, dict[str, int]] = {}
+        self._by_field: dict[str, dict[_Stated, None]] = {}
+
+    def _first_fields(self, stated: _Stated) -> list[str]:
+        """The fields by which it is found: any set with so much in common has at least one of them."""
+        # Whoever is alike lacks at most this many of them.
+        lacking = int(len(stated.fields) * (1 - self._least)) if self._least > 0 else len(stated.fields)
+        return sorted(stated.fields, key=lambda name: (self._often[name], name))[: lacking + 1]
+
+    def add(self, asset_: str, stated: _Stated, at: int) -> None:
+        """From now on an asset states this."""
+        self._stated[asset_] = stated
+        self._alike.setdefault(stated, {})[asset_] = at
+        for name in self._first_fields(stated):
+            self._by_field.setdefault(name, {})[stated] = None
+
+    def remove(self, asset_: str) -> None:
+        """What an asset stated is no longer so."""
+        stated = self._stated.pop(asset_, None)
+        if stated is None:
+            return
+        del self._alike[stated][asset_]
+        if not self._alike[stated]:
+            del self._alike[stated]
+            for name in self._first_fields(stated):
+                del self._by_field[name][stated]
+
+    def earliest(self, mine: _Stated, least: Fraction) -> tuple[str, str, Fraction] | None:
+        """The earliest of the assets that are alike, by what, and what part of their fields both have."""
+        near = dict.fromkeys(one for name in mine.fields for one in self._by_field.get(name, ()))
+        alike = [
+            (next(iter(self._alike[theirs].items())), common)
+            for theirs in near
+            if (common := _common(mine, theirs)) >= least
+        ]
+        if not alike:
+            return None
+        (other, _), common = min(alike, key=lambda one: one[0][1])
+        return other, FIELDS, common
+
+
+def _common(mine: _Stated, theirs: _Stated) -> Fraction:
+    """What part of their fields both have; none of an asset that has the same digest."""
+    if mine.digest is not None and mine.digest == theirs.digest:
         return Fraction(-1)
     return Fraction(len(mine.fields & theirs.fields), len(mine.fields | theirs.fields))
-
-
-def _index(by_field: dict[str, dict[str, None]], asset_: str, stated: _Stated, least: Fraction) -> None:
-    for name in _prefix(stated.fields, least):
-        by_field.setdefault(name, {})[asset_] = None
-
-
-def _prefix(fields: frozenset[str], least: Fraction) -> list[str]:
-    """The fields by which a set is found: any set with so much in common has at least one of them."""
-    # Whoever is alike lacks at most this many of them.
-    lacking = int(len(fields) * (1 - least)) if least > 0 else len(fields)
-    return sorted(fields)[: lacking + 1]
 
 
 def _said(act: Act, other: str, by: str, common: Fraction) -> Said:

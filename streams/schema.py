@@ -407,8 +407,8 @@ def views(*, postgres: bool) -> list[str]:
     - `summary`; `data`: what was sent, JSON as text;
     - `case_id`, `case_state`: null where there is no case.
 
-    Lineage as the node-graph panel of Grafana reads it. Ask for the ids that a dashboard is about: the whole of it is
-    more than a panel draws. All columns but `place` are text.
+    Lineage as the node-graph panel of Grafana reads it; the dashboard *Look through* draws it around an asset. Ask for
+    the ids that a dashboard is about: the whole of it is more than a panel draws. All columns but `place` are text.
 
     - `lineage_nodes`: an asset that was registered, or of which a derivation was stated: `id`, `title`, `subtitle` (its
       owner), `mainstat` (its level as it was registered last, or `not registered`), `secondarystat` (its class of

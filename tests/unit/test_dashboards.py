@@ -14,11 +14,14 @@ from click.testing import CliRunner
 
 from dashboards.files import DASHBOARDS, files, write
 from dashboards.house import over, quantile, select, shared
+from dashboards.look_through import ASSETS_MAX
 from dashboards.rules import ALERTS, RECORDINGS
 from streams.cli import cli
 from streams.metrics import DELAY, EVENT_TO_COMMIT, EVENTS, LAG, METRICS
 
 STORIES = Path(__file__).parent / "prometheus" / "alerts.yml"
+# A larger node graph hides what is beyond behind markers.
+GRAFANA_DRAWS_MAX = 200
 NAMES = re.compile(r"\bcirculation_\w+")
 needs_promtool = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="promtool is not here: apt-get install prometheus"
@@ -49,6 +52,40 @@ def test_every_panel_says_what_it_shows_and_asks_a_data_source_that_is_provision
         assert target["datasource"] == panel["datasource"]
         assert bool(target.get("rawSql")) != bool(target["expr"])
     assert len({target["refId"] for target in panel["targets"]}) == len(panel["targets"])
+
+
+def test_what_stands_in_a_query_or_a_text_is_a_variable_and_all_variables_stand_somewhere() -> None:
+    for dashboard in DASHBOARDS.values():
+        variables = dashboard["templating"]["list"]
+        texts = [one.get("rawSql", "") for panel in dashboard["panels"] for one in panel["targets"]]
+        texts += [panel["description"] for panel in dashboard["panels"]] + [one["query"] for one in variables]
+        standing = {name for text in texts for name in re.findall(r"\$\{(\w+)", text)}
+        assert {one["name"] for one in variables} == standing - {"__searchFilter"}
+
+
+def test_a_link_leads_to_a_dashboard_and_names_a_variable_and_a_column_that_are_there() -> None:
+    by_uid = {one["uid"]: one for one in DASHBOARDS.values()}
+    found = []
+    for _, panel in panels():
+        for one in panel["fieldConfig"].get("overrides", ()):
+            for property_ in one["properties"]:
+                found += [(panel, link["url"]) for link in property_["value"] if property_["id"] == "links"]
+    assert found
+    for panel, url in found:
+        match = re.fullmatch(r"/d/([\w-]+)\?var-(\w+)=\$\{__data\.fields\.(\w+):percentencode\}", url)
+        assert match, url
+        assert match[2] in {one["name"] for one in by_uid[match[1]]["templating"]["list"]}
+        assert any(re.search(rf"\b{match[3]}\b", target["rawSql"]) for target in panel["targets"])
+
+
+def test_a_node_graph_is_told_its_queries_by_name_and_no_colour_and_draws_all_of_it_at_once() -> None:
+    graphs = [panel for _, panel in panels() if panel["type"] == "nodeGraph"]
+    assert graphs
+    for panel in graphs:
+        assert ["nodes", "edges"] == [one["refId"] for one in panel["targets"]]
+        assert {"table"} == {one["format"] for one in panel["targets"]}
+        assert "color" not in panel["fieldConfig"]["defaults"]
+    assert GRAFANA_DRAWS_MAX >= 1 + 2 * ASSETS_MAX
 
 
 def test_panels_of_a_dashboard_have_their_own_ids_and_places() -> None:
