@@ -63,8 +63,8 @@ EQUAL: dict[str, dict[str, str]] = {
     },
     "credit-clock": {"while left > 0 and day < dt.date.max: | < turned <=": "no instant is after the year 9999"},
     "duplicate-registration": {
-        "if indexed is not None and least < indexed: | < turned <=": "the index is made anew as it is",
-        "lacking = int(len(fields) * (1 - least)) if least > 0 else len(fields) | > turned >=": "the same number",
+        "lacking = int(len(stated.fields) * (1 - self._least)) if self._least > 0 else len(stated.fields)"
+        " | > turned >=": "the same number",
     },
     "negative-list": {
         'if RANKS[claimed] <= RANKS.get(subject.level or "", RANKS["important"]): | <= turned <': "equal levels",
