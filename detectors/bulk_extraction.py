@@ -24,6 +24,7 @@ import msgspec
 
 from circulation.calendar import HOUR, format_instant
 from circulation.cases import BUYER, SINCE, SOURCE, Case, Json, event, pack, signed, used
+from circulation.daily import TOTAL_MAX
 from circulation.findings import About, Cause, Said
 from circulation.licences import Licence
 from circulation.rules import Counted, Parameter, Parameters, Rule, Stepped, Tally, Uses
@@ -34,8 +35,6 @@ USAGE, CANCELLED = "circulation.usage.reported", "circulation.usage.cancelled"
 LATE_HOURS_MAX = 24
 # How many hours that were said are remembered, so that they are not said again.
 SAID_MAX = 100
-# What a stored number can hold: a thousand reports of the largest count would pass it.
-TOTAL_MAX = 2**63 - 1
 
 
 class Hours(msgspec.Struct, array_like=True, frozen=True, gc=False):
