@@ -61,11 +61,10 @@ class Trial(Rulebook):
     """
 
     def __init__(self, default: Pack, name: str | None, pack: Pack, since: int | None, *, as_published: bool) -> None:
-        super().__init__(default, name)
         self._pack = pack
         self._since = since
         self._as_published = as_published
-        self._packs = self._tried(self._packs)
+        super().__init__(default, name)
 
     @property
     def begins(self) -> int:
@@ -74,21 +73,14 @@ class Trial(Rulebook):
             return self._pack.valid_from
         return BEFORE_ALL if self._since is None else self._since
 
-    def refresh(self, db: Db) -> bool:
-        """As the store has them, with the pack that is tried among them."""
-        changed = super().refresh(db)
-        if changed:
-            self._packs = self._tried(self._packs)
-        return changed
-
-    def _tried(self, packs: Packs) -> Packs:
+    def _made(self, published: Iterable[Published]) -> Packs:
         if self._as_published:
-            return Packs(packs.default, [*packs.published, Published(self._pack, LAST, "", "")])
+            return Packs(self._default, [*published, Published(self._pack, LAST, "", "")])
         if self._since is None:
             return Packs.always(self._pack)
         tried = msgspec.structs.replace(self._pack, valid_from=self._since, valid_to=None)
-        kept = [one for one in packs.published if one.pack.valid_from < self._since]
-        return Packs(packs.default, [*kept, Published(tried, LAST, "", "")])
+        kept = [one for one in published if one.pack.valid_from < self._since]
+        return Packs(self._default, [*kept, Published(tried, LAST, "", "")])
 
 
 class Compared(NamedTuple):

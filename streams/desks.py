@@ -642,7 +642,7 @@ class Intake:
             except PackInvalid as invalid:
                 self._refuse(batch, arrival, "; ".join(invalid.problems)[:2000])
                 return
-            self._queue(batch, joined("pack", str(pack.valid_from)), LIVE, arrival.order)
+            self._queue(batch, joined("pack", str(pack.valid_from), pack.digest), LIVE, arrival.order)
             data = {"pack": pack.pack, "version": pack.version, "digest": pack.digest}
             message = cloudevent(
                 JOURNAL,

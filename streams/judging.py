@@ -25,7 +25,7 @@ from circulation.rules import Check, Period, Rule, Screen, Sum
 from circulation.sandbox import DETECTOR as SANDBOX
 from circulation.sandbox import Place, passed
 from circulation.sandbox import scopes as sandboxes
-from streams import docket, loading, schema, screening, statements, summaries, trials
+from streams import anew, docket, loading, schema, screening, statements, summaries, trials
 from streams.book import CREDIT, JOURNAL, LIVE, STATING, Book, Change, Entry, canonical, cloudevent, post
 from streams.desks import (
     AGAIN,
@@ -42,6 +42,7 @@ from streams.desks import (
     unpacked_gap,
 )
 from streams.loading import COLUMNS, Known, event_of
+from streams.rulebook import Rulebook
 from streams.store import Db
 
 # Acts that are judged again before what just came because a fact changed; where there are more, all are bulk.
@@ -72,7 +73,7 @@ class Judged(NamedTuple):
 class Judge:
     """Takes items from the queue and settles them."""
 
-    def __init__(self, rules: Mapping[str, Rule], book: Book, packs: Callable[[], Packs], known: Known) -> None:
+    def __init__(self, rules: Mapping[str, Rule], book: Book, packs: Rulebook, known: Known) -> None:
         self._book = book
         self._known = known
         self._packs = packs
@@ -87,6 +88,7 @@ class Judge:
         self._screens: list[tuple[Rule, Screen]] = [(rule, rule.screen) for rule in rules.values() if rule.screen]
         circulating = screening.CIRCULATING if self._screens else ()
         self._types = sorted({*self._checks, *self._sums, *circulating})
+        self._anew = anew.Anew(rules, self._types)
         shapes: list[Check | Sum | None] = [shape for rule in rules.values() for shape in (rule.check, rule.sum)]
         of_groups = [shape.acts for shape in shapes if shape is not None and "controllers" in shape.needs]
         self._types_of_groups = sorted(frozenset[str]().union(*of_groups))
@@ -111,7 +113,10 @@ class Judge:
         items = self._waiting(db, limit, limit if bulk is None else bulk, first, below)
         if not items:
             return Judged(0, [], [], 0)
-        db.run("delete from queue where id = any(?)", [number for number, _, _, _ in items])
+        numbers = [number for number, _, _, _ in items]
+        # By the numbers alone, a planner that takes the queue for empty, as it mostly is, goes through all of an index.
+        bounds = items[0][3], min(numbers), max(numbers)
+        db.run("delete from queue where priority = ? and id between ? and ? and id = any(?)", *bounds, numbers)
         self._looks = Counter()
         things = list(dict.fromkeys(thing for _, thing, _, _ in items))
         since = self._since = min(since for _, _, since, _ in items)
@@ -124,7 +129,9 @@ class Judge:
         for thing in things:
             by_kind.setdefault(thing.split(SEPARATOR, 1)[0], []).append(thing)
         for thing in by_kind.get("pack", ()):
-            self._again(db, int(thing.split(SEPARATOR)[1]), horizon)
+            self._again(db, thing, horizon)
+        for thing in by_kind.get("anew", ()):
+            self._renew(db, thing)
         for thing in by_kind.get("search", ()):
             self._search(db, thing)
         acts = by_kind.get("act", [])
@@ -225,35 +232,33 @@ class Judge:
         if found.after is not None:
             self._queue(db, [joined("search", since, until, found.after)], AGAIN)
 
-    def _again(self, db: Db, since: int, horizon: int) -> None:
-        """A pack came late, or went: all acts from its start on, and every statement of credit."""
-        parties = db.rows("select party from statements order by party")
-        self._queue(db, [joined("credit", row[0]) for row in parties], STATING)
-        self._queue(db, self._things(db, "time >= ?", since), AGAIN)
-        # What a sum says may come after all its acts: a deadline has an instant of its own.
-        later = [rule.id for rule in self._rules.values() if rule.sum is not None and rule.sum.due]
-        rows = db.rows("select distinct rule, scope from scopes where rule = any(?)", later)
-        self._queue(db, self._judged_with(db, sorted(rows)), AGAIN)
-        # Of a contract that has uses and no acts, nothing else tells.
-        query = (
-            "select contract from first_uses u where time >= ? and not exists"
-            " (select 1 from scopes s where s.rule = ? and s.scope = u.contract) order by contract"
-        )
-        for rule in self._rules.values():
-            if rule.sum is not None and "uses" in rule.sum.needs:
-                self._queue(db, [joined("sum", rule.id, row[0]) for row in db.rows(query, since, rule.id)], AGAIN)
-        gaps = db.rows("select thing from gaps where time >= ? order by time, thing", since)
-        self._queue(db, [row[0] for row in gaps], AGAIN)
+    def _again(self, db: Db, thing: str, horizon: int) -> None:
+        """A pack came late, or went: what it touches is judged again."""
+        _, begin, *came = thing.split(SEPARATOR)
+        since = int(begin)
+        self._queue(db, [joined("anew", self._anew.first(since, self._set_otherwise(since, *came)))], AGAIN)
         if self._screens:
             self.plan(db)
-            query = (
-                "select distinct thing from findings where standing and detector = any(?) and occurred >= ?"
-                " and thing like ? order by thing"
-            )
-            rows = db.rows(query, [rule.id for rule, _ in self._screens], since, joined("screen", "%"))
-            self._queue(db, [row[0] for row in rows], AGAIN)
             if self._packs().screens.between(since, horizon):
                 self._queue(db, [joined("search", str(since), str(horizon), "")], AGAIN)
+
+    def _set_otherwise(self, since: int, digest: str = "") -> list[str]:
+        """The rules of whose mode or parameters the pack of this digest changed any, at an instant from `since` on."""
+        now, before = self._packs(), self._packs.before(digest)
+        return [
+            rule.id
+            for rule in self._rules.values()
+            if before is None
+            or now.settings(rule.id, since, rule.settings) != before.settings(rule.id, since, rule.settings)
+        ]
+
+    def _renew(self, db: Db, thing: str) -> None:
+        """One slice of what a pack touches; the next one waits its turn behind it."""
+        found = self._anew.find(db, thing.split(SEPARATOR, 1)[1])
+        self._queue(db, found.things, STATING if found.kind == anew.CREDIT else AGAIN)
+        self._queue(db, self._judged_with(db, found.scopes), AGAIN)
+        if found.then is not None:
+            self._queue(db, [joined("anew", found.then)], AGAIN)
 
     def _changed(self, db: Db, things: Sequence[str], judged: Sequence[str]) -> None:
         """Finds the acts that look at assets, parties or contracts of which something was stated.

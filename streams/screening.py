@@ -23,7 +23,7 @@ REGISTERED = "circulation.asset.registered"
 DESCRIBING = (REGISTERED, "circulation.asset.graded")
 
 # Assets that one transaction looks at.
-SLICE_MAX = 2_000
+SLICE_MAX = 1_000
 
 
 class Slice(NamedTuple):
