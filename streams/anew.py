@@ -54,12 +54,13 @@ class Anew:
         """The place where it begins for a pack that is in force from `since` on (µs) and sets these rules otherwise."""
         return _place(
             [
+                # What stands is first, before there is more of it.
+                ("findings", ""),
                 (CREDIT, ""),
                 *(("acts", type_) for type_ in self._types),
                 *(("scopes", one) for one in [",".join(sorted(self._later.intersection(rules)))] if one),
                 *(("uses", one) for one in self._using if one in rules),
                 ("gaps", ""),
-                ("findings", ""),
             ],
             since,
             [],

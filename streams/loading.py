@@ -4,7 +4,7 @@
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from circulation.calendar import days
@@ -68,24 +68,29 @@ def statements(
     subjects: Collection[str],
     known_at: int | None = None,
     read: Callable[[tuple[Any, ...]], Event] = event_of,
-    types: Collection[str] | None = None,
 ) -> dict[str, list[Event]]:
     """What was stated about each entity and not taken back, in the order in which it came."""
     found: dict[str, list[Event]] = {subject: [] for subject in subjects}
     if found:
-        stood, values = standing(known_at)
-        rows = db.rows(
-            f"select {COLUMNS} from events where topic = ? and subject = any(?) and type = any(?)"  # noqa: S608
-            f" and {stood}",
-            topic,
-            list(found),
-            list(STATEMENTS[topic] if types is None else types),
-            *values,
-        )
-        # sorted here: a planner would rather go through all events in their order than sort a few
-        for row in sorted(rows):
+        for row in stated(db, topic, list(found), STATEMENTS[topic], known_at):
             found[row[2]].append(read(row))
     return found
+
+
+def stated(
+    db: Db, topic: str, subjects: Sequence[str], types: Collection[str], known_at: int | None = None
+) -> list[tuple[Any, ...]]:
+    """The same as rows (`COLUMNS`), of all of them together."""
+    stood, values = standing(known_at)
+    rows = db.rows(
+        f"select {COLUMNS} from events where topic = ? and subject = any(?) and type = any(?) and {stood}",  # noqa: S608
+        topic,
+        list(subjects),
+        list(types),
+        *values,
+    )
+    # sorted here: a planner would rather go through all events in their order than sort a few
+    return sorted(rows)
 
 
 def assets(db: Db, ids: Collection[str], known_at: int | None = None) -> dict[str, AssetFacts]:

@@ -4,8 +4,9 @@ Whether an entry matches is the rule's business. Here is only the search, which 
 little: by what entries name, through the indexes; by facts, over all assets in slices, so that no transaction is long.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import NamedTuple
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from circulation.events import Event
 from circulation.facts import DELISTED, LISTED, WITHDRAWN, AssetFacts, Circulation, PartyFacts
@@ -149,10 +150,15 @@ def _slice(db: Db, after: str, *, unregistered_only: bool) -> list[str]:
     return [row[0] for row in rows]
 
 
-def _fitting(db: Db, ids: Collection[str], entries: Collection[Entry]) -> set[str]:
+def _fitting(db: Db, ids: Sequence[str], entries: Collection[Entry]) -> set[str]:
     """Of the assets those that an entry may match, by anything that was ever stated of them."""
-    stated = loading.statements(db, ASSETS, ids, types=DESCRIBING)
-    assets = {one: AssetFacts(one, some) for one, some in stated.items()}
+    rows: dict[str, list[tuple[Any, ...]]] = {one: [] for one in ids}
+    for row in loading.stated(db, ASSETS, ids, DESCRIBING):
+        rows[row[2]].append(row)
+    words = _words(entries)
+    # Most assets have nothing to do with any of the entries, which their text tells without reading it.
+    likely = {one: some for one, some in rows.items() if not some or any(_has(row[9], words) for row in some)}
+    assets = {one: AssetFacts(one, list(map(event_of, some))) for one, some in likely.items()}
     asking = any(one.match.industry is not None for one in entries)
     owners = loading.parties(db, {one for each in assets.values() for one in each.owners()}) if asking else {}
     naming = [one for one in entries if one.match.assets is not None or one.match.parties is not None]
@@ -166,6 +172,25 @@ def _fitting(db: Db, ids: Collection[str], entries: Collection[Entry]) -> set[st
             for subject in _versions(facts, owners)
         )
     }
+
+
+def _words(entries: Iterable[Entry]) -> re.Pattern[bytes] | None:
+    """What is in the text of everything registered that any of the entries may match; None where that may be anything.
+
+    Of its texts, tags and category are stated by a registration as they are. JSON may write them in other ways too,
+    which takes a backslash.
+    """
+    words = {b"\\"}
+    for one in entries:
+        texts = one.match.category if one.match.tags is None else one.match.tags
+        if texts is None:
+            return None
+        words.update(text.encode() for text in texts)
+    return re.compile(b"|".join(map(re.escape, sorted(words))))
+
+
+def _has(data: bytes, words: re.Pattern[bytes] | None) -> bool:
+    return words is None or words.search(data) is not None
 
 
 def _versions(asset: AssetFacts, owners: Mapping[str, PartyFacts]) -> list[Subject]:

@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from circulation.near import did_you_mean, near
+from streams.schema import NAME_CHARACTERS_MAX
 
 PREFIX = "CIRCULATION_"
 # Read by the tests alone, which run in the same environment.
@@ -20,7 +21,6 @@ ELSEWHERE = frozenset({"CIRCULATION_TEST_DATA"})
 CLOCKS = ("wall", "events")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 HOST_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):(?P<port>[0-9]{1,5})\Z")
-NAME_CHARACTERS_MAX = 128
 
 
 class SettingsInvalid(ValueError):

@@ -1,7 +1,8 @@
 """Screening again: what circulates when an entry takes effect, to the microsecond, whatever was known when."""
 
+import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from unittest import mock
 
@@ -36,7 +37,7 @@ from streams import screening
 from streams.book import LIVE, STATING
 from streams.desks import AGAIN, Arrival
 from streams.engine import Engine
-from streams.replay import findings_of, offline
+from streams.replay import Replay, findings_of, offline
 from streams.store import Store
 
 WHEN = "2025-03-01"
@@ -359,6 +360,38 @@ def test_the_search_finds_the_same_in_slices_of_any_size(slice_max: int) -> None
     assert 9 == len(expected)
     with mock.patch.object(screening, "SLICE_MAX", slice_max):
         assert expected == screened(MARKET)
+
+
+@pytest.mark.parametrize("write", [orjson.dumps, lambda one: json.dumps(one).encode()], ids=["plain", "escaped"])
+@pytest.mark.parametrize(
+    ("matching", "found"),
+    [
+        ({"tags": ["涉密", "other"]}, True),
+        ({"tags": ["a/b"]}, True),
+        ({"tags": ["涉"]}, False),
+        ({"tags": []}, False),
+        ({"category": ["地图"]}, True),
+        ({"category": ["地图"], "tags": ["other"]}, False),
+        ({"level": ["general"]}, True),
+        ({"public": False}, True),
+    ],
+    ids=str,
+)
+def test_what_an_entry_asks_of_texts_is_found_however_json_writes_them(
+    write: Callable[[Json], bytes], matching: Json, found: bool
+) -> None:
+    known = asset("asset", tags=["涉密", "a/b"], category="地图", level="general", public=False)
+    store = Store("sqlite://")
+    replay = Replay(offline(store, parse_pack(NOTHING, published=False)), Admission(), until=parse_instant(UNTIL))
+    replay.run(
+        map(write, [party(OWNER), known, listed("asset", "2025-02-01"), version(1, WHEN, secret(match=matching))])
+    )
+    with store.reading() as db:
+        assert ([("asset",)] if found else []) == db.rows("select about from findings where detector = 'negative-list'")
+
+
+def test_an_asset_that_is_not_registered_may_have_any_tag() -> None:
+    assert [hit(entry_="")] == screened([listed("unheard-of", "2025-02-01"), version(1, WHEN, secret())])
 
 
 @pytest.mark.parametrize("seed", range(3))
