@@ -226,9 +226,8 @@ class Book:
         gone = set(rows)
         return [one for one in new if (one[0], objector(one[3])) not in gone] if gone else new
 
-    def uphold(self, db: Db, party: str, findings: set[str], now: int) -> list[Change]:
+    def uphold(self, db: Db, party: str, before: set[str], findings: set[str], now: int) -> list[Change]:
         """Clears what an objection of this party was upheld to, and raises anew what it no longer is upheld to."""
-        before = {row[0] for row in db.rows("select finding from upheld where party = ?", party)}
         if findings == before:
             return []
         page = _Page()

@@ -1313,11 +1313,12 @@ class Intake:
 
     def remember(self, db: Db, now: int, *, more_than: int = 0) -> None:
         """Writes the uses of each partition that may be cancelled, where there are more than so many."""
+        rows = []
         for (topic, partition), remembered in self._remembered.items():
             if len(remembered.digests) > 16 * more_than:
-                row = (topic, partition, now, bytes(remembered.digests), bytes(remembered.details))
-                db.many(schema.remembered, [row])
+                rows.append((topic, partition, now, bytes(remembered.digests), bytes(remembered.details)))
                 remembered.digests, remembered.details = bytearray(), bytearray()
+        db.many(schema.remembered, rows)
 
     @staticmethod
     def _write_days(db: Db, batch: _Batch) -> None:

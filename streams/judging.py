@@ -45,6 +45,8 @@ from streams.loading import COLUMNS, Known, event_of
 from streams.rulebook import Rulebook
 from streams.store import Db
 
+# Where acts touch no more sums than this, these are judged in the same transaction: two would take twice as long.
+AT_ONCE_MAX = 200
 # Acts that are judged again before what just came because a fact changed; where there are more, all are bulk.
 EXPANDED_MAX = 500
 # Of what waits in bulk, so many requests for one thing are looked for: it is judged once for all of them.
@@ -103,6 +105,9 @@ class Judge:
         self._priority = LIVE
         self._horizon = 0
         self._looks: Counter[str] = Counter()
+        # The sums that this round judges after its acts, though nothing asked for them yet, and how many it may.
+        self._at_once: list[str] = []
+        self._at_once_max = 0
 
     def round(
         self, db: Db, now: int, limit: int, *, bulk: int | None = None, first: int = LIVE, below: int = ASIDE
@@ -118,6 +123,7 @@ class Judge:
         bounds = items[0][3], min(numbers), max(numbers)
         db.run("delete from queue where priority = ? and id between ? and ? and id = any(?)", *bounds, numbers)
         self._looks = Counter()
+        self._at_once, self._at_once_max = [], AT_ONCE_MAX if limit > 1 else 0
         things = list(dict.fromkeys(thing for _, thing, _, _ in items))
         since = self._since = min(since for _, _, since, _ in items)
         self._priority = items[0][3]
@@ -147,7 +153,7 @@ class Judge:
             self._judge_acts(db, acts, now, horizon, changes, errors)
         if screens := by_kind.get("screen"):
             self._judge_screens(db, screens, now, horizon, changes, errors)
-        if sums := by_kind.get("sum"):
+        if sums := list(dict.fromkeys([*by_kind.get("sum", ()), *self._at_once])):
             self._judge_sums(db, sums, now, horizon, changes, errors)
         if credit := by_kind.get("credit"):
             self._state(db, credit, now, changes)
@@ -498,9 +504,14 @@ class Judge:
             self._known.entered(*one)
         touched = sorted({one for thing in scopes for one in (*before[thing], *scopes[thing])})
         # A period looks at many acts, so it waits until all that came have been judged.
-        for priority, of_periods in ((LIVE, False), (AGAIN, True)):
-            mine = [one for one in touched if of_periods == (self._period_of(one[0]) is not None)]
-            self._queue(db, self._judged_with(db, mine), priority)
+        of_periods = [one for one in touched if self._period_of(one[0]) is not None]
+        self._queue(db, self._judged_with(db, of_periods), AGAIN)
+        others = self._judged_with(db, [one for one in touched if self._period_of(one[0]) is None])
+        if len(others) <= self._at_once_max:
+            # Their acts are in sight of this transaction. What another judge has waits, as nobody may wait for a lock
+            # twice: two of them might wait for each other.
+            self._at_once = db.try_lock(others)
+        self._queue(db, [one for one in others if one not in self._at_once], LIVE)
 
     def _judge_sums(
         self, db: Db, things: Sequence[str], now: int, horizon: int, changes: list[Change], errors: list[str]
@@ -648,9 +659,12 @@ class Judge:
     def _state(self, db: Db, things: Sequence[str], now: int, changes: list[Change]) -> None:
         """Folds the statements of parties anew; what is not as it was sent goes out, and what time changes is due."""
         ledgers = statements.ledgers(db, [thing.split(SEPARATOR, 1)[1] for thing in things])
+        held: dict[str, set[str]] = {party: set() for party in ledgers}
+        for party, finding in db.rows("select party, finding from upheld where party = any(?)", list(ledgers)):
+            held[party].add(finding)
         for party, ledger in ledgers.items():
             # what this clears or raises brings an item of its own
-            changes += self._book.uphold(db, party, upheld(ledger.events), now)
+            changes += self._book.uphold(db, party, held[party], upheld(ledger.events), now)
         packs = self._packs()
         stated = statements.statements(ledgers, packs, now)
         later = [span.start for span in packs.spans() if span.start is not None and span.start > now]

@@ -126,6 +126,15 @@ class Db:
                 list(names),
             )
 
+    def try_lock(self, names: Sequence[str]) -> list[str]:
+        """Locks those things that nobody else has locked, and answers with them."""
+        if not self.postgres or not names:
+            return list(names)
+        rows = self.rows(
+            "select n from unnest(?::text[]) n where pg_try_advisory_xact_lock(hashtextextended(n, 0))", list(names)
+        )
+        return [row[0] for row in rows]
+
 
 def _bulk(table: Table, how: How, *, postgres: bool) -> str:
     columns = [c for c in table.columns if not (c.primary_key and c.autoincrement is True)]

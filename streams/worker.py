@@ -26,7 +26,7 @@ from prometheus_client import CollectorRegistry
 import detectors
 from circulation.admission import Admission, Reason, Rejection, Sources
 from detectors import feed_lost
-from streams import looks, summaries
+from streams import looks, schema, summaries
 from streams.book import LIVE, STATING, Change, Entry
 from streams.breaker import ACTED_UPON, Breaker, Limits
 from streams.counts import Cadence, Delay, count
@@ -50,6 +50,8 @@ WATCH_SECONDS = 2.0
 HORIZON_SECONDS = 0.5
 # A judge looks by itself this often: another worker's intake may have queued something.
 JUDGE_SECONDS = 0.05
+# What comes meanwhile is sent together: each round of sending keeps those waiting who take in and judge.
+RELAY_SECONDS = 0.02
 # Of so many rounds of judging these begin with what else waits, however much just came.
 TURNS_COUNT = 10
 TURNS = {0: AGAIN, 5: STATING}
@@ -310,18 +312,20 @@ class Worker:
         return outcome
 
     def _fence(self, db: Db, fetch: Fetch) -> None:
-        for partition, part in sorted(fetch.parts.items()):
+        for partition, part in fetch.parts.items():
             if self._positions.get((fetch.topic, partition)) != part.begin:
                 raise Stale(f"{fetch.topic}[{partition}]@{part.begin}")
-            moved = db.run(
-                "update progress set next = ? where topic = ? and partition = ? and next = ?",
-                part.end,
-                fetch.topic,
-                partition,
-                part.begin,
-            )
-            if not moved:
+        query = (
+            "select topic, partition, next, topic_id, time_max from progress where topic = ? and partition = any(?)"
+            " order by partition for update"
+        )
+        rows = db.rows(query, fetch.topic, list(fetch.parts))
+        there = {partition: next_ for _, partition, next_, _, _ in rows}
+        for partition, part in fetch.parts.items():
+            if there.get(partition) != part.begin:
                 raise Stale(f"{fetch.topic}[{partition}]@{part.begin}: another worker was here")
+        moved = [(topic, partition, fetch.parts[partition].end, *rest) for topic, partition, _, *rest in rows]
+        db.many(schema.progress, moved, "upsert")
 
     @staticmethod
     def _clocked(db: Db, fetch: Fetch, arrivals: list[Arrival], outcome: Outcome) -> None:
@@ -500,7 +504,7 @@ class Worker:
                 raise
             if sent:
                 self.metrics.stage.labels("relay").observe(time.perf_counter() - begun)
-                return 0.0
+                return RELAY_SECONDS
             self._mail.wait(0.1)
             self._mail.clear()
             return 0.0
