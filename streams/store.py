@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import orjson
 import psycopg
-from sqlalchemy import Table, create_engine, make_url
+from sqlalchemy import Column, LargeBinary, Table, create_engine, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -68,7 +68,7 @@ class Db:
 
     def _values(self, values: Sequence[Any]) -> Sequence[Any]:
         if self.postgres:
-            return values
+            return [_array(one) if isinstance(one, list) else one for one in values]
         return [orjson.dumps(one).decode() if isinstance(one, list) else one for one in values]
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -104,7 +104,8 @@ class Db:
         if text is None:
             text = self._bulk[table.name, how] = _bulk(table, how, postgres=self.postgres)
         if self.postgres:
-            self._cursor.execute(text, [list(column) for column in zip(*rows, strict=True)])
+            columns = zip(_written(table), zip(*rows, strict=True), strict=True)
+            self._cursor.execute(text, [_array(column) if as_text else list(column) for as_text, column in columns])
         else:
             self._cursor.executemany(text, rows)
 
@@ -136,12 +137,49 @@ class Db:
         return [row[0] for row in rows]
 
 
+def _columns(table: Table) -> list[Column[Any]]:
+    return [c for c in table.columns if not (c.primary_key and c.autoincrement is True)]
+
+
+@functools.cache
+def _written(table: Table) -> list[bool]:
+    """Of each column that is written whether its values go as a literal of an array, and not one by one as bytes."""
+    return [not isinstance(c.type, LargeBinary) for c in _columns(table)]
+
+
+def _array(values: Sequence[Any]) -> str:
+    """A literal of an array for PostgreSQL, which knows what it is of from where it stands.
+
+    The driver writes arrays value by value, which took a tenth of what a busy worker does.
+    """
+    if not values:
+        return "{}"
+    if isinstance(values[0], str):
+        try:
+            joined = '","'.join(values)
+        except TypeError:  # some are absent
+            joined = "\\"
+        if "\\" not in joined and joined.count('"') == 2 * (len(values) - 1):
+            return f'{{"{joined}"}}'
+    return f"{{{','.join(map(_element, values))}}}"
+
+
+def _element(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    return str(value)
+
+
 def _bulk(table: Table, how: How, *, postgres: bool) -> str:
-    columns = [c for c in table.columns if not (c.primary_key and c.autoincrement is True)]
+    columns = _columns(table)
     names = ", ".join(f'"{c.name}"' for c in columns)
     if postgres:
         dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
-        arrays = ", ".join(f"%b::{c.type.compile(dialect)}[]" for c in columns)
+        places = ("%s" if as_text else "%b" for as_text in _written(table))
+        arrays = ", ".join(f"{p}::{c.type.compile(dialect)}[]" for p, c in zip(places, columns, strict=True))
         values = f"select * from unnest({arrays})"  # noqa: S608 types come from the schema
     else:
         values = f"values ({', '.join('?' * len(columns))})"

@@ -10,12 +10,14 @@ import orjson
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sqlalchemy import create_engine
 
 from circulation.admission import Admission
 from circulation.cases import OWNER, derived, event
+from streams import schema
 from streams.replay import Replay, offline
-from streams.schema import metadata
 from streams.store import STREAM_ROWS, Store, StoreTaken
 
 
@@ -37,7 +39,7 @@ def test_the_migrations_make_the_schema_that_the_code_declares(store: Store, tmp
     url = store._url.set(drivername="postgresql+psycopg") if store.postgres else store._url
     with create_engine(url).connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": False})
-        assert compare_metadata(context, metadata) == []
+        assert compare_metadata(context, schema.metadata) == []
 
 
 def test_migrating_twice_changes_nothing(store: Store) -> None:
@@ -110,7 +112,7 @@ def test_a_store_that_is_only_read_refuses_to_be_written(store: Store) -> None:
 
 def test_a_snapshot_streams_what_was_there_when_it_began(store: Store) -> None:
     with store.writing() as db:
-        db.many(metadata.tables["deadlines"], [(f"thing-{number}", number) for number in range(20_000)])
+        db.many(schema.deadlines, [(f"thing-{number}", number) for number in range(20_000)])
     looking = Store(store._url.render_as_string(hide_password=False), read_only=True)
     found = []
     with looking.snapshot() as db:
@@ -147,3 +149,63 @@ def test_who_waits_longest_writes_next_however_often_another_asks(tmp_path: Path
             turns += 1
     thread.join()
     assert turns <= 1
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")) | st.sampled_from(
+    ["", "NULL", "null", '"', "\\", '","', "{}", "{a,b}", " a ", "a\nb", "\\\\x00", "\x1f", "'", "%s", "?"]
+)
+
+
+def test_lists_reach_either_store_as_they_are(postgres_url: str) -> None:
+    postgres, sqlite = Store(postgres_url), Store("sqlite://")
+
+    @settings(max_examples=200, deadline=None)
+    @given(st.lists(TEXTS, max_size=5), st.lists(st.integers(-(2**63), 2**63 - 1), max_size=5))
+    def reach(texts: list[str], numbers: list[int]) -> None:
+        with postgres.reading() as db:
+            asked = "select x from unnest(?::{}[]) with ordinality t(x, n) order by n"
+            assert texts == [row[0] for row in db.rows(asked.format("text"), texts)]
+            assert numbers == [row[0] for row in db.rows(asked.format("bigint"), numbers)]
+            assert [(True,)] * len(texts) == [db.one("select ? = any(?::text[])", one, texts) for one in texts]
+        with sqlite.reading() as db:
+            assert [(1,)] * len(texts) == [db.one("select ? = any(?)", one, texts) for one in texts]
+
+    try:
+        reach()
+    finally:
+        postgres.close()
+
+
+def test_rows_are_read_as_they_were_written(store: Store) -> None:
+    row = st.tuples(TEXTS, TEXTS, st.none() | TEXTS, st.booleans())
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.lists(row, max_size=6))
+    def read(rows: list[tuple[str, str, str | None, bool]]) -> None:
+        written = {
+            one: (
+                one,
+                key,
+                "t",
+                "d",
+                "enforce",
+                "red",
+                "asset",
+                "a",
+                party,
+                -1,
+                1,
+                stood,
+                2**62,
+                None,
+                party,
+                b"\0\xff",
+            )
+            for one, key, party, stood in rows
+        }
+        with store.writing() as db:
+            db.run("delete from findings")
+            db.many(schema.findings, list(written.values()), "upsert")
+            assert written == {row[0]: row for row in db.rows("select * from findings")}
+
+    read()
