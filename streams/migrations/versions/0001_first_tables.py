@@ -39,7 +39,7 @@ def upgrade() -> None:
         sa.Column("topic", sa.Text(), nullable=False),
         sa.Column("subject", sa.Text(), nullable=False),
         sa.Column("state", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("topic", "subject"),
+        sa.PrimaryKeyConstraint("subject", "topic"),
         sqlite_with_rowid=False,
     )
     op.create_table(
