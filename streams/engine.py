@@ -66,7 +66,7 @@ class Engine:
             with self.store.writing(self.known.clear) as db:
                 if fence is not None:
                     fence(db)
-                self._refresh(db)
+                self.judge.refresh(db)
                 outcome = self.intake.take(db, arrivals, refused, now, clock=clock)
                 if after is not None:
                     after(db, outcome)
@@ -83,7 +83,6 @@ class Engine:
     def judge_round(self, now: int, limit: int, *, bulk: int | None = None, first: int = LIVE) -> Judged:
         """One transaction of judging; 0 items when nothing waits. See `Judge.round`."""
         with self.store.writing(self.known.clear) as db:
-            self._refresh(db)
             return self.judge.round(db, now, limit, bulk=bulk, first=first)
 
     def set_aside(self) -> str:
@@ -111,17 +110,10 @@ class Engine:
     def settle_in(self, db: Db, clock: int, *, below: int = ASIDE) -> bool:
         """The same in the open transaction."""
         changed = False
-        self._refresh(db)
         self.judge.move(db, clock)
         while (judged := self.judge.round(db, clock, SETTLE_ROUND, below=below)).items:
             changed = changed or bool(judged.changes or judged.told)
         return changed
-
-    def _refresh(self, db: Db) -> None:
-        """Looks for packs, where any may have come."""
-        if self.known.packs_changed or not self.known.alone:
-            self.known.packs_changed = False
-            self.rulebook.refresh(db)
 
     def release(self, horizon: int, now: int) -> int:
         """Moves the horizon on: deadlines that are past it are queued; answers with how many."""

@@ -128,6 +128,8 @@ class Judge:
         since = self._since = min(since for _, _, since, _ in items)
         self._priority = items[0][3]
         db.lock(things)
+        # Not before what waits is known: a pack may come in between, and who judges what it touches has to know it.
+        self.refresh(db)
         horizon = self._horizon = self._horizon_of(db)
         changes: list[Change] = []
         errors: list[str] = []
@@ -181,6 +183,12 @@ class Judge:
                 things[one[1]] = None
                 taken.append(one)
         return taken
+
+    def refresh(self, db: Db) -> None:
+        """Looks for packs, where any may have come."""
+        if self._known.packs_changed or not self._known.alone:
+            self._known.packs_changed = False
+            self._packs.refresh(db)
 
     def _horizon_of(self, db: Db) -> int:
         known = self._known

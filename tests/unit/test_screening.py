@@ -37,6 +37,7 @@ from streams import screening
 from streams.book import LIVE, STATING
 from streams.desks import AGAIN, Arrival
 from streams.engine import Engine
+from streams.judging import Judge
 from streams.replay import Replay, findings_of, offline
 from streams.store import Store
 
@@ -424,6 +425,34 @@ def test_two_workers_of_one_store_screen_the_same(postgres_url: str, seed: int) 
         while pair[0].release(clock, clock) or pair[0].waiting():
             chosen.choice(pair).judge_round(clock, 50)
         assert standing(alone) == standing(pair[1])
+    finally:
+        for engine in pair:
+            engine.store.close()
+
+
+def test_a_pack_that_comes_as_a_round_of_judging_begins_is_screened(postgres_url: str) -> None:
+    pair = []
+    for _ in range(2):
+        store = Store(postgres_url)
+        store.migrate()
+        pair.append(offline(store, parse_pack(NOTHING, published=False)))
+    mine, other = pair
+    clock = parse_instant(UNTIL)
+    waiting, coming = Judge._waiting, [version(1, WHEN, secret())]
+
+    def meanwhile(*given: Any) -> Any:
+        take(other, coming)
+        coming.clear()
+        return waiting(*given)
+
+    try:
+        take(mine, [*KNOWN, listed("asset", "2025-02-01")])
+        mine.settle(clock)
+        with mock.patch.object(Judge, "_waiting", staticmethod(meanwhile)):
+            while mine.judge_round(clock, 50).items:
+                pass
+        assert coming == []
+        assert [hit()] == of(standing(mine))
     finally:
         for engine in pair:
             engine.store.close()
