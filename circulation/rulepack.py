@@ -11,7 +11,7 @@ import heapq
 import math
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple, TypeVar
@@ -573,20 +573,10 @@ class Packs:
         """All packs that are ever in force, in the order of time, without gaps."""
         return self._spans
 
-    def settings(
-        self, detector: str, since: int, made: Callable[[Mapping[str, Any]], object]
-    ) -> list[tuple[int, tuple[str, object]]]:
-        """Mode and parameters (as `made` of them) of a detector from an instant on (µs): (from when, they), as they
-        change."""
-        found: list[tuple[int, tuple[str, object]]] = []
-        for span in self._spans:
-            if span.end is not None and span.end <= since:
-                continue
-            setting = span.pack.setting(detector)
-            said = (setting.mode, made(setting.parameters))
-            if not found or found[-1][1] != said:
-                found.append((since if span.start is None else max(since, span.start), said))
-        return found
+    def lasting(self, since: int) -> list[Pack]:
+        """All packs that are valid at an instant from `since` (µs) on, whichever of them is in force."""
+        published = (one.pack for one in self.published)
+        return [self.default, *(pack for pack in published if pack.valid_to is None or pack.valid_to > since)]
 
     def screenings(self) -> Iterator[Screening]:
         """Every entry that takes effect, with its instant: the later of its own and its pack's `valid_from`.

@@ -1,5 +1,7 @@
-"""Finds what a pack touches that came late, or went: all from its start on, and every statement of credit.
+"""Finds what a pack touches that came late, or went.
 
+All acts from its start on, what stands from then on and names the pack that was in force, every statement of credit;
+and of what may be said after its acts, which is most of a store, the sums of those rules that the pack sets otherwise.
 That may be millions, so it is found a slice at a time, each in a transaction of its own: nobody waits long to write.
 """
 
@@ -52,19 +54,17 @@ class Anew:
 
     def first(self, since: int, rules: Collection[str]) -> str:
         """The place where it begins for a pack that is in force from `since` on (µs) and sets these rules otherwise."""
-        return _place(
-            [
-                # What stands is first, before there is more of it.
-                ("findings", ""),
-                (CREDIT, ""),
-                *(("acts", type_) for type_ in self._types),
-                *(("scopes", one) for one in [",".join(sorted(self._later.intersection(rules)))] if one),
-                *(("uses", one) for one in self._using if one in rules),
-                ("gaps", ""),
-            ],
-            since,
-            [],
-        )
+        later = sorted(self._later.intersection(rules))
+        kinds = [
+            # What stands is first, before there is more of it.
+            ("findings", ""),
+            (CREDIT, ""),
+            *(("acts", type_) for type_ in self._types),
+            *([("scopes", ",".join(later))] if later else []),
+            *(("uses", one) for one in self._using if one in rules),
+            ("gaps", ""),
+        ]
+        return _place(kinds, since, [])
 
     @staticmethod
     def find(db: Db, place: str) -> Slice:

@@ -123,6 +123,7 @@ class Judge:
         bounds = items[0][3], min(numbers), max(numbers)
         db.run("delete from queue where priority = ? and id between ? and ? and id = any(?)", *bounds, numbers)
         self._looks = Counter()
+        # Where items are judged one by one to find one that fails, what follows from it is not part of it.
         self._at_once, self._at_once_max = [], AT_ONCE_MAX if limit > 1 else 0
         things = list(dict.fromkeys(thing for _, thing, _, _ in items))
         since = self._since = min(since for _, _, since, _ in items)
@@ -257,14 +258,21 @@ class Judge:
                 self._queue(db, [joined("search", str(since), str(horizon), "")], AGAIN)
 
     def _set_otherwise(self, since: int, digest: str = "") -> list[str]:
-        """The rules of whose mode or parameters the pack of this digest changed any, at an instant from `since` on."""
-        now, before = self._packs(), self._packs.before(digest)
-        return [
-            rule.id
-            for rule in self._rules.values()
-            if before is None
-            or now.settings(rule.id, since, rule.settings) != before.settings(rule.id, since, rule.settings)
-        ]
+        """The rules whose mode or parameters the pack of this digest may change at an instant from `since` on.
+
+        What was in force before it, whatever else came meanwhile, is one of those that are valid then: where all of
+        them agree on a rule, nothing changes. Of a pack that is not there (any more) nothing is known.
+        """
+        packs = self._packs()
+        if all(one.pack.digest != digest for one in packs.published):
+            return list(self._rules)
+        found = []
+        for rule in self._rules.values():
+            first, *others = (pack.setting(rule.id) for pack in packs.lasting(since))
+            said = (first.mode, rule.settings(first.parameters))
+            if any((one.mode, rule.settings(one.parameters)) != said for one in others):
+                found.append(rule.id)
+        return found
 
     def _renew(self, db: Db, thing: str) -> None:
         """One slice of what a pack touches; the next one waits its turn behind it."""
@@ -519,7 +527,8 @@ class Judge:
             # Their acts are in sight of this transaction. What another judge has waits, as nobody may wait for a lock
             # twice: two of them might wait for each other.
             self._at_once = db.try_lock(others)
-        self._queue(db, [one for one in others if one not in self._at_once], LIVE)
+            others = sorted({*others}.difference(self._at_once))
+        self._queue(db, others, LIVE)
 
     def _judge_sums(
         self, db: Db, things: Sequence[str], now: int, horizon: int, changes: list[Change], errors: list[str]

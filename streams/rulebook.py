@@ -67,8 +67,6 @@ class Rulebook:
         self._name = name or default.pack
         self._packs = self._made(())
         self._seen: tuple[Any, ...] | None = None
-        # Those of now, in the order in which they came.
-        self._numbers: list[int] = []
         # By the number of its event, which is kept for good: a pack is large, and one comes at a time.
         self._read: dict[int, Published] = {}
         self._lock = threading.Lock()
@@ -78,11 +76,6 @@ class Rulebook:
 
     def _made(self, published: Iterable[Published]) -> Packs:
         return Packs(self._default, published)
-
-    def before(self, digest: str) -> Packs | None:
-        """The packs as they were when the one of this digest came; None where it is not among them (any more)."""
-        coming = next((at for at in self._numbers if self._read[at].pack.digest == digest), None)
-        return None if coming is None else self._made(self._read[at] for at in self._numbers if at < coming)
 
     def known(self, db: Db, known_at: int | None) -> Packs:
         """The packs as the store has them, or had them at an instant (µs of the clocks that took events in)."""
@@ -103,14 +96,14 @@ class Rulebook:
             return False
         with self._lock:
             query = "select id from events where topic = ? and subject = ? and type = ? and retracted is null"
-            numbers = sorted(row[0] for row in db.rows(query, RULES, self._name, PACK))
+            numbers = [row[0] for row in db.rows(query, RULES, self._name, PACK)]
             new = [number for number in numbers if number not in self._read]
             for row in db.rows(f"select {COLUMNS} from events where id = any(?)", new):  # noqa: S608
                 event = event_of(row)
                 pack = parse_pack(event.data, published=True)
                 self._read[row[0]] = Published(pack=pack, time=event.time, source=event.source, id=event.id)
             self._packs = self._made(self._read[number] for number in numbers)
-            self._numbers, self._seen = numbers, state
+            self._seen = state
         return True
 
 

@@ -156,9 +156,11 @@ def _fitting(db: Db, ids: Sequence[str], entries: Collection[Entry]) -> set[str]
     for row in loading.stated(db, ASSETS, ids, DESCRIBING):
         rows[row[2]].append(row)
     words = _words(entries)
-    # Most assets have nothing to do with any of the entries, which their text tells without reading it.
-    likely = {one: some for one, some in rows.items() if not some or any(_has(row[9], words) for row in some)}
-    assets = {one: AssetFacts(one, list(map(event_of, some))) for one, some in likely.items()}
+    assets = {
+        one: AssetFacts(one, list(map(event_of, some)))
+        for one, some in rows.items()
+        if words is None or _may(some, words)
+    }
     asking = any(one.match.industry is not None for one in entries)
     owners = loading.parties(db, {one for each in assets.values() for one in each.owners()}) if asking else {}
     naming = [one for one in entries if one.match.assets is not None or one.match.parties is not None]
@@ -189,8 +191,13 @@ def _words(entries: Iterable[Entry]) -> re.Pattern[bytes] | None:
     return re.compile(b"|".join(map(re.escape, sorted(words))))
 
 
-def _has(data: bytes, words: re.Pattern[bytes] | None) -> bool:
-    return words is None or words.search(data) is not None
+def _may(rows: Sequence[tuple[Any, ...]], words: re.Pattern[bytes]) -> bool:
+    """Whether anything registered of an asset has one of the words, or nothing is registered at all.
+
+    Most assets have nothing to do with any of the entries, which their text tells without reading it.
+    """
+    registered = [row[9] for row in rows if row[3] == REGISTERED]
+    return not registered or any(words.search(data) for data in registered)
 
 
 def _versions(asset: AssetFacts, owners: Mapping[str, PartyFacts]) -> list[Subject]:

@@ -170,6 +170,8 @@ def _element(value: Any) -> str:
     if isinstance(value, str):
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}"'
+    if not isinstance(value, int | float):
+        raise TypeError(f"{type(value).__name__} in a list")
     return str(value)
 
 

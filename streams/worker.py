@@ -35,7 +35,7 @@ from streams.engine import Engine
 from streams.judging import Judged
 from streams.metrics import Metrics
 from streams.reader import TP, Fetch, Part, Reader
-from streams.relay import NotConfirmed, Relay
+from streams.relay import BATCH, NotConfirmed, Relay
 from streams.rulebook import start
 from streams.settings import Settings
 from streams.store import Db, Store, StoreAway, StoreTaken
@@ -504,7 +504,7 @@ class Worker:
                 raise
             if sent:
                 self.metrics.stage.labels("relay").observe(time.perf_counter() - begun)
-                return RELAY_SECONDS
+                return RELAY_SECONDS if sent < BATCH else 0.0
             self._mail.wait(0.1)
             self._mail.clear()
             return 0.0

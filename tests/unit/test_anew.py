@@ -21,6 +21,7 @@ from circulation.cases import (
     delivered,
     entry,
     event,
+    instant,
     listed,
     pack,
     party,
@@ -47,6 +48,11 @@ def version(number: int, since: str, *entries: Json, **detectors: Json) -> Json:
     )
     said |= {"valid_from": since}
     return event("rulepack.published", "beijing", f"2025-01-01T00:00:{number:02}", **said)
+
+
+def again(published: Json) -> Json:
+    """The same pack, published once more and later."""
+    return published | {"id": "again", "time": instant("2025-01-01T00:01:00")}
 
 
 def judged(stated: Sequence[Json], *late: Json) -> Counter[str]:
@@ -111,6 +117,10 @@ def test_a_pack_that_sets_a_rule_otherwise_looks_at_its_sums() -> None:
             [version(1, PAID, paper_trade={"days": 40}), one := version(2, PAID), retracted(one, "2025-06-01")],
             [("2025-03-13", "1")],
         ),
+        (
+            [one := version(1, WHEN), version(2, WHEN, paper_trade={"mode": "off"}), again(one)],
+            [("2025-03-03", "1")],
+        ),
     ],
     ids=[
         "none",
@@ -123,6 +133,7 @@ def test_a_pack_that_sets_a_rule_otherwise_looks_at_its_sums() -> None:
         "and back",
         "and back, and what came first is taken back",
         "and back, and that is taken back",
+        "off, and the same pack published again",
     ],
 )
 def test_it_is_the_same_when_the_packs_come_first_and_when_they_come_last(
@@ -130,6 +141,13 @@ def test_it_is_the_same_when_the_packs_come_first_and_when_they_come_last(
 ) -> None:
     with mock.patch.object(anew, "SLICE_MAX", slice_max):
         assert found == due(findings_of([*TRADED, *versions], pack=pack(version="0"), until=UNTIL))
+        # One after the other, when all before it has been judged to the end.
+        engine = offline(Store("sqlite://"), parse_pack(pack(version="0"), published=False))
+        for some in (TRADED, *([one] for one in versions)):
+            Replay(engine, Admission(), until=parse_instant(UNTIL)).run(orjson.dumps(one) for one in some)
+        with engine.store.reading() as db:
+            stood = [orjson.loads(row[0]) for row in db.rows("select data from findings where standing")]
+        assert found == due(stood)
     assert found == due(findings_of([*versions, *TRADED], pack=pack(version="0"), until=UNTIL))
 
 

@@ -392,7 +392,10 @@ def test_what_an_entry_asks_of_texts_is_found_however_json_writes_them(
 
 
 def test_an_asset_that_is_not_registered_may_have_any_tag() -> None:
-    assert [hit(entry_="")] == screened([listed("unheard-of", "2025-02-01"), version(1, WHEN, secret())])
+    offered, published = listed("unheard-of", "2025-02-01"), version(1, WHEN, secret())
+    graded = event("asset.graded", "unheard-of", "2025-01-01", level="core", personal="none", reason="review")
+    assert [hit(entry_="")] == screened([offered, published])
+    assert [hit(entry_="")] == screened([graded, offered, published])
 
 
 @pytest.mark.parametrize("seed", range(3))
