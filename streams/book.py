@@ -148,13 +148,13 @@ class _Page:
             self.steps.append((docket, step))
             self.follow.add(f"case{SEPARATOR}{docket}")
 
-    def write(self, db: Db) -> list[Change]:
-        """Writes it to the open transaction."""
+    def write(self, db: Db, priority: int = LIVE) -> list[Change]:
+        """Writes it to the open transaction; cases wait at this priority."""
         post(db, self.messages)
         note(db, self.steps)
         now = _wall()
         credit = f"credit{SEPARATOR}"
-        follow = ((STATING if thing.startswith(credit) else LIVE, thing) for thing in sorted(self.follow))
+        follow = ((STATING if thing.startswith(credit) else priority, thing) for thing in sorted(self.follow))
         db.many(schema.queue, [(*one, now) for one in follow])
         return self.changes
 
@@ -178,8 +178,12 @@ class Book:
         things: Sequence[str] = (),
         now: int = 0,
         reason: Callable[[str, Mapping[str, Any]], str] | None = None,
+        priority: int = LIVE,
     ) -> list[Change]:
-        """Raises what is said; of the things named, clears at `now` what stands and is no longer said."""
+        """Raises what is said; of the things named, clears at `now` what stands and is no longer said.
+
+        What follows in cases does not come before what it was said with, which was of this `priority`.
+        """
         if not entries and not things:
             return []
         said = {entry.finding: entry for entry in entries}
@@ -215,7 +219,7 @@ class Book:
                 before = None if old is None else orjson.loads(old[4])
                 page.changed(before, data, entry.now, stood=old is not None and bool(old[2]))
             db.many(schema.findings, rows, "upsert")
-        return page.write(db)
+        return page.write(db, priority)
 
     @staticmethod
     def _not_upheld(

@@ -9,6 +9,7 @@ from streams.book import LIVE, Book
 from streams.desks import AGAIN, ASIDE, Arrival, Intake, Outcome, Refused
 from streams.judging import Judge, Judged, Sectors
 from streams.loading import Known
+from streams.pace import Pace
 from streams.rulebook import Rulebook, parameters
 from streams.store import Db, Store
 
@@ -80,10 +81,10 @@ class Engine:
         with self.store.reading() as db:
             return db.one("select 1 from queue where priority < ? limit 1", ASIDE) is not None
 
-    def judge_round(self, now: int, limit: int, *, bulk: int | None = None, first: int = LIVE) -> Judged:
+    def judge_round(self, now: int, limit: int, *, pace: Pace | None = None, first: int = LIVE) -> Judged:
         """One transaction of judging; 0 items when nothing waits. See `Judge.round`."""
         with self.store.writing(self.known.clear) as db:
-            return self.judge.round(db, now, limit, bulk=bulk, first=first)
+            return self.judge.round(db, now, limit, pace=pace, first=first)
 
     def set_aside(self) -> str:
         """Sets the first item of the queue aside, on which the engine itself failed; answers with its thing."""

@@ -7,6 +7,7 @@ judge reads is seen by it, and what is committed later brings an item of its own
 """
 
 import hashlib
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
@@ -42,6 +43,7 @@ from streams.desks import (
     unpacked_gap,
 )
 from streams.loading import COLUMNS, Known, event_of
+from streams.pace import Pace
 from streams.rulebook import Rulebook
 from streams.store import Db
 
@@ -51,6 +53,8 @@ AT_ONCE_MAX = 200
 EXPANDED_MAX = 500
 # Of what waits in bulk, so many requests for one thing are looked for: it is judged once for all of them.
 ALIKE_MAX = 20
+# Slices of a search follow each other in one transaction for about so long: each alone is mostly waiting for the store.
+SLICES_SECONDS = 0.03
 # A product is listed, a mark seen, a buyer refused again and again: each such event is an act of its own.
 EACH = frozenset({LISTED, DELISTED, "circulation.watermark.sighted", "circulation.request.refused"})
 # Of these each replaces or adds to the one before it: no reporter's takes the place of another's.
@@ -61,7 +65,8 @@ STATED = frozenset(
 
 class Judged(NamedTuple):
     """What one round of judging did: for the metrics. `told` counts events of cases that are to be sent, `looks` by
-    rule the acts, scopes and screenings that it was asked about; all items were of one `priority`."""
+    rule the acts, scopes and screenings that it was asked about. Of what waits in bulk, so many `things` of one `kind`.
+    """
 
     items: int
     changes: list[Change]
@@ -69,7 +74,8 @@ class Judged(NamedTuple):
     since: int
     told: int = 0
     looks: Mapping[str, int] = {}
-    priority: int = LIVE
+    kind: str = ""
+    things: int = 0
 
 
 class Judge:
@@ -110,12 +116,13 @@ class Judge:
         self._at_once_max = 0
 
     def round(
-        self, db: Db, now: int, limit: int, *, bulk: int | None = None, first: int = LIVE, below: int = ASIDE
+        self, db: Db, now: int, limit: int, *, pace: Pace | None = None, first: int = LIVE, below: int = ASIDE
     ) -> Judged:
-        """Judges up to `limit` items in the open transaction (up to `bulk` things of what did not just come): those of
-        priority `first`, or, where none of these waits, of the first priority `below` the one given of which any does.
+        """Judges up to `limit` items in the open transaction; of what did not just come, with a `pace`, as many things
+        of one kind as it says. Those of priority `first`, or, where none of these waits, of the first priority `below`
+        the one given of which any does.
         """
-        items = self._waiting(db, limit, limit if bulk is None else bulk, first, below)
+        items = self._waiting(db, limit, pace, first, below)
         if not items:
             return Judged(0, [], [], 0)
         numbers = [number for number, _, _, _ in items]
@@ -136,7 +143,7 @@ class Judge:
         errors: list[str] = []
         by_kind: dict[str, list[str]] = {}
         for thing in things:
-            by_kind.setdefault(thing.split(SEPARATOR, 1)[0], []).append(thing)
+            by_kind.setdefault(_kind(thing), []).append(thing)
         for thing in by_kind.get("pack", ()):
             self._again(db, thing, horizon)
         for thing in by_kind.get("anew", ()):
@@ -151,7 +158,7 @@ class Judge:
             rows = db.rows("select thing, gap from gaps where thing = any(?) order by thing", gaps)
             rule = self._rules["feed-gap"]
             entries = [one for thing, raw in rows for one in self._entries(thing, [(rule, unpacked_gap(raw))], now)]
-            changes += self._book.enter(db, entries, things=gaps, now=now)
+            changes += self._book.enter(db, entries, things=gaps, now=now, priority=self._priority)
         if acts:
             self._judge_acts(db, acts, now, horizon, changes, errors)
         if screens := by_kind.get("screen"):
@@ -161,28 +168,28 @@ class Judge:
         if credit := by_kind.get("credit"):
             self._state(db, credit, now, changes)
         told = docket.enter(db, cases, horizon) if (cases := by_kind.get("case")) else 0
-        return Judged(len(items), changes, errors, since, told, self._looks, self._priority)
+        kind = "" if self._priority == LIVE else _kind(things[0])
+        return Judged(len(items), changes, errors, since, told, self._looks, kind, len(things))
 
     @staticmethod
-    def _waiting(db: Db, limit: int, bulk: int, first: int, below: int) -> list[tuple[int, str, int, int]]:
+    def _waiting(db: Db, limit: int, pace: Pace | None, first: int, below: int) -> list[tuple[int, str, int, int]]:
         """What is taken: (number, thing, since, priority), all of one priority, of bulk all requests for few things."""
         columns = "select id, thing, since, priority from queue where priority"
-        items: list[Any] = []
-        if first == LIVE:
-            items = db.rows(f"{columns} < ? order by priority, id limit ? for update skip locked", below, limit)
-            first = items[0][3] if items else LIVE
-        if first != LIVE:
-            items = db.rows(
-                f"{columns} = ? order by id limit ? for update skip locked", first, bulk * ALIKE_MAX
-            ) or db.rows(f"{columns} < ? order by priority, id limit ? for update skip locked", below, limit)
-        if items and items[0][3] != LIVE:
-            limit = bulk
+        rows: list[Any] = [] if first == LIVE else db.rows(f"{columns} = ? order by id limit 1", first)
+        if not rows:
+            rows = db.rows(f"{columns} < ? order by priority, id limit ? for update skip locked", below, limit)
+        if not rows or (priority := rows[0][3]) == LIVE:
+            return [row for row in rows if row[3] == LIVE]
+        size = limit if pace is None else pace(_kind(rows[0][1]))
+        rows = db.rows(f"{columns} = ? order by id limit ? for update skip locked", priority, size * ALIKE_MAX)
         things: dict[str, None] = {}
         taken = []
-        for one in items:
-            if one[3] == items[0][3] and (one[1] in things or len(things) < limit):
-                things[one[1]] = None
-                taken.append(one)
+        for row in rows:
+            if pace is not None and _kind(row[1]) != _kind(rows[0][1]):
+                continue
+            if row[1] in things or len(things) < size:
+                things[row[1]] = None
+                taken.append(row)
         return taken
 
     def refresh(self, db: Db) -> None:
@@ -240,12 +247,18 @@ class Judge:
         db.many(schema.deadlines, rows, "ignore")
 
     def _search(self, db: Db, thing: str) -> None:
-        """One slice of what an entry may concern that takes effect in a span of time; the next one waits its turn."""
-        _, since, until, after = thing.split(SEPARATOR, 3)
-        found = screening.search(db, self._packs().screens, int(since), int(until), after)
-        self._queue(db, [joined("screen", one) for one in found.assets], AGAIN)
-        if found.after is not None:
-            self._queue(db, [joined("search", since, until, found.after)], AGAIN)
+        """Some slices of what an entry may concern that takes effect in a span of time; the next one waits its turn."""
+        _, since, until, place = thing.split(SEPARATOR, 3)
+        after: str | None = place
+        assets: list[str] = []
+        begun = time.monotonic()
+        while after is not None and time.monotonic() - begun < SLICES_SECONDS:
+            found = screening.search(db, self._packs().screens, int(since), int(until), after)
+            assets += found.assets
+            after = found.after
+        self._queue(db, [joined("screen", one) for one in assets], AGAIN)
+        if after is not None:
+            self._queue(db, [joined("search", since, until, after)], AGAIN)
 
     def _again(self, db: Db, thing: str, horizon: int) -> None:
         """A pack came late, or went: what it touches is judged again."""
@@ -275,12 +288,16 @@ class Judge:
         return found
 
     def _renew(self, db: Db, thing: str) -> None:
-        """One slice of what a pack touches; the next one waits its turn behind it."""
-        found = self._anew.find(db, thing.split(SEPARATOR, 1)[1])
-        self._queue(db, found.things, STATING if found.kind == anew.CREDIT else AGAIN)
-        self._queue(db, self._judged_with(db, found.scopes), AGAIN)
-        if found.then is not None:
-            self._queue(db, [joined("anew", found.then)], AGAIN)
+        """Some slices of what a pack touches; the next one waits its turn behind it."""
+        then: str | None = thing.split(SEPARATOR, 1)[1]
+        begun = time.monotonic()
+        while then is not None and time.monotonic() - begun < SLICES_SECONDS:
+            found = self._anew.find(db, then)
+            self._queue(db, found.things, STATING if found.kind == anew.CREDIT else AGAIN)
+            self._queue(db, self._judged_with(db, found.scopes), AGAIN)
+            then = found.then
+        if then is not None:
+            self._queue(db, [joined("anew", then)], AGAIN)
 
     def _changed(self, db: Db, things: Sequence[str], judged: Sequence[str]) -> None:
         """Finds the acts that look at assets, parties or contracts of which something was stated.
@@ -480,7 +497,7 @@ class Judge:
             cause = data.get("cause") or {}
             return "retracted" if (cause.get("source"), cause.get("id")) in void.get(thing, ()) else "refuted"
 
-        changes += self._book.enter(db, entries, things=list(things), now=now, reason=reason)
+        changes += self._book.enter(db, entries, things=list(things), now=now, reason=reason, priority=self._priority)
 
     def _judge_screens(
         self, db: Db, things: Sequence[str], now: int, horizon: int, changes: list[Change], errors: list[str]
@@ -503,7 +520,7 @@ class Judge:
         def reason(thing: str, _: Mapping[str, Any]) -> str:
             return "retracted" if thing in gone else "refuted"
 
-        changes += self._book.enter(db, entries, things=list(things), now=now, reason=reason)
+        changes += self._book.enter(db, entries, things=list(things), now=now, reason=reason, priority=self._priority)
 
     def _scope(self, db: Db, scopes: Mapping[str, set[tuple[str, str]]]) -> None:
         """Writes which scopes the acts belong to, and queues those left, entered, or touched again."""
@@ -615,7 +632,9 @@ class Judge:
             taken_back = (cause.get("source"), cause.get("id")) in gone
             return "retracted" if taken_back or (thing in empty and not cause) else "refuted"
 
-        changes += self._book.enter(db, entries, things=[thing for thing, _, _ in scopes], now=now, reason=reason)
+        changes += self._book.enter(
+            db, entries, things=[thing for thing, _, _ in scopes], now=now, reason=reason, priority=self._priority
+        )
 
     # Sandboxes.
 
@@ -843,6 +862,10 @@ def responsible(db: Db, act: Act) -> str | None:
         asset = loading.assets(db, [subject])[subject].registration(act.time)
         return None if asset is None else asset.owner
     return seller
+
+
+def _kind(thing: str) -> str:
+    return thing.split(SEPARATOR, 1)[0]
 
 
 class _Reported(NamedTuple):

@@ -3,13 +3,13 @@
 A message is deleted only after the broker has confirmed it; a crash in between sends it twice, with the same id.
 """
 
-import threading
+import contextlib
 from typing import Any
 
 import orjson
 from confluent_kafka import Producer
 
-from streams.store import Store
+from streams.store import Db, Store
 
 RELAY_LOCK = 7228
 BATCH = 1_000
@@ -37,7 +37,8 @@ class Relay:
             }
         )
         self._errors: list[str] = []
-        self._lock = threading.Lock()
+        # Of PostgreSQL the connection that has the lock of who sends.
+        self._holding: Db | None = None
 
     def _confirmed(self, error: Any, _: Any) -> None:
         if error is not None:
@@ -46,21 +47,38 @@ class Relay:
     def round(self) -> int:
         """Sends one batch; answers with its size. Raises `NotConfirmed`, `StoreAway`."""
         with self._store.reading() as db:
-            if db.postgres:
-                held = db.one("select pg_try_advisory_lock(?)", RELAY_LOCK)
-                if not held or not held[0]:
-                    return 0  # another worker relays
+            if not self._hold(db):
+                return 0  # another worker relays
+            rows: list[tuple[Any, ...]] = []
             try:
                 # Oldest first. Rows of one finding are committed in the order of their numbers (its lock sees to it).
                 rows = db.rows("select id, topic, key, headers, value from outbox order by id limit ?", BATCH)
-                if not rows:
-                    return 0
-                self._send(rows)
-                db.run("delete from outbox where id = any(?)", [row[0] for row in rows])
-                return len(rows)
-            finally:
-                if db.postgres:
-                    db.rows("select pg_advisory_unlock(?)", RELAY_LOCK)
+                if rows:
+                    self._send(rows)
+                    db.run("delete from outbox where id = any(?)", [row[0] for row in rows])
+            except BaseException:
+                self._let_go(db)
+                raise
+            if not rows:
+                self._let_go(db)
+            return len(rows)
+
+    def _hold(self, db: Db) -> bool:
+        """Takes the lock of who sends and keeps it while there is something to send."""
+        if not db.postgres or self._holding is db:
+            return True
+        if not (db.one("select pg_try_advisory_lock(?)", RELAY_LOCK) or (False,))[0]:
+            return False
+        # What is deleted here and comes back after a crash of the server is sent twice, as after one of ours.
+        db.run("set synchronous_commit = off")
+        self._holding = db
+        return True
+
+    def _let_go(self, db: Db) -> None:
+        if self._holding is not None:
+            self._holding = None
+            with contextlib.suppress(Exception):  # with a lost connection the lock is gone as well
+                db.rows("select pg_advisory_unlock(?)", RELAY_LOCK)
 
     def _send(self, rows: list[tuple[Any, ...]]) -> None:
         self._errors = []

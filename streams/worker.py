@@ -34,6 +34,7 @@ from streams.desks import AGAIN, Arrival, Outcome, Place, Refused, joined
 from streams.engine import Engine
 from streams.judging import Judged
 from streams.metrics import Metrics
+from streams.pace import Pace
 from streams.reader import TP, Fetch, Part, Reader
 from streams.relay import BATCH, NotConfirmed, Relay
 from streams.rulebook import start
@@ -52,13 +53,9 @@ HORIZON_SECONDS = 0.5
 JUDGE_SECONDS = 0.05
 # What comes meanwhile is sent together: each round of sending keeps those waiting who take in and judge.
 RELAY_SECONDS = 0.02
-# Of so many rounds of judging these begin with what else waits, however much just came.
-TURNS_COUNT = 10
-TURNS = {0: AGAIN, 5: STATING}
-# What just came waits no longer than about this for a round of what else there is.
-BULK_SECONDS = 0.05
-# Fewer are not worth a transaction.
-BULK_MIN = 25
+# Of so many rounds of judging these begin with what else waits, however much just came: every second one.
+TURNS_COUNT = 8
+TURNS = {0: AGAIN, 2: AGAIN, 4: AGAIN, 6: STATING}
 DAY = 86_400_000_000
 PRUNE_SECONDS = 600.0
 # A worker that is further behind than this says that it is not keeping up.
@@ -106,8 +103,7 @@ class Worker:
         self._delay = Delay()
         self._delay_seconds = 0.0
         self._counting = Cadence(WATCH_SECONDS)
-        # How many items of bulk are judged at once: as many as take `BULK_SECONDS`.
-        self._bulk = settings.judge_batch
+        self._pace = Pace(settings.judge_batch)
         self._store_up = True
         self._relay_error = ""
         self._failing = ""
@@ -457,9 +453,8 @@ class Worker:
             if judged.items:
                 seconds = time.perf_counter() - begun
                 self.metrics.stage.labels("judge").observe(seconds)
-                if judged.priority != LIVE:
-                    share = int(BULK_SECONDS / max(seconds, 1e-6) * min(judged.items, self._bulk))
-                    self._bulk = min(max(BULK_MIN, min(share, 2 * self._bulk)), self.settings.judge_batch)
+                if judged.kind:
+                    self._pace.learn(judged.kind, judged.things, seconds)
                 self._changed(judged.changes, judged.errors, judged.looks)
                 if judged.changes:
                     self.metrics.event_to_finding.observe(max(0, wall() - judged.since) / 1e6)
@@ -471,7 +466,7 @@ class Worker:
 
     def _judge_round(self, now: int, first: int) -> Judged:
         try:
-            return self.engine.judge_round(now, self.settings.judge_batch, bulk=self._bulk, first=first)
+            return self.engine.judge_round(now, self.settings.judge_batch, pace=self._pace, first=first)
         except StoreAway:
             raise
         except Exception:
