@@ -54,7 +54,7 @@ EXPANDED_MAX = 500
 # Of what waits in bulk, so many requests for one thing are looked for: it is judged once for all of them.
 ALIKE_MAX = 20
 # Slices of a search follow each other in one transaction for about so long: each alone is mostly waiting for the store.
-SLICES_SECONDS = 0.03
+SLICES_SECONDS = 0.025
 # A product is listed, a mark seen, a buyer refused again and again: each such event is an act of its own.
 EACH = frozenset({LISTED, DELISTED, "circulation.watermark.sighted", "circulation.request.refused"})
 # Of these each replaces or adds to the one before it: no reporter's takes the place of another's.

@@ -53,9 +53,10 @@ HORIZON_SECONDS = 0.5
 JUDGE_SECONDS = 0.05
 # What comes meanwhile is sent together: each round of sending keeps those waiting who take in and judge.
 RELAY_SECONDS = 0.02
-# Of so many rounds of judging these begin with what else waits, however much just came: every second one.
-TURNS_COUNT = 8
-TURNS = {0: AGAIN, 2: AGAIN, 4: AGAIN, 6: STATING}
+# Every second round of judging begins with what else waits, however much just came. Of so many rounds one states
+# credit: that of who answers for thousands of findings takes longer than any other round.
+TURNS_COUNT = 16
+TURNS = {turn: AGAIN for turn in range(0, TURNS_COUNT, 2)} | {TURNS_COUNT - 2: STATING}
 DAY = 86_400_000_000
 PRUNE_SECONDS = 600.0
 # A worker that is further behind than this says that it is not keeping up.
