@@ -478,6 +478,14 @@ class Facts:
             found = self._parameters[pack.digest] = self._settings(pack.setting(self._rule).parameters)
         return found
 
+    def loaded_assets(self, assets: Iterable[str]) -> dict[str, AssetFacts]:
+        """Facts of those of the assets that were loaded, whatever for."""
+        return {one: self._assets[one] for one in assets if one in self._assets}
+
+    def loaded_parties(self, parties: Iterable[str]) -> dict[str, PartyFacts]:
+        """Facts of those of the parties that were loaded, whatever for."""
+        return {one: self._parties[one] for one in parties if one in self._parties}
+
     def asset(self, asset: str) -> AssetFacts:
         """Facts of an asset (also of one that is not registered)."""
         return self._assets[asset]

@@ -10,6 +10,7 @@ import orjson
 
 from circulation.calendar import format_instant
 from circulation.docket import Cleared, Raised, Step, docket_id, step_of
+from circulation.facts import Facts
 from circulation.findings import Said, finding_id
 from circulation.rulepack import Pack
 from circulation.rules import Rule
@@ -161,7 +162,7 @@ class _Page:
 
 _COLUMNS = "finding, thing, standing, revision, data, detector, severity, mode, occurred, key"
 
-Receivers = Callable[[Db, Sequence[Entry]], Sequence[tuple[str, ...]]]
+Receivers = Callable[[Db, Sequence[Entry], Facts | None], Sequence[tuple[str, ...]]]
 
 
 class Book:
@@ -179,22 +180,22 @@ class Book:
         now: int = 0,
         reason: Callable[[str, Mapping[str, Any]], str] | None = None,
         priority: int = LIVE,
+        facts: Facts | None = None,
     ) -> list[Change]:
         """Raises what is said; of the things named, clears at `now` what stands and is no longer said.
 
-        What follows in cases does not come before what it was said with, which was of this `priority`.
+        What follows in cases does not come before what it was said with, which was of this `priority`. Of the `facts`
+        that it was said by none is loaded again to look up who receives it.
         """
         if not entries and not things:
             return []
         said = {entry.finding: entry for entry in entries}
-        known: dict[str, tuple[Any, ...]] = {}
-        if said:
-            for row in db.rows(f"select {_COLUMNS} from findings where finding = any(?)", list(said)):  # noqa: S608
-                known[row[0]] = row
-        gone: list[tuple[Any, ...]] = []
-        if things:
-            query = f"select {_COLUMNS} from findings where thing = any(?) and standing"  # noqa: S608
-            gone = sorted(row for row in db.rows(query, list(things)) if row[0] not in said)
+        of_said = f"select {_COLUMNS} from findings where finding = any(?)"  # noqa: S608
+        of_things = f"select {_COLUMNS} from findings where thing = any(?) and standing"  # noqa: S608
+        asked = [(query, list(of)) for query, of in ((of_said, said), (of_things, things)) if of]
+        rows = db.rows(" union all ".join(query for query, _ in asked), *(of for _, of in asked))
+        known = {row[0]: row for row in rows if row[0] in said}
+        gone = sorted(row for row in rows if row[0] not in said)
         new: list[tuple[str, Entry, int, dict[str, Any]]] = []
         for finding, entry in said.items():
             data = _data(finding, entry)
@@ -208,17 +209,17 @@ class Book:
         for row in gone:
             self._clear(db, row, now, reason, page)
         if new:
-            sectors = self._receivers(db, [entry for _, entry, _, _ in new])
-            rows = []
+            sectors = self._receivers(db, [entry for _, entry, _, _ in new], facts)
+            raised = []
             for (finding, entry, revision, data), receivers in zip(new, sectors, strict=True):
                 old = known.get(finding)
                 # The key stays: what is said of one finding leaves in order, also when another party answers for it.
                 key = objector(data) if old is None else old[9]
-                rows.append(self._raise(finding, entry, revision, data, receivers, key, page.messages))
+                raised.append(self._raise(finding, entry, revision, data, receivers, key, page.messages))
                 page.changes.append(_change(entry, first=revision == 1))
                 before = None if old is None else orjson.loads(old[4])
                 page.changed(before, data, entry.now, stood=old is not None and bool(old[2]))
-            db.many(schema.findings, rows, "upsert")
+            db.many(schema.findings, raised, "upsert")
         return page.write(db, priority)
 
     @staticmethod

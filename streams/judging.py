@@ -125,20 +125,21 @@ class Judge:
         items = self._waiting(db, limit, pace, first, below)
         if not items:
             return Judged(0, [], [], 0)
-        numbers = [number for number, _, _, _ in items]
+        numbers = [one[0] for one in items]
         # By the numbers alone, a planner that takes the queue for empty, as it mostly is, goes through all of an index.
         bounds = items[0][3], min(numbers), max(numbers)
         db.run("delete from queue where priority = ? and id between ? and ? and id = any(?)", *bounds, numbers)
         self._looks = Counter()
         # Where items are judged one by one to find one that fails, what follows from it is not part of it.
         self._at_once, self._at_once_max = [], AT_ONCE_MAX if limit > 1 else 0
-        things = list(dict.fromkeys(thing for _, thing, _, _ in items))
-        since = self._since = min(since for _, _, since, _ in items)
+        things = list(dict.fromkeys(one[1] for one in items))
+        since = self._since = min(one[2] for one in items)
         self._priority = items[0][3]
+        # As it was when they were taken: what is due by a later one comes by itself.
+        horizon = self._horizon = items[0][4]
         db.lock(things)
         # Not before what waits is known: a pack may come in between, and who judges what it touches has to know it.
         self.refresh(db)
-        horizon = self._horizon = self._horizon_of(db)
         changes: list[Change] = []
         errors: list[str] = []
         by_kind: dict[str, list[str]] = {}
@@ -172,9 +173,12 @@ class Judge:
         return Judged(len(items), changes, errors, since, told, self._looks, kind, len(things))
 
     @staticmethod
-    def _waiting(db: Db, limit: int, pace: Pace | None, first: int, below: int) -> list[tuple[int, str, int, int]]:
-        """What is taken: (number, thing, since, priority), all of one priority, of bulk all requests for few things."""
-        columns = "select id, thing, since, priority from queue where priority"
+    def _waiting(db: Db, limit: int, pace: Pace | None, first: int, below: int) -> list[tuple[int, str, int, int, int]]:
+        """What is taken, all of one priority, of bulk all requests for few things.
+
+        (number, thing, since, priority, horizon).
+        """
+        columns = "select id, thing, since, priority, (select instant from horizon) from queue where priority"
         rows: list[Any] = [] if first == LIVE else db.rows(f"{columns} = ? order by id limit 1", first)
         if not rows:
             rows = db.rows(f"{columns} < ? order by priority, id limit ? for update skip locked", below, limit)
@@ -237,12 +241,13 @@ class Judge:
         query = f"select distinct thing from events where type = any(?) and {condition}"  # noqa: S608
         return sorted(row[0] for row in db.rows(query, self._types if types is None else types, *values))
 
-    def plan(self, db: Db) -> None:
+    def plan(self, db: Db, horizon: int | None = None) -> None:
         """Has what circulates screened once the clock is past the instants at which entries take effect.
 
-        At an instant that it is past already, what became known since has been screened as it came.
+        At an instant that it is past already (at the horizon), what became known since has been screened as it came.
         """
-        coming = self._packs().screens.between(self._horizon_of(db), 2**62) if self._screens else ()
+        since = self._horizon_of(db) if horizon is None else horizon
+        coming = self._packs().screens.between(since, 2**62) if self._screens else ()
         rows = [(joined("search", str(instant), str(instant + 1), ""), instant) for instant in coming]
         db.many(schema.deadlines, rows, "ignore")
 
@@ -266,7 +271,7 @@ class Judge:
         since = int(begin)
         self._queue(db, [joined("anew", self._anew.first(since, self._set_otherwise(since, *came)))], AGAIN)
         if self._screens:
-            self.plan(db)
+            self.plan(db, horizon)
             if self._packs().screens.between(since, horizon):
                 self._queue(db, [joined("search", str(since), str(horizon), "")], AGAIN)
 
@@ -497,7 +502,9 @@ class Judge:
             cause = data.get("cause") or {}
             return "retracted" if (cause.get("source"), cause.get("id")) in void.get(thing, ()) else "refuted"
 
-        changes += self._book.enter(db, entries, things=list(things), now=now, reason=reason, priority=self._priority)
+        changes += self._book.enter(
+            db, entries, things=list(things), now=now, reason=reason, priority=self._priority, facts=facts
+        )
 
     def _judge_screens(
         self, db: Db, things: Sequence[str], now: int, horizon: int, changes: list[Change], errors: list[str]
@@ -520,7 +527,9 @@ class Judge:
         def reason(thing: str, _: Mapping[str, Any]) -> str:
             return "retracted" if thing in gone else "refuted"
 
-        changes += self._book.enter(db, entries, things=list(things), now=now, reason=reason, priority=self._priority)
+        changes += self._book.enter(
+            db, entries, things=list(things), now=now, reason=reason, priority=self._priority, facts=facts
+        )
 
     def _scope(self, db: Db, scopes: Mapping[str, set[tuple[str, str]]]) -> None:
         """Writes which scopes the acts belong to, and queues those left, entered, or touched again."""
@@ -633,7 +642,13 @@ class Judge:
             return "retracted" if taken_back or (thing in empty and not cause) else "refuted"
 
         changes += self._book.enter(
-            db, entries, things=[thing for thing, _, _ in scopes], now=now, reason=reason, priority=self._priority
+            db,
+            entries,
+            things=[thing for thing, _, _ in scopes],
+            now=now,
+            reason=reason,
+            priority=self._priority,
+            facts=facts,
         )
 
     # Sandboxes.
@@ -988,11 +1003,14 @@ class Sectors:
         self._packs = packs
         self._known = known
 
-    def __call__(self, db: Db, entries: Sequence[Entry]) -> list[tuple[str, ...]]:
-        """The receivers of each finding, as known now."""
+    def __call__(self, db: Db, entries: Sequence[Entry], facts: Facts | None = None) -> list[tuple[str, ...]]:
+        """The receivers of each finding, as known now, or by these facts."""
         wanted = {asset for one in entries if one.pack.sectors and (asset := self._asset(one)) is not None}
-        assets = self._known.assets(db, wanted)
-        parties = self._known.parties(db, {owner for asset in assets.values() for owner in asset.owners()})
+        assets = {} if facts is None else facts.loaded_assets(wanted)
+        assets |= self._known.assets(db, wanted - assets.keys())
+        owners = {owner for asset in assets.values() for owner in asset.owners()}
+        parties = {} if facts is None else facts.loaded_parties(owners)
+        parties |= self._known.parties(db, owners - parties.keys())
         found: list[tuple[str, ...]] = []
         for entry in entries:
             asset = self._asset(entry)

@@ -56,7 +56,7 @@ RELAY_SECONDS = 0.02
 # Every second round of judging begins with what else waits, however much just came. Of so many rounds one states
 # credit: that of who answers for thousands of findings takes longer than any other round.
 TURNS_COUNT = 16
-TURNS = {turn: AGAIN for turn in range(0, TURNS_COUNT, 2)} | {TURNS_COUNT - 2: STATING}
+TURNS = dict.fromkeys(range(0, TURNS_COUNT, 2), AGAIN) | {TURNS_COUNT - 2: STATING}
 DAY = 86_400_000_000
 PRUNE_SECONDS = 600.0
 # A worker that is further behind than this says that it is not keeping up.
@@ -436,21 +436,23 @@ class Worker:
 
     def _judge(self) -> None:
         turn = 0
-        taken_up = False
+        taken_up = more = False
 
         def step() -> float:
-            nonlocal turn, taken_up
+            nonlocal turn, taken_up, more
             if not taken_up:
                 self.engine.take_up()
                 taken_up = True
             turn += 1
-            if not self.engine.waiting():
+            # After a round that found something there is mostly more.
+            if not more and not self.engine.waiting():
                 self._work.wait(JUDGE_SECONDS)
                 self._work.clear()
                 return 0.0
             now = self._events_clock() if self.settings.clock == "events" else wall()
             begun = time.perf_counter()
             judged = self._judge_round(now, TURNS.get(turn % TURNS_COUNT, LIVE))
+            more = judged.items > 0
             if judged.items:
                 seconds = time.perf_counter() - begun
                 self.metrics.stage.labels("judge").observe(seconds)
