@@ -27,7 +27,7 @@ from circulation.sandbox import DETECTOR as SANDBOX
 from circulation.sandbox import Place, passed
 from circulation.sandbox import scopes as sandboxes
 from streams import anew, docket, loading, schema, screening, statements, summaries, trials
-from streams.book import CREDIT, JOURNAL, LIVE, STATING, Book, Change, Entry, canonical, cloudevent, post
+from streams.book import CREDIT, JOURNAL, LIVE, STATING, Book, Change, Entry, Message, canonical, cloudevent, post
 from streams.desks import (
     AGAIN,
     ASIDE,
@@ -54,7 +54,7 @@ EXPANDED_MAX = 500
 # Of what waits in bulk, so many requests for one thing are looked for: it is judged once for all of them.
 ALIKE_MAX = 20
 # Slices of a search follow each other in one transaction for about so long: each alone is mostly waiting for the store.
-SLICES_SECONDS = 0.025
+SLICES_SECONDS = 0.02
 # A product is listed, a mark seen, a buyer refused again and again: each such event is an act of its own.
 EACH = frozenset({LISTED, DELISTED, "circulation.watermark.sighted", "circulation.request.refused"})
 # Of these each replaces or adds to the one before it: no reporter's takes the place of another's.
@@ -720,7 +720,8 @@ class Judge:
         stated = statements.statements(ledgers, packs, now)
         later = [span.start for span in packs.spans() if span.start is not None and span.start > now]
         old = dict(db.rows("select party, data from statements where party = any(?)", list(stated)))
-        rows, messages, deadlines = [], [], []
+        rows, deadlines = [], []
+        messages: list[Message] = []
         for party, one in stated.items():
             turns = [*later, *(() if one.changes is None else (one.changes,))]
             if turns:
@@ -729,19 +730,19 @@ class Judge:
             before = orjson.loads(old[party]) if party in old else {}
             if before | {"as_of": None} == one.data | {"as_of": None}:
                 continue
-            rows.append((party, now, one.data["score"], one.data["grade"], canonical(one.data)))
-            for topic in (CREDIT, JOURNAL):
-                messages.append(
-                    cloudevent(
-                        topic,
-                        party,
-                        type_="circulation.credit.stated",
-                        source="/circulation/credit",
-                        id_=hashlib.blake2b(canonical(one.data), digest_size=16).hexdigest(),
-                        time=now,
-                        data=one.data,
-                    )
-                )
+            # Of who answers for thousands of findings this is a megabyte: it is written out as seldom as can be.
+            data = canonical(one.data)
+            rows.append((party, now, one.data["score"], one.data["grade"], data))
+            message = cloudevent(
+                CREDIT,
+                party,
+                type_="circulation.credit.stated",
+                source="/circulation/credit",
+                id_=hashlib.blake2b(data, digest_size=16).hexdigest(),
+                time=now,
+                data=one.data,
+            )
+            messages += [message, message._replace(topic=JOURNAL)]
         db.run("delete from deadlines where thing = any(?)", list(things))
         db.many(schema.deadlines, deadlines)
         db.many(schema.statements, rows, "upsert")

@@ -3,7 +3,7 @@
 from typing import Final
 
 # What just came waits no longer than about this for a round of what else there is.
-ROUND_SECONDS: Final = 0.04
+ROUND_SECONDS: Final = 0.03
 # Fewer are not worth a transaction.
 THINGS_MIN: Final = 25
 

@@ -55,7 +55,7 @@ JUDGE_SECONDS = 0.05
 RELAY_SECONDS = 0.02
 # Every second round of judging begins with what else waits, however much just came. Of so many rounds one states
 # credit: that of who answers for thousands of findings takes longer than any other round.
-TURNS_COUNT = 16
+TURNS_COUNT = 32
 TURNS = dict.fromkeys(range(0, TURNS_COUNT, 2), AGAIN) | {TURNS_COUNT - 2: STATING}
 DAY = 86_400_000_000
 PRUNE_SECONDS = 600.0
