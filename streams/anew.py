@@ -2,7 +2,7 @@
 
 All acts from its start on, what stands from then on and names the pack that was in force, every statement of credit;
 and of what may be said after its acts, which is most of a store, the sums of those rules that the pack sets otherwise.
-That may be millions, so it is found a slice at a time, each in a transaction of its own: nobody waits long to write.
+That may be millions, so it is found a slice at a time, few of them in one transaction: nobody waits long to write.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ from circulation.rules import Rule
 from streams.desks import joined
 from streams.store import Db
 
-# Rows that one transaction looks at.
+# Rows of a slice.
 SLICE_MAX: Final = 2_000
 CREDIT: Final = "credit"
 # What begins the things of sums and screens: acts, which have findings as well, are found by themselves.

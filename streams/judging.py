@@ -179,7 +179,10 @@ class Judge:
         (number, thing, since, priority, horizon).
         """
         columns = "select id, thing, since, priority, (select instant from horizon) from queue where priority"
-        rows: list[Any] = [] if first == LIVE else db.rows(f"{columns} = ? order by id limit 1", first)
+        rows: list[Any] = []
+        if first != LIVE:
+            # What another judge has is not asked for again.
+            rows = db.rows(f"{columns} = ? order by id limit 1 for update skip locked", first)
         if not rows:
             rows = db.rows(f"{columns} < ? order by priority, id limit ? for update skip locked", below, limit)
         if not rows or (priority := rows[0][3]) == LIVE:
@@ -253,16 +256,14 @@ class Judge:
 
     def _search(self, db: Db, thing: str) -> None:
         """Some slices of what an entry may concern that takes effect in a span of time; the next one waits its turn."""
-        _, since, until, place = thing.split(SEPARATOR, 3)
-        after: str | None = place
-        assets: list[str] = []
-        begun = time.monotonic()
-        while after is not None and time.monotonic() - begun < SLICES_SECONDS:
+        _, since, until, begin = thing.split(SEPARATOR, 3)
+
+        def step(after: str) -> str | None:
             found = screening.search(db, self._packs().screens, int(since), int(until), after)
-            assets += found.assets
-            after = found.after
-        self._queue(db, [joined("screen", one) for one in assets], AGAIN)
-        if after is not None:
+            self._queue(db, [joined("screen", one) for one in found.assets], AGAIN)
+            return found.after
+
+        if (after := _slices(begin, step)) is not None:
             self._queue(db, [joined("search", since, until, after)], AGAIN)
 
     def _again(self, db: Db, thing: str, horizon: int) -> None:
@@ -294,14 +295,14 @@ class Judge:
 
     def _renew(self, db: Db, thing: str) -> None:
         """Some slices of what a pack touches; the next one waits its turn behind it."""
-        then: str | None = thing.split(SEPARATOR, 1)[1]
-        begun = time.monotonic()
-        while then is not None and time.monotonic() - begun < SLICES_SECONDS:
-            found = self._anew.find(db, then)
+
+        def step(place: str) -> str | None:
+            found = self._anew.find(db, place)
             self._queue(db, found.things, STATING if found.kind == anew.CREDIT else AGAIN)
             self._queue(db, self._judged_with(db, found.scopes), AGAIN)
-            then = found.then
-        if then is not None:
+            return found.then
+
+        if (then := _slices(thing.split(SEPARATOR, 1)[1], step)) is not None:
             self._queue(db, [joined("anew", then)], AGAIN)
 
     def _changed(self, db: Db, things: Sequence[str], judged: Sequence[str]) -> None:
@@ -878,6 +879,15 @@ def responsible(db: Db, act: Act) -> str | None:
         asset = loading.assets(db, [subject])[subject].registration(act.time)
         return None if asset is None else asset.owner
     return seller
+
+
+def _slices(begin: str, step: Callable[[str], str | None]) -> str | None:
+    """Goes from one slice to the next for a while, one at least; answers with where it goes on, if it does."""
+    begun = time.monotonic()
+    place = step(begin)
+    while place is not None and time.monotonic() - begun < SLICES_SECONDS:
+        place = step(place)
+    return place
 
 
 def _kind(thing: str) -> str:

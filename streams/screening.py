@@ -23,7 +23,7 @@ REGISTERED = "circulation.asset.registered"
 # What negative lists ask of an asset is stated in these.
 DESCRIBING = (REGISTERED, "circulation.asset.graded")
 
-# Assets that one transaction looks at.
+# Assets of a slice.
 SLICE_MAX = 1_000
 
 
