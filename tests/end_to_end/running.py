@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self
 
 import msgspec
 import orjson
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 import detectors
@@ -189,12 +189,19 @@ class Sender:
 
 
 def ends(bootstrap: str, topics: Iterable[str]) -> dict[tuple[str, int], int]:
-    """The end of each partition."""
+    """The end of each partition. Of a topic that was just made anew the broker may not have a leader yet."""
     admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
     there = admin.list_topics(timeout=20).topics
     asked = {TopicPartition(topic, part): OffsetSpec.latest() for topic in topics for part in there[topic].partitions}
-    found = admin.list_offsets(asked, request_timeout=20)
-    return {(tp.topic, tp.partition): future.result().offset for tp, future in found.items()}
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while True:
+        found = admin.list_offsets(asked, request_timeout=20)
+        try:
+            return {(tp.topic, tp.partition): future.result().offset for tp, future in found.items()}
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def received(bootstrap: str, topic: str) -> list[Any]:
