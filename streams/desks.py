@@ -495,7 +495,7 @@ class Intake:
         contracts = [key for key in groups if key[0] == CONTRACTS]
         if not contracts:
             return
-        db.one("select party from counted where party = '' for share")
+        db.run("select party from counted where party = '' for share")
         batch.sellers = frozenset(row[0] for row in db.rows("select party from counted where party <> ''"))
         if batch.sellers:
             for key in contracts:

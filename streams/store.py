@@ -51,6 +51,8 @@ class Db:
     def __init__(self, connection: Any, *, postgres: bool) -> None:
         self._connection = connection
         self._cursor = connection.cursor()
+        # Of what has no answer: it is sent, and where there is a pipeline nobody waits for it.
+        self._sending = connection.cursor()
         self.postgres = postgres
         self._texts: dict[str, str] = {}
         self._bulk: dict[tuple[str, How], str] = {}
@@ -92,12 +94,13 @@ class Db:
             while rows := cursor.fetchmany(STREAM_ROWS):
                 yield rows
 
-    def run(self, sql: str, *values: Any) -> int:
-        """Runs a statement; answers with the number of rows it touched."""
-        return int(self._cursor.execute(self._text(sql), self._values(values)).rowcount)
+    def run(self, sql: str, *values: Any) -> None:
+        """Runs a statement that has no answer. In a transaction that writes PostgreSQL it is sent and not waited for:
+        what is wrong with it is raised by a later one, by the commit at the latest."""
+        self._sending.execute(self._text(sql), self._values(values))
 
     def many(self, table: Table, rows: Sequence[Sequence[Any]], how: How = "insert") -> None:
-        """Writes rows in one statement; columns in the order of the table, a numbered `id` left out."""
+        """Writes rows in one statement; columns in the order of the table, a numbered `id` left out. See `run`."""
         if not rows:
             return
         text = self._bulk.get((table.name, how))
@@ -105,9 +108,14 @@ class Db:
             text = self._bulk[table.name, how] = _bulk(table, how, postgres=self.postgres)
         if self.postgres:
             columns = zip(_written(table), zip(*rows, strict=True), strict=True)
-            self._cursor.execute(text, [_array(column) if as_text else list(column) for as_text, column in columns])
+            self._sending.execute(text, [_array(column) if as_text else list(column) for as_text, column in columns])
         else:
-            self._cursor.executemany(text, rows)
+            self._sending.executemany(text, rows)
+
+    def pipeline(self) -> contextlib.AbstractContextManager[Any]:
+        """Within it PostgreSQL is not waited for where a statement has no answer: a transaction of forty statements
+        waits for those that ask something, and a wait is longer than most statements."""
+        return self._connection.pipeline() if self.postgres else contextlib.nullcontext()
 
     def numbers(self, count: int) -> list[int]:
         """Numbers for rows of `events`, rising, never given twice."""
@@ -121,7 +129,7 @@ class Db:
     def lock(self, names: Sequence[str]) -> None:
         """Locks things by name to the end of the transaction, in one order for all."""
         if self.postgres:
-            self.rows(
+            self.run(
                 "select pg_advisory_xact_lock(h) from (select distinct hashtextextended(n, 0) h"
                 " from unnest(?::text[]) n order by h) locks",
                 list(names),
@@ -390,18 +398,17 @@ class Store:
         `undone` is called after that, before anyone else writes to SQLite.
         """
         with self._writer if not self.postgres else contextlib.nullcontext():
+            db: Db | None = None
             try:
                 db = self._db()
-                self._begin(db)
-            except Exception as error:
-                self._gone(error)
-                raise
-            try:
-                yield db
-                db.run("commit")
+                with db.pipeline():
+                    self._begin(db)
+                    yield db
+                    db.run("commit")
             except BaseException as error:
-                with contextlib.suppress(Exception):
-                    db.run("rollback")
+                if db is not None:
+                    with contextlib.suppress(Exception):
+                        db.run("rollback")
                 if undone is not None:
                     undone()
                 self._gone(error)

@@ -100,6 +100,30 @@ def test_what_fails_inside_a_transaction_leaves_nothing(store: Store) -> None:
         assert db.rows("select id from horizon") == [(1,)]
 
 
+@pytest.mark.parametrize("asks", [False, True])
+def test_a_statement_that_fails_undoes_all_though_nobody_waited_for_it(store: Store, asks: bool) -> None:
+    with pytest.raises(Exception, match=r"(?i)unique"), store.writing() as db:
+        db.run("insert into horizon (id, instant) values (2, 0)")
+        db.run("insert into horizon (id, instant) values (1, 0)")
+        if asks:
+            db.rows("select id from horizon")
+    with store.writing() as db:
+        assert [(1,)] == db.rows("select id from horizon")
+        db.run("update horizon set instant = 5")
+    with store.reading() as db:
+        assert [(1, 5)] == db.rows("select id, instant from horizon")
+
+
+def test_a_question_sees_what_was_written_before_it(store: Store) -> None:
+    with store.writing() as db:
+        for number in range(300):
+            db.many(schema.deadlines, [(f"thing-{number}", number)])
+            db.run("update deadlines set due = due + 1 where thing = ?", f"thing-{number}")
+            if number % 100 == 0:
+                assert [(number + 1,)] == db.rows("select count(*) from deadlines")
+        assert (sum(range(1, 301)),) == db.one("select sum(due) from deadlines")
+
+
 def test_a_store_that_is_only_read_refuses_to_be_written(store: Store) -> None:
     url = store._url.render_as_string(hide_password=False)
     looking = Store(url, read_only=True)
