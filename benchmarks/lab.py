@@ -236,21 +236,27 @@ class Worker:
         return {(name, labels): float(value) for name, labels, value in METRIC.findall(text)}
 
     def cpu_seconds(self) -> float | None:
-        """CPU time of the process so far, all its threads; None where there is no /proc."""
+        """CPU time so far, of all threads and of the process that judges; None where there is no /proc."""
         try:
-            fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+            each = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in self._pids()]
         except OSError:
             return None
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return sum(int(fields[11]) + int(fields[12]) for fields in each) / os.sysconf("SC_CLK_TCK")
 
     def memory_peak_bytes(self) -> int | None:
-        """The most memory that it ever had; None where there is no /proc."""
+        """The most memory that it and the process that judges ever had; None where there is no /proc."""
         try:
-            status = Path(f"/proc/{self._process.pid}/status").read_text()
+            each = [Path(f"/proc/{pid}/status").read_text() for pid in self._pids()]
         except OSError:
             return None
-        found = re.search(r"VmHWM:\s+(\d+) kB", status)
-        return int(found[1]) * 1024 if found else None
+        return sum(int(found[1]) * 1024 for one in each if (found := re.search(r"VmHWM:\s+(\d+) kB", one)))
+
+    def _pids(self) -> list[int]:
+        """The process, and those that it started."""
+        pid = self._process.pid
+        started = Path(f"/proc/{pid}/task/{pid}/children")
+        threads = started.parent.parent.glob("*/children")
+        return [pid, *(int(one) for thread in threads for one in thread.read_text().split())]
 
     def alive(self) -> bool:
         """Whether the process is still there."""

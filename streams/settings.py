@@ -238,6 +238,11 @@ class Settings:
             raise SettingsInvalid(problems)
         return cls(**values)
 
+    def environ(self) -> dict[str, str]:
+        """The variables that ask for these settings, all of them: those that are not set are empty."""
+        values = ((setting.variable, getattr(self, setting.name)) for setting in SETTINGS)
+        return {variable: "" if value is None else str(value) for variable, value in values}
+
     @property
     def store_shown(self) -> str:
         """The store's address without its password."""

@@ -5,7 +5,6 @@ is read anew from the store's positions.
 """
 
 import asyncio
-import gc
 import logging
 import signal
 import sys
@@ -27,36 +26,32 @@ import detectors
 from circulation.admission import Admission, Reason, Rejection, Sources
 from detectors import feed_lost
 from streams import looks, schema, summaries
-from streams.book import LIVE, STATING, Change, Entry
+from streams.book import Change, Entry
 from streams.breaker import ACTED_UPON, Breaker, Limits
+from streams.clock import Clock, wall
 from streams.counts import Cadence, Delay, count
-from streams.desks import AGAIN, Arrival, Outcome, Place, Refused, joined
+from streams.desks import Arrival, Outcome, Place, Refused, joined
 from streams.engine import Engine
+from streams.judge_process import JudgeProcess
 from streams.judging import Judged
 from streams.metrics import Metrics
-from streams.pace import Pace
+from streams.patience import backoff, forever
+from streams.process import begin, collect_rarely
 from streams.reader import TP, Fetch, Part, Reader
 from streams.relay import BATCH, NotConfirmed, Relay
-from streams.rulebook import start
+from streams.rounds import Judging, Rounds
+from streams.rulebook import RULES, start
 from streams.settings import Settings
 from streams.store import Db, Store, StoreAway, StoreTaken
 from streams.topics import TOPICS_IN
 
 log = logging.getLogger("circulation")
 
-RULES = "circulation.rules"
 PULL_SECONDS = 0.25
-BACKOFF_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0)
 WATCH_SECONDS = 2.0
 HORIZON_SECONDS = 0.5
-# A judge looks by itself this often: another worker's intake may have queued something.
-JUDGE_SECONDS = 0.05
 # What comes meanwhile is sent together: each round of sending keeps those waiting who take in and judge.
 RELAY_SECONDS = 0.02
-# Every second round of judging begins with what else waits, however much just came. Of so many rounds one states
-# credit: that of who answers for thousands of findings takes longer than any other round.
-TURNS_COUNT = 32
-TURNS = dict.fromkeys(range(0, TURNS_COUNT, 2), AGAIN) | {TURNS_COUNT - 2: STATING}
 DAY = 86_400_000_000
 PRUNE_SECONDS = 600.0
 # A worker that is further behind than this says that it is not keeping up.
@@ -72,11 +67,6 @@ T = TypeVar("T")
 
 class Stale(Exception):
     """The fetch does not go on from where the store is: it is read anew."""
-
-
-def wall() -> int:
-    """The wall clock, µs."""
-    return time.time_ns() // 1000
 
 
 class Worker:
@@ -97,20 +87,24 @@ class Worker:
         self._assigned: set[TP] = set()
         self._reassign = threading.Event()
         self._stop = threading.Event()
-        self._work = threading.Event()
         self._mail = threading.Event()
         self._barrier: dict[TP, int] = {}
         self._ends: dict[TP, int] = {}
         self._delay = Delay()
         self._delay_seconds = 0.0
         self._counting = Cadence(WATCH_SECONDS)
-        self._pace = Pace(settings.judge_batch)
+        self._clock = Clock(settings, store)
         self._store_up = True
         self._relay_error = ""
         self._failing = ""
         limits = Limits(settings.breaker_percent, settings.breaker_looks_min, settings.breaker_seconds)
         self.breaker = Breaker(limits)
         self._held: dict[str, str] = {}
+        self._judging: Judging = (
+            JudgeProcess(settings, self._judged, self._failed)
+            if store.postgres
+            else Rounds(self.engine, settings, self._judged, self._failed)
+        )
         self._threads: list[threading.Thread] = []
         # One thread each: a connection of the store belongs to a thread.
         self._taking = ThreadPoolExecutor(1, "take")
@@ -147,7 +141,7 @@ class Worker:
             except Exception as error:
                 self._store_up = not isinstance(error, StoreAway)
                 self._say_failing("assigning", error)
-                await asyncio.sleep(_backoff(attempt))
+                await asyncio.sleep(backoff(attempt))
                 attempt += 1
                 if self._stop.is_set():
                     return {}
@@ -245,7 +239,7 @@ class Worker:
             except StoreAway as error:
                 self._store_up = False
                 self._say_failing("taking in", error)
-                await asyncio.sleep(_backoff(attempt))
+                await asyncio.sleep(backoff(attempt))
                 attempt += 1
                 continue
             except Exception as error:
@@ -255,12 +249,12 @@ class Worker:
                     await self._in(self._taking, self._one_by_one, fetch)
                 except Exception as again:
                     self._say_failing("taking in one by one", again)
-                    await asyncio.sleep(_backoff(attempt))
+                    await asyncio.sleep(backoff(attempt))
                     self._doubt()
                 return
             self._store_up, self._failing = True, ""
             if outcome.queued or outcome.changes:
-                self._work.set()
+                self._judging.came()
             if outcome.changes or outcome.rejections:
                 self._mail.set()
             return
@@ -274,8 +268,8 @@ class Worker:
         arrivals: list[Arrival] = []
         refused: list[Refused] = []
         admit, topic = self.admission.admit, fetch.topic
-        by_events = self.settings.clock == "events"
-        clock = self._events_clock() if by_events else now
+        by_events = self._clock.by_events
+        clock = self._clock() if by_events else now
         before = clock
         order = 0
         stamps: list[int] = []
@@ -412,7 +406,7 @@ class Worker:
     def stop(self) -> None:
         """Lets the threads end what they are at."""
         self._stop.set()
-        self._work.set()
+        self._judging.end()
         self._mail.set()
         for thread in self._threads:
             thread.join(timeout=20)
@@ -420,74 +414,24 @@ class Worker:
         self._pulling.shutdown()
         self.reader.close()
 
+    def _failed(self, doing: str, error: Exception) -> None:
+        self._store_up = self._store_up and not isinstance(error, StoreAway)
+        self._say_failing(doing, error)
+
     def _forever(self, step: Callable[[], float], name: str) -> None:
-        attempt = 0
-        while not self._stop.is_set():
-            try:
-                pause = step()
-                attempt = 0
-            except Exception as error:
-                self._store_up = self._store_up and not isinstance(error, StoreAway)
-                self._say_failing(name, error)
-                pause = _backoff(attempt)
-                attempt += 1
-            if pause:
-                self._stop.wait(pause)
+        forever(step, self._stop, lambda error: self._failed(name, error))
 
     def _judge(self) -> None:
-        turn = 0
-        taken_up = more = False
+        self._judging.run(self._stop)
 
-        def step() -> float:
-            nonlocal turn, taken_up, more
-            if not taken_up:
-                self.engine.take_up()
-                taken_up = True
-            turn += 1
-            # After a round that found something there is mostly more.
-            if not more and not self.engine.waiting():
-                self._work.wait(JUDGE_SECONDS)
-                self._work.clear()
-                return 0.0
-            now = self._events_clock() if self.settings.clock == "events" else wall()
-            begun = time.perf_counter()
-            judged = self._judge_round(now, TURNS.get(turn % TURNS_COUNT, LIVE))
-            more = judged.items > 0
-            if judged.items:
-                seconds = time.perf_counter() - begun
-                self.metrics.stage.labels("judge").observe(seconds)
-                if judged.kind:
-                    self._pace.learn(judged.kind, judged.things, seconds)
-                self._changed(judged.changes, judged.errors, judged.looks)
-                if judged.changes:
-                    self.metrics.event_to_finding.observe(max(0, wall() - judged.since) / 1e6)
-                if judged.changes or judged.told:
-                    self._mail.set()
-            return 0.0
-
-        self._forever(step, "judging")
-
-    def _judge_round(self, now: int, first: int) -> Judged:
-        try:
-            return self.engine.judge_round(now, self.settings.judge_batch, pace=self._pace, first=first)
-        except StoreAway:
-            raise
-        except Exception:
-            # Not a rule (those are caught), but the engine: find the item by itself, and let the others go on.
-            log.exception("a round of judging failed; its items are judged one by one")
-        for _ in range(self.settings.judge_batch):
-            try:
-                judged = self.engine.judge_round(now, 1)
-            except StoreAway:
-                raise
-            except Exception as error:
-                thing = self.engine.set_aside()
-                self._say_failing(f"judging {thing!r}, which is set aside until the next start", error)
-                continue
-            self._changed(judged.changes, judged.errors, judged.looks)
-            if not judged.items:
-                break
-        return Judged(1, [], [], now)
+    def _judged(self, judged: Judged, seconds: float) -> None:
+        """Counts what a round of judging did."""
+        self.metrics.stage.labels("judge").observe(seconds)
+        self._changed(judged.changes, judged.errors, judged.looks)
+        if judged.changes:
+            self.metrics.event_to_finding.observe(max(0, wall() - judged.since) / 1e6)
+        if judged.changes or judged.told:
+            self._mail.set()
 
     def _relay(self) -> None:
         relay = Relay(self.store, self.settings.kafka)
@@ -509,12 +453,6 @@ class Worker:
 
         self._forever(step, "relaying")
 
-    def _events_clock(self) -> int:
-        """The highest admitted time, events of `circulation.rules` aside."""
-        with self.store.reading() as db:
-            row = db.one("select max(time_max) from progress where topic <> ?", RULES)
-        return int(row[0]) if row and row[0] is not None else 0
-
     def _horizon(self) -> None:
         target: tuple[int, dict[TP, int]] | None = None
 
@@ -523,7 +461,7 @@ class Worker:
             if target is None:
                 with self.store.reading() as db:
                     (due,) = db.one("select min(due) from deadlines") or (None,)
-                now = self._events_clock() if self.settings.clock == "events" else wall()
+                now = self._clock()
                 if due is None or due >= now:
                     return HORIZON_SECONDS
                 target = (now, self._ends_of(self._all_partitions()))
@@ -533,7 +471,7 @@ class Worker:
             if all(where.get(tp, 0) >= end for tp, end in ends.items()):
                 target = None
                 if self.engine.release(now, wall()):
-                    self._work.set()
+                    self._judging.came()
                     return 0.0
             return HORIZON_SECONDS
 
@@ -649,7 +587,7 @@ class Worker:
             self.engine.rulebook.refresh(db)
         begun = time.monotonic()
         if self._counting.due(begun):
-            clock = self._events_clock() if self.settings.clock == "events" else wall()
+            clock = self._clock()
             with self.store.reading() as db:
                 counts = count(db, clock)
             self._counting.took(begun, time.monotonic())
@@ -724,19 +662,9 @@ def _place(record: Any) -> Place:
     return (record.topic(), record.partition(), record.offset())
 
 
-def _backoff(attempt: int) -> float:
-    return BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)]
-
-
 def main(settings: Settings) -> int:
     """Runs a worker to its end; 2 where it may not start."""
-    logging.basicConfig(
-        level=str(settings.log_level).upper(),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    for noisy in ("faust", "aiokafka", "mode", "alembic", "streams.fetches"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
+    begin(settings)
     store = Store(settings.store)
     try:
         store.claim()
@@ -749,7 +677,7 @@ def main(settings: Settings) -> int:
             break
         except StoreAway as error:
             log.warning("the store does not answer yet: %s", error)
-            time.sleep(_backoff(attempt))
+            time.sleep(backoff(attempt))
     import faust
 
     from streams.app import make_app
@@ -763,10 +691,7 @@ def main(settings: Settings) -> int:
             """Says where the worker is."""
             log.info("worker on %s, store %s, http://%s", settings.kafka, store.place, settings.web)
 
-    # Desks and fetches are many small objects without cycles: looking for cycles among them is most of what a
-    # default collector would do.
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 50)
+    collect_rarely()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)

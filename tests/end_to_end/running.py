@@ -81,6 +81,12 @@ class Worker:
         if kind:
             print(f"--- {self.log.name}", self.said(), sep="\n")
 
+    @property
+    def pid(self) -> int:
+        """The process."""
+        assert self._process is not None
+        return self._process.pid
+
     def said(self, characters: int = 6_000) -> str:
         """The end of its log."""
         return self.log.read_text(errors="replace")[-characters:]

@@ -1,0 +1,165 @@
+"""A worker's judging in a process of its own: on PostgreSQL, where many may write at once.
+
+A round of judging is some forty short statements. In the process that takes events in, each of them waits for the
+interpreter's lock after its answer has come: together longer than the statements themselves. SQLite has one writer at
+a time, and what it keeps of facts is of one process: there it is a thread (`Rounds`).
+
+Worker and judge share the store alone. Through its standard input the judge is told that something may wait, and that
+it is to end where it closes, which the system does for a worker that was killed. On its standard output it tells of
+each round, for the metrics.
+"""
+
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import Final, NamedTuple
+
+import msgspec
+
+import detectors
+from streams.engine import Engine
+from streams.judging import Judged
+from streams.patience import forever
+from streams.process import begin, collect_rarely
+from streams.rounds import Failed, Rounds, Tell
+from streams.rulebook import start
+from streams.settings import Settings
+from streams.store import Store, StoreAway
+
+log = logging.getLogger("circulation")
+
+# A round ends sooner than this, unless the store does not answer.
+END_SECONDS_MAX: Final = 15.0
+
+
+class JudgeGone(Exception):
+    """The judge ended though nobody told it to."""
+
+
+class Word(NamedTuple):
+    """What a judge says: of a round and its seconds, or of what failed, why, and whether the store is away."""
+
+    judged: Judged | None = None
+    seconds: float = 0.0
+    failing: str = ""
+    why: str = ""
+    away: bool = False
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Word).decode
+
+
+class JudgeProcess:
+    """The judge as the worker has it: starts it, listens to it, and starts it again where it ends by itself."""
+
+    def __init__(self, settings: Settings, tell: Tell, failed: Failed) -> None:
+        self._environ = {**os.environ, **settings.environ()}
+        self._tell = tell
+        self._failed = failed
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def came(self) -> None:
+        """Something may wait now. Where it has been told so often that its pipe is full, it knows."""
+        if (process := self._process) is not None and process.stdin is not None:
+            with contextlib.suppress(OSError, ValueError):
+                os.write(process.stdin.fileno(), b"\n")
+
+    def end(self) -> None:
+        """Tells it to end."""
+        if (process := self._process) is not None and process.stdin is not None:
+            with contextlib.suppress(OSError):
+                process.stdin.close()
+
+    def run(self, stop: threading.Event) -> None:
+        """Has it judge until it is to stop."""
+
+        def once() -> float:
+            code = self._once(stop)
+            if not stop.is_set():
+                raise JudgeGone(f"the judge ended with {code}; it is started again")
+            return 0.0
+
+        forever(once, stop, lambda error: self._failed("judging", error))
+
+    def _once(self, stop: threading.Event) -> int:
+        command = [sys.executable, "-m", "streams.judge_process"]
+        process = subprocess.Popen(command, env=self._environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert process.stdin is not None and process.stdout is not None  # noqa: S101 pipes were asked for
+        log.info("judging in process %d", process.pid)
+        try:
+            os.set_blocking(process.stdin.fileno(), False)
+            self._process = process
+            if stop.is_set():
+                self.end()
+            for line in process.stdout:
+                self._hear(_decode(line))
+        finally:
+            self.end()
+            self._process = None
+            try:
+                code = process.wait(END_SECONDS_MAX)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                code = process.wait()
+            process.stdout.close()
+        return code
+
+    def _hear(self, word: Word) -> None:
+        if word.judged is not None:
+            self._tell(word.judged, word.seconds)
+        else:
+            self._failed(word.failing, StoreAway(word.why) if word.away else JudgeGone(word.why))
+
+
+def main() -> int:
+    """The judge itself."""
+    # Who stops a worker from a terminal stops all of its group: the worker says when.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    # What anybody prints goes where the log goes.
+    telling = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    settings = Settings.read(os.environ)
+    begin(settings)
+    collect_rarely()
+    stop = threading.Event()
+
+    def say(word: Word) -> None:
+        try:
+            telling.write(_encode(word) + b"\n")
+            telling.flush()
+        except OSError:  # the worker is gone
+            stop.set()
+
+    def failed(doing: str, error: Exception) -> None:
+        why = str(error) or type(error).__name__
+        say(Word(failing=doing, why=why, away=isinstance(error, StoreAway)))
+
+    store = Store(settings.store)
+    default, name = start(settings, detectors.RULES)
+    rounds = Rounds(
+        Engine(store, default, name=name), settings, lambda judged, seconds: say(Word(judged, seconds)), failed
+    )
+
+    def listen() -> None:
+        while os.read(0, 65_536):
+            rounds.came()
+        stop.set()
+        rounds.end()
+        time.sleep(END_SECONDS_MAX)
+        os._exit(1)  # the store does not answer, and undoes what was begun
+
+    threading.Thread(target=listen, name="listen", daemon=True).start()
+    rounds.run(stop)
+    store.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
