@@ -278,6 +278,9 @@ class Postgres:
             "port": port,
             "unix_socket_directories": "",
             "max_connections": 100,
+            # One that has run for a while uses its old segments again. A new one writes each of its first in full before
+            # it goes on, and every commit waits for that, under load 0.1 s every 3 s.
+            "wal_init_zero": "off",
         }
         command = [str(self._program("postgres")), "-D", str(self._data())]
         for name, value in settings.items():

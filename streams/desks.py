@@ -56,6 +56,8 @@ HEARTBEAT = "circulation.source.heartbeat"
 WAITING_MAX = 10_000
 # Windows of one contract that are held in memory between fetches; the store has them all.
 PARTS_CACHED_MAX = 64
+# Desks that are sent to PostgreSQL together.
+STATES_AT_ONCE = 100
 # Numbers of events that are asked for at a time, where others ask, too.
 NUMBERS = 250
 # Days of one contract whose uses its desk remembers, the newest: what came on others is a row each.
@@ -421,6 +423,9 @@ class Intake:
                 for arrival in group:
                     self._take_other(db, batch, desk, arrival, partition)
             self._fold(batch, key, desk)
+            if db.postgres and len(batch.states) >= STATES_AT_ONCE:
+                # it writes them while the next ones are folded
+                self._write_states(db, batch)
         if clock is None:
             clock = now
         elif batch.ignored:
@@ -1290,8 +1295,7 @@ class Intake:
         desk.fold()
 
     def _write(self, db: Db, batch: _Batch) -> None:
-        batch.states.sort()  # neighbours in the store one after the other
-        db.many(schema.desks, batch.states, "upsert")
+        self._write_states(db, batch)
         db.many(schema.parts, batch.parts, "upsert")
         db.many(schema.first_uses, list(batch.first_uses.items()), "upsert")
         self._write_days(db, batch)
@@ -1310,6 +1314,12 @@ class Intake:
         out = [(one.order, _rejected(one)) for one in batch.refused] + batch.journal
         post(db, [message for _, message in sorted(out, key=lambda one: one[0])])
         self._enter(db, batch)
+
+    @staticmethod
+    def _write_states(db: Db, batch: _Batch) -> None:
+        batch.states.sort()  # neighbours in the store one after the other
+        db.many(schema.desks, batch.states, "upsert")
+        batch.states = []
 
     def remember(self, db: Db, now: int, *, more_than: int = 0) -> None:
         """Writes the uses of each partition that may be cancelled, where there are more than so many."""

@@ -28,7 +28,7 @@ from streams import schema
 
 How = Literal["insert", "upsert", "ignore"]
 
-# Fewer changed rows are not worth another look at a table.
+# Fewer rows are not worth another look at a table.
 ANALYZE_ROWS_MIN = 500
 # How long a SQLite file that another process writes is waited for, and how often one asks who has less time.
 PATIENCE_SECONDS = 10.0
@@ -424,7 +424,7 @@ class Store:
             raise
 
     def analyze(self) -> list[str]:
-        """Has PostgreSQL look anew at tables that have grown much, and plan by it; answers with their names.
+        """Has PostgreSQL look anew at tables that have more than doubled, and plan by it; answers with their names.
 
         It does so by itself, but only after a minute: until then a plan that was made for an empty table goes through
         all of one that no longer is.
@@ -433,8 +433,9 @@ class Store:
             return []
         with self.reading() as db:
             query = (
-                "select relname from pg_stat_user_tables where schemaname = current_schema()"
-                " and n_mod_since_analyze > ? + n_live_tup / 2 order by relname"
+                "select s.relname from pg_stat_user_tables s join pg_class c on c.oid = s.relid"
+                " where s.schemaname = current_schema() and s.n_live_tup > ? + 2 * greatest(c.reltuples, 0)"
+                " order by s.relname"
             )
             grown = [str(row[0]) for row in db.rows(query, ANALYZE_ROWS_MIN)]
             for name in grown:

@@ -18,7 +18,7 @@ from circulation.admission import Admission
 from circulation.cases import OWNER, derived, event
 from streams import schema
 from streams.replay import Replay, offline
-from streams.store import STREAM_ROWS, Store, StoreTaken
+from streams.store import ANALYZE_ROWS_MIN, STREAM_ROWS, Store, StoreTaken
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -122,6 +122,29 @@ def test_a_question_sees_what_was_written_before_it(store: Store) -> None:
             if number % 100 == 0:
                 assert [(number + 1,)] == db.rows("select count(*) from deadlines")
         assert (sum(range(1, 301)),) == db.one("select sum(due) from deadlines")
+
+
+def test_postgres_looks_anew_at_what_has_more_than_doubled_and_not_at_what_only_changed(postgres_url: str) -> None:
+    store = Store(postgres_url)
+    store.migrate()
+
+    def analyzed(first: int, last: int, due: int = 0) -> bool:
+        with store.writing() as db:
+            db.many(schema.deadlines, [(f"thing-{number}", due) for number in range(first, last)], "upsert")
+            db.run("update horizon set instant = instant + 1")
+        with store.reading() as db:
+            db.rows("select pg_stat_force_next_flush()")
+        return "deadlines" in store.analyze()
+
+    assert not analyzed(0, ANALYZE_ROWS_MIN)
+    assert analyzed(ANALYZE_ROWS_MIN, ANALYZE_ROWS_MIN + 1)
+    assert not analyzed(ANALYZE_ROWS_MIN + 1, 2 * ANALYZE_ROWS_MIN)
+    with store.writing() as db:
+        db.run("update deadlines set due = due + 1")
+    assert not analyzed(0, 0)
+    assert not analyzed(2 * ANALYZE_ROWS_MIN, 3 * ANALYZE_ROWS_MIN + 2)
+    assert analyzed(3 * ANALYZE_ROWS_MIN + 2, 3 * ANALYZE_ROWS_MIN + 3)
+    store.close()
 
 
 def test_a_store_that_is_only_read_refuses_to_be_written(store: Store) -> None:
