@@ -278,8 +278,8 @@ class Postgres:
             "port": port,
             "unix_socket_directories": "",
             "max_connections": 100,
-            # One that has run for a while uses its old segments again. A new one writes each of its first in full before
-            # it goes on, and every commit waits for that, under load 0.1 s every 3 s.
+            # A server that has run for a while uses old segments of its log again. A new one fills each with zeros, and
+            # all commits wait for that: under load 0.1 s every 3 s.
             "wal_init_zero": "off",
         }
         command = [str(self._program("postgres")), "-D", str(self._data())]

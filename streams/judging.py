@@ -125,6 +125,10 @@ class Judge:
         items = self._waiting(db, limit, pace, first, below)
         if not items:
             return Judged(0, [], [], 0)
+        with self._known.round():
+            return self._settle(db, items, now, limit)
+
+    def _settle(self, db: Db, items: Sequence[tuple[Any, ...]], now: int, limit: int) -> Judged:
         numbers = [one[0] for one in items]
         # By the numbers alone, a planner that takes the queue for empty, as it mostly is, goes through all of an index.
         bounds = items[0][3], min(numbers), max(numbers)
@@ -138,8 +142,8 @@ class Judge:
         # As it was when they were taken: what is due by a later one comes by itself.
         horizon = self._horizon = items[0][4]
         db.lock(things)
-        # Not before what waits is known: a pack may come in between, and who judges what it touches has to know it.
-        self.refresh(db)
+        # As they were when what waits was: who judges what a pack touches has to know it.
+        self.refresh(db, None if self._known.alone else items[0][5:])
         changes: list[Change] = []
         errors: list[str] = []
         by_kind: dict[str, list[str]] = {}
@@ -172,23 +176,24 @@ class Judge:
         kind = "" if self._priority == LIVE else _kind(things[0])
         return Judged(len(items), changes, errors, since, told, self._looks, kind, len(things))
 
-    @staticmethod
-    def _waiting(db: Db, limit: int, pace: Pace | None, first: int, below: int) -> list[tuple[int, str, int, int, int]]:
+    def _waiting(self, db: Db, limit: int, pace: Pace | None, first: int, below: int) -> list[tuple[Any, ...]]:
         """What is taken, all of one priority, of bulk all requests for few things.
 
-        (number, thing, since, priority, horizon).
+        (number, thing, since, priority, horizon), and, where others may write, the state of the packs.
         """
-        columns = "select id, thing, since, priority, (select instant from horizon) from queue where priority"
+        packs, values = ("null", ()) if self._known.alone else self._packs.asks()
+        query = f"select id, thing, since, priority, (select instant from horizon), {packs} from queue where priority"  # noqa: S608
         rows: list[Any] = []
         if first != LIVE:
             # What another judge has is not asked for again.
-            rows = db.rows(f"{columns} = ? order by id limit 1 for update skip locked", first)
+            rows = db.rows(f"{query} = ? order by id limit 1 for update skip locked", *values, first)
         if not rows:
-            rows = db.rows(f"{columns} < ? order by priority, id limit ? for update skip locked", below, limit)
+            rows = db.rows(f"{query} < ? order by priority, id limit ? for update skip locked", *values, below, limit)
         if not rows or (priority := rows[0][3]) == LIVE:
             return [row for row in rows if row[3] == LIVE]
         size = limit if pace is None else pace(_kind(rows[0][1]))
-        rows = db.rows(f"{columns} = ? order by id limit ? for update skip locked", priority, size * ALIKE_MAX)
+        most = size * ALIKE_MAX
+        rows = db.rows(f"{query} = ? order by id limit ? for update skip locked", *values, priority, most)
         things: dict[str, None] = {}
         taken = []
         for row in rows:
@@ -199,11 +204,11 @@ class Judge:
                 taken.append(row)
         return taken
 
-    def refresh(self, db: Db) -> None:
-        """Looks for packs, where any may have come."""
+    def refresh(self, db: Db, state: tuple[Any, ...] | None = None) -> None:
+        """Looks for packs, where any may have come. `state`: see `Rulebook.refresh`."""
         if self._known.packs_changed or not self._known.alone:
             self._known.packs_changed = False
-            self._packs.refresh(db)
+            self._packs.refresh(db, state)
 
     def _horizon_of(self, db: Db) -> int:
         known = self._known
@@ -474,6 +479,7 @@ class Judge:
     ) -> None:
         circulating: list[Event] = []
         reports: dict[str, list[Act]] = {}
+        scoped = db.ask("select thing, rule, scope from scopes where thing = any(?)", list(things))
         acts, void = self._acts(db, things, circulating if self._screens else None, reports)
         screens = self._packs().screens if circulating else None
         if screens is not None and screens.between(min(one.time for one in circulating), horizon):
@@ -496,7 +502,7 @@ class Judge:
                 if said := self._say(db, rule, act, partial(_name, named, sum_, some, bound[rule.id]), errors):
                     entries += self._entries(act.thing, said, now)
                 scopes[act.thing].update((rule.id, scope) for scope in named)
-        self._scope(db, scopes)
+        self._scope(db, scopes, scoped())
         entries = self._tried(db, entries, things, {(act.thing, act.source, act.id): act for act in flat})
 
         def reason(thing: str, data: Mapping[str, Any]) -> str:
@@ -532,10 +538,13 @@ class Judge:
             db, entries, things=list(things), now=now, reason=reason, priority=self._priority, facts=facts
         )
 
-    def _scope(self, db: Db, scopes: Mapping[str, set[tuple[str, str]]]) -> None:
-        """Writes which scopes the acts belong to, and queues those left, entered, or touched again."""
+    def _scope(self, db: Db, scopes: Mapping[str, set[tuple[str, str]]], scoped: Iterable[tuple[Any, ...]]) -> None:
+        """Writes which scopes the acts belong to, and queues those left, entered, or touched again.
+
+        `scoped` are the rows that there are: (thing, rule, scope).
+        """
         before: dict[str, set[tuple[str, str]]] = {thing: set() for thing in scopes}
-        for thing, rule, scope in db.rows("select thing, rule, scope from scopes where thing = any(?)", list(scopes)):
+        for thing, rule, scope in scoped:
             before[thing].add((rule, scope))
         for thing, some in before.items():
             for rule, scope in sorted(some - scopes[thing]):

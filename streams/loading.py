@@ -3,8 +3,9 @@
 `Known` reads the same and keeps it, for who judges again and again.
 """
 
+import contextlib
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from circulation.calendar import days
@@ -236,6 +237,24 @@ class Known:
         self._reported: dict[str, Any] = {}
         self._members: dict[tuple[str, str], list[str]] = {}
         self._members_count = 0
+        # Whether facts are kept: always where nobody else writes, else for one round of judging. What others state
+        # meanwhile brings an item of its own, whose judge finds what was judged without it.
+        self._keeps = alone
+
+    @contextlib.contextmanager
+    def round(self) -> Iterator[None]:
+        """A round of judging, one at a time: facts are read once in it."""
+        self._keeps = True
+        try:
+            yield
+        finally:
+            self._keeps = self.alone
+            if not self.alone:
+                for one in self._facts():
+                    one.clear()
+
+    def _facts(self) -> tuple[dict[Any, Any], ...]:
+        return (self._assets, self._parties, self._contracts, self._edges, self._controlled, self._reported)
 
     # What is written.
 
@@ -284,9 +303,9 @@ class Known:
 
     def clear(self) -> None:
         """All of it: what was read may have been undone."""
-        kept: tuple[dict[Any, Any], ...] = (self._events, self._assets, self._parties, self._contracts, self._edges)
-        for one in (*kept, self._controlled, self._reported, self._members):
+        for one in (*self._facts(), self._events, self._members):
             one.clear()
+        self._keeps = self.alone
         self._members_count = 0
         self.horizon = self.number = None
         self.packs_changed = True
@@ -314,7 +333,7 @@ class Known:
                 rows[row[4]].append((self.event(row), row[10] is None))
             new = {one: make(one, some) for one, some in rows.items()}
             found |= new
-            if self.alone:
+            if self._keeps:
                 _bounded(kept, EVENTS_KEPT_MAX)
                 kept |= new
         return found
@@ -349,7 +368,7 @@ class Known:
                 id_: make(id_, some) for id_, some in statements(db, topic, missing, self._known_at, self.event).items()
             }
             found |= new
-            if self.alone:
+            if self._keeps:
                 _bounded(kept, FACTS_KEPT_MAX)
                 kept |= new
         return found
@@ -386,7 +405,7 @@ class Known:
             here = [below_[one] if one in below_ else kept[one] for one in layer]
             layer = sorted(set[str]().union(*here) - found)
             found.update(layer)
-            if self.alone:
+            if self._keeps:
                 _bounded(kept, FACTS_KEPT_MAX)
                 kept |= below_
         return sorted(found)
@@ -411,7 +430,7 @@ class Known:
 
     def edges_above(self, db: Db, ids: Collection[str]) -> dict[str, list[Edge]]:
         """All derivations upstream of these assets, by output."""
-        if not self.alone:
+        if not self._keeps:
             return edges_above(db, ids)
         kept = self._edges
         if missing := [one for one in nodes_above(ids, _reached(ids, kept)) if one not in kept]:

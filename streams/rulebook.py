@@ -88,10 +88,19 @@ class Rulebook:
         published = [Published(parse_pack(one.data, published=True), one.time, one.source, one.id) for one in events]
         return Packs(self._default, published)
 
-    def refresh(self, db: Db) -> bool:
-        """Reads the packs anew where any was published or taken back; answers whether that was so."""
-        query = "select count(*), max(id) from events where topic = ? and subject = ?"
-        state = db.one(query, RULES, self._name)
+    def asks(self) -> tuple[str, tuple[str, ...]]:
+        """Columns of a query, and their values, by which `refresh` knows whether any pack came or went."""
+        published = "from events where topic = ? and subject = ?"
+        return f"(select count(*) {published}), (select max(id) {published})", (RULES, self._name) * 2
+
+    def refresh(self, db: Db, state: tuple[Any, ...] | None = None) -> bool:
+        """Reads the packs anew where any was published or taken back; answers whether that was so.
+
+        `state` is what `asks` was answered with, in the same transaction.
+        """
+        if state is None:
+            columns, values = self.asks()
+            state = db.one(f"select {columns}", *values)
         if state == self._seen:
             return False
         with self._lock:

@@ -78,6 +78,15 @@ class Db:
         found: list[tuple[Any, ...]] = self._cursor.execute(self._text(sql), self._values(values)).fetchall()
         return found
 
+    def ask(self, sql: str, *values: Any) -> Callable[[], list[tuple[Any, ...]]]:
+        """Asks now and answers, when it is called, with all rows as of now: several questions are waited for once."""
+        if not self.postgres:
+            rows = self.rows(sql, *values)
+            return lambda: rows
+        cursor = self._connection.cursor()
+        cursor.execute(self._text(sql), self._values(values))
+        return cursor.fetchall  # type: ignore[no-any-return]
+
     def one(self, sql: str, *values: Any) -> tuple[Any, ...] | None:
         """The first row, or None."""
         row: tuple[Any, ...] | None = self._cursor.execute(self._text(sql), self._values(values)).fetchone()

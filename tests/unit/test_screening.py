@@ -433,7 +433,8 @@ def test_two_workers_of_one_store_screen_the_same(postgres_url: str, seed: int) 
             engine.store.close()
 
 
-def test_a_pack_that_comes_as_a_round_of_judging_begins_is_screened(postgres_url: str) -> None:
+@pytest.mark.parametrize("before", [True, False])
+def test_a_pack_that_comes_as_a_round_of_judging_begins_is_screened(postgres_url: str, before: bool) -> None:
     pair = []
     for _ in range(2):
         store = Store(postgres_url)
@@ -444,14 +445,16 @@ def test_a_pack_that_comes_as_a_round_of_judging_begins_is_screened(postgres_url
     waiting, coming = Judge._waiting, [version(1, WHEN, secret())]
 
     def meanwhile(*given: Any) -> Any:
+        items = None if before else waiting(*given)
         take(other, coming)
         coming.clear()
-        return waiting(*given)
+        return waiting(*given) if before else items
 
     try:
         take(mine, [*KNOWN, listed("asset", "2025-02-01")])
         mine.settle(clock)
-        with mock.patch.object(Judge, "_waiting", staticmethod(meanwhile)):
+        with mock.patch.object(Judge, "_waiting", meanwhile):
+            mine.judge_round(clock, 50)
             while mine.judge_round(clock, 50).items:
                 pass
         assert coming == []
