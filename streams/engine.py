@@ -7,10 +7,11 @@ from circulation.rulepack import Pack
 from circulation.rules import Rule
 from streams.book import LIVE, Book
 from streams.desks import AGAIN, ASIDE, Arrival, Intake, Outcome, Refused
-from streams.judging import Judge, Judged, Sectors
+from streams.judging import Judge, Judged
 from streams.loading import Known
 from streams.pace import Pace
 from streams.rulebook import Rulebook, parameters
+from streams.sectors import Sectors
 from streams.store import Db, Store
 
 # Items of one round where the queue is emptied at once.

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
@@ -37,8 +38,8 @@ log = logging.getLogger("circulation")
 END_SECONDS_MAX: Final = 15.0
 
 
-class JudgeGone(Exception):
-    """The judge ended though nobody told it to."""
+class JudgeFailed(Exception):
+    """The judge failed at something, or ended though nobody told it to."""
 
 
 class Word(NamedTuple):
@@ -59,22 +60,28 @@ class JudgeProcess:
     """The judge as the worker has it: starts it, listens to it, and starts it again where it ends by itself."""
 
     def __init__(self, settings: Settings, tell: Tell, failed: Failed) -> None:
-        self._environ = {**os.environ, **settings.environ()}
+        # It imports what the worker does, and nothing from where that happened to be started.
+        path = os.pathsep.join(one or str(Path.cwd()) for one in sys.path)
+        self._environ = {**os.environ, **settings.environ(), "PYTHONPATH": path}
         self._tell = tell
         self._failed = failed
         self._process: subprocess.Popen[bytes] | None = None
+        # The number of a closed pipe may be another file's at once: nobody closes it while another writes.
+        self._lock = threading.Lock()
 
     def came(self) -> None:
         """Something may wait now. Where it has been told so often that its pipe is full, it knows."""
-        if (process := self._process) is not None and process.stdin is not None:
-            with contextlib.suppress(OSError, ValueError):
-                os.write(process.stdin.fileno(), b"\n")
+        with self._lock:
+            if (process := self._process) is not None and process.stdin is not None and not process.stdin.closed:
+                with contextlib.suppress(OSError):
+                    os.write(process.stdin.fileno(), b"\n")
 
     def end(self) -> None:
         """Tells it to end."""
-        if (process := self._process) is not None and process.stdin is not None:
-            with contextlib.suppress(OSError):
-                process.stdin.close()
+        with self._lock:
+            if (process := self._process) is not None and process.stdin is not None:
+                with contextlib.suppress(OSError):
+                    process.stdin.close()
 
     def run(self, stop: threading.Event) -> None:
         """Has it judge until it is to stop."""
@@ -82,13 +89,13 @@ class JudgeProcess:
         def once() -> float:
             code = self._once(stop)
             if not stop.is_set():
-                raise JudgeGone(f"the judge ended with {code}; it is started again")
+                raise JudgeFailed(f"the judge ended with {code}; it is started again")
             return 0.0
 
         forever(once, stop, lambda error: self._failed("judging", error))
 
     def _once(self, stop: threading.Event) -> int:
-        command = [sys.executable, "-m", "streams.judge_process"]
+        command = [sys.executable, "-P", "-m", "streams.judge_process"]
         process = subprocess.Popen(command, env=self._environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert process.stdin is not None and process.stdout is not None  # noqa: S101 pipes were asked for
         log.info("judging in process %d", process.pid)
@@ -114,7 +121,7 @@ class JudgeProcess:
         if word.judged is not None:
             self._tell(word.judged, word.seconds)
         else:
-            self._failed(word.failing, StoreAway(word.why) if word.away else JudgeGone(word.why))
+            self._failed(word.failing, StoreAway(word.why) if word.away else JudgeFailed(word.why))
 
 
 def main() -> int:

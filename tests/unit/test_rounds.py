@@ -9,7 +9,7 @@ import pytest
 
 from streams.book import LIVE, STATING, Change
 from streams.desks import AGAIN
-from streams.judge_process import JudgeGone, JudgeProcess, Word, _decode, _encode
+from streams.judge_process import JudgeFailed, JudgeProcess, Word, _decode, _encode
 from streams.judging import Judged
 from streams.rounds import REST_SECONDS_MAX, TURNS_COUNT, Rounds
 from streams.settings import Settings
@@ -137,7 +137,7 @@ def test_all_of_a_round_arrives():
 
 def test_what_failed_arrives_with_its_reason_and_whether_the_store_is_away():
     _, failed = heard(Word(failing="judging", why="no route\nto host", away=True), Word(failing="judging x", why="?"))
-    assert [("judging", StoreAway, "no route\nto host"), ("judging x", JudgeGone, "?")] == failed
+    assert [("judging", StoreAway, "no route\nto host"), ("judging x", JudgeFailed, "?")] == failed
 
 
 def test_a_line_holds_one_word_whatever_it_says():
