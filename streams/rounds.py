@@ -91,7 +91,7 @@ class Rounds:
             self._pace.learn(judged.kind, judged.things, seconds)
             return 0.0
         # A round of few things costs nearly what one of many does: what comes meanwhile is judged together.
-        return 0.0 if judged.things >= self._batch else min(seconds / 2, REST_SECONDS_MAX)
+        return 0.0 if judged.items >= self._batch else min(seconds / 2, REST_SECONDS_MAX)
 
     def _round(self, now: int, first: int) -> Judged:
         try:

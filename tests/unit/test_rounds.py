@@ -73,6 +73,10 @@ def test_it_rests_after_a_round_that_judged_all_that_just_came(things, rests):
     assert [things] == told
 
 
+def test_a_round_is_full_by_its_items_though_they_are_of_few_things():
+    assert [0.0] == steps(Engine(judged(30)._replace(things=3)), 1)[0]
+
+
 def test_it_does_not_rest_after_bulk():
     assert [0.0, 0.0] == steps(Engine(judged(25, "screen"), judged(1, "screen")), 2)[0]
 
