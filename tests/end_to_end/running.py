@@ -404,3 +404,13 @@ def sent_findings(bootstrap: str) -> tuple[dict[str, Any], list[str]]:
         else:
             standing.pop(data["finding"], None)
     return standing, unordered(records)
+
+
+def assert_as_replayed(bootstrap: str, url: str, expected: Replayed) -> None:
+    """Waits until all is judged and sent; then the store and what was sent hold what a replay of the same finds."""
+    wait_drained(bootstrap, url)
+    different = differences(expected.truth, truth(url))
+    assert not different, "\n".join(different)
+    standing, wrong = sent_findings(bootstrap)
+    assert [] == wrong
+    assert expected.truth.findings == standing

@@ -13,12 +13,11 @@ from market import Market
 from running import (
     Sender,
     Worker,
-    differences,
+    assert_as_replayed,
     ends,
     progressed,
     received,
     replayed,
-    sent_findings,
     truth,
     wait,
     wait_drained,
@@ -40,15 +39,6 @@ def market() -> Market:
 @pytest.fixture(scope="module")
 def expected(market):
     return replayed([*market.packs, *market.lines])
-
-
-def assert_as_replayed(bootstrap, url, expected) -> None:
-    wait_drained(bootstrap, url)
-    different = differences(expected.truth, truth(url))
-    assert not different, "\n".join(different)
-    standing, wrong = sent_findings(bootstrap)
-    assert [] == wrong
-    assert expected.truth.findings == standing
 
 
 def raised(bootstrap: str) -> list[dict[str, Any]]:

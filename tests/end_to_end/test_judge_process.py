@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from market import Market
-from running import Sender, Worker, differences, replayed, sent_findings, truth, wait, wait_drained
+from running import Sender, Worker, assert_as_replayed, replayed, wait
 
 import detectors
 
@@ -41,15 +41,6 @@ def gone(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
         return True
-
-
-def assert_as_replayed(bootstrap, url, expected) -> None:
-    wait_drained(bootstrap, url)
-    different = differences(expected.truth, truth(url))
-    assert not different, "\n".join(different)
-    standing, wrong = sent_findings(bootstrap)
-    assert [] == wrong
-    assert expected.truth.findings == standing
 
 
 def test_a_judge_that_is_killed_is_started_again_and_nothing_is_lost(topics, postgres_url, tmp_path, market, expected):
