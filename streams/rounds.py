@@ -81,7 +81,16 @@ class Rounds:
             return 0.0
         now = self._clock()
         begun = time.perf_counter()
-        judged = self._round(now, TURNS.get(self._turn % TURNS_COUNT, LIVE))
+        first = TURNS.get(self._turn % TURNS_COUNT, LIVE)
+        try:
+            judged = self._engine.judge_round(now, self._batch, pace=self._pace, first=first)
+        except StoreAway:
+            raise
+        except Exception:
+            # Not a rule (those are caught), but the engine: find the item by itself, and let the others go on.
+            log.exception("a round of judging failed; its items are judged one by one")
+            self._one_by_one(now)
+            return 0.0
         self._more = judged.items > 0
         if not judged.items:
             return 0.0
@@ -93,17 +102,10 @@ class Rounds:
         # A round of few things costs nearly what one of many does: what comes meanwhile is judged together.
         return 0.0 if judged.items >= self._batch else min(seconds / 2, REST_SECONDS_MAX)
 
-    def _round(self, now: int, first: int) -> Judged:
-        try:
-            return self._engine.judge_round(now, self._batch, pace=self._pace, first=first)
-        except StoreAway:
-            raise
-        except Exception:
-            # Not a rule (those are caught), but the engine: find the item by itself, and let the others go on.
-            log.exception("a round of judging failed; its items are judged one by one")
-        items = 0
-        begun = time.perf_counter()
+    def _one_by_one(self, now: int) -> None:
+        self._more = True
         for _ in range(self._batch):
+            begun = time.perf_counter()
             try:
                 judged = self._engine.judge_round(now, 1)
             except StoreAway:
@@ -114,7 +116,4 @@ class Rounds:
                 continue
             if not judged.items:
                 break
-            items += judged.items
             self._tell(judged, time.perf_counter() - begun)
-            begun = time.perf_counter()
-        return Judged(items, [], [], now)
