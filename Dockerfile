@@ -1,9 +1,10 @@
 # One image for all of the monitor's own services: workers, topics, dashboards, the demo's emitter.
 FROM python:3.11.13-slim-bookworm AS packages
 WORKDIR /source
-COPY requirements.lock .
+# What it needs to run, and no tools to test it.
+COPY requirements-run.lock .
 RUN python -m venv /circulation && \
-    /circulation/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock
+    /circulation/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-run.lock
 COPY . .
 RUN /circulation/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps .
 

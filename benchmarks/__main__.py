@@ -5,7 +5,7 @@ import os
 import platform
 import sys
 
-from benchmarks import acts, latency, lineage, memory, replay, screening, start, usage
+from benchmarks import acts, growth, latency, lineage, memory, replay, retention, rings, screening, start, usage
 from benchmarks.report import Report
 
 BENCHMARKS = {
@@ -17,6 +17,9 @@ BENCHMARKS = {
     "start": start.run,
     "screening": screening.run,
     "lineage": lineage.run,
+    "retention": retention.run,
+    "growth": growth.run,
+    "rings": rings.run,
 }
 
 

@@ -16,11 +16,11 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from circulation.admission import Admission
-from circulation.rulepack import DETECTORS
-from streams.replay import Replay, offline
+import detectors
+from circulation.admission.admission import Admission
+from streams.offline.replay import Replay, offline
 from streams.simulate.market import NOT_IN_A_FILE, Market, held
-from streams.store import Store
+from streams.store.store import Store
 
 SEEDS: Final = 10
 EVENTS: Final = 30_000
@@ -82,8 +82,18 @@ def wrong(seen: Sequence[Seen]) -> list[str]:
     said = [word for one in seen for word in one.words]
     said += [f"seed {one.seed}: {one.rejected} events were rejected" for one in seen if one.rejected]
     planted = sum((one.planted for one in seen), Counter[str]())
-    said += [f"{detector} has no plant" for detector in sorted(DETECTORS - NOT_IN_A_FILE - planted.keys())]
+    said += [without_a_plant(id_) for id_ in detectors.RULES if id_ not in planted and id_ not in NOT_IN_A_FILE]
     return said
+
+
+def without_a_plant(detector: str) -> str:
+    """What is to be done so that a market has something for the detector to find."""
+    return (
+        f"{detector} has no plant: in the file of streams/simulate/ that it is nearest to (licences, deadlines, feeds,"
+        " provenance, persons, exports, self_dealing, competition, conduct) write"
+        f" `def {detector.replace('-', '_')}(on: Ground)`, which yields what happens and `on.must(...)`, and name it"
+        " in the PLANTS of that file"
+    )
 
 
 def table(seen: Sequence[Seen]) -> list[str]:
@@ -91,7 +101,7 @@ def table(seen: Sequence[Seen]) -> list[str]:
     sums = [sum((getattr(one, name) for one in seen), Counter[str]()) for name in ("planted", "missed", "false")]
     planted, missed, false = sums
     lines = [f"{'detector':<28}{'planted':>9}{'found':>9}{'missed':>9}{'false':>9}"]
-    for detector in sorted(DETECTORS):
+    for detector in detectors.RULES:
         if detector in NOT_IN_A_FILE and not false[detector]:
             lines.append(f"{detector:<28}{'no file of events can make it':>36}")
             continue

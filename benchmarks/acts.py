@@ -9,9 +9,9 @@ from benchmarks.lab import POSTGRESQL, SETTLE_SECONDS_MAX, SQLITE, Lab, kinds, t
 from benchmarks.load import Acts, entities
 from benchmarks.report import Report
 from benchmarks.usage import Prepared, ceiling, ends, settle
-from circulation.admission import Admission
-from streams.replay import Replay, offline
-from streams.store import Store
+from circulation.admission.admission import Admission
+from streams.offline.replay import Replay, offline
+from streams.store.store import Store
 
 ACTS, ACTS_QUICK = 40_000, 8_000
 TARGETS: Final = {SQLITE: 3_000.0, POSTGRESQL: 1_000.0}

@@ -6,10 +6,12 @@ from typing import Any, Final
 from sqlalchemy import Table
 
 from benchmarks.load import Message
-from circulation.admission import Admission
-from streams import schema
-from streams.replay import Replay, offline
-from streams.store import Db, Store
+from circulation.admission.admission import Admission
+from circulation.keys import split_key
+from streams.offline.replay import Replay, offline
+from streams.store import schema
+from streams.store.db import Db
+from streams.store.store import Store
 
 # Tables whose rows are told apart by what they name; `events` is numbered, and `refs` names its numbers.
 NAMED: Final = (schema.desks, schema.scopes, schema.derivations, schema.deadlines, schema.statements, schema.parts)
@@ -53,7 +55,7 @@ def _naming(db: Db, table: Table, name: str) -> list[tuple[Any, ...]]:
 
 
 def _names(value: Any, name: str) -> bool:
-    return isinstance(value, str) and name in value.split("\x1f")
+    return isinstance(value, str) and name in split_key(value)
 
 
 def _write(

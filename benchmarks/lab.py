@@ -17,11 +17,12 @@ from typing import Any, Final, Self
 from confluent_kafka import Producer
 
 from benchmarks.load import Message
+from circulation.events.names import CONTRACTS
 from deploy import processes
 from deploy.kafka import Kafka
 from deploy.postgres import Postgres
 from streams import topics
-from streams.store import Store
+from streams.store.store import Store
 
 PARTITIONS: Final = 8
 POLL_SECONDS: Final = 0.05
@@ -73,6 +74,7 @@ class Stores:
         postgres = Postgres(self.folder / "postgres", tell=_quietly)
         self._stack.callback(postgres.stop)
         postgres.start()
+        postgres.drop_database("bench")
         return postgres.create_database("bench")
 
 
@@ -140,7 +142,7 @@ class Books:
     def progress(self) -> dict[int, int]:
         """The next offset of each partition of the contracts' topic."""
         with self._store.reading() as db:
-            return dict(db.rows("select partition, next from progress where topic = ?", topics.CONTRACTS))
+            return dict(db.rows("select partition, next from progress where topic = ?", CONTRACTS))
 
     def waiting(self) -> int:
         """How much is still to be judged and to be sent."""
@@ -152,6 +154,12 @@ class Books:
         """Standing findings by severity."""
         with self._store.reading() as db:
             return Counter(dict(db.rows("select severity, count(*) from findings where standing group by severity")))
+
+    def standing_by_severity(self, detector: str) -> Counter[str]:
+        """Standing findings of a detector by severity."""
+        query = "select severity, count(*) from findings where standing and detector = ? group by severity"
+        with self._store.reading() as db:
+            return Counter(dict(db.rows(query, detector)))
 
     def raised_since(self, instant: int, detectors: Sequence[str]) -> list[tuple[str, str, int, int]]:
         """(finding, detector, when it occurred, when it was raised) of what these raised from an instant on, µs."""
@@ -194,7 +202,7 @@ class Worker:
         }
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-c", "from streams.cli import main; main()", "worker"]
+        command = [sys.executable, "-c", "from streams.cli.main import main; main()", "worker"]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
         return self
@@ -242,6 +250,14 @@ class Worker:
         except OSError:
             return None
         return sum(int(fields[11]) + int(fields[12]) for fields in each) / os.sysconf("SC_CLK_TCK")
+
+    def memory_bytes(self) -> int:
+        """The memory that it and the process that judges have now; 0 where there is no /proc."""
+        try:
+            each = [Path(f"/proc/{pid}/status").read_text() for pid in self._pids()]
+        except OSError:
+            return 0
+        return sum(int(found[1]) * 1024 for one in each if (found := re.search(r"VmRSS:\s+(\d+) kB", one)))
 
     def memory_peak_bytes(self) -> int | None:
         """The most memory that it and the process that judges ever had; None where there is no /proc."""

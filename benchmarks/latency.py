@@ -18,7 +18,7 @@ from benchmarks.load import AMPLE, Message, contract_id, delivery, entities, sig
 from benchmarks.report import Report
 from benchmarks.usage import ends, settle
 from circulation.calendar import format_instant
-from streams.topics import CONTRACTS
+from circulation.events.names import CONTRACTS
 
 RATE: Final = 10_000
 ACTS: Final = 500

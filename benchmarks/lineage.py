@@ -16,18 +16,23 @@ import orjson
 import detectors
 from benchmarks.lab import Stores, kinds, server_seconds
 from benchmarks.report import Report, median
-from circulation.admission import ANY, Admission
+from circulation.admission.admission import Admission
+from circulation.admission.envelope import ANY
 from circulation.calendar import parse_instant
-from circulation.cases import derived
-from circulation.events import Event
-from circulation.rulepack import Packs
-from streams import schema, trace
-from streams.desks import Arrival
-from streams.held import Held
-from streams.lineages import Lineage, Stored, Way
-from streams.replay import offline
-from streams.rulebook import shipped
-from streams.store import Db, Store
+from circulation.events.event import Event
+from circulation.events.names import ASSET_REGISTERED
+from circulation.events.names import ASSETS as TOPIC
+from circulation.examples import derived
+from circulation.packs.in_force import Packs
+from streams.answers import trace
+from streams.answers.lineage_cache import Held
+from streams.answers.lineages import Lineage, Stored, Way
+from streams.facts.rulebook import shipped
+from streams.intake import Arrival
+from streams.offline.replay import offline
+from streams.store import queue, schema
+from streams.store.db import Db
+from streams.store.store import Store
 
 ASSETS, ASSETS_QUICK = 1_000_000, 50_000
 DERIVATIONS_EACH: Final = 3
@@ -130,9 +135,8 @@ def _fill(store: Store, assets: int, deep: int) -> int:
         for number in range(at, min(at + ROWS_AT_ONCE, assets)):
             id_ = name(number)
             raw = orjson.dumps(data | {"title": f"Asset {number}"})
-            thing = f"act\x1fcirculation.asset.registered\x1f{id_}\x1f"
-            type_ = "circulation.asset.registered"
-            rows.append((next(numbers), "circulation.assets", id_, type_, thing, BEGUN, "s", id_, 0, raw, None, BEGUN))
+            thing = queue.act(ASSET_REGISTERED, id_)
+            rows.append((next(numbers), TOPIC, id_, ASSET_REGISTERED, thing, BEGUN, "s", id_, 0, raw, None, BEGUN))
         with store.writing() as db:
             db.many(schema.events, rows)
     count = 0
@@ -181,7 +185,7 @@ def _ask(report: Report, kind: str, url: str, store: Store, assets: int, asked: 
         held.refresh(db)
         report.line(f"{kind}: looking for changes", f"{(time.process_time() - begun) * 1000:.1f} ms")
     environment = os.environ | {"CIRCULATION_STORE": url}
-    command = [sys.executable, "-m", "streams.cli", "trace", some[0], "--json"]
+    command = [sys.executable, "-m", "streams.cli.main", "trace", some[0], "--json"]
     used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
     report.at_most(

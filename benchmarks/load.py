@@ -13,8 +13,9 @@ from typing import Final, NamedTuple
 import orjson
 
 from circulation.calendar import SECOND, format_instant
-from circulation.cases import Json, asset, event, party
-from circulation.events import TYPES
+from circulation.events.names import CONTRACTS, DELIVERY_COMPLETED, USAGE_REPORTED
+from circulation.events.types import TYPES
+from circulation.examples import Json, asset, event, party
 from circulation.identifiers import uscc_check_character
 
 SOURCE: Final = "//exchange.example/events"
@@ -168,7 +169,7 @@ def use(contract: int, number: int, uses: int, time: str, sequence: int) -> byte
     """One use of about 500 bytes: what a careful exchange would report."""
     return (
         f'{{"specversion":"1.0","id":"{number:08x}-5e1f-7abc-8def-{contract:012x}","source":"{SOURCE}"'
-        f',"type":"circulation.usage.reported","subject":"contract-{contract:06}","time":"{time}"'
+        f',"type":"{USAGE_REPORTED}","subject":"contract-{contract:06}","time":"{time}"'
         f',"datacontenttype":"application/json","partitionkey":"contract-{contract:06}"'
         f',"sequence":"{sequence}","sequencetype":"Integer","reporter":"exchange"'
         f',"data":{{"uses":{uses},"bytes":{uses * 4096},"rows":{uses * 20},"purpose":"credit/scoring"'
@@ -181,7 +182,7 @@ def delivery(contract: int, number: int, country: str, time: str, sequence: int)
     """One delivery to a country."""
     return (
         f'{{"specversion":"1.0","id":"{number:08x}-delivery-{contract:012x}","source":"{SOURCE}"'
-        f',"type":"circulation.delivery.completed","subject":"contract-{contract:06}","time":"{time}"'
+        f',"type":"{DELIVERY_COMPLETED}","subject":"contract-{contract:06}","time":"{time}"'
         f',"datacontenttype":"application/json","partitionkey":"contract-{contract:06}"'
         f',"sequence":"{sequence}","sequencetype":"Integer","reporter":"exchange"'
         f',"data":{{"delivery":"delivery-{number}","mode":"api","bytes":4096,"rows":20'
@@ -206,7 +207,7 @@ class Uses:
         self._seed = seed
 
     def __iter__(self) -> Iterator[Message]:
-        sent, limits, topic = self.sent, self._limits, "circulation.contracts"
+        sent, limits, topic = self.sent, self._limits, CONTRACTS
         used = [0] * len(limits)
         passed: dict[int, int] = {}
         below = random.Random(self._seed).random

@@ -10,11 +10,13 @@ from pathlib import Path
 
 from benchmarks.load import Uses, entities, limits, signings
 from benchmarks.report import Report, median
-from circulation.admission import ANY, Admission
-from circulation.events import Event
-from streams.desks import Arrival
-from streams.replay import RUN_MAX, Replay, lines_of, offline
-from streams.store import Store
+from circulation.admission.admission import Admission
+from circulation.admission.envelope import ANY
+from circulation.events.event import Event
+from streams.intake import Arrival
+from streams.offline.replay import RUN_MAX, Replay, offline
+from streams.store.store import Store
+from streams.wire.files import lines_of
 
 EVENTS, EVENTS_QUICK = 300_000, 60_000
 CONTRACTS = 1_000

@@ -13,13 +13,13 @@ from benchmarks.load import REGISTERED, Message, entities, message, party_id
 from benchmarks.report import Report
 from benchmarks.usage import ends, settle
 from circulation.calendar import SECOND, format_instant
-from circulation.cases import Json, asset, entry, listed
+from circulation.events.names import RULEPACK_PUBLISHED
+from circulation.events.names import RULES as TOPIC
+from circulation.examples import Json, asset, entry, listed
 from detectors import RULES
-from streams.desks import AGAIN
-from streams.rulebook import PACK as PUBLISHED
-from streams.rulebook import RULES as TOPIC
-from streams.rulebook import shipped
-from streams.store import Store
+from streams.facts.rulebook import shipped
+from streams.store.queue import AGAIN
+from streams.store.store import Store
 
 ASSETS_LISTED, ASSETS_QUICK = 1_000_000, 100_000
 HIT_EVERY: Final = 100
@@ -111,7 +111,7 @@ def _published(now: str) -> Message:
         "specversion": "1.0",
         "id": "new",
         "source": "//regulator.example",
-        "type": PUBLISHED,
+        "type": RULEPACK_PUBLISHED,
         "subject": members["pack"],
         "time": now,
         "data": members,

@@ -8,8 +8,8 @@ from benchmarks.lab import START_SECONDS_MAX, Lab, kinds, working
 from benchmarks.load import Message, entities, limits, signings, use
 from benchmarks.report import Report
 from circulation.calendar import format_instant
-from streams.store import Store
-from streams.topics import CONTRACTS
+from circulation.events.names import CONTRACTS
+from streams.store.store import Store
 
 CONTRACTS_IN, CONTRACTS_QUICK = 1_000_000, 100_000
 NAME: Final = "contract-000000"

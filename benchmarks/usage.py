@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, TopicPartition
 from benchmarks.lab import PARTITIONS, POSTGRESQL, SETTLE_SECONDS_MAX, SQLITE, Books, Lab, Worker, kinds, total, working
 from benchmarks.load import Uses, entities, limits, signings
 from benchmarks.report import Report, median
-from streams.topics import CONTRACTS
+from circulation.events.names import CONTRACTS, USAGE_REPORTED
 
 EVENTS, EVENTS_QUICK = 1_200_000, 200_000
 CONTRACT_COUNT = 20_000
@@ -164,7 +164,7 @@ def measure(lab: Lab, name: str, url: str, prepared: Prepared, report: Report, *
         settle(worker, books, prepared.end)
         metrics = worker.metrics()
         peak = worker.memory_peak_bytes()
-        taken = total(metrics, "circulation_events_total", 'type="circulation.usage.reported"', 'outcome="taken"')
+        taken = total(metrics, "circulation_events_total", f'type="{USAGE_REPORTED}"', 'outcome="taken"')
         report.same(f"uses taken in on {name}", prepared.events, int(taken))
         report.same(f"duplicates on {name}", 0, int(total(metrics, "circulation_events_total", 'outcome="duplicate"')))
         report.same(f"rejected on {name}", 0, int(total(metrics, "circulation_rejected_total")))

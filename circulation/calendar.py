@@ -171,6 +171,11 @@ def days(count: int) -> int:
     return min(count, DAYS_MAX) * DAY
 
 
+def past(instant: int, count_days: int) -> int:
+    """The deadline n days after an instant: within n days means `time` ≤ it."""
+    return instant + days(count_days)
+
+
 def add_months(day: dt.date, months: int) -> dt.date:
     """The same day some calendar months later, clamped to the month's end; at most the last day there is."""
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)

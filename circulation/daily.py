@@ -59,6 +59,14 @@ class UsedDay(NamedTuple):
     used: Used
 
 
+class UsedAbroad(NamedTuple):
+    """A day with uses that are left in another country: so many by whoever reported the most."""
+
+    day: int
+    country: str
+    uses: int
+
+
 def key_of(day: int, reporter: int) -> int:
     """A day of one reporter as one number, which rises with the days."""
     return day << 2 | reporter
@@ -74,6 +82,11 @@ def day_number(instant: int) -> int:
     return (instant + CHINA_OFFSET) // DAY
 
 
+def date_of(day: int) -> str:
+    """A day as it is written: its date."""
+    return dt.date.fromordinal(day + _EPOCH).isoformat()
+
+
 def end_of(day: int) -> int:
     """The instant at which a day ends: the start of the next."""
     return (day + 1) * DAY - CHINA_OFFSET
@@ -81,7 +94,7 @@ def end_of(day: int) -> int:
 
 def day_scope(day: int, contract: str) -> str:
     """The scope of a sum over single days of contracts."""
-    return f"{dt.date.fromordinal(day + _EPOCH).isoformat()}{SEPARATOR}{contract}"
+    return f"{date_of(day)}{SEPARATOR}{contract}"
 
 
 def of_scope(scope: str) -> tuple[int, str]:

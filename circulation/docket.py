@@ -14,7 +14,8 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 
 from circulation.calendar import format_instant
-from circulation.events import ORDERS, Event
+from circulation.events.event import Event
+from circulation.events.names import CASE_PREFIX, ORDERS
 from circulation.findings import SEVERITIES, digest
 
 State = Literal["opened", "acknowledged", "ordered", "rectified", "closed"]
@@ -25,7 +26,6 @@ VERBS: Final[tuple[Verb, ...]] = ("acknowledged", "ordered", "rectified", "close
 # instant by which an order was to be met has passed.
 Reason = Literal["severity", "recurrence", "overdue"]
 
-_PREFIX: Final = "circulation.case."
 _CASE: Final = re.compile(r"([0-9a-f]{32})-[1-9][0-9]{0,17}")
 
 
@@ -100,10 +100,10 @@ def step_of(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, a
 
 def order_of(event: Event) -> Order | None:
     """The order that an event gives; None where it gives none, or where no case can have its key."""
-    if event.topic != ORDERS or not event.type.startswith(_PREFIX) or docket_of(event.subject) is None:
+    if event.topic != ORDERS or not event.type.startswith(CASE_PREFIX) or docket_of(event.subject) is None:
         return None
     data = event.data
-    verb: Any = event.type.removeprefix(_PREFIX)
+    verb: Any = event.type.removeprefix(CASE_PREFIX)
     due = None if data.due is None else int(data.due)
     return Order(event.subject, verb, event.source, event.id, event.time, data.by, data.note, due, data.evidence)
 
@@ -212,6 +212,11 @@ class Docket:
             return []
         # What was done after the instant by which it was to be done does not undo that it was late.
         return [*self._late(case, step.time), self._ordered(self.cases[case.id], step)]
+
+    def coming(self, count: int) -> list[str]:
+        """The ids of so many cases that are opened next."""
+        n = 0 if self.latest is None else self.latest.n
+        return [f"{self.id}-{n + at}" for at in range(1, count + 1)]
 
     def pass_(self, instant: int) -> list[Told]:
         """Lets time pass: orders whose `due` is before the instant and that were not met escalate, once each."""

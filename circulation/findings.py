@@ -11,6 +11,8 @@ import msgspec
 
 Severity = Literal["blue", "yellow", "orange", "red"]
 SEVERITIES: tuple[Severity, ...] = ("blue", "yellow", "orange", "red")
+# In which a pack runs a rule, from the mildest on.
+MODES = ("off", "shadow", "warn", "enforce")
 
 Kind = Literal["party", "asset", "contract", "market", "source"]
 
@@ -34,7 +36,8 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
 
     `occurred` is an instant (µs): the cause's `time`, or the deadline. `apart` tells several findings of one cause
     apart (entry, term, limit, window, band) and goes into the id. With `due`, it stands only once the clock is past
-    that instant. `asset` is where the receivers of the finding are looked up.
+    that instant. `asset` is where the receivers of the finding are looked up. `summary` (English) and `summary_zh`
+    (Chinese) are one sentence each, in which every number, id and instant is one of `evidence`, `about` or `party`.
     """
 
     severity: Severity
@@ -42,6 +45,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     party: str | None
     occurred: int
     summary: str
+    summary_zh: str
     evidence: dict[str, Any]
     cause: Cause | None = None
     apart: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
 """What a name may look like: parties, ids, countries, regions, industries, currencies, money.
 
 A check answers with the rule that the text breaks, or None. The types below carry their check, so that a struct that
-names a type names the rule (`circulation.events` builds its walk over an event's data from them).
+names a type names the rule (`circulation.events.reading` builds its walk over an event's data from them).
 """
 
 import functools
@@ -12,14 +12,17 @@ from typing import Annotated, Any, Final, NamedTuple
 import msgspec
 import pycountry
 
+from circulation.currencies import CURRENCIES
+
 ID_LENGTH_MAX: Final = 128
 SOURCE_LENGTH_MAX: Final = 1_024
 DATASET_LENGTH_MAX: Final = 1_024
 COUNT_MAX: Final = 2**53 - 1
 KEPT_MAX: Final = 65_536
+# Of what is wrong with one event so much is told.
+FAULTS_MAX: Final = 10
 
 COUNTRIES: Final = frozenset(country.alpha_2 for country in pycountry.countries)
-CURRENCIES: Final = frozenset(currency.alpha_3 for currency in pycountry.currencies)
 
 _USCC_ALPHABET: Final = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _USCC_VALUES: Final = {character: value for value, character in enumerate(_USCC_ALPHABET)}
@@ -56,6 +59,11 @@ def check_party(text: str) -> str | None:
         return "a party is a unified social credit code (18 characters of GB 32100, upper case) or scheme:value"
     expected = uscc_check_character(text[:17])
     return None if text[17] == expected else f"the 18th character of this credit code must be {expected}"
+
+
+def is_credit_code(party: str) -> bool:
+    """Whether a party is a unified social credit code, and none of another scheme."""
+    return ":" not in party
 
 
 def check_id(text: str) -> str | None:
@@ -137,20 +145,36 @@ class Fault(NamedTuple):
 
 
 class Found:
-    """What is wrong, as a walk finds it: the first malformed identifier, and the first of all other faults."""
+    """What is wrong, as a walk finds it: the first malformed identifiers, and the first of all other faults, up to
+    `FAULTS_MAX` of each; and how many members nobody knows."""
 
-    __slots__ = ("fault", "identifier")
+    __slots__ = ("faults", "identifiers", "unknown")
 
     def __init__(self) -> None:
-        self.identifier: Fault | None = None
-        self.fault: Fault | None = None
+        self.identifiers: list[Fault] = []
+        self.faults: list[Fault] = []
+        self.unknown = 0
 
     def add(self, path: str, rule: str, *, identifies: bool = False) -> None:
         """One more; codes have an order (contract §1), so the two kinds are told apart."""
-        if identifies:
-            self.identifier = self.identifier or Fault(path, rule)
-        else:
-            self.fault = self.fault or Fault(path, rule)
+        faults = self.identifiers if identifies else self.faults
+        if len(faults) < FAULTS_MAX:
+            faults.append(Fault(path, rule))
+
+    @property
+    def full(self) -> bool:
+        """Whether no more faults are told."""
+        return len(self.faults) >= FAULTS_MAX
+
+    @property
+    def identifier(self) -> Fault | None:
+        """The first malformed identifier."""
+        return self.identifiers[0] if self.identifiers else None
+
+    @property
+    def fault(self) -> Fault | None:
+        """The first of all other faults."""
+        return self.faults[0] if self.faults else None
 
 
 def _meta(check: Callable[[str], str | None], *, identifies: bool) -> Any:

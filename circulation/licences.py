@@ -3,17 +3,19 @@
 Uses are counted and not kept, so they are judged once, by the terms that came before them on the key (contract §3).
 """
 
+from bisect import bisect_right, insort
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from circulation.events import Event
+from circulation.events.event import Event
+from circulation.events.names import CONTRACT_AMENDED, CONTRACT_SIGNED
 from circulation.terms import Terms
+from circulation.voices import EVERYBODY, Home, Voices
 
 LIMITS = ("uses", "bytes", "rows", "persons")
-TERMS_TYPES = ("circulation.contract.signed", "circulation.contract.amended")
-TERMINATED = "circulation.contract.terminated"
+TERMS_TYPES = (CONTRACT_SIGNED, CONTRACT_AMENDED)
 
 S = TypeVar("S", bound="Event | Licence")
 
@@ -50,13 +52,14 @@ def ranked(statements: Iterable[S]) -> list[S]:
 
 
 def in_force(statements: Sequence[S], instant: int) -> S | None:
-    """The latest that is not after the instant; where all are later, the earliest. By (time, source, id)."""
-    if len(statements) == 1:
-        return statements[0]
-    earlier = [one for one in statements if one.time <= instant]
-    if earlier:
-        return max(earlier, key=_order)
-    return min(statements, key=_order, default=None)
+    """Of statements in the order of (time, source, id) the latest that is not after the instant, else the earliest."""
+    if not statements:
+        return None
+    return statements[max(0, bisect_right(statements, instant, key=_time) - 1)]
+
+
+def _time(one: Event | Licence) -> int:
+    return one.time
 
 
 def _order(one: Event | Licence) -> tuple[int, str, str]:
@@ -84,12 +87,16 @@ class Licences:
     day matter for as long as there is the contract: it shares a limit with others, or asks for reports.
     """
 
-    __slots__ = ("_all", "_current", "_terminations", "_visible", "daily", "sellers", "windowed")
+    __slots__ = ("_all", "_best", "_current", "_home", "_terminations", "_visible", "daily", "sellers", "windowed")
 
-    def __init__(self) -> None:
+    def __init__(self, voices: Voices = EVERYBODY) -> None:
+        # What others than the home state is remembered, for the home may change, and does not count.
+        self._home = Home(voices)
         self._all: list[Licence] = []
         self._visible: list[Licence] = []
+        # Those that count, in their order; and by type who reported best.
         self._current: list[Licence] = []
+        self._best: dict[str, int] = {}
         self._terminations: list[Event] = []
         self.windowed = False
         self.daily = False
@@ -97,12 +104,12 @@ class Licences:
         self.sellers: set[str] = set()
 
     def __bool__(self) -> bool:
-        return bool(self._visible)
+        return bool(self._current)
 
     def add(self, event: Event) -> Licence:
         """Takes in a `contract.signed` or `.amended` at the point where it came."""
         data = event.data
-        before = in_force(ranked(self._visible), event.time) if self._visible else None
+        before = self.at(event.time)
         own = str(len(self._all))
         origins = dict.fromkeys(_Limits._fields, own)
         if before is not None and before.time <= event.time:
@@ -120,14 +127,22 @@ class Licences:
             buyer=data.buyer,
             terms=data.terms,
             origins=origins,
-            terminated=self._terminated(),
+            terminated=self.terminated,
         )
         self._all.append(licence)
         self.sellers.add(data.seller)
         self.daily = self.daily or data.terms.quota_group is not None or data.terms.report_within_days is not None
         self._visible.append(licence)
-        self._settle()
-        return licence
+        if event.type == CONTRACT_SIGNED and self._home.take(event.source, event.reporter):
+            self._terminate()
+        elif self._home.has(licence.source):
+            best = self._best.setdefault(licence.type, licence.reporter)
+            if licence.reporter < best:
+                self._settle()
+            elif licence.reporter == best:
+                insort(self._current, licence, key=_order)
+                self.windowed = self.windowed or bool(licence.terms.windows)
+        return self._all[-1]
 
     def terminate(self, event: Event) -> None:
         """Takes in a `contract.terminated` at the point where it came."""
@@ -139,12 +154,15 @@ class Licences:
         self._terminations = [one for one in self._terminations if (one.source, one.id) != (source, id_)]
         self._terminate()
 
-    def _terminated(self) -> int | None:
-        return min((one.time for one in ranked(self._terminations)), default=None)
+    @property
+    def terminated(self) -> int | None:
+        """When the contract was terminated by its home, as far as that came on the key."""
+        counting = [one for one in self._terminations if self._home.has(one.source)]
+        return min((one.time for one in ranked(counting)), default=None)
 
     def _terminate(self) -> None:
         ended = {one.index for one in self._all} - {one.index for one in self._visible}
-        instant = self._terminated()
+        instant = self.terminated
         self._all = [msgspec.structs.replace(one, terminated=instant) for one in self._all]
         self._visible = [one for one in self._all if one.index not in ended]
         self._settle()
@@ -155,7 +173,8 @@ class Licences:
         self._settle()
 
     def _settle(self) -> None:
-        self._current = ranked(self._visible)
+        self._current = sorted(ranked(one for one in self._visible if self._home.has(one.source)), key=_order)
+        self._best = {one.type: one.reporter for one in self._current}
         self.windowed = any(one.terms.windows for one in self._current)
 
     @property
@@ -165,8 +184,6 @@ class Licences:
 
     def at(self, instant: int) -> Licence | None:
         """The licence for a use at this instant; None before the first terms."""
-        if len(self._current) == 1:
-            return self._current[0]
         return in_force(self._current, instant)
 
     def last(self) -> Licence | None:
@@ -176,8 +193,7 @@ class Licences:
     @property
     def signed(self) -> int:
         """The earliest signing that counts, µs; later than any instant where none came."""
-        times = (one.time for one in self._current if one.type == TERMS_TYPES[0])
-        return min(times, default=2**62)
+        return next((one.time for one in self._current if one.type == TERMS_TYPES[0]), 2**62)
 
     def past(self, index: int) -> Licence:
         """The licence of this index, also one that was ended."""

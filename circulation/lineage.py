@@ -6,7 +6,9 @@ read in: ties are broken by the ids. Everything here takes time linear in the ed
 distance), never recurses, and stands cycles.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import hashlib
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from heapq import heappop, heappush
 from typing import NamedTuple
@@ -31,6 +33,84 @@ class Edge(NamedTuple):
     same: bool = False
 
 
+# A run of many inputs and outputs stands between them in the graph, or it would be as many edges as their product. Its
+# node begins with a character that no id may hold, lies on no path, and adds nothing to a distance. What leads through
+# it holds from the later of the two times on.
+RUN_MARK = "\x1d"
+_DIGEST_BYTES = 16
+
+
+def run_node(run: str, which: str) -> str:
+    """A node of a run: `run` is what identifies it, `which` tells several nodes of one run apart."""
+    return f"{RUN_MARK}{hashlib.blake2b(run.encode(), digest_size=_DIGEST_BYTES).hexdigest()}{which}"
+
+
+# Nodes of the same kind that are no runs, and are told by what follows the mark. Through the one an asset is derived
+# from another as that was then; to the other leads nothing: it says what the asset went through.
+_THEN_MARK = f"{RUN_MARK}@"
+CHANGE_MARK = f"{RUN_MARK}!"
+
+
+def then_node(asset: str, time: int) -> str:
+    """The node of an asset as it was at an instant (µs): what comes into it later does not lead through the node."""
+    return f"{_THEN_MARK}{hashlib.blake2b(asset.encode(), digest_size=_DIGEST_BYTES).hexdigest()}{time}"
+
+
+def change_node(change: str) -> str:
+    """The node that says of an asset that it went through a change."""
+    return f"{CHANGE_MARK}{change}"
+
+
+def is_run(node: str) -> bool:
+    """Whether a node of the graph is a run or another that is no asset."""
+    return node.startswith(RUN_MARK)
+
+
+def steps(edges: Mapping[str, Iterable[Edge]], output: str) -> list[Edge]:
+    """The derivations of an asset, with those that lead through a run as what they mean: one step each."""
+    found = []
+    for edge in edges.get(output, ()):
+        if not is_run(edge.input):
+            found.append(edge)
+            continue
+        for half in edges.get(edge.input, ()):
+            if half.input != output:
+                found.append(half._replace(output=output, time=max(edge.time, half.time)))
+    return found
+
+
+class Inputs:
+    """What an asset was derived from in one step, and when its inputs were stated again, in the order of time.
+
+    `untold` is the latest `time` of a derivation of which no act of the asset tells: a run's. `stated` are the times of
+    the statements of each input. Both may begin at an instant, and what was before it be left out.
+    """
+
+    def __init__(self, edges: Iterable[Edge], stated: Mapping[str, Iterable[int]], untold: int) -> None:
+        self._edges = sorted(edges, key=_time)
+        self._stated = sorted((time, input_) for input_, times in stated.items() for time in times)
+        self.untold = untold
+
+    def edges(self, after: int, until: int) -> Sequence[Edge]:
+        """The derivations that are later than an instant, and not after another."""
+        edges = self._edges
+        return edges[bisect_right(edges, after, key=_time) : bisect_right(edges, until, key=_time)]
+
+    def stated(self, after: int, until: int) -> list[str]:
+        """The inputs of which something was stated later than an instant, and not after another."""
+        stated = self._stated
+        begin, end = (bisect_right(stated, instant, key=_first) for instant in (after, until))
+        return [input_ for _, input_ in stated[begin:end]]
+
+
+def _time(edge: Edge) -> int:
+    return edge.time
+
+
+def _first(one: tuple[int, str]) -> int:
+    return one[0]
+
+
 def stops(process: str, irreversible: bool | None, evidence: str | None) -> bool:
     """Whether a derivation ends the inheritance of an entry that is not sticky.
 
@@ -43,12 +123,14 @@ class Ancestry(msgspec.Struct, frozen=True):
     """What an asset was derived from, as of an instant.
 
     `distances` maps each asset reached, `asset` itself at 0 included, to the number of steps to it, in the order of
-    the distances. `onward` maps each ancestor to the next step of its shortest path back to `asset`.
+    the distances. `onward` maps each ancestor to the next step of its shortest path back to `asset`. `then` are those
+    that count only as they were at an earlier instant (µs): under the name that they had, something else may be by now.
     """
 
     asset: str
     distances: Mapping[str, int]
     onward: Mapping[str, str]
+    then: Mapping[str, int] = {}
 
     def ancestors(self) -> Iterator[str]:
         """All assets reached but the asset itself, nearest first."""
@@ -72,7 +154,8 @@ def ancestry(
     """Everything `asset` was derived from by the instant `at` (µs), with the distance of each.
 
     `edges` may hold more than concerns the asset; a mapping gives the edges by their output. Edges later than `at`
-    do not count; those that stop count only with `through_stops`, which is how a sticky entry looks.
+    do not count; those that stop count only with `through_stops`, which is how a sticky entry looks. From an output
+    through a run to its inputs is one step.
     """
     by_output: Mapping[str, Iterable[Edge]]
     if isinstance(edges, Mapping):
@@ -85,26 +168,61 @@ def ancestry(
 
     distances = {asset: 0}
     onward: dict[str, str] = {}
+    then: dict[str, int] = {}
+    met: set[str] = set()
     layer = [asset]
     distance = 0
     while layer:
         distance += 1
         following: list[str] = []
+
+        def reach(source: str, output: str, until: int) -> None:
+            known = distances.get(source)
+            if known is None:
+                distances[source] = distance  # noqa: B023 called within its round
+                onward[source] = output
+                following.append(source)  # noqa: B023
+                if until < at:
+                    then[source] = until
+                return
+            if known == distance and output < onward[source]:  # noqa: B023
+                # Another step of a shortest path. From the origin on, the smallest next id at every step makes the
+                # smallest sequence, for all steps that lead one layer down are on a shortest path.
+                onward[source] = output
+            if source in then and until > then[source]:
+                # What came into it later counts after all, a way further round.
+                if known < distance:  # noqa: B023
+                    following.append(source)  # noqa: B023
+                if until < at:
+                    then[source] = until
+                else:
+                    del then[source]
+
+        # The runs of this layer, each by the smallest of its outputs here. Of one that was met before nothing is new.
+        through: dict[str, str] = {}
         for output in layer:
+            until = then.get(output, at)
             for _, source, time, stopping, _, _ in by_output.get(output, ()):
-                if time > at or (stopping and not through_stops):
+                if time > until or (stopping and not through_stops):
                     continue
-                known = distances.get(source)
-                if known is None:
-                    distances[source] = distance
-                    onward[source] = output
-                    following.append(source)
-                elif known == distance and output < onward[source]:
-                    # Another step of a shortest path. From the origin on, the smallest next id at every step makes
-                    # the smallest sequence, for all steps that lead one layer down are on a shortest path.
-                    onward[source] = output
+                if not source.startswith(RUN_MARK):
+                    reach(source, output, at)
+                elif source.startswith(_THEN_MARK):
+                    for half in by_output.get(source, ()):
+                        reach(half.input, output, min(half.time, at))
+                elif until < at:
+                    for half in by_output.get(source, ()):
+                        if half.time <= until and source not in met:
+                            reach(half.input, output, at)
+                elif source not in met:
+                    through[source] = min(output, through.get(source, output))
+        met.update(through)
+        for run, output in through.items():
+            for _, source, time, _, _, _ in by_output.get(run, ()):
+                if time <= at:
+                    reach(source, output, at)
         layer = following
-    return Ancestry(asset, distances, onward)
+    return Ancestry(asset, distances, onward, then)
 
 
 def shortest_path(ancestry: Ancestry, origin: str) -> list[str]:
@@ -112,9 +230,10 @@ def shortest_path(ancestry: Ancestry, origin: str) -> list[str]:
 
     Raises `KeyError` where `origin` is not in the ancestry.
     """
+    ancestry.distances[origin]
     step = origin
     path = [step]
-    for _ in range(ancestry.distances[origin]):
+    while step != ancestry.asset:
         step = ancestry.onward[step]
         path.append(step)
     return path

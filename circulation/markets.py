@@ -1,8 +1,10 @@
 """Markets: what belongs to one, and the exact shares of those who sell in it (contract §4).
 
-A market is (GB/T 4754 division of the asset, `category`, currency). It is judged at each month's end at +08:00 over the
-months that end there. Undertakings with one controller count as one (Anti-Monopoly Law, article 24, and the guideline
-on horizontal mergers): who controls whom is that of the month's end.
+A market is (GB/T 4754 division of the asset with its section's letter, `category`, currency). What is paid belongs to
+the month of its contract's `time`, whenever it is paid, and a market is judged at each month's end at +08:00 over the
+contracts of the months that end there, by what was paid under them by then (see `circulation.paid`): a contract of
+which all was paid back counts for nothing. Undertakings with one controller count as one (Anti-Monopoly Law, article
+24, and the guideline on horizontal mergers): who controls whom is that of the month's end.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,13 +12,13 @@ from fractions import Fraction
 from typing import Final, NamedTuple
 
 from circulation.calendar import month_of, start_of_month
-from circulation.facts import Act, Facts
-from circulation.money import millionths
-from circulation.rules import Need, Period
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts, Need
+from circulation.keys import join_key, rsplit_key
+from circulation.paid import counted
+from circulation.rules import Period
 
-SETTLED: Final = "circulation.settlement.paid"
 NEEDS: Final[frozenset[Need]] = frozenset({"asset", "contract", "controllers"})
-SEPARATOR: Final = "\x1f"
 # A letter and two digits.
 DIVISION_CHARS: Final = 3
 # The Herfindahl–Hirschman index of one seller alone.
@@ -37,21 +39,39 @@ class Shares(NamedTuple):
 
 def scope_of(market: str, month: int) -> str:
     """One month of a market."""
-    return f"{market}{SEPARATOR}{month}"
+    return join_key(market, str(month))
 
 
 def split(scope: str) -> tuple[str, int]:
     """The market and the month of a scope."""
-    market, month = scope.rsplit(SEPARATOR, 1)
+    market, month = rsplit_key(scope)
     return market, int(month)
 
 
-def market_of(act: Act, facts: Facts) -> str | None:
-    """The market of a settlement."""
-    statement = facts.contract(act.subject).statement(act.time)
-    if statement is None:
+class Place(NamedTuple):
+    """The market in which something was paid, and the month to which it belongs."""
+
+    market: str
+    month: int
+
+
+def place_of(act: Act, facts: Facts) -> Place | None:
+    """The place of a settlement by its contract's `time`; None where that was not signed, or the market is not known.
+
+    What was paid before the contract was signed is in the market of the asset when it was paid.
+    """
+    contract = facts.contract(act.subject)
+    statement = contract.statement(act.time)
+    if statement is None or contract.signed is None:
         return None
-    return market_id(statement.asset, act.time, act.data.currency, facts)
+    market = market_id(statement.asset, min(contract.signed.time, act.time), act.data.currency, facts)
+    return None if market is None else Place(market, month_of(contract.signed.time))
+
+
+def paid_within(act: Act, facts: Facts, since: int, until: int) -> bool:
+    """Whether a settlement was made before an instant, under a contract of [`since`, `until`) (µs)."""
+    signed = facts.contract(act.subject).signed
+    return signed is not None and since <= signed.time < until and act.time < until
 
 
 def market_id(asset: str, instant: int, currency: str, facts: Facts) -> str | None:
@@ -63,9 +83,9 @@ def market_id(asset: str, instant: int, currency: str, facts: Facts) -> str | No
 
 
 def scopes(act: Act, facts: Facts) -> Sequence[str]:
-    """The month of the market in which something was paid."""
-    market = market_of(act, facts)
-    return () if market is None else (scope_of(market, month_of(act.time)),)
+    """The month of the market under whose contract something was paid."""
+    place = place_of(act, facts)
+    return () if place is None else (scope_of(*place),)
 
 
 def ending_with(months: int) -> Period:
@@ -86,17 +106,21 @@ def ending_with(months: int) -> Period:
 
 
 def shares(acts: Sequence[Act], facts: Facts, last_month: int, months: int) -> Shares:
-    """The shares of paid amounts by controller over the months that end with this one."""
+    """The shares of paid amounts by controller over the months that end with this one, of what is left paid in them."""
     since, until = start_of_month(last_month + 1 - months), start_of_month(last_month + 1)
-    sold: dict[str, int] = {}
-    contracts = set()
+    paid: dict[tuple[str, str], int] = {}
     for act in acts:
         statement = facts.contract(act.subject).statement(act.time)
-        if not since <= act.time < until or statement is None:
+        if not paid_within(act, facts, since, until) or statement is None:
             continue
-        head = facts.topmost(statement.seller, until)
-        sold[head] = sold.get(head, 0) + millionths(act.data.amount)
-        contracts.add(act.subject)
+        of = facts.topmost(statement.seller, until), act.subject
+        paid[of] = paid.get(of, 0) + counted(act, facts)
+    sold: dict[str, int] = {}
+    contracts = set()
+    for (head, contract), amount in paid.items():
+        if amount > 0:
+            sold[head] = sold.get(head, 0) + amount
+            contracts.add(contract)
     total = sum(sold.values())
     ordered = sorted(sold.items(), key=lambda one: (-one[1], one[0]))
-    return Shares({one: Fraction(amount, total) for one, amount in ordered} if total else {}, len(contracts))
+    return Shares({one: Fraction(amount, total) for one, amount in ordered}, len(contracts))

@@ -1,41 +1,66 @@
 """The shapes of a rule: check, sum, tally, screen; each may answer with a deadline.
 
 A rule declares which acts or events it looks at and which other facts it needs, and the engine does the rest: it
-loads in bulk, judges again when a fact changes, and skips rules that do not care. No rule does I/O, reads a clock,
-or sees another rule.
+loads in bulk, judges again when a fact changes, and skips rules that do not care. Each shape of a rule is given the
+facts of its own `needs`: asking for others raises `Undeclared`. No rule does I/O, reads a clock, or sees another rule.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
-from circulation.events import Event
-from circulation.facts import Act, Circulation, Facts
-from circulation.findings import Kind, Said, Severity
+from circulation import sandbox
+from circulation.daily import UsedDay
+from circulation.events.event import Event
+from circulation.facts.acts import NEVER, Act, order
+from circulation.facts.circulations import Circulation
+from circulation.facts.facts import Facts, Need
+from circulation.findings import About, Cause, Kind, Said, Severity
+from circulation.ledger import Ledger
 from circulation.licences import Licence
 
-Need = Literal["asset", "ancestors", "contract", "party", "controllers", "group", "payments", "uses", "days"]
 Parameters = Mapping[str, Any]
+
+# What a finding may be about without being about anybody's act.
+OF_NO_PARTY: Final[frozenset[Kind]] = frozenset({"market", "source"})
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A number of a rule that a pack may change, and what changing it does."""
+    """A value of a rule that a pack may change, what changing it does, and what `lint` holds a given one against.
+
+    A number must be below (`below`) another parameter of the rule or a fixed number, above (`above`) a fixed number,
+    at most as large as (`at_most`) another parameter, and at most `most`, since it is a share or since the rule looks
+    no farther. `alike` names another rule's parameter as `rule.parameter`: both are one number of the law. The items
+    of a list are words of `choices`, or dates: `days` are those on which nobody works ("off"), or that are worked.
+    """
 
     default: Any
     effect: str
+    below: str | int | None = field(default=None, kw_only=True)
+    above: int | None = field(default=None, kw_only=True)
+    at_most: str | None = field(default=None, kw_only=True)
+    most: int | None = field(default=None, kw_only=True)
+    alike: str | None = field(default=None, kw_only=True)
+    choices: tuple[str, ...] = field(default=(), kw_only=True)
+    days: Literal["off", "worked"] | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Judges one act by itself: `check(act, facts)`. No memory."""
+    """Judges one act by itself: `check(act, facts)`. No memory.
+
+    With `every_report` it is asked of reports, too, that do not count as acts: of lesser reporters, and of a contract
+    those of others than its home.
+    """
 
     acts: frozenset[str]
     check: Callable[[Act, Facts], Iterable[Said]]
     needs: frozenset[Need] = frozenset()
+    every_report: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +79,23 @@ class Period:
     own_acts_only: bool = False
 
 
+# What a sum does at one act, with what it remembers of those before; it changes nothing but the ledger. What a later
+# act may take back, or what is said only once the clock is past it, is not said here but kept in the ledger
+# (`Ledger.keep`): a step says all that it has to say in one of the two ways.
+Step = Callable[[Ledger, str, Act, Facts], Iterable[Said]]
+
+
+def over(step: Step) -> Callable[[str, Sequence[Act], Facts], list[Said]]:
+    """The `judge` of a sum that is taken a step at a time."""
+
+    def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
+        ledger = Ledger()
+        said = [said for act in acts for said in step(ledger, scope, act, facts)]
+        return [*said, *ledger.kept(-NEVER, NEVER)]
+
+    return judge
+
+
 @dataclass(frozen=True, slots=True)
 class Sum:
     """Judges the acts of one scope together: `judge(scope, acts, facts)`, acts in the order of (time, source, id).
@@ -61,12 +103,29 @@ class Sum:
     `scopes(act, facts)` names the scopes that an act belongs to; where they hang on facts, a changed fact moves the act
     to others. It names none for an act that the rule has nothing to say of: a scope is judged as a whole whenever one
     of its acts is. `due` tells that what it says may have a deadline. One that needs `uses` has contracts for scopes,
-    and is asked also of a contract that has uses and no acts. With a `period`, scopes are periods.
+    and is asked also of a contract that has uses and no acts; one that needs `served` has contracts for scopes, too.
+    One that needs `inputs` has assets for scopes; what reaches back there changes nothing before the first derivation
+    since then. With a `period`, scopes are periods.
 
     One that needs `days` is judged again where what was used on a day changes: the scopes that acts of the contract
     belong to, or, with `each_day`, the one that `daily.day_scope` names, also where no act belongs to it. With
-    `ended_days` a day matters only once it has ended. With `every_report`, scopes and acts are those of all reports
-    that stand, and not only of those that count; where one report of an act belongs to a scope, all of them do.
+    `ended_days` a day matters only once it has ended. With `since_report` what it says from an instant on hangs on
+    no day before the last one with a report that came earlier than the instant's day: where something changed from
+    an instant on it is given no acts, and of its contract that day and those after it. With `every_report`, scopes
+    and acts are those of all reports that stand, and not only of those that count; where one report of an act
+    belongs to a scope, all of them do.
+
+    Of a scope in which only few acts may have something said, such as sales among purchases, `waits` names another one,
+    to which these few belong as well: while that has none, the scope is not judged. That one names itself, and is never
+    judged.
+
+    `names` tells which assets and which parties a scope names: their facts are there besides those that its acts name.
+
+    Where many acts share a scope, `step` lets the engine go on from the first one that changed (`judge` is then
+    `over(step)`): what it says occurred at its act, and what it asks of facts is how they were at that instant. Acts of
+    the types in `first` stand before all others of their instant there. Where an act may change what is said of acts
+    before it, `reaches` tells from which instant on. `coming` is for what looks at packs from their publication on, and
+    not only where they are in force.
     """
 
     acts: frozenset[str]
@@ -77,7 +136,20 @@ class Sum:
     period: Period | None = None
     each_day: bool = False
     ended_days: bool = False
+    since_report: bool = False
     every_report: bool = False
+    step: Step | None = None
+    first: frozenset[str] = frozenset()
+    reaches: Callable[[Act, Facts], int] | None = None
+    names: Callable[[str], tuple[Iterable[str], Iterable[str]]] | None = None
+    coming: bool = False
+    waits: Callable[[str], str] | None = None
+
+    def in_order(self, acts: Iterable[Act]) -> list[Act]:
+        """Acts in the order in which they are judged."""
+        if not self.first:
+            return sorted(acts, key=order)
+        return sorted(acts, key=lambda one: (one.time, one.type not in self.first, one.source, one.id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +167,21 @@ _UNCHANGED: Mapping[str, Any] = MappingProxyType({})
 
 
 class Counted(NamedTuple):
-    """What one event adds to the tallies of its contract (negative where something is given back)."""
+    """What one event adds to the tallies of its contract (negative where something is given back).
+
+    Terms that came are counted, too: with nothing added. What is given back is given back `by` a cancellation or a
+    retraction, at the `time` of what it was counted for; `gone` is that, where nothing is left of it. Where the rule
+    is off, what it says is not `told`.
+    """
 
     event: Event
     uses: int = 0
     bytes: int = 0
     rows: int = 0
     persons: int = 0
+    by: Event | None = None
+    gone: Cause | None = None
+    told: bool = True
 
 
 class Uses(msgspec.Struct, kw_only=True, gc=False):
@@ -120,11 +200,13 @@ class Uses(msgspec.Struct, kw_only=True, gc=False):
 
 
 class Stepped(msgspec.Struct, gc=False):
-    """What a step of a tally leaves: its memory, the parts of it that changed, and what is said."""
+    """What a step of a tally leaves: its memory, the parts of it that changed, what is said, and what of what was said
+    before is cleared (about, cause and what tells it apart)."""
 
     memory: Any
     parts: Mapping[str, Any] = _UNCHANGED
     said: Sequence[Said] = ()
+    cleared: Sequence[tuple[About, Cause, tuple[str, ...]]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,24 +215,28 @@ class Tally:
 
     `step(memory, parts, counted, licence, parameters)` never changes what it is given. `quiet` is the fast path: for
     a run of uses that says nothing it answers with what the steps would leave, else with None, and the engine steps
-    through the run. `part` is the type of a part of the memory that is loaded by itself, since there may be many of
-    them (windows); `names(instant, licence)` tells which parts an event touches.
+    through the run. `ended(termination, licence, days)` says what it says of uses that came before a termination of an
+    earlier `time`: of all that was used on its day and those after it, as far as they are kept. `part` is the type of
+    a part of the memory that is loaded by itself, since there may be many of them (windows); `names(instant, licence)`
+    tells which parts an event touches.
     """
 
     events: frozenset[str]
     memory: type[msgspec.Struct]
     step: Callable[[Any, Mapping[str, Any], Counted, Licence, Parameters], Stepped]
     quiet: Callable[[Any, Mapping[str, Any], Uses, Licence, Parameters], Stepped | None]
+    ended: Callable[[Event, Licence, Sequence[UsedDay]], Iterable[Said]] | None = None
     part: type[msgspec.Struct] | None = None
     names: Callable[[int, Licence], Sequence[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One detector: what it is called, on what law it rests, and its shapes."""
+    """One detector: what it is called in English and Chinese, on what law it rests, and its shapes."""
 
     id: str
     title: str
+    title_zh: str
     about: Kind
     severity: Severity
     articles: tuple[str, ...]
@@ -164,3 +250,14 @@ class Rule:
     def settings(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The parameters in force: what a pack gives, and the defaults for the rest."""
         return {name: given.get(name, parameter.default) for name, parameter in self.parameters.items()}
+
+    @property
+    def never_tried(self) -> bool:
+        """Whether no sandbox holds it back: a tally, what is about no party's act, the rule that watches sandboxes."""
+        counts_only = self.tally is not None and self.check is None
+        return counts_only or self.about in OF_NO_PARTY or self.id == sandbox.DETECTOR
+
+
+def parameters(rules: Mapping[str, Rule]) -> dict[str, dict[str, Any]]:
+    """The parameters of each detector with their defaults, by its id: what `parse_pack` checks a pack against."""
+    return {rule.id: {name: one.default for name, one in rule.parameters.items()} for rule in rules.values()}

@@ -11,20 +11,28 @@ from typing import Any, Final, NamedTuple
 
 from circulation.calendar import format_instant
 from circulation.daily import Used, end_of
-from circulation.events import Event
-from circulation.facts import LISTED, SIGNED, Act, ContractFacts, Facts, PartyFacts, Trial, covers, order
+from circulation.events.event import Event
+from circulation.events.names import (
+    CONTRACT_AMENDED,
+    CONTRACT_SIGNED,
+    DELIVERY_COMPLETED,
+    EXPORT_PERFORMED,
+    PRODUCT_LISTED,
+)
+from circulation.facts.acts import Act, order
+from circulation.facts.contracts import ContractFacts
+from circulation.facts.facts import Facts, Need
+from circulation.facts.parties import PartyFacts, Trial, covers
 from circulation.findings import Cause
+from circulation.keys import join_key, split_key
 from circulation.money import millionths, written
 
-AMENDED: Final = "circulation.contract.amended"
-DELIVERED: Final = "circulation.delivery.completed"
-EXPORTED: Final = "circulation.export.performed"
 # What counts towards the caps.
-COUNTED: Final = frozenset({SIGNED, AMENDED, DELIVERED, EXPORTED})
+COUNTED: Final = frozenset({CONTRACT_SIGNED, CONTRACT_AMENDED, DELIVERY_COMPLETED, EXPORT_PERFORMED})
+NEEDS: Final[frozenset[Need]] = frozenset({"contract", "party", "days"})
 # The rule that says where caps were passed.
 DETECTOR: Final = "sandbox-cap"
 
-SEPARATOR: Final = "\x1f"
 
 # In the order in which acts are judged: (time, source, id).
 Place = tuple[int, str, str]
@@ -58,17 +66,17 @@ def named(act: Act | Event, contract: ContractFacts | None) -> Named | None:
     recipient of its own, the buyer and the countries.
     """
     data = act.data
-    if act.type == LISTED:
+    if act.type == PRODUCT_LISTED:
         return Named(data.seller, act.subject, data.purposes or ())
-    if act.type == EXPORTED:
+    if act.type == EXPORT_PERFORMED:
         return Named(act.subject, data.asset, (), (data.country,), (data.recipient,))
     if contract is None:
         return None
-    statement = data if act.type in (SIGNED, AMENDED) else contract.statement(act.time)
+    statement = data if act.type in (CONTRACT_SIGNED, CONTRACT_AMENDED) else contract.statement(act.time)
     if statement is None:
         return None
     found = of_contract(statement)
-    if act.type != DELIVERED:
+    if act.type != DELIVERY_COMPLETED:
         return found
     countries = () if data.country is None else (data.country,)
     return found._replace(countries=countries, recipients=(data.recipient,))
@@ -94,7 +102,12 @@ def covering(party: PartyFacts, one: Named, instant: int) -> list[Trial]:
 
 def scope_of(holder: str, grant: str) -> str:
     """What the acts of one sandbox have in common."""
-    return SEPARATOR.join((holder, grant))
+    return join_key(holder, grant)
+
+
+def holder_of(scope: str) -> str:
+    """Whose sandbox it is."""
+    return split_key(scope)[0]
 
 
 def scopes(act: Act, facts: Facts) -> Iterable[str]:
@@ -108,7 +121,7 @@ def scopes(act: Act, facts: Facts) -> Iterable[str]:
 
 def passed(scope: str, acts: Iterable[Act], facts: Facts) -> list[Passed]:
     """Each cap that was passed, once, at the act with which it was: the acts in the order of (time, source, id)."""
-    holder, grant = scope.split(SEPARATOR)
+    holder, grant = split_key(scope)
     party = facts.party(holder)
     trial = next((one for one in party.trials if one.grant.grant == grant), None)
     if trial is None:
@@ -117,7 +130,7 @@ def passed(scope: str, acts: Iterable[Act], facts: Facts) -> list[Passed]:
     count = _Count(trial)
     contracts: set[str] = set()
     for act in acts:
-        if act.type in (SIGNED, AMENDED):
+        if act.type in (CONTRACT_SIGNED, CONTRACT_AMENDED):
             contracts.add(act.subject)
         if trial.since <= act.time < trial.end:
             count.add(act)
@@ -172,7 +185,7 @@ class _Count:
     def add(self, act: Act) -> None:
         """Adds an act. What an amendment says replaces what the contract said before."""
         data = act.data
-        if act.type in (SIGNED, AMENDED):
+        if act.type in (CONTRACT_SIGNED, CONTRACT_AMENDED):
             # The cap is in the default currency, and amounts of different currencies are never compared.
             self._amounts[act.subject] = millionths(data.amount) if data.currency in (None, "CNY") else 0
             return
@@ -192,7 +205,7 @@ class _Count:
 
 
 def _contract(act: Act, facts: Facts) -> ContractFacts | None:
-    return None if act.type == EXPORTED else facts.contract(act.subject)
+    return None if act.type == EXPORT_PERFORMED else facts.contract(act.subject)
 
 
 def _asset(act: Act, facts: Facts) -> str | None:

@@ -1,7 +1,7 @@
 """*Health of the monitor*: whether it lives, keeps up, and says what it finds."""
 
 from dashboards.house import dashboard, over, quantile, select, shared, stat, trend
-from streams.metrics import (
+from streams.worker.metrics import (
     BREAKER,
     BROKER_UP,
     DEADLINES,
@@ -23,9 +23,11 @@ from streams.metrics import (
     PACK,
     READY,
     REJECTED,
+    SENT_ON,
     STAGE,
     STOPPED,
     STORE_UP,
+    UNKNOWN_MEMBERS,
 )
 
 _WINDOW = "$__rate_interval"
@@ -72,9 +74,12 @@ DASHBOARD = dashboard(
             ),
             trend(
                 "Rejections and duplicates a second",
-                "Records that could not be admitted, by the code of the reason, and events that came twice.",
+                "Records that could not be admitted, by the code of the reason, events that came twice, and records"
+                " that were sent on to the partition of their key; and members of events that nobody knows.",
                 ("{{reason}}", over("sum", REJECTED, "reason", window=_WINDOW)),
                 ("duplicates", over("sum", EVENTS, window=_WINDOW, outcome="duplicate")),
+                ("sent on", over("sum", SENT_ON, window=_WINDOW)),
+                ("unknown members", over("sum", UNKNOWN_MEMBERS, window=_WINDOW)),
                 unit="ops",
             ),
         ],
@@ -141,7 +146,7 @@ DASHBOARD = dashboard(
             trend(
                 "What waits in the store",
                 "The judge queue, the outbox, and deadlines that are past. The highest number of any worker, since all"
-                " of them report the same store. `aside` is what the engine failed on, until the next start.",
+                " of them report the same store. `aside` is what failed: see `circulation queue list`.",
                 ("queue: {{priority}}", shared(JUDGE_QUEUE, "priority")),
                 ("outbox", shared(OUTBOX)),
                 ("deadlines past", shared(DEADLINES_DUE)),

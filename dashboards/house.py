@@ -12,7 +12,7 @@ from typing import Any, Final
 from grafanalib import core as grafana
 from grafanalib._gen import DashboardEncoder
 
-from streams.metrics import Metric
+from streams.worker.metrics import Metric
 
 PROMETHEUS: Final = {"type": "prometheus", "uid": "circulation-prometheus"}
 POSTGRES: Final = {"type": "grafana-postgresql-datasource", "uid": "circulation-postgres"}

@@ -6,6 +6,7 @@ thousand that a product may be made of. What was left out is said, never hidden.
 
 from typing import Final
 
+from circulation.events.names import ASSET_REGISTERED, CONTRACT_AMENDED, CONTRACT_SIGNED, CONTRACT_TERMINATED, CONTRACTS
 from dashboards.house import asked, chosen, dashboard, node_graph, table, told
 
 # Of ancestors and of descendants, the nearest. With the asset itself that is what Grafana draws at once (200).
@@ -25,18 +26,21 @@ UID: Final = "circulation-look-through"
 _LINK: Final = f"/d/{UID}?var-asset=${{{{__data.fields.{{field}}:percentencode}}}}"
 _RANK: Final = "case severity when 'red' then 4 when 'orange' then 3 when 'yellow' then 2 else 1 end"
 
-_REGISTERED: Final = "'circulation.asset.registered'"
-_SIGNINGS: Final = "('circulation.contract.signed', 'circulation.contract.amended')"
-_TERMINATED: Final = "'circulation.contract.terminated'"
+_REGISTERED: Final = f"'{ASSET_REGISTERED}'"
+_SIGNINGS: Final = f"('{CONTRACT_SIGNED}', '{CONTRACT_AMENDED}')"
+_TERMINATED: Final = f"'{CONTRACT_TERMINATED}'"
 
 
 def _listed(table_: str, column: str, where: str = "") -> str:
     """One of the places where ids of assets are; each is read along its index, as far as the list is long."""
     return (
-        f"(select distinct {column} as id from {table_} where {where} {column} ilike '%${{__searchFilter}}'"
-        f" order by id limit {LISTED_MAX})"
+        f"(select distinct on (circulation_key({column})) {column} as id from {table_}"
+        f" where {where} {column} ilike '%${{__searchFilter}}' order by circulation_key({column}) limit {LISTED_MAX})"
     )
 
+
+# Between the inputs and the outputs of a run may stand its node, which is no asset.
+_NO_RUN: Final = "substr({}, 1, 1) <> chr(29) and"
 
 # The view of the nodes has to be gone through before the first name is known, which takes seconds for a million assets.
 _ASSETS: Final = f"""
@@ -46,10 +50,16 @@ select id from (
   group by about order by urgent desc, about limit {URGENT_MAX})
   union all select id, null from (
     {_listed("events", "subject", f"type = {_REGISTERED} and retracted is null and")}
-    union {_listed("derivations", "output")} union {_listed("derivations", "input")}
+    union {_listed("derivations", "output", _NO_RUN.format("output"))}
+    union {_listed("derivations", "input", _NO_RUN.format("input"))}
   ) as known
 ) as named group by id order by max(urgent) desc nulls last, id limit {LISTED_MAX}
 """
+
+
+def _same(one: str, other: str) -> str:
+    """That two ids are one, by the keys that the indexes of the store hold."""
+    return f"circulation_key({one}) = circulation_key({other})"
 
 
 def _walk(name: str, here: str, there: str) -> str:
@@ -66,7 +76,7 @@ def _walk(name: str, here: str, there: str) -> str:
       from {name} cross join lateral (
         select array_agg(id) as found from (
           select e.id from unnest({name}.found) as f(id)
-          cross join lateral (select {there} as id from lineage_edges where {here} = f.id offset 0) as e
+          cross join lateral (select {there} as id from lineage_edges where {_same(here, "f.id")} offset 0) as e
           except select unnest({name}.seen) order by id limit {ASSETS_MAX + 2} - cardinality({name}.seen)
         ) as new
       ) as further
@@ -95,20 +105,20 @@ graph as (
 def _left_out(of: str, here: str, there: str, asset: str) -> str:
     """Whether the graph could go on from this asset. Here as well, `offset 0` has the view read for one asset only."""
     return f"""exists (
-      select from lineage_edges where {here} = {asset} and {there} not in (select id from {of}) offset 0
+      select from lineage_edges where {_same(here, asset)} and {there} not in (select id from {of}) offset 0
     )"""
 
 
 _NODES: Final = f"""
 {_GRAPH} select n.*, case when g.depth = 0 then 'the asset itself' when g.depth < 0 then 'up ' || -g.depth
 else 'down ' || g.depth end as detail__steps, case when g.depth = 0 then 60 else 40 end as "nodeRadius"
-from graph g cross join lateral (select * from lineage_nodes where id = g.id offset 0) as n
+from graph g cross join lateral (select * from lineage_nodes where {_same("id", "g.id")} offset 0) as n
 order by abs(g.depth), g.depth, n.id
 """
 
 # An edge that leads to an asset which is not drawn would break the whole panel.
-_BETWEEN: Final = """
-from graph g cross join lateral (select * from lineage_edges where target = g.id offset 0) as e
+_BETWEEN: Final = f"""
+from graph g cross join lateral (select * from lineage_edges where {_same("target", "g.id")} offset 0) as e
 where e.source in (select id from graph)
 """
 
@@ -143,10 +153,10 @@ _SOURCES: Final = f"""
 a.depth as steps, case when s.cut_off then 'cut off' else 'no input stated' end as "end"
 from ancestors a
 cross join lateral (
-  select exists (select from lineage_edges where target = a.id offset 0) as made,
+  select exists (select from lineage_edges where {_same("target", "a.id")} offset 0) as made,
   {_left_out("ancestors", "target", "source", "a.id")} as cut_off offset 0
 ) as s
-left join lateral (select * from lineage_nodes where id = a.id offset 0) as n on true
+left join lateral (select * from lineage_nodes where {_same("id", "a.id")} offset 0) as n on true
 where (s.cut_off or not s.made) and n.id is not null order by steps, asset limit {ROWS_MAX}
 """
 
@@ -166,13 +176,13 @@ def _instant(member: str) -> str:
 _HOLDERS: Final = f"""
 {_GRAPH}, named as (
   select distinct e.subject as contract from descendants d
-  join refs r on r.kind = 'asset' and r.ref = d.id join events e on e.id = r.event
-  where e.topic = 'circulation.contracts' and e.type in {_SIGNINGS} and e.retracted is null
+  join refs r on r.kind = 'asset' and {_same("r.ref", "d.id")} join events e on e.id = r.event
+  where e.topic = '{CONTRACTS}' and e.type in {_SIGNINGS} and e.retracted is null
   order by contract limit {CONTRACTS_MAX}
 ), said as (
   select e.subject as contract, e.type, to_timestamp(e.time / 1000000.0) as time, e.source, e.event, e.data,
   e.reporter = min(e.reporter) over (partition by e.subject, e.type) as counts
-  from named n join events e on e.topic = 'circulation.contracts' and e.subject = n.contract
+  from named n join events e on e.topic = '{CONTRACTS}' and {_same("e.subject", "n.contract")}
   and e.type in ({_SIGNINGS[1:-1]}, {_TERMINATED}) and e.retracted is null
 ), ended as (
   select contract, min(time) as terminated from said where counts and type = {_TERMINATED} group by contract
@@ -187,7 +197,7 @@ _HOLDERS: Final = f"""
   else greatest({_instant("valid_to")}, case when {_instant("valid_to")} is not null then s.time end) end) as ends
   from stated s left join ended using (contract)
 ), lives as (
-  select contract, min(time) filter (where type = 'circulation.contract.signed') as signed,
+  select contract, min(time) filter (where type = '{CONTRACT_SIGNED}') as signed,
   (array_agg(ends order by number) filter (where ends <= coalesce(next, 'infinity')))[1] as ended
   from terms group by contract
 ), valid as (
@@ -197,7 +207,7 @@ _HOLDERS: Final = f"""
 select * from (
   select n.id as asset, d.depth as steps, n.subtitle as holder, 'owner' as held_as, null as contract, null as seller,
   null as channel, null::timestamptz as valid_from, null::timestamptz as valid_to, null as resale
-  from descendants d cross join lateral (select * from lineage_nodes where id = d.id offset 0) as n
+  from descendants d cross join lateral (select * from lineage_nodes where {_same("id", "d.id")} offset 0) as n
   where n.subtitle is not null
   union all
   select d.id, d.depth, v.data ->> 'buyer', 'buyer', v.contract, v.data ->> 'seller', v.data ->> 'channel',
@@ -210,7 +220,7 @@ _FINDINGS: Final = f"""
 {_GRAPH}, found as (
   select f.about as asset, g.depth as steps, f.severity, f.detector, f.mode, f.party, f.occurred, f.raised, f.summary,
   f.case_id, f.case_state, f.finding
-  from graph g join open_findings f on f.about_kind = 'asset' and f.about = g.id
+  from graph g join open_findings f on f.about_kind = 'asset' and {_same("f.about", "g.id")}
   order by {_RANK} desc, f.raised desc, f.finding limit {FINDINGS_MAX}
 )
 select f.asset, f.steps, f.severity, f.detector, f.mode, f.party, f.occurred, f.summary, w.way, f.case_id, f.case_state

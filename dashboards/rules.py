@@ -8,24 +8,28 @@ act now: nothing is watched, or something is lost) or `ticket` (somebody must lo
 from typing import Any, Final, Literal, NamedTuple
 
 from dashboards.house import over, quantile, select, shared
-from streams.metrics import (
+from streams.worker.metrics import (
     BREAKER,
     BROKER_UP,
     COUNTED,
     DEADLINES_AGE,
     DELAY,
     DETECTOR_ERRORS,
+    ENTRIES_ENDING,
     EVENT_TO_COMMIT,
     EVENT_TO_FINDING,
     EVENTS,
-    JUDGE_QUEUE,
     JUDGE_QUEUE_AGE,
     LAG,
     OPEN,
     OUTBOX_AGE,
+    OUTBOX_ASIDE,
     PACK,
+    PACK_ENDS,
     READY,
     REJECTED,
+    RETENTION_USED,
+    SET_ASIDE,
     STANDING,
     STOPPED,
     STORE_UP,
@@ -36,6 +40,10 @@ from streams.metrics import (
 DELAY_SECONDS: Final = 60
 WAITING_SECONDS: Final = 300
 REJECTED_SHARE: Final = 0.05
+# A pack takes two officials, and days, to be approved.
+ENDS_SECONDS: Final = 14 * 86_400
+# Half of a retention of days is time enough to start more workers, or to have Kafka keep records for longer.
+RETENTION_SHARE: Final = 0.5
 
 
 class Recording(NamedTuple):
@@ -107,7 +115,8 @@ ALERTS: Final = (
         "0m",
         "page",
         "{{ $value }} partitions of {{ $labels.topic }} are read no more.",
-        "The topic was made anew, or records are gone; feed-lost says from where on. Nothing mends itself here.",
+        "The topic was made anew, or records are gone; feed-lost says from where on. Nothing mends itself here:"
+        " circulation feed list shows the partitions, circulation feed resume has one go on.",
     ),
     Alert(
         "CirculationBehind",
@@ -116,6 +125,16 @@ ALERTS: Final = (
         "ticket",
         "Some partition is {{ $value | humanizeDuration }} behind.",
         "Start more workers, up to the number of partitions; see which stage takes the time.",
+    ),
+    Alert(
+        "CirculationRetentionNear",
+        f"{over('max', RETENTION_USED, 'topic')} > {RETENTION_SHARE}",
+        "0m",
+        "page",
+        "Records of {{ $labels.topic }} that were not taken in have used up {{ $value | humanizePercentage }} of their"
+        " retention: at 100% Kafka deletes them.",
+        "Raise retention.ms (and retention.bytes) of the topic now, then start more workers, or see why this one is"
+        " slow. What is deleted before it was taken in is lost: feed-lost.",
     ),
     Alert(
         "CirculationJudgesBehind",
@@ -127,11 +146,12 @@ ALERTS: Final = (
     ),
     Alert(
         "CirculationSetAside",
-        f"{shared(JUDGE_QUEUE, priority='aside')} > 0",
+        f"{shared(SET_ASIDE)} > 0",
         "0m",
         "ticket",
-        "The engine failed on {{ $value }} items, which are set aside until the next start of a worker.",
-        "The log names them. This is a fault of the monitor: report it.",
+        "{{ $value }} items cost too much, failed, or had the process die: they are set aside, and not judged.",
+        "`circulation queue list` names them, as does a finding detector-error each; `circulation queue retry` has them"
+        " tried again. This is a fault of the monitor: report it.",
     ),
     Alert(
         "CirculationOutboxStuck",
@@ -140,6 +160,15 @@ ALERTS: Final = (
         "page",
         "What was found has not left for {{ $value | humanizeDuration }}.",
         "See whether Kafka takes records of the circulation.findings topic, and whether its disks are full.",
+    ),
+    Alert(
+        "CirculationMessagesSetAside",
+        f"{shared(OUTBOX_ASIDE)} > 0",
+        "0m",
+        "ticket",
+        "Kafka refused {{ $value }} messages for good; they are set aside, and nobody was told what they say.",
+        "circulation outbox list says why. Mend the cause (a topic's max.message.bytes) and have them sent with"
+        " circulation outbox retry, or discard them with a reason.",
     ),
     Alert(
         "CirculationDeadlinesStuck",
@@ -185,6 +214,23 @@ ALERTS: Final = (
         "ticket",
         "Workers run {{ $value }} different rule packs.",
         "Each learns of a pack within seconds. See which worker lags, or was started with other settings.",
+    ),
+    Alert(
+        "CirculationPackEnds",
+        f"{over('min', PACK_ENDS)} < {ENDS_SECONDS}",
+        "0m",
+        "ticket",
+        "The rule pack in force ends in {{ $value | humanizeDuration }}, and none follows it.",
+        "From then on the pack that workers start from is in force. Publish a version that is valid from then on:"
+        " circulation rules history shows which there are.",
+    ),
+    Alert(
+        "CirculationEntriesEnd",
+        f"{over('max', ENTRIES_ENDING)} > 0",
+        "0m",
+        "ticket",
+        "{{ $value }} entries of the negative list in force end within 14 days, and none of their ids follows.",
+        "circulation rules show --in-force says which. Where one is to go on, publish a version that says so.",
     ),
     Alert(
         "CirculationCountsOld",

@@ -1,7 +1,7 @@
 """*Supervision*: what stands and is open, by severity, detector and party, how it went, and how fresh it is."""
 
 from dashboards.house import dashboard, history, over, quantile, shared, stat, table, trend
-from streams.metrics import CASES, COUNTED, DELAY, EVENT_TO_FINDING, FINDINGS, GRADES, OPEN, STANDING
+from streams.worker.metrics import CASES, COUNTED, DELAY, EVENT_TO_FINDING, FINDINGS, GRADES, OPEN, STANDING
 
 # What officials act upon; shadow findings are for those who try a rule out.
 _ACTED_UPON = "mode in ('enforce', 'warn')"

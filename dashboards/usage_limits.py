@@ -5,7 +5,7 @@ and below the next band are counted, but not shown, so every number is a lower b
 """
 
 from dashboards.house import dashboard, history, shared, stat, table, trend
-from streams.metrics import LIMITS
+from streams.worker.metrics import LIMITS
 
 _LOWER_BOUND = (
     " What was used is known from the moment at which a band was reached: it is a lower bound until the next band."

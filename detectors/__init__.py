@@ -1,7 +1,8 @@
 """The rules, one in each file: the file of `usage-limit` is `usage_limit.py`.
 
-Whatever lies in this package is found, so a new rule is a new file and nothing else. A file holds a docstring (why it
-matters, what is falsely found, what to do), pure functions, `RULE` and `CASES`.
+Whatever lies in this package is a detector, and no list names it: a new rule is a new file (`make detector`). A file
+holds a docstring (why it matters, what is falsely found, what to do), pure functions, `RULE` and `CASES`. What a rule
+is proven by beside its examples has its places, which the tests name where something is missing (docs/developing.md).
 """
 
 import importlib
@@ -10,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType, ModuleType
 from typing import Final, NamedTuple
 
-from circulation.cases import Case
+from circulation.examples import Case
 from circulation.rules import Rule
 
 HEADINGS: Final = ("Why it matters", "False positives", "What to do")
@@ -47,8 +48,11 @@ def _modules() -> dict[str, ModuleType]:
     for name in names:
         module = importlib.import_module(f"{__name__}.{name}")
         expected = name.replace("_", "-")
-        if module.RULE.id != expected:
-            raise ImportError(f"detectors/{name}.py: the rule's id must be `{expected}`, got `{module.RULE.id}`")
+        rule = getattr(module, "RULE", None)
+        if not isinstance(rule, Rule):
+            raise ImportError(f"detectors/{name}.py: a detector has a RULE; `make detector NAME=...` makes a skeleton")
+        if rule.id != expected:
+            raise ImportError(f"detectors/{name}.py: the rule's id must be `{expected}`, got `{rule.id}`")
         modules[expected] = module
     return dict(sorted(modules.items()))
 

@@ -10,13 +10,14 @@ What to do: ask how the price came about, and compare with other contracts over 
 
 from typing import Any
 
-from circulation.cases import SELLER, Case, Json, asset, event, pack, retracted, signed
-from circulation.facts import Act, Facts
+from circulation.events.names import CONTRACT_SIGNED
+from circulation.examples import SELLER, Case, Json, asset, event, pack, retracted, signed
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said
 from circulation.money import exact, millionths
 from circulation.rules import Check, Parameter, Rule
 
-SIGNED = "circulation.contract.signed"
 # An assessed value has no currency of its own.
 CURRENCY = "CNY"
 
@@ -33,6 +34,7 @@ def check(act: Act, facts: Facts) -> list[Said]:
         return []
     side = "more than" if amount > value else "less than"
     share = f"{given} times" if amount > value else f"one part in {given} of"
+    side_zh, share_zh = ("高于", f"{given} 倍") if amount > value else ("低于", f"{given} 分之一")
     return [
         Said(
             severity=RULE.severity,
@@ -41,7 +43,14 @@ def check(act: Act, facts: Facts) -> list[Said]:
             occurred=act.time,
             cause=act.cause,
             summary=f"Sold for {data.amount} {data.currency}, {side} {share} the assessed value of {assessed.value}.",
-            evidence={"amount": data.amount, "value": assessed.value, "assessment": assessed.assessment},
+            summary_zh=f"成交价 {data.amount} {data.currency}，{side_zh}评估价值 {assessed.value} 的 {share_zh}。",
+            evidence={
+                "amount": data.amount,
+                "currency": data.currency,
+                "value": assessed.value,
+                "factor": given,
+                "assessment": assessed.assessment,
+            },
             asset=data.asset,
         )
     ]
@@ -50,13 +59,14 @@ def check(act: Act, facts: Facts) -> list[Said]:
 RULE = Rule(
     id="abnormal-price",
     title="A price far from the assessed value",
+    title_zh="成交价与评估价值相差过大",
     about="contract",
     severity="blue",
     articles=("反垄断法 22", "关于更好发挥数据要素作用进一步加快发展数字经济的实施意见 12"),
     parameters={
         "factor": Parameter(3, "how many times the value, or which part of it, is still ordinary; less finds more")
     },
-    check=Check(acts=frozenset({SIGNED}), check=check, needs=frozenset({"asset"})),
+    check=Check(acts=frozenset({CONTRACT_SIGNED}), check=check, needs=frozenset({"asset"})),
 )
 
 _FOUND: Json = {"severity": "blue", "about": {"kind": "contract", "id": "c"}, "party": SELLER}

@@ -9,12 +9,14 @@ authorisation for some; the finding is cleared when what was issued in time arri
 What to do: ask the seller for the agreement of operation; have the contract suspended or its purposes narrowed.
 """
 
-from circulation.cases import SELLER, Case, Json, asset, event, granted, pack, signed, terms
-from circulation.facts import Act, Facts
+from circulation.events.names import CONTRACT_SIGNED
+from circulation.examples import SELLER, Case, Json, asset, event, granted, pack, signed, terms
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said
 from circulation.rules import Check, Rule
 
-SIGNED, AUTHORISATION = "circulation.contract.signed", "public-operation"
+AUTHORISATION = "public-operation"
 
 
 def check(act: Act, facts: Facts) -> list[Said]:
@@ -42,6 +44,7 @@ def check(act: Act, facts: Facts) -> list[Said]:
             occurred=act.time,
             cause=act.cause,
             summary=f"{seller} sold {asset_}, which is public data, and no authorisation covers the sale.",
+            summary_zh=f"{seller} 出售公共数据 {asset_}，没有公共数据授权运营覆盖该笔交易。",
             evidence={"asset": asset_, "purposes": list(purposes)},
             asset=asset_,
         )
@@ -51,10 +54,11 @@ def check(act: Act, facts: Facts) -> list[Said]:
 RULE = Rule(
     id="authorisation-scope",
     title="Public data sold beyond the authorisation",
+    title_zh="公共数据超出授权范围出售",
     about="contract",
     severity="orange",
     articles=("公共数据资源授权运营实施规范(试行)", "上海市数据条例 45"),
-    check=Check(acts=frozenset({SIGNED}), check=check, needs=frozenset({"asset", "party"})),
+    check=Check(acts=frozenset({CONTRACT_SIGNED}), check=check, needs=frozenset({"asset", "party"})),
 )
 
 _FOUND: Json = {"severity": "orange", "about": {"kind": "contract", "id": "c"}, "party": SELLER}

@@ -12,19 +12,20 @@ A record counts while it is published: not before it was determined, nor while i
 withdrawn or expired.
 """
 
-from circulation.cases import BUYER, OWNER, SELLER, THIRD, Case, Json, asset, event, listed, pack, party, retracted
-from circulation.cases import signed as contract
-from circulation.facts import Act, Facts
+from circulation.events.names import CONTRACT_SIGNED, PRODUCT_LISTED
+from circulation.examples import BUYER, OWNER, SELLER, THIRD, Case, Json, asset, event, listed, pack, party, retracted
+from circulation.examples import signed as contract
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said
 from circulation.rules import Check, Rule
 
-SIGNED, LISTED = "circulation.contract.signed", "circulation.product.listed"
 TIER = "serious"
 
 
 def check(act: Act, facts: Facts) -> list[Said]:
     """Looks for published records of whoever signs or lists, and of those who have the same controller."""
-    trade = act.type == SIGNED
+    trade = act.type == CONTRACT_SIGNED
     parties = {"seller": act.data.seller} | ({"buyer": act.data.buyer} if trade else {})
     settings = facts.pack(act.time).credit
     barred = [
@@ -36,9 +37,10 @@ def check(act: Act, facts: Facts) -> list[Said]:
     if not barred:
         return []
     first = barred[0]
-    record = f"its serious record {first['record']}"
+    record, record_zh = f"its serious record {first['record']}", f"其严重失信记录 {first['record']} "
     if first["of"] != first["party"]:
         record = f"the serious record {first['record']} of {first['of']}, which has the same controller,"
+        record_zh = f"与其受同一控制的 {first['of']} 的严重失信记录 {first['record']} "
     return [
         Said(
             severity=RULE.severity,
@@ -47,6 +49,7 @@ def check(act: Act, facts: Facts) -> list[Said]:
             occurred=act.time,
             cause=act.cause,
             summary=f"{first['party']} {'signed' if trade else 'listed'}, and {record} is published.",
+            summary_zh=f"{first['party']} {'签约' if trade else '挂牌'}时，{record_zh}仍在公示期内。",
             evidence={"barred": barred},
             asset=act.data.asset if trade else act.subject,
         )
@@ -56,10 +59,11 @@ def check(act: Act, facts: Facts) -> list[Said]:
 RULE = Rule(
     id="barred-party",
     title="Traded in spite of a serious record",
+    title_zh="严重失信主体仍在交易",
     about="contract",
     severity="red",
     articles=("关于更好发挥数据要素作用进一步加快发展数字经济的实施意见 20", "信用修复管理办法"),
-    check=Check(acts=frozenset({SIGNED, LISTED}), check=check, needs=frozenset({"group"})),
+    check=Check(acts=frozenset({CONTRACT_SIGNED, PRODUCT_LISTED}), check=check, needs=frozenset({"group"})),
 )
 
 _RULES, _DAY = pack(), "2025-02-01"

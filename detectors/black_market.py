@@ -2,29 +2,40 @@
 
 Why it matters: from certain numbers on, the sale of personal information is a case for the police: 50 items of tracks,
 communications, credit or property, 500 of lodging, calls, health or transactions, 5,000 of any other kind, and parts of
-these numbers add up (Interpretation of the two supreme organs on crimes against personal information, 2017, article 5).
+these numbers add up; or from proceeds of 5,000 yuan on. Half of each is enough where the data was obtained in a duty or
+a service (Interpretation of the two supreme organs on crimes against personal information, 2017, article 5).
 
 False positives: sales with the consent of all persons; contracts that were filed and reported with a wrong channel.
 
 What to do: have the case looked at, and refer it to the police where no consent is shown.
 
 An item is a person of the asset, at most as many as the terms allow; sold to two buyers it counts twice (article 11).
-The class is that of the asset's `category`. Said once a party, at the sale that first reaches the sum.
+The class is that of the asset's `category`. Proceeds are the `amount` of each sale of items, or of nobody knows how
+many, in the currency of the limit: other currencies are never added. No member of an event says how data was obtained,
+so one of the asset's tags does (`in_service_tags`); each sale counts as a part of its own limit, half or whole, and
+parts of items add up, and parts of proceeds. Said once a party, at the sale that first reaches either.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
-from circulation.cases import SELLER, THIRD, Case, Json, asset, pack, retracted, signed, terms
-from circulation.facts import Act, Facts
+from circulation.events.names import CONTRACT_SIGNED
+from circulation.examples import SELLER, THIRD, Case, Json, asset, pack, retracted, signed, terms
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said
-from circulation.rules import Parameter, Parameters, Rule, Sum
+from circulation.ledger import Ledger
+from circulation.money import PLACES, millionths, written
+from circulation.rules import Parameter, Parameters, Rule, Sum, over
+from circulation.texts import fold
+from circulation.words import listed_zh
 
-SIGNED = "circulation.contract.signed"
 PERSONAL = ("personal", "sensitive", "minor")
 # Ten times the numbers are especially serious (article 5, second paragraph).
 GRAVE = 10
+
+_ITEMS, _TOTAL, _PROCEEDS, _PROCEEDS_TOTAL, _SAID = "items", "total", "proceeds", "proceeds-total", "said"
 
 
 def scopes(act: Act, facts: Facts) -> Iterable[str]:
@@ -33,21 +44,32 @@ def scopes(act: Act, facts: Facts) -> Iterable[str]:
         yield act.data.seller
 
 
-def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
-    """Goes over the sales to the first at which the parts of the numbers add up to one."""
-    total = Fraction(0)
-    items: dict[str, int] = {}
-    for act in acts:
-        subject = facts.subject(act.data.asset, act.time)
-        persons, most = subject.persons or 0, act.data.terms.persons_max
-        sold = persons if most is None else min(persons, most)
-        parameters = facts.parameters(act.time)
-        category = subject.category or ""
-        items[category] = items.get(category, 0) + sold
-        total += Fraction(sold, max(1, number(category, parameters)))
-        if total >= 1:
-            return [_said(scope, act, total, items)]
-    return []
+def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
+    """Adds a sale; the first at which the parts of the numbers, or of the proceeds, add up to one says so."""
+    if _SAID in ledger:
+        return
+    parameters, data = facts.parameters(act.time), act.data
+    subject = facts.subject(data.asset, act.time)
+    # What is enough of what was obtained in a duty or a service is half of what else is.
+    share = 2 if set(map(fold, parameters["in_service_tags"])) & set(map(fold, subject.tags)) else 1
+    persons, most = subject.persons or 0, data.terms.persons_max
+    sold = persons if most is None else min(persons, most)
+    category = subject.category or ""
+    if (_ITEMS, category) not in ledger:
+        ledger.add(_ITEMS, category)
+    ledger[_ITEMS, category] = ledger.get((_ITEMS, category), 0) + sold
+    part = Fraction(sold * share, max(1, number(category, parameters)))
+    total = ledger[_TOTAL] = ledger.get(_TOTAL, Fraction(0)) + part
+    proceeds, of_limit = ledger.get(_PROCEEDS, 0), ledger.get(_PROCEEDS_TOTAL, Fraction(0))
+    if data.currency == parameters["currency"] and (sold or subject.persons is None):
+        amount = millionths(data.amount)
+        proceeds = ledger[_PROCEEDS] = proceeds + amount
+        limit = max(1, int(parameters["proceeds"] * 10**PLACES))
+        of_limit = ledger[_PROCEEDS_TOTAL] = of_limit + Fraction(amount * share, limit)
+    if total >= 1 or of_limit >= 1:
+        ledger[_SAID] = True
+        items = {one: ledger.get((_ITEMS, one)) for one in ledger.list(_ITEMS)}
+        yield _said(scope, act, items, total, written(proceeds), of_limit, parameters["currency"])
 
 
 def number(category: str, parameters: Parameters) -> int:
@@ -57,19 +79,32 @@ def number(category: str, parameters: Parameters) -> int:
     return int(parameters[named])
 
 
-def _said(party: str, act: Act, total: Fraction, items: dict[str, int]) -> Said:
+def _said(
+    party: str, act: Act, items: dict[str, int], total: Fraction, proceeds: str, of_limit: Fraction, currency: str
+) -> Said:
     listed = ", ".join(f"{count:,} of {category or 'no category'}" for category, count in sorted(items.items()))
+    each_zh = [f"{category or '未分类'} {count:,} 条" for category, count in sorted(items.items())]
     return Said(
         severity=RULE.severity,
         about=About("party", party),
         party=party,
         occurred=act.time,
         cause=act.cause,
-        summary=f"Sold outside an exchange: {listed}; in parts of the numbers of the law {float(total):.4g}.",
+        summary=(
+            f"Sold outside an exchange: {listed}, for {proceeds} {currency}; in parts of the numbers of the law"
+            f" {float(total):.4g}, of its proceeds {float(of_limit):.4g}."
+        ),
+        summary_zh=(
+            f"场外出售：{listed_zh(each_zh)}，所得 {proceeds} {currency}；"
+            f"按法定数量折算比例合计 {float(total):.4g}，按所得数额 {float(of_limit):.4g}。"
+        ),
         evidence={
             "items": dict(sorted(items.items())),
             "sum": f"{total.numerator}/{total.denominator}",
-            "especially_serious": total >= GRAVE,
+            "proceeds": proceeds,
+            "currency": currency,
+            "proceeds_sum": f"{of_limit.numerator}/{of_limit.denominator}",
+            "especially_serious": max(total, of_limit) >= GRAVE,
             "referral": "行刑衔接",
         },
         asset=act.data.asset,
@@ -79,6 +114,7 @@ def _said(party: str, act: Act, total: Fraction, items: dict[str, int]) -> Said:
 RULE = Rule(
     id="black-market",
     title="Sales of personal data that are a crime",
+    title_zh="出售个人信息涉嫌犯罪",
     about="party",
     severity="red",
     articles=("最高人民法院、最高人民检察院关于办理侵犯公民个人信息刑事案件适用法律若干问题的解释 5",),
@@ -89,22 +125,32 @@ RULE = Rule(
         "second_categories": Parameter(
             ["lodging", "calls", "health", "transactions"], "categories of the second class; more finds more"
         ),
-        "first_items": Parameter(50, "items of the first class that are a crime by themselves; fewer finds more"),
-        "second_items": Parameter(500, "the same for the second class"),
+        "first_items": Parameter(
+            50, "items of the first class that are a crime by themselves; fewer finds more", at_most="second_items"
+        ),
+        "second_items": Parameter(500, "the same for the second class", at_most="other_items"),
         "other_items": Parameter(5_000, "the same for all other categories"),
+        "proceeds": Parameter(5_000, "proceeds of such sales that are a crime by themselves; less finds more"),
+        "currency": Parameter("CNY", "currency of the proceeds; what was sold in others is not added"),
+        "in_service_tags": Parameter(
+            ["obtained-in-duty", "obtained-in-service"],
+            "tags of data obtained in a duty or a service, of which half of each limit is enough; more finds more",
+        ),
     },
-    sum=Sum(acts=frozenset({SIGNED}), scopes=scopes, judge=judge, needs=frozenset({"asset"})),
+    sum=Sum(acts=frozenset({CONTRACT_SIGNED}), scopes=scopes, judge=over(step), step=step, needs=frozenset({"asset"})),
 )
 
 _RULES, _DAY = pack(), "2025-02-01"
 
 
-def _people(asset_: str, persons: int, category: str = "traffic", personal: str = "personal") -> Json:
-    return asset(asset_, persons=persons, category=category, personal=personal)
+def _people(
+    asset_: str, persons: int | None, category: str = "traffic", personal: str = "personal", **data: Any
+) -> Json:
+    return asset(asset_, persons=persons, category=category, personal=personal, **data)
 
 
 def _sold(asset_: str, contract: str = "c", time: str = _DAY, **data: Any) -> Json:
-    return signed(contract, time, asset=asset_, **({"channel": "off-exchange"} | data))
+    return signed(contract, time, asset=asset_, **({"channel": "off-exchange", "amount": "1"} | data))
 
 
 def _crime(sum_: str, grave: bool = False, **more: object) -> Json:
@@ -115,6 +161,14 @@ def _crime(sum_: str, grave: bool = False, **more: object) -> Json:
         "evidence": {"sum": sum_, "especially_serious": grave},
         **more,
     }
+
+
+_SERVICE, _FREE = "obtained-in-service", terms()
+
+
+def _gained(proceeds: str, part: str, grave: bool = False, **more: object) -> Json:
+    evidence = {"proceeds": proceeds, "proceeds_sum": part, "especially_serious": grave}
+    return {"severity": "red", "party": SELLER, "evidence": evidence, **more}
 
 
 CASES = (
@@ -195,6 +249,90 @@ CASES = (
         name="a sale that was taken back",
         rules=_RULES,
         events=[_people("a", 50, "tracks"), _sold("a"), retracted(_sold("a"), "2025-02-02")],
+    ),
+    *(
+        Case(
+            name=f"sold for {amount} {currency}, {name}",
+            rules=_RULES,
+            events=[_people("a", persons, tags=tags), _sold("a", amount=amount, currency=currency, terms=held)],
+            fires=fires,
+        )
+        for amount, currency, name, persons, tags, held, fires in (
+            ("4999.999999", "CNY", "just less", 1, [], _FREE, []),
+            ("5000", "CNY", "the limit", 1, [], _FREE, [_gained("5000", "1/1")]),
+            ("5000.000001", "CNY", "just more", 1, [], _FREE, [_gained("5000.000001", "5000000001/5000000000")]),
+            ("5000", "USD", "in no yuan", 1, [], _FREE, []),
+            ("5000", "CNY", "data of nobody knows how many", None, [], _FREE, [_gained("5000", "1/1")]),
+            ("5000", "CNY", "of which the terms allow none", 9, [], terms(persons_max=0), []),
+            ("5000", "CNY", "data of none", 0, [], _FREE, []),
+            ("49999.99", "CNY", "nearly ten times", 1, [], _FREE, [_gained("49999.99", "4999999/500000")]),
+            ("50000", "CNY", "ten times", 1, [], _FREE, [_gained("50000", "10/1", True)]),
+            ("2499.999999", "CNY", "in a service, just less", 1, [_SERVICE], _FREE, []),
+            ("2500", "CNY", "in a service, half", 1, [_SERVICE], _FREE, [_gained("2500", "1/1")]),
+            ("2500", "CNY", "in a duty, half", 1, ["Obtained-in-Duty"], _FREE, [_gained("2500", "1/1")]),
+            ("2500", "CNY", "with another tag", 1, ["obtained"], _FREE, []),
+        )
+    ),
+    *(
+        Case(
+            name=f"{count:,} items of {category}, obtained in a service",
+            rules=_RULES,
+            events=[_people("a", count, category, tags=[_SERVICE]), _sold("a")],
+            fires=[_crime(sum_)] if sum_ else [],
+        )
+        for category, count, sum_ in (
+            ("tracks", 24, ""),
+            ("tracks", 25, "1/1"),
+            ("tracks", 26, "26/25"),
+            ("health", 249, ""),
+            ("health", 250, "1/1"),
+            ("traffic", 2_499, ""),
+            ("traffic", 2_500, "1/1"),
+            ("traffic", 2_501, "2501/2500"),
+        )
+    ),
+    *(
+        Case(
+            name=f"a quarter of half the items, and {count} of 50",
+            rules=_RULES,
+            events=[
+                _people("a", 6, "tracks", tags=[_SERVICE]),
+                _people("b", count, "tracks"),
+                _sold("a"),
+                _sold("b", "c2", "2025-02-02"),
+            ],
+            fires=fires,
+        )
+        for count, fires in ((37, []), (38, [_crime("1/1")]))
+    ),
+    *(
+        Case(
+            name=f"proceeds of several sales, the last for {amount}",
+            rules=_RULES,
+            events=[
+                _people("a", 1),
+                _people("b", 1, tags=[_SERVICE]),
+                _sold("a", amount="2000"),
+                _sold("b", "c2", "2025-02-02", amount="1000"),
+                _sold("a", "c3", "2025-02-03", amount=amount, id="last"),
+            ],
+            fires=fires,
+        )
+        for amount, fires in (
+            ("999.999999", []),
+            ("1000", [_gained("4000", "1/1", cause={"source": "//exchange.example", "id": "last"})]),
+        )
+    ),
+    Case(
+        name="parts of the items and parts of the proceeds do not add up",
+        rules=_RULES,
+        events=[_people("a", 49, "tracks"), _sold("a", amount="4999")],
+    ),
+    Case(
+        name="other proceeds of the pack",
+        rules=pack(detectors={"black-market": {"proceeds": 10, "currency": "USD", "in_service_tags": ["mine"]}}),
+        events=[_people("a", 1, tags=["mine"]), _sold("a", amount="5", currency="USD")],
+        fires=[_gained("5", "1/1")],
     ),
     Case(
         name="other classes of the pack",

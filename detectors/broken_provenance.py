@@ -1,4 +1,4 @@
-"""Something is listed or traded whose sources are not known to the end.
+"""Something is listed or traded whose sources are not known to the end, or that a run left unfinished.
 
 Why it matters: nobody can say of data without a known source that it may circulate; what the negative list cannot
 tell of an ancestor lies here (Data Security Law 33: an intermediary has the provider state where the data come from).
@@ -6,30 +6,38 @@ tell of an ancestor lies here (Data Security Law 33: an intermediary has the pro
 False positives: an upstream registration that was made in time and reported late; the finding is cleared once it
 arrives. A registration that was made only after the act does not help: it was not there when it mattered.
 
-What to do: have the owner of each asset in `missing` register it, and stop the trade until that is done.
+What to do: have the owner of each asset in `missing` register it, and stop the trade until that is done. Of what is
+`unfinished` have the job run to its end, or its operator say what the asset was made of.
 """
 
-from circulation.cases import OWNER, SELLER, Case, Json, asset, derived, instant, listed, pack, retracted, signed
-from circulation.facts import Act, Facts
-from circulation.findings import About, Said
-from circulation.rules import Check, Rule
+from collections.abc import Sequence
 
-LISTED, SIGNED = "circulation.product.listed", "circulation.contract.signed"
+from circulation.calendar import format_instant
+from circulation.events.names import CONTRACT_SIGNED, PRODUCT_LISTED
+from circulation.examples import OWNER, SELLER, Case, Json, asset, derived, instant, listed, pack, retracted, signed
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
+from circulation.findings import About, Said
+from circulation.openlineage.runs import Unfinished
+from circulation.rules import Check, Rule
+from circulation.words import ACTION
 
 # Ids that one finding names; `missing_count` tells of how many.
 NAMED_MAX = 100
+# How a run ended that told nothing.
+ENDED_ZH = {"failed": "失败", "aborted": "中止", "silent": "后再无消息"}
 
 
 def check(act: Act, facts: Facts) -> list[Said]:
     """Looks for what was not registered by then, or names no owner: the asset itself, and all that it comes from."""
-    asset = act.subject if act.type == LISTED else act.data.asset
+    asset = act.subject if act.type == PRODUCT_LISTED else act.data.asset
     missing = []
     for one in facts.ancestry(asset, act.time, through_stops=True).distances:
         stated = facts.asset(one).stated(act.time)
         if (stated is None or stated.owner is None) and (one == asset or not _named(one, act.time, facts)):
             missing.append(one)
     if not missing:
-        return []
+        return _unfinished(asset, act, facts)
     itself = "is not registered itself" if asset in missing else "is registered"
     others = len(missing) - (asset in missing)
     return [
@@ -41,10 +49,61 @@ def check(act: Act, facts: Facts) -> list[Said]:
             cause=act.cause,
             apart=(act.subject,),
             summary=(
-                f"{asset} was {'listed' if act.type == LISTED else 'traded'}; it {itself}, and of what it was derived"
-                f" from {others:,} {'asset is' if others == 1 else 'assets are'} not registered with an owner."
+                f"{asset} was {'listed' if act.type == PRODUCT_LISTED else 'traded'}; it {itself}, and of what it was"
+                f" derived from {others:,} {'asset is' if others == 1 else 'assets are'} not registered with an owner."
             ),
-            evidence={"missing": sorted(missing)[:NAMED_MAX], "missing_count": len(missing)},
+            summary_zh=(
+                f"{asset} 被{ACTION['list' if act.type == PRODUCT_LISTED else 'trade'].zh}，其自身"
+                f"{'未登记' if asset in missing else '已登记'}，来源中有 {others:,} 项数据资产未登记或无所有方。"
+            ),
+            evidence={
+                "missing": sorted(missing)[:NAMED_MAX],
+                "missing_count": len(missing),
+                "sources_missing": others,
+            }
+            | _evidence(_left_unfinished(asset, act.time, facts)),
+            asset=asset,
+        )
+    ]
+
+
+def _left_unfinished(asset: str, instant: int, facts: Facts) -> list[Unfinished]:
+    """The runs that named the asset, by whichever of its names, and left it unfinished."""
+    others = sorted({edge.input for edge in facts.names(asset) if edge.time <= instant} - {asset})
+    return [run for name in (asset, *others) for run in facts.unfinished(name, instant)]
+
+
+def _evidence(runs: Sequence[Unfinished]) -> dict[str, object]:
+    if not runs:
+        return {}
+    told = [{"job": run.job, "state": run.state, "since": format_instant(run.since)} for run in runs[:NAMED_MAX]]
+    return {"unfinished": told, "unfinished_count": len(runs)}
+
+
+def _unfinished(asset: str, act: Act, facts: Facts) -> list[Said]:
+    """A run that named the asset ended otherwise than by saying what it was made of, and no run has said it since."""
+    runs = _left_unfinished(asset, act.time, facts)
+    if not runs:
+        return []
+    first = runs[0]
+    ended = "was not heard of after" if first.state == "silent" else f"{first.state} at"
+    return [
+        Said(
+            severity="yellow",
+            about=About("asset", asset),
+            party=act.data.seller,
+            occurred=act.time,
+            cause=act.cause,
+            apart=(act.subject,),
+            summary=(
+                f"{asset} was {'listed' if act.type == PRODUCT_LISTED else 'traded'}; a run of {first.job} that was to"
+                f" write it {ended} {format_instant(first.since)}, and no run has told since what it was made of."
+            ),
+            summary_zh=(
+                f"{asset} 被{ACTION['list' if act.type == PRODUCT_LISTED else 'trade'].zh}；应写入它的 {first.job} 运行"
+                f"于 {format_instant(first.since)} {ENDED_ZH[first.state]}，此后没有运行说明它由何而来。"
+            ),
+            evidence=_evidence(runs),
             asset=asset,
         )
     ]
@@ -52,7 +111,7 @@ def check(act: Act, facts: Facts) -> list[Said]:
 
 def _named(one: str, instant: int, facts: Facts) -> bool:
     """Whether it is another name (an OpenLineage symlink) of what was registered by then."""
-    others = (edge.input for edge in facts.inputs(one) if edge.same and edge.time <= instant)
+    others = (edge.input for edge in facts.names(one) if edge.time <= instant)
     known = (facts.asset(other).stated(instant) for other in others)
     return any(stated is not None and stated.owner is not None for stated in known)
 
@@ -60,10 +119,13 @@ def _named(one: str, instant: int, facts: Facts) -> bool:
 RULE = Rule(
     id="broken-provenance",
     title="Sources that are not known to the end",
+    title_zh="来源无法完整追溯",
     about="asset",
     severity="orange",
     articles=("数据安全法 33", "北京市数字经济促进条例 22"),
-    check=Check(acts=frozenset({LISTED, SIGNED}), check=check, needs=frozenset({"asset", "ancestors"})),
+    check=Check(
+        acts=frozenset({PRODUCT_LISTED, CONTRACT_SIGNED}), check=check, needs=frozenset({"asset", "ancestors", "runs"})
+    ),
 )
 
 
@@ -89,6 +151,22 @@ def _run(name: str, time: str, *also: str) -> Json:
         "outputs": [{"namespace": "ns", "name": "made"}],
         "producer": "urn:producer",
         "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
+    }
+
+
+def _attempt(kind: str, time: str, run: str = "attempt") -> Json:
+    """An OpenLineage run that is to make the asset `ns/made`."""
+    return _run(run, time) | {"eventType": kind}
+
+
+def _left(state: str, since: str) -> Json:
+    """What is said of `ns/made`, which a run left unfinished."""
+    told = {"job": "jobs/job", "state": state, "since": since}
+    return {
+        "severity": "yellow",
+        "about": {"kind": "asset", "id": "ns/made"},
+        "party": SELLER,
+        "evidence": {"unfinished": [told], "unfinished_count": 1},
     }
 
 
@@ -144,6 +222,53 @@ CASES = (
                 "just after the listing",
                 "2025-02-01T00:00:00.000001",
                 [_broken("ns/one") | {"about": {"kind": "asset", "id": "ns/made"}}],
+            ),
+        )
+    ),
+    *(
+        Case(
+            name=f"a run that was to write it {name}",
+            rules=_RULES,
+            events=[asset("ns/made"), asset("ns/one"), *runs, listed("ns/made", _DAY)],
+            fires=fires,
+        )
+        for name, runs, fires in (
+            (
+                "failed",
+                [_attempt("START", "2025-01-02"), _attempt("FAIL", "2025-01-03")],
+                [_left("failed", "2025-01-03T00:00:00+08:00")],
+            ),
+            (
+                "was aborted at the listing",
+                [_attempt("START", "2025-01-31T12:00"), _attempt("ABORT", _DAY)],
+                [_left("aborted", "2025-02-01T00:00:00+08:00")],
+            ),
+            (
+                "was aborted just after the listing",
+                [_attempt("START", "2025-01-31T12:00"), _attempt("ABORT", "2025-02-01T00:00:00.000001")],
+                [],
+            ),
+            (
+                "was not heard of for a day",
+                [_attempt("START", "2025-01-31")],
+                [_left("silent", "2025-01-31T00:00:00+08:00")],
+            ),
+            ("was heard of within a day", [_attempt("START", "2025-01-31T00:00:00.000001")], []),
+            (
+                "failed after it had told what it is made of",
+                [_attempt("RUNNING", "2025-01-02"), _attempt("FAIL", "2025-01-03")],
+                [],
+            ),
+            ("failed, and completed at last", [_attempt("FAIL", "2025-01-02"), _attempt("COMPLETE", "2025-01-03")], []),
+            (
+                "failed before another one made it",
+                [_attempt("FAIL", "2025-01-02"), _attempt("COMPLETE", "2025-01-02", "other")],
+                [],
+            ),
+            (
+                "failed after another one had made it",
+                [_attempt("FAIL", "2025-01-02"), _attempt("COMPLETE", "2025-01-01T23:59:59.999999", "other")],
+                [_left("failed", "2025-01-02T00:00:00+08:00")],
             ),
         )
     ),

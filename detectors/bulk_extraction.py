@@ -23,13 +23,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from circulation.calendar import HOUR, format_instant
-from circulation.cases import BUYER, SINCE, SOURCE, Case, Json, event, pack, signed, used
 from circulation.daily import TOTAL_MAX
+from circulation.events.names import USAGE_CANCELLED, USAGE_REPORTED
+from circulation.examples import BUYER, SINCE, SOURCE, Case, Json, event, pack, signed, used
 from circulation.findings import About, Cause, Said
 from circulation.licences import Licence
 from circulation.rules import Counted, Parameter, Parameters, Rule, Stepped, Tally, Uses
-
-USAGE, CANCELLED = "circulation.usage.reported", "circulation.usage.cancelled"
 
 # How many hours before a reporter's newest one uses are still counted that come late, and those given back.
 LATE_HOURS_MAX = 24
@@ -150,7 +149,7 @@ def _spread(earlier: Sample) -> int:
 def step(memory: Memory, _: Mapping[str, Any], one: Counted, licence: Licence, parameters: Parameters) -> Stepped:
     """Counts a report in its hour, or gives back; says an hour that now stands out."""
     event, hour = one.event, one.event.time // HOUR
-    reported = event.type == USAGE
+    reported = event.type == USAGE_REPORTED
     before = memory.hours.get(event.reporter)
     if not reported and (before is None or hour not in (before.hour, *(each[0] for each in before.recent))):
         return Stepped(memory)
@@ -209,12 +208,17 @@ def _said(one: Counted, licence: Licence, parameters: Parameters, used: int, ear
         occurred=event.time,
         cause=Cause(event.source, event.id),
         summary=(
-            f"{used} uses in the hour from {hour}: more than {parameters['k']} deviations of {deviation:g} above the"
-            f" {mean:g} of {earlier.hours} earlier hours."
+            f"{used} uses in the hour from {hour}: more than {parameters['k']} deviations of {deviation} above the"
+            f" {mean} of {earlier.hours} earlier hours."
+        ),
+        summary_zh=(
+            f"{hour} 起的一小时内使用 {used} 次，超过此前 {earlier.hours} 个小时均值 {mean} 加"
+            f" {parameters['k']} 倍标准差（{deviation}）。"
         ),
         evidence={
             "hour": hour,
             "used": used,
+            "k": parameters["k"],
             "mean": mean,
             "deviation": deviation,
             "hours": earlier.hours,
@@ -227,6 +231,7 @@ def _said(one: Counted, licence: Licence, parameters: Parameters, used: int, ear
 RULE = Rule(
     id="bulk-extraction",
     title="So many uses in an hour that all may be copied",
+    title_zh="一小时内使用量异常，疑似整库抓取",
     about="contract",
     severity="yellow",
     articles=("数据安全法 29",),
@@ -237,7 +242,7 @@ RULE = Rule(
             1, "earlier hours that it takes, however many the reports; more find less, and less by chance"
         ),
     },
-    tally=Tally(events=frozenset({USAGE, CANCELLED}), memory=Memory, step=step, quiet=quiet),
+    tally=Tally(events=frozenset({USAGE_REPORTED, USAGE_CANCELLED}), memory=Memory, step=step, quiet=quiet),
 )
 
 

@@ -9,14 +9,18 @@ when it arrives. An asset that was registered anew under another id and keeps it
 What to do: ask for the certificate, and delist the product until there is one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from circulation.cases import SELLER, Case, Json, asset, listed, pack, retracted
-from circulation.facts import Act, Facts, order
+from circulation.events.names import ASSET_REGISTERED, PRODUCT_LISTED
+from circulation.examples import SELLER, Case, Json, asset, listed, pack, retracted
+from circulation.facts.acts import Act, order
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said
-from circulation.rules import Check, Rule, Sum
+from circulation.ledger import Ledger
+from circulation.rules import Check, Rule, Sum, over
 
-LISTED, REGISTERED = "circulation.product.listed", "circulation.asset.registered"
+# When each asset first bore the certificate, and those that bear it now, in that order.
+_BORE, _BEARS, _BEARERS = "bore", "bears", "bearers"
 
 
 def certificate(asset_: str, instant: int, facts: Facts) -> str | None:
@@ -29,36 +33,42 @@ def check(act: Act, facts: Facts) -> list[Said]:
     """A listing needs a certificate that was stated by then."""
     if certificate(act.subject, act.time, facts) is not None:
         return []
-    return [_said(act, f"{act.subject} was listed without a certificate.", {"certificate": None})]
+    summary, summary_zh = f"{act.subject} was listed without a certificate.", f"{act.subject} 挂牌时没有登记证书。"
+    return [_said(act, summary, summary_zh, {"certificate": None})]
 
 
 def scopes(act: Act, facts: Facts) -> Iterable[str]:
-    """The certificate that is stated, or under which the asset is listed."""
-    named = act.data.certificate if act.type == REGISTERED else certificate(act.subject, act.time, facts)
-    if named is not None:
-        yield named
+    """The certificate that is stated, and the one just before, which it leaves; or under which the asset is listed."""
+    named = {certificate(act.subject, act.time, facts)}
+    if act.type == ASSET_REGISTERED:
+        before = facts.asset(act.subject).before(act)
+        named = {act.data.certificate, None if before is None else before.certificate}
+    yield from sorted(one for one in named if one is not None)
 
 
-def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
+def step(ledger: Ledger, scope: str, act: Act, _: Facts) -> Iterable[Said]:
     """Of several assets with one certificate it belongs to the first that bore it and still does."""
-    bearing: dict[str, tuple[int, str, str]] = {}
-    for act in acts:
-        if act.type == REGISTERED:
-            bearing.setdefault(act.subject, order(act))
-    found: list[Said] = []
-    for act in acts:
-        if act.type == REGISTERED:
-            continue
-        # At one instant a listing may stand before the registration that it is judged by.
-        mine = bearing[act.subject]
-        others = [one for one, since in bearing.items() if since < mine and certificate(one, act.time, facts) == scope]
-        if others:
-            summary = f"{act.subject} was listed with the certificate {scope}, which {others[0]} bears."
-            found.append(_said(act, summary, {"certificate": scope, "bearer": others[0]}))
-    return found
+    since = ledger.get((_BORE, act.subject))
+    if act.type != ASSET_REGISTERED:
+        bearer = next((one for _, one in ledger.list(_BEARERS)[:1]), act.subject)
+        if bearer != act.subject and since is not None and ledger.get((_BORE, bearer)) < since:
+            summary = f"{act.subject} was listed with the certificate {scope}, which {bearer} bears."
+            summary_zh = f"{act.subject} 挂牌时使用的登记证书 {scope} 已由 {bearer} 持有。"
+            yield _said(act, summary, summary_zh, {"certificate": scope, "bearer": bearer})
+        return
+    if since is None and act.data.certificate == scope:
+        since = ledger[_BORE, act.subject] = order(act)
+    if ((_BEARS, act.subject) in ledger) == (act.data.certificate == scope):
+        return
+    if act.data.certificate == scope:
+        ledger[_BEARS, act.subject] = True
+        ledger.add(_BEARERS, (since, act.subject))
+    else:
+        ledger.pop((_BEARS, act.subject))
+        ledger.discard(_BEARERS, (since, act.subject))
 
 
-def _said(act: Act, summary: str, evidence: Json) -> Said:
+def _said(act: Act, summary: str, summary_zh: str, evidence: Json) -> Said:
     return Said(
         severity=RULE.severity,
         about=About("asset", act.subject),
@@ -66,6 +76,7 @@ def _said(act: Act, summary: str, evidence: Json) -> Said:
         occurred=act.time,
         cause=act.cause,
         summary=summary,
+        summary_zh=summary_zh,
         evidence=evidence,
         asset=act.subject,
     )
@@ -74,11 +85,20 @@ def _said(act: Act, summary: str, evidence: Json) -> Said:
 RULE = Rule(
     id="certificate-invalid",
     title="Listed without a certificate of its own",
+    title_zh="挂牌无自有登记证书",
     about="asset",
     severity="orange",
     articles=("关于更好发挥数据要素作用进一步加快发展数字经济的实施意见 6", "公共数据资源登记管理暂行办法"),
-    check=Check(acts=frozenset({LISTED}), check=check, needs=frozenset({"asset"})),
-    sum=Sum(acts=frozenset({LISTED, REGISTERED}), scopes=scopes, judge=judge, needs=frozenset({"asset"})),
+    check=Check(acts=frozenset({PRODUCT_LISTED}), check=check, needs=frozenset({"asset"})),
+    sum=Sum(
+        acts=frozenset({PRODUCT_LISTED, ASSET_REGISTERED}),
+        scopes=scopes,
+        judge=over(step),
+        step=step,
+        # A listing may have been made at the very instant of the registration that it is judged by.
+        first=frozenset({ASSET_REGISTERED}),
+        needs=frozenset({"asset"}),
+    ),
 )
 
 

@@ -15,10 +15,12 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from circulation.calendar import start_of_month
-from circulation.cases import BUYER, Case, Json, asset, event, pack, party, signed
-from circulation.facts import Act, Facts
+from circulation.events.names import SETTLEMENT_PAID
+from circulation.examples import BUYER, Case, Json, asset, event, pack, party, signed
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said
-from circulation.markets import NEEDS, SETTLED, ending_with, scopes, shares, split
+from circulation.markets import NEEDS, ending_with, scopes, shares, split
 from circulation.rules import Parameter, Parameters, Rule, Sum
 
 MONTHS = 12
@@ -47,6 +49,10 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
                 f"The index of concentration of {market} went from {float(before.hhi):,.4g} to {float(now.hhi):,.4g} in"
                 f" {name}{', into a higher band' if higher else ''}."
             ),
+            summary_zh=(
+                f"{market} 市场的集中度指数在 {name} 由 {float(before.hhi):,.4g} 变为 {float(now.hhi):,.4g}"
+                f"{'，进入更高区间' if higher else ''}。"
+            ),
             evidence={
                 "month": name,
                 "hhi": str(now.hhi),
@@ -65,17 +71,18 @@ def _band(hhi: Fraction, parameters: Parameters) -> int:
 RULE = Rule(
     id="concentration",
     title="A market that concentrates",
+    title_zh="市场趋于集中",
     about="market",
     severity="blue",
     articles=("横向经营者集中审查指引", "反垄断法 33"),
     parameters={
-        "moderate": Parameter(1_000, "index from which on a market is moderately concentrated"),
+        "moderate": Parameter(1_000, "index from which on a market is moderately concentrated", below="high"),
         "high": Parameter(1_800, "index above which it is highly concentrated"),
         "change": Parameter(200, "change against the month before that is said in any band; less finds more"),
     },
     sum=Sum(
         due=True,
-        acts=frozenset({SETTLED}),
+        acts=frozenset({SETTLEMENT_PAID}),
         scopes=scopes,
         judge=judge,
         needs=NEEDS,
@@ -101,7 +108,7 @@ def _months(*amounts: Sequence[str]) -> list[Json]:
 
 def _paid(seller: str, amount: str, time: str, contract: str) -> list[Json]:
     return [
-        signed(contract, "2025-01-01", asset="a", seller=seller),
+        signed(contract, time, asset="a", seller=seller),
         event("settlement.paid", contract, time, settlement="s", payer=BUYER, payee=seller, amount=amount),
     ]
 
@@ -169,7 +176,7 @@ CASES = (
         )
     ),
     Case(
-        name="what was paid thirteen months ago counts for the month before",
+        name="what was sold thirteen months ago counts for the month before",
         rules=_RULES,
         events=[_A, *_months(["1", "1"], ["1"]), signed("other", "2026-01-31", asset="a")],
         until="2026-02-01T00:00:00.000001+08:00",

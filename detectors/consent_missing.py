@@ -9,12 +9,14 @@ later than the delivery. A delivery that does not say how many persons are in it
 What to do: stop the deliveries, have the buyer delete what he received, and ask the seller for the consents.
 """
 
-from circulation.cases import BUYER, SELLER, THIRD, Case, Json, asset, delivered, event, granted, pack, signed
-from circulation.facts import Act, Facts
+from circulation.events.names import DELIVERY_COMPLETED
+from circulation.examples import BUYER, SELLER, THIRD, Case, Json, asset, delivered, event, granted, pack, signed
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said
 from circulation.rules import Check, Rule
+from circulation.words import GRANT, PERSONAL, zh
 
-DELIVERED = "circulation.delivery.completed"
 CONSENTS = {"sensitive": "consent", "minor": "guardian-consent"}
 
 
@@ -46,7 +48,17 @@ def check(act: Act, facts: Facts) -> list[Said]:
                 f"Data of {persons:,} {'person' if persons == 1 else 'persons'} in {contract.asset} ({personal}) was"
                 f" delivered to {act.data.recipient}, and no {kind} covers it."
             ),
-            evidence={"asset": contract.asset, "personal": personal, "persons": persons, "consent": kind},
+            summary_zh=(
+                f"{contract.asset}（{zh(PERSONAL, personal)}）中 {persons:,} 人的数据交付给"
+                f" {act.data.recipient}，没有{zh(GRANT, kind)}覆盖。"
+            ),
+            evidence={
+                "asset": contract.asset,
+                "personal": personal,
+                "persons": persons,
+                "consent": kind,
+                "recipient": act.data.recipient,
+            },
             asset=contract.asset,
         )
     ]
@@ -55,10 +67,11 @@ def check(act: Act, facts: Facts) -> list[Said]:
 RULE = Rule(
     id="consent-missing",
     title="Sensitive data delivered without consent",
+    title_zh="未经同意交付敏感个人信息",
     about="contract",
     severity="red",
     articles=("个人信息保护法 23", "个人信息保护法 29", "个人信息保护法 31"),
-    check=Check(acts=frozenset({DELIVERED}), check=check, needs=frozenset({"asset", "contract", "party"})),
+    check=Check(acts=frozenset({DELIVERY_COMPLETED}), check=check, needs=frozenset({"asset", "contract", "party"})),
 )
 
 

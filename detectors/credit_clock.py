@@ -1,108 +1,108 @@
-"""An objection or a repair was decided later than the law allows.
+"""An objection or a repair is not decided within the days that the law allows.
 
 Why it matters: a record costs its party trade every day; who objects, or has mended what was wrong, has a right to an
 answer within days (Measures on Credit Repair, Order 36 of 2025; the social credit regulations of Shenzhen, Henan and
 Shandong). This rule watches the offices, not the party.
 
-False positives: an extension that was approved for a difficult case; days on which an office was closed that the pack
-does not list.
+False positives: an extension that was approved for a difficult case; days on which an office was closed that no
+calendar lists; a decision that was made in time and is reported late, which clears it.
 
-What to do: ask the office for its reasons. No party is responsible here, and none loses points.
+What to do: ask the office for its answer, and for its reasons. No party is responsible here, and none loses points.
 
-The day of receipt is not counted. Working days are Monday to Friday without the pack's `holidays` and with its
-`workdays`; where the days reach beyond the years of these lists, `evidence` says that only weekends were known.
+The day of receipt is not counted. Working days are those of `circulation/working_days.py`; of a year of which the pack
+names `holidays`, those of its `holidays` and `workdays`. While the calendar of a year on the way is not known, nothing
+is said.
 """
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
 
-from circulation.calendar import day_of
-from circulation.cases import SELLER, Case, Json, event, pack, retracted
-from circulation.facts import Act, Facts
+from circulation.calendar import day_of, start_of_day
+from circulation.credit.settings import OBJECTION_WORKING_DAYS, REPAIR_WORKING_DAYS
+from circulation.events.names import OBJECTION_DECIDED, OBJECTION_FILED, REPAIR_APPLIED, REPAIR_DECIDED
+from circulation.examples import BUYER, SELLER, Case, Json, event, pack, retracted
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said
-from circulation.rules import Parameter, Parameters, Rule, Sum
-
-FILED, OBJECTION_DECIDED = "circulation.objection.filed", "circulation.objection.decided"
-APPLIED, REPAIR_DECIDED = "circulation.repair.applied", "circulation.repair.decided"
-SEPARATOR = "\x1f"
-# More working days than this are no limit; it keeps the counting short.
-WORKING_DAYS_MAX = 1_000
+from circulation.keys import join_key, split_key
+from circulation.rules import Parameter, Rule, Sum
+from circulation.words import STATEMENT, zh
+from circulation.working_days import Lists, last_day
 
 
 def scopes(act: Act, _: Facts) -> Iterable[str]:
     """The party's objection or repair."""
-    kind = "objection" if act.type in (FILED, OBJECTION_DECIDED) else "repair"
-    yield SEPARATOR.join((act.subject, kind, getattr(act.data, kind)))
+    kind = "objection" if act.type in (OBJECTION_FILED, OBJECTION_DECIDED) else "repair"
+    yield join_key(act.subject, kind, getattr(act.data, kind))
 
 
 def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
-    """Holds the decision against the last working day that the office had."""
-    party, kind, id_ = scope.split(SEPARATOR)
-    received = next((act for act in acts if act.type in (FILED, APPLIED)), None)
-    decided = next((act for act in acts if act.type in (OBJECTION_DECIDED, REPAIR_DECIDED)), None)
-    if received is None or decided is None:
+    """Holds the decision against the last working day that the office has; what is said stands once that is over."""
+    party, kind, id_ = split_key(scope)
+    received = next((act for act in acts if act.type in (OBJECTION_FILED, REPAIR_APPLIED)), None)
+    if received is None:
         return []
-    parameters = facts.parameters(received.time)
-    limit = parameters[f"{kind}_working_days"]
-    last = last_day(day_of(received.time), limit, parameters)
-    if day_of(decided.time) <= last:
+    limit = facts.parameters(received.time)[f"{kind}_working_days"]
+
+    def lists(day: dt.date) -> Lists:
+        parameters = facts.parameters(start_of_day(day))
+        return Lists(parameters["holidays"], parameters["workdays"])
+
+    last = last_day(day_of(received.time), limit, lists)
+    if last is None or last == dt.date.max:
         return []
-    years = {one[:4] for one in parameters["holidays"]}
-    known = {str(year) for year in range(day_of(received.time).year, last.year + 1)} <= years
+    deadline = start_of_day(last + dt.timedelta(1))
+    if any(act.type in (OBJECTION_DECIDED, REPAIR_DECIDED) and act.time < deadline for act in acts):
+        return []
+    day = day_of(received.time)
     return [
         Said(
             severity=RULE.severity,
             about=About("party", party),
             party=None,
-            occurred=decided.time,
-            cause=decided.cause,
+            occurred=deadline,
+            apart=(kind, id_),
+            due=deadline,
             summary=(
-                f"The {kind} {id_} of {day_of(received.time)} was decided on {day_of(decided.time)}, and {limit}"
-                f" working days had ended on {last}."
+                f"The {kind} {id_} of {day} was not decided within {limit} working"
+                f" {'day' if limit == 1 else 'days'}, by {last}."
             ),
-            evidence={
-                kind: id_,
-                "received": str(day_of(received.time)),
-                "last_day": str(last),
-                "decided": str(day_of(decided.time)),
-                "decided_by": decided.data.decided_by,
-                "calendar": "known" if known else "weekends only",
-            },
+            summary_zh=f"{day} 的{zh(STATEMENT, kind)} {id_} 在 {limit} 个工作日内（至 {last}）未作决定。",
+            evidence={kind: id_, "received": str(day), "working_days": limit, "last_day": str(last)},
         )
     ]
 
 
-def last_day(received: dt.date, count: int, parameters: Parameters) -> dt.date:
-    """The last of so many working days after the day of receipt; the last day there is where the calendar ends."""
-    holidays, workdays = set(parameters["holidays"]), set(parameters["workdays"])
-    day = received
-    left = min(count, WORKING_DAYS_MAX)
-    while left > 0 and day < dt.date.max:
-        day += dt.timedelta(1)
-        text = day.isoformat()
-        left -= text in workdays or (day.weekday() < 5 and text not in holidays)
-    return day
-
-
 RULE = Rule(
     id="credit-clock",
-    title="An objection or repair decided too late",
+    title="An objection or repair that is not decided in time",
+    title_zh="异议或信用修复逾期未决",
     about="party",
     severity="orange",
     articles=("信用修复管理办法", "河南省社会信用条例 41", "山东省社会信用条例 39"),
     parameters={
-        "objection_working_days": Parameter(7, "working days after the filing of an objection; fewer finds more"),
-        "repair_working_days": Parameter(10, "working days after the application for a repair; fewer finds more"),
-        "holidays": Parameter([], "days from Monday to Friday on which nobody works; more finds less"),
-        "workdays": Parameter([], "Saturdays and Sundays that are worked; more finds more"),
+        "objection_working_days": Parameter(
+            OBJECTION_WORKING_DAYS, "working days after the filing of an objection; fewer finds more"
+        ),
+        "repair_working_days": Parameter(
+            REPAIR_WORKING_DAYS, "working days after the application for a repair; fewer finds more"
+        ),
+        "holidays": Parameter(
+            [],
+            "days from Monday to Friday on which nobody works, in place of a year's calendar; more finds less",
+            days="off",
+        ),
+        "workdays": Parameter([], "Saturdays and Sundays that are worked; more finds more", days="worked"),
     },
-    sum=Sum(acts=frozenset({FILED, OBJECTION_DECIDED, APPLIED, REPAIR_DECIDED}), scopes=scopes, judge=judge),
+    sum=Sum(
+        acts=frozenset({OBJECTION_FILED, OBJECTION_DECIDED, REPAIR_APPLIED, REPAIR_DECIDED}),
+        scopes=scopes,
+        judge=judge,
+        due=True,
+    ),
 )
 
-_HOLIDAYS = ["2026-02-16", "2026-02-17", "2026-02-18", "2026-02-19", "2026-02-20", "2026-02-23"]
-_HOLIDAYS += ["2026-09-25", "2026-10-01", "2026-10-02", "2026-10-05", "2026-10-06", "2026-10-07"]
-_CALENDAR = {"holidays": _HOLIDAYS, "workdays": ["2026-02-14", "2026-02-28", "2026-10-10"]}
-_RULES = pack(detectors={"credit-clock": _CALENDAR})
+_RULES = pack()
 
 
 def _filed(time: str) -> Json:
@@ -121,12 +121,16 @@ def _repaired(time: str) -> Json:
     return event("repair.decided", SELLER, time, repair="o", outcome="granted", decided_by="an office")
 
 
-def _late(last_day_: str, kind: str = "objection", calendar: str = "known") -> Json:
+def _late(last_day_: str, kind: str = "objection") -> Json:
     return {
         "severity": "orange",
         "about": {"kind": "party", "id": SELLER},
-        "evidence": {kind: "o", "last_day": last_day_, "calendar": calendar},
+        "evidence": {kind: "o", "last_day": last_day_},
     }
+
+
+def _clock(**given: object) -> Json:
+    return pack(detectors={"credit-clock": given})
 
 
 CASES = (
@@ -135,54 +139,76 @@ CASES = (
         for name, events, fires in (
             ("the day before the last", [_filed("2026-02-11"), _decided("2026-02-26T12:00")], []),
             ("the last", [_filed("2026-02-11T23:00"), _decided("2026-02-27T23:59:59.999999")], []),
-            ("one too many", [_filed("2026-02-11"), _decided("2026-02-28")], [_late("2026-02-27")]),
+            ("one too many", [_filed("2026-02-11"), _decided("2026-02-28T00:00:00.000001")], [_late("2026-02-27")]),
         )
     ),
     *(
         Case(name=f"ten working days over National Day, {name}", rules=_RULES, events=events, fires=fires)
         for name, events, fires in (
             ("the last", [_applied("2026-09-25"), _repaired("2026-10-15T23:59:59.999999")], []),
-            ("one too many", [_applied("2026-09-25"), _repaired("2026-10-16")], [_late("2026-10-15", "repair")]),
+            ("one too many", [_applied("2026-09-25"), _repaired("2026-10-17")], [_late("2026-10-15", "repair")]),
         )
     ),
     *(
         Case(
             name=f"three working days of the pack, {name}",
-            rules=pack(detectors={"credit-clock": _CALENDAR | {"objection_working_days": 3}}),
+            rules=_clock(objection_working_days=3),
             events=[_filed("2026-09-30"), _decided(time)],
             fires=fires,
         )
         for name, time, fires in (
             ("the last, a Saturday that is worked", "2026-10-10T18:00", []),
-            ("one too many", "2026-10-11", [_late("2026-10-10")]),
+            ("one too many", "2026-10-12", [_late("2026-10-10")]),
+        )
+    ),
+    *(
+        Case(name=f"not decided, {name}", rules=_RULES, events=[_filed("2025-03-03")], until=until, fires=fires)
+        for name, until, fires in (
+            ("at the end of the last day", "2025-03-13T00:00:00+08:00", []),
+            ("just after", "2025-03-13T00:00:00.000001+08:00", [_late("2025-03-12")]),
         )
     ),
     Case(
-        name="years of which only weekends are known",
+        name="a year whose calendar is not known",
         rules=_RULES,
-        events=[_filed("2024-03-01"), _decided("2024-03-13")],
-        fires=[_late("2024-03-12", calendar="weekends only")],
+        events=[_filed("2026-12-29"), _decided("2027-12-01")],
     ),
-    Case(name="not decided", rules=_RULES, events=[_filed("2025-03-03")], until="2025-12-01"),
-    Case(name="a decision of what was not filed", rules=_RULES, events=[_decided("2025-03-03")]),
+    Case(
+        name="a year that the pack knows",
+        rules=_clock(holidays=["2027-01-01"]),
+        events=[_filed("2026-12-29")],
+        until="2027-02-01T00:00:00+08:00",
+        fires=[_late("2027-01-08")],
+    ),
+    Case(
+        name="a year of which the pack names other days",
+        rules=_clock(holidays=["2025-03-04"], workdays=["2025-03-08"]),
+        events=[_filed("2025-03-03")],
+        until="2026-01-01T00:00:00+08:00",
+        fires=[_late("2025-03-12")],
+    ),
+    Case(name="a decision of what was not filed", rules=_RULES, events=[_decided("2025-03-03")], until="2025-12-01"),
     Case(
         name="a decision of another objection",
         rules=_RULES,
-        events=[_filed("2025-03-03"), _decided("2025-12-01", "p")],
+        events=[_filed("2025-03-03"), _decided("2025-03-04", "p")],
+        until="2025-12-01T00:00:00+08:00",
+        fires=[_late("2025-03-12")],
     ),
     Case(
-        name="objections of several reporters are each one's own",
+        name="a decision that was made in time and comes late",
         rules=_RULES,
-        events=[
-            _filed("2025-03-03"),
-            _decided("2025-12-01") | {"reporter": "provider"},
-            _decided("2025-03-04", "p"),
-        ],
-        fires=[_late("2025-03-12", calendar="weekends only")],
+        events=[_filed("2025-03-03"), _filed("2025-06-03") | {"subject": BUYER}, _decided("2025-03-12T18:00")],
     ),
     Case(
-        name="a late decision that was taken back",
+        name="a decision that was taken back",
         rules=_RULES,
-        events=[_filed("2025-03-03"), _decided("2025-12-01"), retracted(_decided("2025-12-01"), "2025-12-02")],
+        events=[_filed("2025-03-03"), _decided("2025-03-04"), retracted(_decided("2025-03-04"), "2025-12-02")],
+        fires=[_late("2025-03-12")],
+    ),
+    Case(
+        name="an objection that was taken back",
+        rules=_RULES,
+        events=[_filed("2025-03-03"), retracted(_filed("2025-03-03"), "2025-12-02")],
     ),
 )

@@ -11,39 +11,44 @@ What to do: ask the buyer for the proof. One that is made after the deadline rec
 finding. Have the seller look for the watermark meanwhile.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from circulation.calendar import format_instant
-from circulation.cases import BUYER, Case, Json, event, pack, retracted, signed, terminated, terms
-from circulation.facts import Act, Facts, past
+from circulation.calendar import format_instant, past
+from circulation.events.names import CONTRACT_AMENDED, CONTRACT_SIGNED, CONTRACT_TERMINATED, DELETION_PROVED
+from circulation.examples import BUYER, Case, Json, event, pack, retracted, signed, terminated, terms
+from circulation.facts.acts import NEVER, Act
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said
-from circulation.rules import Rule, Sum
-
-PROVED = "circulation.deletion.proved"
+from circulation.ledger import Ledger
+from circulation.rules import Rule, Sum, over
 
 
 def scopes(act: Act, facts: Facts) -> Iterable[str]:
     """The contract, where its terms ever gave such days."""
-    if any(one.data.terms.delete_within_days is not None for one in facts.contract(act.subject).statements):
+    if facts.contract(act.subject).gave("delete_within_days"):
         yield act.subject
 
 
-def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
-    """Holds the proofs against the deadline; what is said stands once the clock is past it.
+def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
+    """Holds the earliest proof against the deadline; what is said stands once the clock is past it.
 
     Within n days means `time` ≤ end + n × 24 h. A later proof changes nothing of what is said, evidence included.
     """
-    contract = facts.contract(scope)
-    if contract.end is None:
-        return []
-    end, statement = contract.end
+    if act.type == DELETION_PROVED and DELETION_PROVED not in ledger:
+        ledger[DELETION_PROVED] = act.time
+    ledger.drop(scope)
+    ended = facts.contract(scope).end
+    if ended is None:
+        return ()
+    end, statement = ended
     within_days = statement.terms.delete_within_days
     if within_days is None:
-        return []
+        return ()
     deadline = past(end, within_days)
-    if any(act.type == PROVED and act.time <= deadline for act in acts):
-        return []
-    return [
+    if ledger.get(DELETION_PROVED, NEVER) <= deadline:
+        return ()
+    ledger.keep(
+        scope,
         Said(
             severity=RULE.severity,
             about=About("contract", scope),
@@ -53,6 +58,10 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
                 f"The contract ended at {format_instant(end)}, and no deletion was proved within {within_days:,} "
                 f"{'day' if within_days == 1 else 'days'}, by {format_instant(deadline)}."
             ),
+            summary_zh=(
+                f"合同于 {format_instant(end)} 终止，在 {within_days:,} 天内（至 {format_instant(deadline)}）"
+                "未收到删除证明。"
+            ),
             evidence={
                 "end": format_instant(end),
                 "deadline": format_instant(deadline),
@@ -61,13 +70,15 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
             apart=(str(end),),
             due=deadline,
             asset=statement.asset,
-        )
-    ]
+        ),
+    )
+    return ()
 
 
 RULE = Rule(
     id="deletion-overdue",
     title="No proof of deletion after the end of a contract",
+    title_zh="合同终止后未证明删除",
     about="contract",
     severity="orange",
     articles=("个人信息保护法 21", "个人信息保护法 47"),
@@ -75,14 +86,15 @@ RULE = Rule(
         due=True,
         acts=frozenset(
             {
-                "circulation.contract.signed",
-                "circulation.contract.amended",
-                "circulation.contract.terminated",
-                PROVED,
+                CONTRACT_SIGNED,
+                CONTRACT_AMENDED,
+                CONTRACT_TERMINATED,
+                DELETION_PROVED,
             }
         ),
         scopes=scopes,
-        judge=judge,
+        judge=over(step),
+        step=step,
         needs=frozenset({"contract"}),
     ),
 )

@@ -18,15 +18,16 @@ from fractions import Fraction
 import msgspec
 
 from circulation.calendar import day_of
-from circulation.cases import BUYER, OWNER, SELLER, THIRD, Case, Json, pack, retracted, signed, terms
-from circulation.facts import Act, Facts
+from circulation.events.names import CONTRACT_SIGNED
+from circulation.examples import BUYER, OWNER, SELLER, THIRD, Case, Json, pack, retracted, signed, terms
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said, digest
+from circulation.keys import join_key
 from circulation.money import exact, millionths
 from circulation.rules import Parameter, Rule, Sum
 from circulation.terms import Terms
 
-SIGNED = "circulation.contract.signed"
-SEPARATOR = "\x1f"
 # What terms say of parties and of dates.
 OF_THE_CONTRACT = ("valid_from", "valid_to", "recipients", "quota_group")
 
@@ -36,7 +37,7 @@ def scopes(act: Act, _: Facts) -> Iterable[str]:
     data = act.data
     if data.product is not None and data.terms.uses_max:
         month = f"{day_of(act.time):%Y-%m}"
-        yield SEPARATOR.join((data.asset, data.product, month, data.currency, _equal(data.terms)))
+        yield join_key(data.asset, data.product, month, data.currency, _equal(data.terms))
 
 
 def _equal(agreed: Terms) -> str:
@@ -96,8 +97,16 @@ def _said(act: Act, pair: tuple[tuple[Fraction, Act], tuple[Fraction, Act]], buy
             f" {high.data.amount} and another {low.data.amount} {data.currency} for {data.terms.uses_max:,} uses, more"
             f" than {factor} times as much."
         ),
+        summary_zh=(
+            f"{day_of(act.time):%Y-%m} 以同等条件购买 {data.product} 的 {buyers:,} 个买方中，"
+            f"同为 {data.terms.uses_max:,} 次使用，一方支付"
+            f" {high.data.amount} {data.currency}，另一方支付 {low.data.amount} {data.currency}，"
+            f"相差超过 {factor} 倍。"
+        ),
         evidence={
             "product": data.product,
+            "month": f"{day_of(act.time):%Y-%m}",
+            "factor": factor,
             "buyers": buyers,
             "contracts": [high.subject, low.subject],
             "amounts": [high.data.amount, low.data.amount],
@@ -111,6 +120,7 @@ def _said(act: Act, pair: tuple[tuple[Fraction, Act], tuple[Fraction, Act]], buy
 RULE = Rule(
     id="differential-price",
     title="Different prices for equal buyers",
+    title_zh="同等条件买方价格不同",
     about="asset",
     severity="yellow",
     articles=("反垄断法 22", "深圳经济特区数据条例 69", "价格法 14"),
@@ -118,7 +128,7 @@ RULE = Rule(
         "factor": Parameter(1.2, "how many times the lower price is still ordinary; less finds more"),
         "buyers": Parameter(5, "buyers in the month from which on prices are compared; fewer finds more"),
     },
-    sum=Sum(acts=frozenset({SIGNED}), scopes=scopes, judge=judge),
+    sum=Sum(acts=frozenset({CONTRACT_SIGNED}), scopes=scopes, judge=judge),
 )
 
 _RULES = pack()
@@ -201,8 +211,15 @@ CASES = (
             ("of another product", _sold(4, "200", product="q")),
             ("in another currency", _sold(4, "200", currency="EUR")),
             ("in the next month, in Beijing", _sold(4, "200", time="2025-03-01")),
+            ("in the next month, by a signature of this one", _sold(4, "200", time="2025-03-01", signed="2025-02-01")),
             ("whose contract was taken back", retracted(_sold(4, "200"), "2025-02-02")),
         )
+    ),
+    Case(
+        name="the contract's time counts, and not when it says that it was signed",
+        rules=_RULES,
+        events=[*_FOUR, _sold(4, "200", signed="2025-01-31")],
+        fires=[_differs(_FIFTH, "c4", "c0")],
     ),
     Case(
         name="the order of arrival does not matter",

@@ -8,8 +8,8 @@ rebutted. Markets with few contracts are left out.
 
 What to do: look at the members' refusals, prices and exclusive terms; ask for the market's other sellers.
 
-One with at least 1/2, two with 2/3, three with 3/4 of what was paid in twelve months. Of two or three, who has less
-than 1/10 is not presumed dominant, though his share counts in the sum. Fractions are exact.
+One with at least 1/2, two with 2/3, three with 3/4 of what was paid for the contracts of twelve months. Of two or
+three, who has less than 1/10 is not presumed dominant, though his share counts in the sum. Fractions are exact.
 """
 
 from collections.abc import Sequence
@@ -17,10 +17,12 @@ from fractions import Fraction
 from typing import Any
 
 from circulation.calendar import start_of_month
-from circulation.cases import BUYER, OWNER, SELLER, THIRD, Case, Json, asset, event, pack, party, retracted, signed
-from circulation.facts import Act, Facts
+from circulation.events.names import SETTLEMENT_PAID
+from circulation.examples import BUYER, OWNER, SELLER, THIRD, Case, Json, asset, event, pack, party, retracted, signed
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said
-from circulation.markets import NEEDS, SETTLED, ending_with, scopes, shares, split
+from circulation.markets import NEEDS, ending_with, scopes, shares, split
 from circulation.rules import Parameter, Rule, Sum
 
 MONTHS = 12
@@ -53,8 +55,13 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
                     f"In the twelve months to {name}, {count} of {len(found.parts):,} controllers had"
                     f" {float(together * 100):.4g} % of {market}, at least {limit}, in {found.contracts:,} contracts."
                 ),
+                summary_zh=(
+                    f"截至 {name} 的十二个月内，{len(found.parts):,} 个控制方中的 {count} 个合计占 {market} 市场的"
+                    f" {float(together * 100):.4g} %，达到 {limit}，涉及 {found.contracts:,} 份合同。"
+                ),
                 evidence={
                     "month": name,
+                    "of": len(found.parts),
                     "controllers": count,
                     "share": str(together),
                     "limit": limit,
@@ -70,6 +77,7 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
 RULE = Rule(
     id="dominance",
     title="Presumed to dominate a market",
+    title_zh="推定具有市场支配地位",
     about="market",
     severity="yellow",
     articles=("反垄断法 24",),
@@ -82,7 +90,7 @@ RULE = Rule(
     },
     sum=Sum(
         due=True,
-        acts=frozenset({SETTLED}),
+        acts=frozenset({SETTLEMENT_PAID}),
         scopes=scopes,
         judge=judge,
         needs=NEEDS,
@@ -90,15 +98,18 @@ RULE = Rule(
     ),
 )
 
+_YEAR = [f"2025-{month:02}" for month in range(1, 13)]
 _FEW = pack(detectors={"dominance": {"contracts": 1}})
 _FOURTH = "scheme:four"
 _UNTIL = "2025-03-01T00:00:00.000001+08:00"
 _A = asset("a")
 
 
-def _paid(seller: str, amount: str, contract: str, time: str = "2025-02-10", **data: Any) -> list[Json]:
+def _paid(
+    seller: str, amount: str, contract: str, time: str = "2025-02-10", of: str = "2025-01-02", **data: Any
+) -> list[Json]:
     return [
-        signed(contract, "2025-01-02", asset="a", seller=seller),
+        signed(contract, of, asset="a", seller=seller),
         event(
             "settlement.paid",
             contract,
@@ -110,6 +121,11 @@ def _paid(seller: str, amount: str, contract: str, time: str = "2025-02-10", **d
             **data,
         ),
     ]
+
+
+def _back(contract: str, amount: str, payer: str = SELLER, payee: str = BUYER) -> Json:
+    time = "2025-02-11"
+    return event("settlement.paid", contract, time, settlement="back", payer=payer, payee=payee, amount=amount)
 
 
 def _market(*amounts: tuple[str, str], time: str = "2025-02-10") -> list[Json]:
@@ -241,12 +257,38 @@ CASES = (
         events=[_A, *_market((SELLER, "1"))],
         until="2025-03-01T00:00:00+08:00",
     ),
-    Case(
-        name="twelve months after the last payment it is over",
-        rules=_FEW,
-        events=[_A, *_market((SELLER, "1"), time="2025-01-31T23:59:59.999999")],
-        until="2026-06-01",
-        fires=[_dominates(1, "1", month=f"2025-{month:02}") for month in range(1, 13)],
+    *(
+        Case(
+            name=f"a contract of {signed_}, paid {paid}",
+            rules=_FEW,
+            events=[_A, *_paid(SELLER, "1", "c", paid, of=signed_)],
+            until="2026-06-01",
+            fires=[_dominates(1, "1", month=month) for month in months],
+        )
+        for signed_, paid, months in (
+            ("2025-01-31T23:59:59.999999", "2025-01-31T23:59:59.999999", _YEAR),
+            ("2025-02-01", "2025-02-01", [*_YEAR[1:], "2026-01"]),
+            # It is of the month in which it was signed, and counts from the end of that in which it was paid.
+            ("2025-01-31T23:59:59.999999", "2025-02-28T23:59:59.999999", _YEAR[1:]),
+            ("2025-01-31T23:59:59.999999", "2025-03-01", _YEAR[2:]),
+            ("2025-01-02", "2025-12-31", _YEAR[11:]),
+            ("2025-01-02", "2026-01-01", []),
+            ("2025-02-01", "2025-01-02", [*_YEAR[1:], "2026-01"]),
+        )
+    ),
+    *(
+        Case(
+            name=f"an asset that is something else {name}",
+            rules=_FEW,
+            events=[_A, asset("a", time, category="weather"), *_paid(SELLER, "1", "c", "2025-02-10", of="2025-02-05")],
+            until=_UNTIL,
+            fires=[_dominates(1, "1") | {"about": {"kind": "market", "id": f"I65/{category}/CNY"}}],
+        )
+        for name, time, category in (
+            ("when the contract is signed", "2025-02-05", "weather"),
+            ("just after that", "2025-02-05T00:00:00.000001", "traffic"),
+            ("when it is paid", "2025-02-10", "traffic"),
+        )
     ),
     Case(
         name="a settlement that arrives after the month's end counts in it, and in those that follow",
@@ -282,5 +324,44 @@ CASES = (
             _dominates(1, "1"),
             _dominates(1, "1", largest=THIRD) | {"about": {"kind": "market", "id": "I65/traffic/EUR"}},
         ],
+    ),
+    *(
+        Case(
+            name=f"of 50 of 100 in one contract {name}",
+            rules=_FEW,
+            events=[_A, *_market((SELLER, "50"), *((f"x:{at}", "10") for at in range(5))), *more],
+            until=_UNTIL,
+            fires=fires,
+        )
+        for name, more, fires in (
+            ("a little is paid back", [_back("c0", "0.000001")], []),
+            ("nothing is paid back, but to another one", [_back("c0", "1", payee=OWNER)], [_dominates(1, "1/2")]),
+            (
+                "something is paid by a stranger as well",
+                [_back("c0", "9", payer="x:s", payee=SELLER)],
+                [_dominates(1, "1/2")],
+            ),
+            ("all is paid back twice", [_back("c0", "100")], []),
+        )
+    ),
+    Case(
+        name="of another contract nothing is taken off",
+        rules=_FEW,
+        events=[_A, *_market((SELLER, "50"), *((f"x:{at}", "10") for at in range(5)), (SELLER, "1")), _back("c6", "9")],
+        until=_UNTIL,
+        fires=[_dominates(1, "1/2")],
+    ),
+    *(
+        Case(
+            name=f"30 contracts, of one of which {name}",
+            rules=pack(),
+            events=[_A, *(one for at in range(30) for one in _paid(SELLER, "1", f"c{at}")), _back("c9", amount)],
+            until=_UNTIL,
+            fires=fires,
+        )
+        for name, amount, fires in (
+            ("most is paid back", "0.999999", [_dominates(1, "1", f"{SELLER} 1")]),
+            ("all is paid back", "1", []),
+        )
     ),
 )

@@ -9,23 +9,29 @@ yellow, for the registrar to look at.
 What to do: compare the two; have the later registration withdrawn, and what was paid for it returned.
 
 Alike are assets with one `digest`, whoever owns them, and assets of one owner whose `fields` have so much in common
-(Jaccard: what both have of what either has). A statement that changes neither says nothing anew.
+(Jaccard: what both have of what either has). A statement that changes none of these says nothing anew.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from circulation.cases import OWNER, SELLER, THIRD, Case, Json, asset, pack, retracted
-from circulation.facts import Act, Facts
+from circulation.events.names import ASSET_REGISTERED
+from circulation.examples import OWNER, SELLER, THIRD, Case, Json, asset, pack, retracted
+from circulation.facts.acts import Act, order
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said
+from circulation.keys import join_key, split_key
+from circulation.ledger import Ledger
 from circulation.money import exact
-from circulation.rules import Parameter, Rule, Sum
+from circulation.rules import Parameter, Rule, Sum, over
 
-REGISTERED = "circulation.asset.registered"
 DIGEST, FIELDS = "digest", "fields"
-SEPARATOR = "\x1f"
+# Of the fields that a like asset can lack none, so many more are looked up: few that are not alike have all of these.
+FIELDS_MORE = 3
+
+_BEARS, _SEEN, _STATED, _ALIKE, _NUMBER, _FIELD, _NEXT = "bears", "seen", "stated", "alike", "number", "field", "next"
 
 
 class _Stated(NamedTuple):
@@ -36,108 +42,99 @@ class _Stated(NamedTuple):
 
 
 def scopes(act: Act, facts: Facts) -> Iterable[str]:
-    """The digests and the owners that were ever stated of the asset: what it is no longer must be seen there."""
-    stated = facts.asset(act.subject).registrations()
-    yield from sorted({SEPARATOR.join((DIGEST, one.digest)) for one in stated if one.digest})
-    yield from sorted({SEPARATOR.join((FIELDS, one.owner)) for one in stated if one.fields})
+    """The digest and the owner that are stated, and those just before: what leaves must be seen there."""
+    known = facts.asset(act.subject)
+    stated = [one for one in (known.before(act), known.after(act)) if one is not None]
+    yield from sorted({join_key(DIGEST, one.digest) for one in stated if one.digest})
+    yield from sorted({join_key(FIELDS, one.owner) for one in stated if one.fields})
 
 
-def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
-    """Holds each registration against what other assets are by then."""
-    by, value = scope.split(SEPARATOR)
-    return _same_digest(value, acts) if by == DIGEST else _same_fields(value, acts, facts)
+def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
+    """Holds a registration against what other assets are by then."""
+    by, value = split_key(scope)
+    # Of the owner the home of the asset tells, whoever registers it.
+    owner = facts.asset(act.subject).after(act).owner
+    return _same_digest(ledger, value, act, owner) if by == DIGEST else _same_fields(ledger, value, act, owner, facts)
 
 
-def _same_digest(digest: str, acts: Sequence[Act]) -> list[Said]:
-    bearing: dict[str, None] = {}
-    seen: set[str] = set()
-    found = []
-    for act in acts:
-        if act.data.digest != digest:
-            bearing.pop(act.subject, None)
-            continue
-        other = next((one for one in bearing if one != act.subject), None)
-        if other is not None and act.subject not in seen:
-            found.append(_said(act, other, DIGEST, Fraction(1)))
-        seen.add(act.subject)
-        bearing.setdefault(act.subject)
-    return found
+def _same_digest(ledger: Ledger, digest: str, act: Act, owner: str) -> Iterable[Said]:
+    since = ledger.get((_BEARS, act.subject))
+    if act.data.digest != digest:
+        if since is not None:
+            ledger.pop((_BEARS, act.subject))
+            ledger.discard(_BEARS, (since, act.subject))
+        return
+    other = next((one for _, one in ledger.list(_BEARS)[:2] if one != act.subject), None)
+    if other is not None and (_SEEN, act.subject) not in ledger:
+        yield _said(act, owner, other, DIGEST, Fraction(1))
+    ledger[_SEEN, act.subject] = True
+    if since is None:
+        ledger[_BEARS, act.subject] = order(act)
+        ledger.add(_BEARS, (order(act), act.subject))
 
 
-def _same_fields(owner: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
-    mine = [act for act in acts if act.data.owner == owner and act.data.fields]
-    often = Counter(name for act in mine for name in {*act.data.fields})
-    index = _Index(often, min((_least(act, facts) for act in mine), default=Fraction(1)))
-    said: set[tuple[str, frozenset[str]]] = set()
-    found = []
-    for at, act in enumerate(acts):
-        index.remove(act.subject)
-        if act.data.owner != owner or not act.data.fields:
-            continue
-        stated = _Stated(frozenset(act.data.fields), act.data.digest)
-        other = index.earliest(stated, _least(act, facts))
-        if other is not None and (act.subject, stated.fields) not in said:
-            found.append(_said(act, *other))
-        said.add((act.subject, stated.fields))
-        index.add(act.subject, stated, at)
-    return found
+def _same_fields(ledger: Ledger, of: str, act: Act, owner: str, facts: Facts) -> Iterable[Said]:
+    _remove(ledger, act.subject)
+    if owner != of or not act.data.fields:
+        return
+    stated = _Stated(frozenset(act.data.fields), act.data.digest)
+    other = _earliest(ledger, stated, exact(facts.parameters(act.time)["jaccard"]))
+    if other is not None and (_SEEN, act.subject, stated.fields) not in ledger:
+        yield _said(act, owner, *other)
+    ledger[_SEEN, act.subject, stated.fields] = True
+    _add(ledger, act, stated)
 
 
-def _least(act: Act, facts: Facts) -> Fraction:
-    return exact(facts.parameters(act.time)["jaccard"])
+# What an owner's assets state lies in a ledger under a number for each that is stated alike, and by field, so that one
+# of many is not compared with each.
 
 
-class _Index:
-    """What an owner's assets state, so that one of many is not compared with each.
+def _add(ledger: Ledger, act: Act, stated: _Stated) -> None:
+    """From now on an asset states this."""
+    ledger[_STATED, act.subject] = (stated, order(act))
+    number = ledger.get((_NUMBER, stated))
+    if number is None:
+        number = ledger.get(_NEXT, 0)
+        ledger[_NEXT] = number + 1
+        ledger[_NUMBER, stated] = number
+        ledger[_NUMBER, number] = stated
+    if not ledger.list((_ALIKE, number)):
+        for name in stated.fields:
+            ledger.add((_FIELD, name), number)
+    ledger.add((_ALIKE, number), (order(act), act.subject))
 
-    Of sets that have much in common some of the first few in any fixed order are in both; the order is that of how
-    seldom a field is met, since what all assets have tells nothing. Assets that state the same are compared once.
-    """
 
-    def __init__(self, often: Mapping[str, int], least: Fraction) -> None:
-        self._often = often
-        self._least = least
-        self._stated: dict[str, _Stated] = {}
-        # With the place of the registration, so that the first of these assets is the earliest.
-        self._alike: dict[_Stated, dict[str, int]] = {}
-        self._by_field: dict[str, dict[_Stated, None]] = {}
+def _remove(ledger: Ledger, asset_: str) -> None:
+    """What an asset stated is no longer so."""
+    found = ledger.pop((_STATED, asset_))
+    if found is None:
+        return
+    stated, since = found
+    number = ledger.get((_NUMBER, stated))
+    ledger.discard((_ALIKE, number), (since, asset_))
+    if not ledger.list((_ALIKE, number)):
+        for name in stated.fields:
+            ledger.discard((_FIELD, name), number)
 
-    def _first_fields(self, stated: _Stated) -> list[str]:
-        """The fields by which it is found: any set with so much in common has at least one of them."""
-        # Whoever is alike lacks at most this many of them.
-        lacking = int(len(stated.fields) * (1 - self._least)) if self._least > 0 else len(stated.fields)
-        return sorted(stated.fields, key=lambda name: (self._often[name], name))[: lacking + 1]
 
-    def add(self, asset_: str, stated: _Stated, at: int) -> None:
-        """From now on an asset states this."""
-        self._stated[asset_] = stated
-        self._alike.setdefault(stated, {})[asset_] = at
-        for name in self._first_fields(stated):
-            self._by_field.setdefault(name, {})[stated] = None
-
-    def remove(self, asset_: str) -> None:
-        """What an asset stated is no longer so."""
-        stated = self._stated.pop(asset_, None)
-        if stated is None:
-            return
-        del self._alike[stated][asset_]
-        if not self._alike[stated]:
-            del self._alike[stated]
-            for name in self._first_fields(stated):
-                del self._by_field[name][stated]
-
-    def earliest(self, mine: _Stated, least: Fraction) -> tuple[str, str, Fraction] | None:
-        """The earliest of the assets that are alike, by what, and what part of their fields both have."""
-        near = dict.fromkeys(one for name in mine.fields for one in self._by_field.get(name, ()))
-        alike = [
-            (next(iter(self._alike[theirs].items())), common)
-            for theirs in near
-            if (common := _common(mine, theirs)) >= least
-        ]
-        if not alike:
-            return None
-        (other, _), common = min(alike, key=lambda one: one[0][1])
-        return other, FIELDS, common
+def _earliest(ledger: Ledger, mine: _Stated, least: Fraction) -> tuple[str, str, Fraction] | None:
+    """The earliest of the assets that are alike, by what, and what part of their fields both have."""
+    # Whoever is alike lacks at most so many of mine: of any few more it has these few, and what all have tells nothing.
+    lacking = int(len(mine.fields) * (1 - least)) if least > 0 else len(mine.fields) - 1
+    telling = sorted(mine.fields, key=lambda name: (len(ledger.list((_FIELD, name))), name))[: lacking + FIELDS_MORE]
+    has = Counter[int]()
+    for name in telling:
+        has.update(ledger.list((_FIELD, name)))
+    alike = []
+    for number, count in has.items():
+        if count >= len(telling) - lacking:
+            common = _common(mine, ledger.get((_NUMBER, number)))
+            if common >= least:
+                alike.append((*ledger.list((_ALIKE, number))[0], common))
+    if not alike:
+        return None
+    _, other, common = min(alike)
+    return other, FIELDS, common
 
 
 def _common(mine: _Stated, theirs: _Stated) -> Fraction:
@@ -147,17 +144,19 @@ def _common(mine: _Stated, theirs: _Stated) -> Fraction:
     return Fraction(len(mine.fields & theirs.fields), len(mine.fields | theirs.fields))
 
 
-def _said(act: Act, other: str, by: str, common: Fraction) -> Said:
+def _said(act: Act, owner: str, other: str, by: str, common: Fraction) -> Said:
     share = f"{float(common * 100):.4g} % of their fields in common and the same owner"
     how = "the same digest" if by == DIGEST else share
+    how_zh = "摘要相同" if by == DIGEST else f"字段重合 {float(common * 100):.4g} % 且所有方相同"
     return Said(
         severity=RULE.severity,
         about=About("asset", act.subject),
-        party=act.data.owner,
+        party=owner,
         occurred=act.time,
         cause=act.cause,
         apart=(by,),
         summary=f"{act.subject} was registered, and has {how} as {other}, which was there before.",
+        summary_zh=f"{act.subject} 被登记，与此前登记的 {other} {how_zh}。",
         evidence={"by": by, "other": other, "jaccard": round(float(common), 6)},
         asset=act.subject,
     )
@@ -166,11 +165,14 @@ def _said(act: Act, other: str, by: str, common: Fraction) -> Said:
 RULE = Rule(
     id="duplicate-registration",
     title="Registered again under another id",
+    title_zh="以其他标识重复登记",
     about="asset",
     severity="yellow",
     articles=("关于更好发挥数据要素作用进一步加快发展数字经济的实施意见 23",),
-    parameters={"jaccard": Parameter(0.9, "share of common fields from which on assets are alike; less finds more")},
-    sum=Sum(acts=frozenset({REGISTERED}), scopes=scopes, judge=judge, needs=frozenset({"asset"})),
+    parameters={
+        "jaccard": Parameter(0.9, "share of common fields from which on assets are alike; less finds more", most=1)
+    },
+    sum=Sum(acts=frozenset({ASSET_REGISTERED}), scopes=scopes, judge=over(step), step=step, needs=frozenset({"asset"})),
 )
 
 _RULES = pack()
@@ -260,6 +262,17 @@ CASES = (
         name="an asset that another one owns by then",
         rules=_RULES,
         events=[asset("b", "2025-01-02"), asset("b", "2025-01-03", owner=THIRD), asset("a", "2025-01-04")],
+    ),
+    Case(
+        name="an asset that goes to who has another like it",
+        rules=_RULES,
+        events=[
+            _A,
+            _registered("b", _LATER, _TEN, owner=SELLER),
+            _registered("b", "2025-01-04", _TEN, owner=SELLER),
+            _registered("b", "2025-01-05", _TEN),
+        ],
+        fires=[_alike()],
     ),
     Case(
         name="an earlier registration that was taken back",

@@ -8,16 +8,18 @@ which the reasons of the refusals tell. A presumption of dominance can be rebutt
 
 What to do: ask for the reasons, and what other sellers there are; compare with `dominance`.
 
-The share is that of the party's group in the market of the asset, over the twelve months to the last month's end before
-the act. A buyer is in good standing while it has no published serious record. A refusal names no currency: its market
-is that in CNY.
+The share is that of the party's group in the market of the asset at the last month's end that is no later than the act,
+over the twelve months that end there. A buyer is in good standing while it has no published serious record. A refusal
+names no currency: its market is that in CNY.
 """
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable
 from fractions import Fraction
 
-from circulation.calendar import EARLIEST, month_of, months_later
-from circulation.cases import (
+from circulation.calendar import EARLIEST, month_of, months_later, start_of_month
+from circulation.events.names import CONTRACT_SIGNED, REQUEST_REFUSED, SETTLEMENT_PAID
+from circulation.examples import (
     BUYER,
     OWNER,
     SELLER,
@@ -32,37 +34,43 @@ from circulation.cases import (
     signed,
     terms,
 )
-from circulation.facts import Act, Facts
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said
-from circulation.markets import SETTLED, market_id, market_of, scope_of, shares, split
-from circulation.rules import Parameter, Period, Rule, Sum
+from circulation.keys import join_key, rsplit_key
+from circulation.ledger import Ledger
+from circulation.markets import market_id, place_of, scope_of, split
+from circulation.paid import counted
+from circulation.rules import Parameter, Period, Rule, Sum, over
 
-SIGNED, REFUSED = "circulation.contract.signed", "circulation.request.refused"
 MONTHS = 12
 CURRENCY = "CNY"
-SEPARATOR = "\x1f"
 # What was paid gives shares to the months after it; what was done is judged in its own.
 PAID, DONE = "paid", "done"
+# What was paid in all, and to each group, and to this under each contract; and by seller when it refused.
+_TOTAL, _SOLD, _PAID, _REFUSALS = "total", "sold", "paid", "refusals"
 
 
 def scopes(act: Act, facts: Facts) -> Iterable[str]:
     """The month of the market; of signings only those with exclusive terms."""
-    if act.type == SETTLED:
-        market, kind = market_of(act, facts), PAID
-    elif act.type == REFUSED:
-        market, kind = market_id(act.subject, act.time, CURRENCY, facts), DONE
+    if act.type == SETTLEMENT_PAID:
+        if (place := place_of(act, facts)) is not None:
+            yield scope_of(join_key(place.market, PAID), place.month)
+        return
+    if act.type == REQUEST_REFUSED:
+        market = market_id(act.subject, act.time, CURRENCY, facts)
     elif act.data.terms.exclusive:
-        market, kind = market_id(act.data.asset, act.time, act.data.currency, facts), DONE
+        market = market_id(act.data.asset, act.time, act.data.currency, facts)
     else:
         return
     if market is not None:
-        yield scope_of(f"{market}{SEPARATOR}{kind}", month_of(act.time))
+        yield scope_of(join_key(market, DONE), month_of(act.time))
 
 
 def _months(scope: str, kind: str, first: int, last: int) -> list[str]:
     of_kind, month = split(scope)
-    market = of_kind.rsplit(SEPARATOR, 1)[0]
-    return [scope_of(f"{market}{SEPARATOR}{kind}", month + shift) for shift in range(first, last + 1)]
+    market = rsplit_key(of_kind)[0]
+    return [scope_of(join_key(market, kind), month + shift) for shift in range(first, last + 1)]
 
 
 def _members(scope: str) -> list[str]:
@@ -70,40 +78,47 @@ def _members(scope: str) -> list[str]:
 
 
 def _touches(scope: str) -> list[str]:
-    paid = split(scope)[0].endswith(SEPARATOR + PAID)
+    paid = rsplit_key(split(scope)[0])[1] == PAID
     return _months(scope, DONE, int(paid), MONTHS)
 
 
-def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
-    """Looks at the exclusive terms and refusals of a month by whoever had half of the market when it began."""
+def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
+    """Adds what was paid before the month; of the month looks at who had half of the market when it began."""
     of_kind, month = split(scope)
-    if of_kind.endswith(SEPARATOR + PAID):
-        return []
-    parts = shares([act for act in acts if act.type == SETTLED], facts, month - 1, MONTHS).parts
-    refused: dict[str, list[int]] = {}
-    found: list[Said] = []
-    for act in acts:
-        if act.type == SETTLED:
-            continue
-        seller = act.data.seller
-        parameters = facts.parameters(act.time)
-        count = 0
-        if act.type == REFUSED:
-            if facts.party(act.data.buyer).published("serious", act.time, facts.pack(act.time).credit):
-                continue
-            refused.setdefault(seller, []).append(act.time)
-            since = months_later(act.time, -parameters["months"])
-            count = sum(time >= since for time in refused[seller])
-            if count < parameters["refusals"]:
-                continue
-        share = parts.get(facts.topmost(seller, act.time), Fraction(0))
-        if month_of(act.time) == month and share >= Fraction(parameters["share"]):
-            found.append(_said(act, of_kind.rsplit(SEPARATOR, 1)[0], share, count, parameters["months"]))
-    return found
+    begin = start_of_month(month)
+    if act.type == SETTLEMENT_PAID:
+        if act.time >= begin:
+            return
+        statement = facts.contract(act.subject).statement(act.time)
+        if statement is not None:
+            head = facts.topmost(statement.seller, begin)
+            before = ledger.get((_PAID, head, act.subject), 0)
+            after = ledger[_PAID, head, act.subject] = before + counted(act, facts)
+            for name in (_TOTAL, (_SOLD, head)):
+                ledger[name] = ledger.get(name, 0) + max(0, after) - max(0, before)
+        return
+    seller = act.data.seller
+    parameters = facts.parameters(act.time)
+    count = 0
+    if act.type == REQUEST_REFUSED:
+        if facts.party(act.data.buyer).published("serious", act.time, facts.pack(act.time).credit):
+            return
+        ledger.add((_REFUSALS, seller), act.time)
+        refusals = ledger.list((_REFUSALS, seller))
+        count = len(refusals) - bisect_left(refusals, months_later(act.time, -parameters["months"]))
+        if count < parameters["refusals"]:
+            return
+    if month_of(act.time) != month:
+        return
+    sold = ledger.get((_SOLD, facts.topmost(seller, begin)), 0)
+    share = Fraction(sold, ledger.get(_TOTAL, 0) or 1)
+    if share >= Fraction(parameters["share"]):
+        yield _said(act, rsplit_key(of_kind)[0], share, count, parameters["months"])
 
 
 def _said(act: Act, market: str, share: Fraction, refusals: int, months: int) -> Said:
     what = f"refused {refusals:,} buyers in {months:,} months" if refusals else f"bound {act.data.buyer} exclusively"
+    what_zh = f"{months:,} 个月内拒绝 {refusals:,} 个买方" if refusals else f"要求 {act.data.buyer} 独家交易"
     return Said(
         severity=RULE.severity,
         about=About("party", act.data.seller),
@@ -111,9 +126,11 @@ def _said(act: Act, market: str, share: Fraction, refusals: int, months: int) ->
         occurred=act.time,
         cause=act.cause,
         summary=f"{act.data.seller}, whose group has {float(share * 100):.4g} % of {market}, {what}.",
+        summary_zh=f"{act.data.seller} 所在集团占 {market} 市场的 {float(share * 100):.4g} %，{what_zh}。",
         evidence={
             "market": market,
             "share": str(share),
+            "months": months,
             "kind": "refusals" if refusals else "exclusive",
             "refusals": refusals,
             "buyer": act.data.buyer,
@@ -125,18 +142,20 @@ def _said(act: Act, market: str, share: Fraction, refusals: int, months: int) ->
 RULE = Rule(
     id="exclusive-dealing",
     title="Buyers bound or refused by who has half of the market",
+    title_zh="占半数市场者限定或拒绝交易",
     about="party",
     severity="yellow",
     articles=("反垄断法 22",),
     parameters={
         "share": Parameter("1/2", "share of the market from which on it is said, as a fraction; less finds more"),
         "refusals": Parameter(3, "refusals in the months from which on it is said; fewer finds more"),
-        "months": Parameter(12, "calendar months over which refusals count, at most 12; fewer find less"),
+        "months": Parameter(12, "calendar months over which refusals count, at most 12; fewer find less", most=12),
     },
     sum=Sum(
-        acts=frozenset({SETTLED, SIGNED, REFUSED}),
+        acts=frozenset({SETTLEMENT_PAID, CONTRACT_SIGNED, REQUEST_REFUSED}),
         scopes=scopes,
-        judge=judge,
+        judge=over(step),
+        step=step,
         needs=frozenset({"asset", "contract", "group"}),
         period=Period(ends=lambda _: EARLIEST, members=_members, touches=_touches, own_acts_only=True),
     ),
@@ -145,11 +164,16 @@ RULE = Rule(
 _RULES, _A = pack(), asset("a")
 
 
-def _paid(seller: str, amount: str, contract: str, time: str = "2025-01-10") -> list[Json]:
+def _paid(seller: str, amount: str, contract: str, time: str = "2025-01-10", of: str = "2025-01-02") -> list[Json]:
     return [
-        signed(contract, "2025-01-02", asset="a", seller=seller),
+        signed(contract, of, asset="a", seller=seller),
         event("settlement.paid", contract, time, settlement="s", payer=BUYER, payee=seller, amount=amount),
     ]
+
+
+def _back(contract: str, amount: str) -> Json:
+    data: Json = {"settlement": "back", "payer": SELLER, "payee": BUYER, "amount": amount}
+    return event("settlement.paid", contract, "2025-01-11", **data)
 
 
 def _shared(amount: str, rest: str = "50", time: str = "2025-01-10") -> list[Json]:
@@ -215,6 +239,42 @@ CASES = (
     ),
     *(
         Case(
+            name=f"half of the market, of a contract of {of} that was paid {paid}, at {time}",
+            rules=_RULES,
+            events=[_A, *_paid(SELLER, "50", "p1", paid, of), *_paid(THIRD, "50", "p2"), _exclusive(time)],
+            fires=[_bound("exclusive", "2025-02-01") | {"occurred": f"{time}+08:00"}] if fires else [],
+        )
+        for of, paid, time, fires in (
+            ("2025-01-05", "2025-01-31T23:59:59.999999", "2025-02-01T00:00:00", True),
+            ("2025-01-05", "2025-01-31T23:59:59.999999", "2025-01-31T23:59:59.999999", False),
+            ("2025-01-05", "2025-02-01", "2025-02-01T00:00:00", False),
+            ("2025-01-05", "2025-02-01", "2025-02-28T23:59:59.999999", False),
+            ("2025-01-05", "2025-02-01", "2025-03-01T00:00:00", True),
+            ("2025-02-01", "2025-02-01", "2025-02-28T23:59:59.999999", False),
+            ("2025-02-01", "2025-01-15", "2025-02-28T23:59:59.999999", False),
+        )
+    ),
+    *(
+        Case(
+            name=f"a controller who has half of the market, {name}",
+            rules=_RULES,
+            events=[
+                _A,
+                *_paid(OWNER, "50", "p1"),
+                *_paid(THIRD, "50", "p2"),
+                party(SELLER, "2025-01-01"),
+                joins,
+                _exclusive(),
+            ],
+            fires=fires,
+        )
+        for name, joins, fires in (
+            ("at the month's end", party(SELLER, "2025-02-01", controller=OWNER), [_bound("exclusive", "2025-02-10")]),
+            ("only after it", party(SELLER, "2025-02-01T00:00:00.000001", controller=OWNER), []),
+        )
+    ),
+    *(
+        Case(
             name=f"{count} refusals",
             rules=_RULES,
             events=[*_shared("50"), *[*_THREE, _refused("2025-02-04")][:count]],
@@ -265,5 +325,18 @@ CASES = (
         name="a signing that was taken back",
         rules=_RULES,
         events=[*_shared("50"), _exclusive(), retracted(_exclusive(), "2025-02-11")],
+    ),
+    *(
+        Case(
+            name=f"of 50 of 100 {name} is paid back",
+            rules=_RULES,
+            events=[*_shared("50"), _back("p1", amount), *more, _exclusive()],
+            fires=fires,
+        )
+        for name, amount, more, fires in (
+            ("a little", "0.000001", [], []),
+            ("a part", "9", _paid(SELLER, "50", "p3"), [_bound("exclusive", "2025-02-10", "91/141")]),
+            ("all", "99", _paid(SELLER, "50", "p3"), [_bound("exclusive", "2025-02-10")]),
+        )
     ),
 )

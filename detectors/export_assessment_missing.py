@@ -11,19 +11,22 @@ What to do: at a warning ask whether an assessment is under way. At red have the
 country and recipient.
 
 What is summed: all exports of the calendar year at +08:00 in the order of (`time`, `source`, `id`), covered or not, but
-not those under an exemption that holds (articles 3 to 6). For an operator of critical infrastructure
-`export-important-data` takes the place of this rule (article 7, 1).
+not those under an exemption that holds (articles 3 to 6); and what `undeclared-export` finds, while it stands. For an
+operator of critical infrastructure `export-important-data` takes the place of this rule (article 7, 1).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from circulation.calendar import year_of
-from circulation.cases import ABROAD, SELLER, THIRD, Case, Json, exported, granted, pack, party, retracted
-from circulation.exports import EXPORTED, ciio, covered, exempt
-from circulation.facts import Act, Facts
+from circulation.examples import ABROAD, SELLER, THIRD, Case, Json, exported, granted, pack, party, retracted
+from circulation.exports import ACTS, NEEDS, Exported, ciio, counted, covered, years
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said, Severity
-from circulation.rules import Parameter, Rule, Sum
+from circulation.ledger import Ledger
+from circulation.rules import Parameter, Rule, Sum, over
+from circulation.words import LIMIT, zh
 
 MEASURES = ("persons", "sensitive_persons")
 FULL = 100
@@ -36,51 +39,47 @@ class _Reached(NamedTuple):
     band: int
 
 
-def scopes(act: Act, _: Facts) -> Iterable[str]:
-    """The exporter's calendar year."""
-    yield f"{act.subject}/{year_of(act.time)}"
+def step(ledger: Ledger, _: str, act: Act, facts: Facts) -> Iterable[Said]:
+    """Adds an export: a band is said once a year, at the first export without an assessment that reaches it.
 
-
-def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
-    """Goes over the exports of a year: a band is said once, at the first export without an assessment that reaches it.
-
-    Of the bands that one export reaches at once only the highest is said; at equal height that of `persons`. The full
-    band is one for both measures.
+    Each measure warns on its own. Of the bands of one measure that an export reaches at once only the highest is said.
+    The full band is one for both measures: where both reach it at once, that of `persons`.
     """
-    sums = dict.fromkeys(MEASURES, 0)
-    consumed: set[_Reached] = set()
-    full = False
-    found: list[Said] = []
-    for act in acts:
-        if exempt(act, facts):
-            continue
-        for measure in MEASURES:
-            sums[measure] += getattr(act.data, measure)
-        # While an assessment covers, nothing is said and nothing consumed: the next export without one says it.
-        if ciio(act, facts) or covered(act, facts, "security-assessment"):
-            continue
-        parameters = facts.parameters(act.time)
-        bands = (parameters["warning_percent"], parameters["late_warning_percent"], FULL)
-        new = [
-            reached
-            for measure in MEASURES
-            for band in bands
-            if sums[measure] * 100 >= parameters[measure] * band
-            and (reached := _Reached(measure, band)) not in consumed
-        ]
-        consumed.update(new)
-        if not new:
-            continue
-        highest = max(new, key=lambda reached: reached.band)
-        if highest.band == FULL and full:
-            continue
-        full = full or highest.band == FULL
-        found.append(_said(act, highest, bands, sums, parameters))
-    return found
+    export = counted(act, facts)
+    if export is None:
+        return
+    for measure in MEASURES:
+        ledger[measure] = ledger.get(measure, 0) + getattr(export, measure)
+    sums = {measure: ledger.get(measure) for measure in MEASURES}
+    parameters = facts.parameters(act.time)
+    bands = (parameters["warning_percent"], parameters["late_warning_percent"], FULL)
+    new = [
+        reached
+        for measure in MEASURES
+        for band in bands
+        if sums[measure] * 100 >= parameters[measure] * band and (reached := _Reached(measure, band)) not in ledger
+    ]
+    # While an assessment covers, nothing is said and nothing consumed: the next export without one says it.
+    if not new or ciio(export, facts) or covered(export, facts, "security-assessment"):
+        return
+    for reached in new:
+        ledger[reached] = True
+    # By measure the highest of its bands, which come in their order.
+    for highest in {reached.measure: reached for reached in new}.values():
+        if highest.band == FULL:
+            if "full" in ledger:
+                continue
+            ledger["full"] = True
+        yield _said(act, export, highest, bands, sums, parameters)
 
 
 def _said(
-    act: Act, reached: _Reached, bands: tuple[int, int, int], sums: dict[str, int], parameters: dict[str, Any]
+    act: Act,
+    export: Exported,
+    reached: _Reached,
+    bands: tuple[int, int, int],
+    sums: dict[str, int],
+    parameters: dict[str, Any],
 ) -> Said:
     measure, band = reached
     full = band == FULL
@@ -90,33 +89,42 @@ def _said(
     reaches = f"reaches the limit of {limit:,}" if full else f"reaches {band} % of the limit of {limit:,}"
     return Said(
         severity=severities[bands.index(band)],
-        about=About("party", act.subject),
-        party=act.subject,
+        about=About("party", export.party),
+        party=export.party,
         occurred=act.time,
         summary=(
             f"With {total:,} {what} in {year}, the exporter {reaches}, and no security assessment covers the export."
+        ),
+        summary_zh=(
+            f"{year} 年出境{zh(LIMIT, measure)}累计 {total:,}，达到 {limit:,}{'' if full else f' 的 {band} %'}，"
+            "没有数据出境安全评估覆盖该次出境。"
         ),
         evidence={"year": year, "measure": measure, "band": band, "sum": total, "limit": limit} | sums,
         cause=act.cause,
         # Severity does not tell two bands of one party apart, so a pack that moves a band makes another finding.
         apart=(str(year), "both" if full else measure, str(band)),
-        asset=act.data.asset,
+        asset=export.asset,
     )
 
 
 RULE = Rule(
     id="export-assessment-missing",
     title="Exports without a security assessment",
+    title_zh="出境未经安全评估",
     about="party",
     severity="red",
     articles=("促进和规范数据跨境流动规定 7", "数据出境安全评估办法 4"),
     parameters={
         "persons": Parameter(1_000_000, "persons of one year from which on an assessment is needed; fewer finds more"),
         "sensitive_persons": Parameter(10_000, "the same for persons of whom sensitive data is sent"),
-        "warning_percent": Parameter(80, "share of either number at which it is blue; lower warns earlier"),
-        "late_warning_percent": Parameter(95, "share of either number at which it is yellow; lower warns earlier"),
+        "warning_percent": Parameter(
+            80, "share of either number at which it is blue; lower warns earlier", below="late_warning_percent"
+        ),
+        "late_warning_percent": Parameter(
+            95, "share of either number at which it is yellow; lower warns earlier", below=100
+        ),
     },
-    sum=Sum(acts=frozenset({EXPORTED}), scopes=scopes, judge=judge, needs=frozenset({"party"})),
+    sum=Sum(acts=ACTS, scopes=years, judge=over(step), step=step, needs=NEEDS),
 )
 
 
@@ -185,15 +193,38 @@ CASES = (
         ],
         fires=[_band("yellow", "persons", 95, 999_998, "first"), _band("red", "persons", 100, 1_000_000, "last")],
     ),
-    Case(
-        name="of two measures at one height persons",
-        events=[exported(SELLER, "2025-03-01", persons=800_000, sensitive_persons=8_000)],
-        fires=[_band("blue", "persons", 80, 800_000)],
+    *(
+        Case(
+            name=f"{persons:,} persons and {sensitive:,} sensitive ones at once: each measure warns on its own",
+            events=[exported(SELLER, "2025-03-01", persons=persons, sensitive_persons=sensitive)],
+            fires=fires,
+        )
+        for persons, sensitive, fires in (
+            (799_999, 8_000, [_band("blue", "sensitive_persons", 80, 8_000)]),
+            (800_000, 7_999, [_band("blue", "persons", 80, 800_000)]),
+            (800_000, 8_000, [_band("blue", "persons", 80, 800_000), _band("blue", "sensitive_persons", 80, 8_000)]),
+            (800_000, 9_500, [_band("blue", "persons", 80, 800_000), _band("yellow", "sensitive_persons", 95, 9_500)]),
+            (
+                1_000_000,
+                8_000,
+                [_band("red", "persons", 100, 1_000_000), _band("blue", "sensitive_persons", 80, 8_000)],
+            ),
+            (
+                950_000,
+                10_000,
+                [_band("yellow", "persons", 95, 950_000), _band("red", "sensitive_persons", 100, 10_000)],
+            ),
+            (1_000_000, 10_000, [_band("red", "persons", 100, 1_000_000)]),
+        )
     ),
     Case(
-        name="of two measures the higher one",
-        events=[exported(SELLER, "2025-03-01", persons=800_000, sensitive_persons=9_500)],
-        fires=[_band("yellow", "sensitive_persons", 95, 9_500)],
+        name="after red a measure still warns",
+        events=[
+            exported(SELLER, "2025-03-01", persons=1_000_000),
+            exported(SELLER, "2025-03-02", sensitive_persons=9_500),
+            exported(SELLER, "2025-03-03", sensitive_persons=500),
+        ],
+        fires=[_band("red", "persons", 100, 1_000_000), _band("yellow", "sensitive_persons", 95, 9_500)],
     ),
     Case(
         name="warnings of one measure after those of the other",

@@ -11,74 +11,82 @@ What to do: have the exports under it stopped, and ask for a new approval.
 A grant that is named and does not exist covers nothing. What is sent under one is summed by the year at +08:00.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from circulation.calendar import year_of
-from circulation.cases import ABROAD, SELLER, THIRD, Case, Json, event, exported, granted, pack, retracted
-from circulation.exports import EXPORTED, exempt
-from circulation.facts import Act, Facts, covers
+from circulation.events.names import EXPORT_PERFORMED
+from circulation.examples import ABROAD, SELLER, THIRD, Case, Json, event, exported, granted, pack, retracted
+from circulation.exports import exempt
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
+from circulation.facts.parties import covers
 from circulation.findings import About, Said
-from circulation.rules import Rule, Sum
+from circulation.keys import join_key
+from circulation.ledger import Ledger
+from circulation.rules import Rule, Sum, over
+from circulation.words import LIMIT, Word, zh
 
 KINDS = ("security-assessment", "standard-contract", "certification")
 MEASURES = ("persons", "sensitive_persons")
-SEPARATOR = "\x1f"
 
 
 def scopes(act: Act, _: Facts) -> Iterable[str]:
     """The exporter's year under the grant that the export names."""
     if act.data.grant is not None:
-        yield SEPARATOR.join((act.subject, str(year_of(act.time)), act.data.grant))
+        yield join_key(act.subject, str(year_of(act.time)), act.data.grant)
 
 
-def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
-    """Holds each export against the grant at its time, and the year's sum so far against its maxima."""
-    sums = dict.fromkeys(MEASURES, 0)
-    found: list[Said] = []
-    for act in acts:
-        counted = () if exempt(act, facts) else MEASURES
-        for measure in counted:
-            sums[measure] += getattr(act.data, measure)
-        broken = _broken(act, {measure: sums[measure] for measure in counted}, facts)
-        if broken:
-            found.append(
-                Said(
-                    severity=RULE.severity,
-                    about=About("party", act.subject),
-                    party=act.subject,
-                    occurred=act.time,
-                    cause=act.cause,
-                    summary=f"The grant {act.data.grant} does not allow an export that names it: {'; '.join(broken)}.",
-                    evidence={"grant": act.data.grant, "year": year_of(act.time), "broken": broken} | sums,
-                    asset=act.data.asset,
-                )
-            )
-    return found
+def step(ledger: Ledger, _: str, act: Act, facts: Facts) -> Iterable[Said]:
+    """Holds an export against the grant at its time, and the year's sum so far against its maxima."""
+    counted = () if exempt(act, facts) else MEASURES
+    for measure in counted:
+        ledger[measure] = ledger.get(measure, 0) + getattr(act.data, measure)
+    sums = {measure: ledger.get(measure, 0) for measure in MEASURES}
+    broken = _broken(act, {measure: sums[measure] for measure in counted}, facts)
+    if broken:
+        yield Said(
+            severity=RULE.severity,
+            about=About("party", act.subject),
+            party=act.subject,
+            occurred=act.time,
+            cause=act.cause,
+            summary=(
+                f"The grant {act.data.grant} does not allow an export that names it:"
+                f" {'; '.join(one.en for one in broken)}."
+            ),
+            summary_zh=f"授权 {act.data.grant} 不覆盖以其名义进行的出境：{'；'.join(one.zh for one in broken)}。",
+            evidence={"grant": act.data.grant, "year": year_of(act.time), "broken": [one.en for one in broken]} | sums,
+            asset=act.data.asset,
+        )
 
 
-def _broken(act: Act, sums: dict[str, int], facts: Facts) -> list[str]:
+def _broken(act: Act, sums: dict[str, int], facts: Facts) -> list[Word]:
     data = act.data
-    valid = facts.party(act.subject).grants(act.time)
-    grant = next((one for one in valid if one.grant == data.grant and one.kind in KINDS), None)
-    if grant is None:
-        return ["it is not valid"]
+    grant = facts.party(act.subject).grant(data.grant, act.time)
+    if grant is None or grant.kind not in KINDS:
+        return [Word("it is not valid", "该授权当时无效")]
     broken = []
     if not covers(grant, asset=data.asset, countries=(data.country,), recipients=(data.recipient,)):
-        broken.append("it is for another asset, country, recipient or purpose")
+        broken.append(
+            Word("it is for another asset, country, recipient or purpose", "该授权针对其他数据资产、国家、接收方或目的")
+        )
     for measure, total in sums.items():
         maximum = getattr(grant, f"{measure}_max")
         if maximum is not None and total > maximum:
-            broken.append(f"{measure} {total:,} above {maximum:,}")
+            broken.append(
+                Word(f"{measure} {total:,} above {maximum:,}", f"{zh(LIMIT, measure)} {total:,} 超过 {maximum:,}")
+            )
     return broken
 
 
 RULE = Rule(
     id="export-beyond-approval",
     title="An export beyond its approval",
+    title_zh="出境超出批准范围",
     about="party",
     severity="red",
     articles=("网络数据安全管理条例 38", "促进和规范数据跨境流动规定 7"),
-    sum=Sum(acts=frozenset({EXPORTED}), scopes=scopes, judge=judge, needs=frozenset({"party"})),
+    sum=Sum(acts=frozenset({EXPORT_PERFORMED}), scopes=scopes, judge=over(step), step=step, needs=frozenset({"party"})),
 )
 
 

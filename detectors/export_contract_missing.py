@@ -13,71 +13,84 @@ The year is summed as in `export-assessment-missing`. At an export at which that
 here; what an earlier export of the year raised stands.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from circulation.calendar import year_of
-from circulation.cases import SELLER, THIRD, Case, Json, exported, granted, pack, party, retracted
-from circulation.exports import EXPORTED, ciio, covered, exempt
-from circulation.facts import Act, Facts
+from circulation.examples import SELLER, THIRD, Case, Json, exported, granted, pack, party, retracted
+from circulation.exports import ACTS, NEEDS, ciio, counted, covered, years
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said
-from circulation.rules import Parameter, Rule, Sum
+from circulation.ledger import Ledger
+from circulation.rules import Parameter, Rule, Sum, over
 
 KINDS = ("standard-contract", "certification", "security-assessment")
 
 
-def scopes(act: Act, _: Facts) -> Iterable[str]:
-    """The exporter's calendar year."""
-    yield f"{act.subject}/{year_of(act.time)}"
-
-
-def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
-    """Goes over the exports of a year to the first one in the band that nothing covers."""
-    persons = sensitive = 0
-    for act in acts:
-        if exempt(act, facts):
-            continue
-        persons += act.data.persons
-        sensitive += act.data.sensitive_persons
-        parameters = facts.parameters(act.time)
-        if persons >= parameters["assessment_persons"] or sensitive >= parameters["assessment_sensitive_persons"]:
-            continue
-        if persons < parameters["persons"] and sensitive < parameters["sensitive_persons"]:
-            continue
-        if ciio(act, facts) or covered(act, facts, *KINDS):
-            continue
-        year = year_of(act.time)
-        return [
-            Said(
-                severity=RULE.severity,
-                about=About("party", act.subject),
-                party=act.subject,
-                occurred=act.time,
-                cause=act.cause,
-                summary=(
-                    f"With {persons:,} persons in {year}, and sensitive data of {sensitive:,}, the exporter needs a"
-                    " standard contract or a certification, and none covers the export."
-                ),
-                evidence={"year": year, "persons": persons, "sensitive_persons": sensitive},
-                apart=(str(year),),
-                asset=act.data.asset,
-            )
-        ]
-    return []
+def step(ledger: Ledger, _: str, act: Act, facts: Facts) -> Iterable[Said]:
+    """Adds an export; the first one of a year in the band that nothing covers says so."""
+    export = None if "said" in ledger else counted(act, facts)
+    if export is None:
+        return
+    persons = ledger["persons"] = ledger.get("persons", 0) + export.persons
+    sensitive = ledger["sensitive"] = ledger.get("sensitive", 0) + export.sensitive_persons
+    parameters = facts.parameters(act.time)
+    if persons >= parameters["assessment_persons"] or sensitive >= parameters["assessment_sensitive_persons"]:
+        return
+    if persons < parameters["persons"] and sensitive < parameters["sensitive_persons"]:
+        return
+    if ciio(export, facts) or covered(export, facts, *KINDS):
+        return
+    ledger["said"] = True
+    year = year_of(act.time)
+    yield Said(
+        severity=RULE.severity,
+        about=About("party", export.party),
+        party=export.party,
+        occurred=act.time,
+        cause=act.cause,
+        summary=(
+            f"With {persons:,} persons in {year}, and sensitive data of {sensitive:,}, the exporter needs a"
+            " standard contract or a certification, and none covers the export."
+        ),
+        summary_zh=(
+            f"{year} 年累计出境 {persons:,} 人的个人信息、{sensitive:,} 人的敏感个人信息，应订立标准合同或通过认证，"
+            "没有其中任何一项覆盖该次出境。"
+        ),
+        evidence={"year": year, "persons": persons, "sensitive_persons": sensitive},
+        apart=(str(year),),
+        asset=export.asset,
+    )
 
 
 RULE = Rule(
     id="export-contract-missing",
     title="Exports without a standard contract or certification",
+    title_zh="出境无标准合同或认证",
     about="party",
     severity="orange",
     articles=("促进和规范数据跨境流动规定 8", "个人信息保护法 38"),
     parameters={
-        "persons": Parameter(100_000, "persons of one year from which on a contract is needed; fewer finds more"),
-        "sensitive_persons": Parameter(1, "the same for persons of whom sensitive data is sent"),
-        "assessment_persons": Parameter(1_000_000, "persons from which on an assessment is needed, another rule's"),
-        "assessment_sensitive_persons": Parameter(10_000, "the same for persons of whom sensitive data is sent"),
+        "persons": Parameter(
+            100_000,
+            "persons of one year from which on a contract is needed; fewer finds more",
+            below="assessment_persons",
+        ),
+        "sensitive_persons": Parameter(
+            1, "the same for persons of whom sensitive data is sent", below="assessment_sensitive_persons"
+        ),
+        "assessment_persons": Parameter(
+            1_000_000,
+            "persons from which on an assessment is needed, another rule's",
+            alike="export-assessment-missing.persons",
+        ),
+        "assessment_sensitive_persons": Parameter(
+            10_000,
+            "the same for persons of whom sensitive data is sent",
+            alike="export-assessment-missing.sensitive_persons",
+        ),
     },
-    sum=Sum(acts=frozenset({EXPORTED}), scopes=scopes, judge=judge, needs=frozenset({"party"})),
+    sum=Sum(acts=ACTS, scopes=years, judge=over(step), step=step, needs=NEEDS),
 )
 
 

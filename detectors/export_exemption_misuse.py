@@ -9,11 +9,14 @@ registered anew. Where the number of employees is not known nothing is said, and
 What to do: ask for the labour rules or the group agreement that the transfer rests on; count the export otherwise.
 """
 
-from circulation.cases import SELLER, Case, Json, exported, pack, party, retracted
-from circulation.exports import EXPORTED, people
-from circulation.facts import Act, Facts
+from circulation.events.names import EXPORT_PERFORMED
+from circulation.examples import SELLER, Case, Json, exported, pack, party, retracted
+from circulation.exports import people
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said
 from circulation.rules import Check, Rule
+from circulation.words import EXEMPTION, zh
 
 
 def check(act: Act, facts: Facts) -> list[Said]:
@@ -39,6 +42,9 @@ def check(act: Act, facts: Facts) -> list[Said]:
                 f"An export of {persons:,} {'person' if persons == 1 else 'persons'} claims the exemption {exemption},"
                 f" which allows {allowed:,}."
             ),
+            summary_zh=(
+                f"一次涉及 {persons:,} 人的出境以“{zh(EXEMPTION, exemption)}”申请豁免，该豁免只允许 {allowed:,} 人。"
+            ),
             evidence={"exemption": exemption, "persons": persons, "allowed": allowed},
             asset=act.data.asset,
         )
@@ -48,10 +54,11 @@ def check(act: Act, facts: Facts) -> list[Said]:
 RULE = Rule(
     id="export-exemption-misuse",
     title="An exemption that the numbers contradict",
+    title_zh="豁免与数量不符",
     about="party",
     severity="yellow",
     articles=("促进和规范数据跨境流动规定 3", "促进和规范数据跨境流动规定 5"),
-    check=Check(acts=frozenset({EXPORTED}), check=check, needs=frozenset({"party"})),
+    check=Check(acts=frozenset({EXPORT_PERFORMED}), check=check, needs=frozenset({"party"})),
 )
 
 

@@ -9,9 +9,11 @@ force at the export or is the first that is known.
 What to do: have the export declared under the general rules; it counts in the year's sums as it is.
 """
 
-from circulation.cases import SELLER, Case, Json, exported, pack, party, retracted
-from circulation.exports import EXPORTED, ciio
-from circulation.facts import Act, Facts
+from circulation.events.names import EXPORT_PERFORMED
+from circulation.examples import SELLER, Case, Json, exported, pack, party, retracted
+from circulation.exports import ciio, performed
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said
 from circulation.rules import Check, Rule
 
@@ -22,10 +24,11 @@ def check(act: Act, facts: Facts) -> list[Said]:
         return []
     registration = facts.party(act.subject).at(act.time)
     zone = None if registration is None else registration.ftz
-    infrastructure = ciio(act, facts)
+    infrastructure = ciio(performed(act), facts)
     if zone and not infrastructure:
         return []
     why = "operates critical infrastructure" if infrastructure else "is registered in none"
+    why_zh = "是关键信息基础设施运营者" if infrastructure else "未在任何自由贸易试验区登记"
     return [
         Said(
             severity=RULE.severity,
@@ -34,6 +37,7 @@ def check(act: Act, facts: Facts) -> list[Said]:
             occurred=act.time,
             cause=act.cause,
             summary=f"An export claims the exemption of a free-trade zone, and the exporter {why}.",
+            summary_zh=f"一次出境申请自由贸易试验区豁免，而出境方{why_zh}。",
             evidence={"zone": zone, "ciio": infrastructure},
             asset=act.data.asset,
         )
@@ -43,10 +47,11 @@ def check(act: Act, facts: Facts) -> list[Said]:
 RULE = Rule(
     id="export-ftz-ineligible",
     title="A zone's exemption without the zone",
+    title_zh="不具备自由贸易试验区豁免资格",
     about="party",
     severity="orange",
     articles=("促进和规范数据跨境流动规定 6", "促进和规范数据跨境流动规定 7"),
-    check=Check(acts=frozenset({EXPORTED}), check=check, needs=frozenset({"party"})),
+    check=Check(acts=frozenset({EXPORT_PERFORMED}), check=check, needs=frozenset({"party"})),
 )
 
 

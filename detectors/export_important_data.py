@@ -9,13 +9,14 @@ than the export. No exemption takes such data out.
 What to do: have the exports stopped until an assessment covers asset, country and recipient.
 """
 
-from circulation.cases import ABROAD, SELLER, Case, Json, asset, event, exported, granted, pack, party, retracted
-from circulation.exports import EXPORTED, ciio, covered, people
-from circulation.facts import Act, Facts
+from circulation.events.names import EXPORT_PERFORMED
+from circulation.examples import ABROAD, SELLER, Case, Json, asset, event, exported, granted, pack, party, retracted
+from circulation.exports import RANKS, ciio, covered, people, performed
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said
 from circulation.rules import Check, Rule
-
-RANKS = {"ungraded": 0, "general": 1, "important": 2, "core": 3}
+from circulation.words import LEVEL, zh
 
 
 def check(act: Act, facts: Facts) -> list[Said]:
@@ -25,10 +26,12 @@ def check(act: Act, facts: Facts) -> list[Said]:
         levels.append(facts.subject(act.data.asset, act.time).level or "ungraded")
     level = max(levels, key=RANKS.__getitem__)
     important = RANKS[level] >= RANKS["important"]
-    infrastructure = ciio(act, facts)
-    if not (important or (infrastructure and people(act))) or covered(act, facts, "security-assessment"):
+    export = performed(act)
+    infrastructure = ciio(export, facts)
+    if not (important or (infrastructure and people(act))) or covered(export, facts, "security-assessment"):
         return []
     what = f"Data of the level {level}" if important else f"Data of {people(act):,} persons of an infrastructure"
+    what_zh = f"{zh(LEVEL, level)}数据" if important else f"关键信息基础设施运营者的 {people(act):,} 人数据"
     return [
         Said(
             severity=RULE.severity,
@@ -37,6 +40,7 @@ def check(act: Act, facts: Facts) -> list[Said]:
             occurred=act.time,
             cause=act.cause,
             summary=f"{what} went to {act.data.country}, and no security assessment covers the export.",
+            summary_zh=f"{what_zh}传往 {act.data.country}，没有数据出境安全评估覆盖该次出境。",
             evidence={"level": level, "ciio": infrastructure, "persons": people(act), "country": act.data.country},
             asset=act.data.asset,
         )
@@ -46,10 +50,11 @@ def check(act: Act, facts: Facts) -> list[Said]:
 RULE = Rule(
     id="export-important-data",
     title="Important data exported without an assessment",
+    title_zh="重要数据出境未经评估",
     about="party",
     severity="red",
     articles=("数据安全法 31", "网络数据安全管理条例 37", "促进和规范数据跨境流动规定 7"),
-    check=Check(acts=frozenset({EXPORTED}), check=check, needs=frozenset({"asset", "party"})),
+    check=Check(acts=frozenset({EXPORT_PERFORMED}), check=check, needs=frozenset({"asset", "party"})),
 )
 
 

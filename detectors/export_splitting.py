@@ -14,24 +14,29 @@ year, at the export that first reaches the band for the group while no member ha
 own rule's.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from circulation.calendar import year_of
-from circulation.cases import BUYER, OWNER, SELLER, THIRD, Case, Json, exported, pack, party, retracted
-from circulation.exports import EXPORTED, exempt
-from circulation.facts import Act, Facts
+from circulation.examples import BUYER, OWNER, SELLER, THIRD, Case, Json, exported, pack, party, retracted
+from circulation.exports import ACTS, NEEDS, counted, exporter
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said
-from circulation.rules import Parameter, Parameters, Rule, Sum
-
-SEPARATOR = "\x1f"
+from circulation.keys import join_key, split_key
+from circulation.ledger import Ledger
+from circulation.rules import Parameter, Parameters, Rule, Sum, over
 
 # Members that one finding names; `members_count` tells of how many.
 MEMBERS_MAX = 100
 
+_MEMBER = "member"
+
 
 def scopes(act: Act, facts: Facts) -> Iterable[str]:
     """The group's calendar year."""
-    yield SEPARATOR.join((facts.topmost(act.subject, act.time), str(year_of(act.time))))
+    party = exporter(act, facts)
+    if party is not None:
+        yield join_key(facts.topmost(party, act.time), str(year_of(act.time)))
 
 
 def reached(persons: int, sensitive: int, parameters: Parameters) -> int:
@@ -41,28 +46,43 @@ def reached(persons: int, sensitive: int, parameters: Parameters) -> int:
     return int(persons >= parameters["contract_persons"] or sensitive >= parameters["contract_sensitive_persons"])
 
 
-def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
-    """Goes over the exports of a group's year, summing the group and each member."""
-    top = scope.split(SEPARATOR)[0]
-    members: dict[str, tuple[int, int]] = {}
-    before = 0
-    found: list[Said] = []
-    for act in acts:
-        if exempt(act, facts):
-            continue
-        persons, sensitive = members.get(act.subject, (0, 0))
-        members[act.subject] = (persons + act.data.persons, sensitive + act.data.sensitive_persons)
-        total = [sum(one) for one in zip(*members.values(), strict=True)]
-        parameters = facts.parameters(act.time)
-        band = reached(total[0], total[1], parameters)
-        alone = max(reached(*one, parameters) for one in members.values())
-        if band > max(before, alone):
-            found.append(_said(top, act, band, total, members))
-        before = max(before, band)
-    return found
+def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
+    """Adds an export to the sums of the group and of the member."""
+    export = counted(act, facts)
+    if export is None:
+        return
+    added = (export.persons, export.sensitive_persons)
+    mine = _plus(ledger.get((_MEMBER, export.party)) or (0, 0), added)
+    if (_MEMBER, export.party) not in ledger:
+        ledger.add(_MEMBER, export.party)
+    ledger[_MEMBER, export.party] = mine
+    total = ledger["total"] = _plus(ledger.get("total", (0, 0)), added)
+    # What a member has only grows, so of each measure the highest is all that has to be known of them.
+    high = ledger.get("high", (0, 0))
+    high = ledger["high"] = (max(high[0], mine[0]), max(high[1], mine[1]))
+    parameters = facts.parameters(act.time)
+    band, alone, before = reached(*total, parameters), reached(*high, parameters), ledger.get("band", 0)
+    if band > max(before, alone):
+        members = ledger.list(_MEMBER)
+        named = {one: list(ledger.get((_MEMBER, one))) for one in members[:MEMBERS_MAX]}
+        yield _said(split_key(scope)[0], act, export.asset, band, total, named, len(members))
+    if band > before:
+        ledger["band"] = band
 
 
-def _said(top: str, act: Act, band: int, total: Sequence[int], members: dict[str, tuple[int, int]]) -> Said:
+def _plus(sums: tuple[int, int], added: tuple[int, int]) -> tuple[int, int]:
+    return sums[0] + added[0], sums[1] + added[1]
+
+
+def _said(
+    top: str,
+    act: Act,
+    asset: str | None,
+    band: int,
+    total: tuple[int, int],
+    members: dict[str, list[int]],
+    members_count: int,
+) -> Said:
     year = year_of(act.time)
     name = ("contract", "assessment")[band - 1]
     return Said(
@@ -73,35 +93,63 @@ def _said(top: str, act: Act, band: int, total: Sequence[int], members: dict[str
         cause=act.cause,
         apart=(str(year), name),
         summary=(
-            f"With {total[0]:,} persons in {year}, and sensitive data of {total[1]:,}, {len(members):,} members of the"
+            f"With {total[0]:,} persons in {year}, and sensitive data of {total[1]:,}, {members_count:,} members of the"
             f" group together reach what asks for {'an assessment' if band == 2 else 'a standard contract'}, and none"
             " of them alone."
+        ),
+        summary_zh=(
+            f"{year} 年集团内 {members_count:,} 个成员合计出境 {total[0]:,} 人的个人信息、"
+            f"{total[1]:,} 人的敏感个人信息，"
+            f"达到须{'申报安全评估' if band == 2 else '订立标准合同'}的数量，而各成员均未单独达到。"
         ),
         evidence={
             "year": year,
             "band": name,
             "persons": total[0],
             "sensitive_persons": total[1],
-            "members": {one: list(sums) for one, sums in sorted(members.items())[:MEMBERS_MAX]},
-            "members_count": len(members),
+            "members": members,
+            "members_count": members_count,
         },
-        asset=act.data.asset,
+        asset=asset,
     )
 
 
 RULE = Rule(
     id="export-splitting",
     title="Exports divided among the members of a group",
+    title_zh="集团成员拆分出境",
     about="party",
     severity="orange",
     articles=("促进和规范数据跨境流动规定 7", "促进和规范数据跨境流动规定 8"),
     parameters={
-        "contract_persons": Parameter(100_000, "persons of a year from which on a contract is due; fewer finds more"),
-        "contract_sensitive_persons": Parameter(1, "the same for persons of whom sensitive data is sent"),
-        "assessment_persons": Parameter(1_000_000, "persons of a year from which on an assessment is due"),
-        "assessment_sensitive_persons": Parameter(10_000, "the same for persons of whom sensitive data is sent"),
+        "contract_persons": Parameter(
+            100_000,
+            "persons of a year from which on a contract is due; fewer finds more",
+            below="assessment_persons",
+            alike="export-contract-missing.persons",
+        ),
+        "contract_sensitive_persons": Parameter(
+            1,
+            "the same for persons of whom sensitive data is sent",
+            below="assessment_sensitive_persons",
+            alike="export-contract-missing.sensitive_persons",
+        ),
+        "assessment_persons": Parameter(
+            1_000_000, "persons of a year from which on an assessment is due", alike="export-assessment-missing.persons"
+        ),
+        "assessment_sensitive_persons": Parameter(
+            10_000,
+            "the same for persons of whom sensitive data is sent",
+            alike="export-assessment-missing.sensitive_persons",
+        ),
     },
-    sum=Sum(acts=frozenset({EXPORTED}), scopes=scopes, judge=judge, needs=frozenset({"party", "controllers"})),
+    sum=Sum(
+        acts=ACTS,
+        scopes=scopes,
+        judge=over(step),
+        step=step,
+        needs=NEEDS | {"controllers"},
+    ),
 )
 
 

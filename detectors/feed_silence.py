@@ -12,12 +12,12 @@ What to do: ask the source. When it is back, look at `feed-gap` for what is stil
 from collections.abc import Iterable, Sequence
 
 from circulation.calendar import SECOND, format_instant
-from circulation.cases import Case, Json, event, pack
-from circulation.facts import Act, Facts
+from circulation.events.names import SOURCE_HEARTBEAT
+from circulation.examples import Case, Json, event, pack
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said
 from circulation.rules import Parameter, Rule, Sum
-
-HEARTBEAT = "circulation.source.heartbeat"
 
 
 def scopes(act: Act, _: Facts) -> Iterable[str]:
@@ -37,6 +37,7 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
             party=None,
             occurred=deadline,
             summary=f"{scope} was last heard at {format_instant(newest.time)}, and not within {seconds:,} seconds.",
+            summary_zh=f"{scope} 最近一次报送于 {format_instant(newest.time)}，此后 {seconds:,} 秒内没有报送。",
             evidence={"newest": format_instant(newest.time), "seconds": seconds},
             apart=(str(newest.time),),
             due=deadline,
@@ -47,11 +48,12 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
 RULE = Rule(
     id="feed-silence",
     title="A source is silent",
+    title_zh="报送方静默",
     about="source",
     severity="yellow",
     articles=("北京市数字经济促进条例 22",),
     parameters={"seconds": Parameter(300, "seconds without a heartbeat after which a source is taken for silent")},
-    sum=Sum(due=True, acts=frozenset({HEARTBEAT}), scopes=scopes, judge=judge),
+    sum=Sum(due=True, acts=frozenset({SOURCE_HEARTBEAT}), scopes=scopes, judge=judge),
 )
 
 

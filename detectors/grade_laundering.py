@@ -1,34 +1,57 @@
-"""An asset is graded below what it was made of.
+"""An asset is graded below what it was made of, or stated below its own grade.
 
 Why it matters: what is derived keeps the highest grade of its inputs until somebody approves a lower one; else a copy
-would free important or sensitive data of its duties (GB/T 43697-2024: of several grades the highest).
+would free important or sensitive data of its duties (GB/T 43697-2024: of several grades the highest). The same holds
+of the asset's own grade: a registration or a grading that nobody approved does not lower it, and says that it tried.
 
 False positives: an approved grading that was not reported; the finding is cleared when it arrives. A derivation whose
-document of irreversibility was left out.
+document of irreversibility was left out. A source that sends its whole register again with grades of before.
 
 What to do: have the asset graded anew and the grading approved, and stop its trade until then.
 
-An approval counts from the derivation on and as far down as it goes: one for `important` does not allow `general`. What
-is not graded yet is another rule's.
+An approval counts from the derivation, or the statement, on and as far down as it goes: one for `important` does not
+allow `general`. What is not graded yet is another rule's.
 """
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from circulation.calendar import format_instant
-from circulation.cases import OWNER, Case, Json, asset, derived, event, pack, retracted
-from circulation.facts import Act, Facts
+from circulation.events.names import ASSET_DERIVED, ASSET_GRADED, ASSET_REGISTERED
+from circulation.examples import OWNER, SOURCE, Case, Json, asset, derived, event, pack, retracted
+from circulation.facts.acts import NEVER, Act, order
+from circulation.facts.facts import Facts
+from circulation.facts.grades import CLASSES, LEVELS, UNSTATED, Grade, is_approved, stated
 from circulation.findings import About, Said
-from circulation.rulepack import Subject
-from circulation.rules import Rule, Sum
+from circulation.ledger import Ledger
+from circulation.lineage import Inputs
+from circulation.rules import Rule, Sum, over
+from circulation.words import LEVEL, PERSONAL, zh
 
-REGISTERED, GRADED, DERIVED = (
-    "circulation.asset.registered",
-    "circulation.asset.graded",
-    "circulation.asset.derived",
-)
-LEVELS = {"general": 0, "important": 1, "core": 2}
-CLASSES = {"none": 0, "personal": 1, "sensitive": 2, "minor": 3}
+MEMBERS = (("level", LEVELS), ("personal", CLASSES))
+
+# The instant of the act before, the instant that was looked at before, and the bars of the asset then.
+_AT, _SEEN, _BARS = "at", "seen", "bars"
+# Which source was told of for stating what, since it was approved last.
+_TOLD = "told"
+
+
+class _Bar(NamedTuple):
+    """What an input must rank above, and have come after, for the asset to be below it in a member.
+
+    `approved` is the time of the latest approved grading as low as the asset's.
+    """
+
+    rank: int
+    approved: int
+
+
+class _Input(NamedTuple):
+    """An input: since when it is one, and how it ranks in each of `MEMBERS`; -1 where it is not graded."""
+
+    since: int
+    ranks: tuple[int, ...]
 
 
 class _Lower(NamedTuple):
@@ -41,66 +64,213 @@ class _Lower(NamedTuple):
     since: int
 
 
+# Nothing ranks above the first.
+_NO_BARS = tuple(_Bar(len(ranks), NEVER) for _, ranks in MEMBERS)
+
+
 def scopes(act: Act, _: Facts) -> Iterable[str]:
     """The asset."""
     yield act.subject
 
 
-def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
-    """Looks at each statement about the asset: one that puts it below an input says so, once until it is mended."""
-    by_time: dict[int, Act] = {}
-    for act in acts:
-        by_time.setdefault(act.time, act)
-    # A run's derivation is no act of its own.
-    instants = {*by_time, *(edge.time for edge in facts.inputs(scope))}
-    found: list[Said] = []
-    before: set[tuple[str, str]] = set()
-    for instant in sorted(instants):
-        lower = _lower(scope, instant, facts)
-        new = [one for one in lower if (one.input, one.member) not in before]
-        before = {(one.input, one.member) for one in lower}
-        if new:
-            found.append(_said(scope, instant, by_time.get(instant), new, facts))
-    return found
+def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
+    """Looks at each statement about the asset: one that puts it below an input says so, once until it is mended.
+
+    A run's derivation is no act of its own: those since the act before are looked at, and those that are yet to come,
+    which the next act looks at again.
+
+    The ledger has the inputs by name, and in the order of their `since` by how they rank. So an instant costs what has
+    changed by then, and not what is known.
+    """
+    yield from _states_less(ledger, scope, act, facts)
+    at = ledger.get(_AT)
+    if at == act.time:
+        return
+    inputs = facts.inputs(scope)
+    for instant in _instants(inputs, -NEVER if at is None else at, act.time - 1):
+        _keep(ledger, instant, _look(ledger, scope, instant, None, facts))
+    _keep(ledger, act.time, _look(ledger, scope, act.time, act, facts))
+    ledger[_AT] = act.time
+    if inputs.untold > act.time:
+        mark = ledger.mark
+        instants = _instants(inputs, act.time, NEVER)
+        ahead = [(instant, _look(ledger, scope, instant, None, facts)) for instant in instants]
+        ledger.back(mark)
+        for instant, said in ahead:
+            _keep(ledger, instant, said)
 
 
-def _lower(asset_: str, instant: int, facts: Facts) -> list[_Lower]:
-    subject = facts.subject(asset_, instant)
-    if not subject.registered:
-        return []
-    inputs: dict[str, int] = {}
-    for edge in facts.inputs(asset_):
-        if edge.time <= instant and not edge.stops:
-            inputs[edge.input] = min(edge.time, inputs.get(edge.input, edge.time))
-    found = []
-    for input_, since in sorted(inputs.items()):
-        above = facts.subject(input_, instant)
-        for member, ranks in (("level", LEVELS), ("personal", CLASSES)):
-            given, high = getattr(subject, member), getattr(above, member)
-            # Neither what is not registered nor what is not graded has a rank.
-            if given not in ranks or high not in ranks or ranks[given] >= ranks[high]:
-                continue
-            if not _approved(asset_, member, ranks, subject, since, facts):
-                found.append(_Lower(input_, member, given, high, since))
-    return found
-
-
-def _approved(asset_: str, member: str, ranks: dict[str, int], subject: Subject, since: int, facts: Facts) -> bool:
-    """Whether somebody approved a grading as low as this one since the derivation."""
-    return any(
-        one.type == GRADED
-        and one.data.approved_by is not None
-        and one.time >= since
-        and getattr(one.data, member) in ranks
-        and ranks[getattr(one.data, member)] <= ranks[getattr(subject, member)]
-        for one in facts.asset(asset_).levels()
+def _states_less(ledger: Ledger, asset_: str, act: Act, facts: Facts) -> Iterator[Said]:
+    """Says of a statement that states less than what is in force, once for each source and what it states."""
+    if act.type == ASSET_DERIVED or is_approved(act):
+        return
+    known, given = facts.asset(asset_), stated(act.data)
+    held = known.grades.before(act)
+    if held is None or not given.is_less(held) or known.grades.approves(given, act.time):
+        return
+    key = (_TOLD, act.source, given)
+    if key in ledger:
+        return
+    ledger[key] = True
+    registered = known.registration(act.time)
+    yield Said(
+        severity=RULE.severity,
+        about=About("asset", asset_),
+        party=None if registered is None else registered.owner,
+        occurred=act.time,
+        cause=act.cause,
+        # What the same act puts the asset below is another finding.
+        apart=("stated",),
+        summary=(
+            f"{act.source} states that {asset_} is {_named(given)} at {format_instant(act.time)}, when it is"
+            f" {_named(held)}, without an approved grading."
+        ),
+        summary_zh=(
+            f"{act.source} 于 {format_instant(act.time)} 称 {asset_} 为{_named_zh(given)}，"
+            f"而其当时为{_named_zh(held)}，且未经批准分级。"
+        ),
+        evidence={
+            "source": act.source,
+            "stated": {"level": given.level, "personal": given.personal},
+            "in_force": {"level": held.level, "personal": held.personal},
+            "at": format_instant(act.time),
+        },
+        asset=asset_,
     )
+
+
+def _named(grade: Grade) -> str:
+    return f"{grade.level} ({grade.personal})"
+
+
+def _named_zh(grade: Grade) -> str:
+    return f"{zh(LEVEL, grade.level)}（{zh(PERSONAL, grade.personal)}）"
+
+
+def _instants(inputs: Inputs, after: int, until: int) -> list[int]:
+    return list(dict.fromkeys(edge.time for edge in inputs.edges(after, until)))
+
+
+def _keep(ledger: Ledger, instant: int, said: Said | None) -> None:
+    if said is None:
+        ledger.drop(str(instant))
+    else:
+        ledger.keep(str(instant), said)
+
+
+def _look(ledger: Ledger, asset_: str, instant: int, act: Act | None, facts: Facts) -> Said | None:
+    """Goes on to an instant; answers with what is to be said of it: what the asset is below that it was not before."""
+    changed = _take_in(ledger, asset_, instant, facts)
+    before: tuple[_Bar, ...] = ledger.get(_BARS, _NO_BARS)
+    bars = _bars(asset_, instant, facts)
+    if bars != before:
+        ledger[_BARS] = bars
+    new: list[_Lower] = []
+    for at, (member, ranks) in enumerate(MEMBERS):
+        bar, old_bar = bars[at], before[at]
+        names = list(ranks)
+        for input_, old in changed.items():
+            now: _Input = ledger.get(_key(input_))
+            if _above(now, at, bar) and not (old is not None and _above(old, at, old_bar)):
+                new.append(_Lower(input_, member, names[bar.rank], names[now.ranks[at]], now.since))
+        # Of the others only another bar makes a difference.
+        for rank in range(bar.rank + 1, len(ranks)) if bar != old_bar else ():
+            until = old_bar.approved if rank > old_bar.rank else NEVER
+            for since, input_ in _since(ledger.list((member, rank)), bar.approved, until):
+                if input_ not in changed:
+                    new.append(_Lower(input_, member, names[bar.rank], names[rank], since))
+    # A stable sort: the members of one input stay in their order.
+    new.sort(key=lambda one: one.input)
+    return _said(asset_, instant, act, new, facts) if new else None
+
+
+def _above(input_: _Input, at: int, bar: _Bar) -> bool:
+    return input_.ranks[at] > bar.rank and input_.since > bar.approved
+
+
+def _since(inputs: Sequence[tuple[int, str]], after: int, until: int) -> Sequence[tuple[int, str]]:
+    """Of inputs in the order of their `since` those of which it is later than an instant, and not after another."""
+    begin, end = (bisect_right(inputs, instant, key=_first) for instant in (after, until))
+    return inputs[begin:end]
+
+
+def _first(one: tuple[int, str]) -> int:
+    return one[0]
+
+
+def _key(input_: str) -> tuple[str, str]:
+    return "input", input_
+
+
+def _take_in(ledger: Ledger, asset_: str, instant: int, facts: Facts) -> dict[str, _Input | None]:
+    """Has the ledger know the inputs as they are at an instant; answers with those that changed, as they were."""
+    seen = ledger.get(_SEEN, -NEVER)
+    ledger[_SEEN] = instant
+    inputs = facts.inputs(asset_)
+    begun: dict[str, int] = {}
+    for edge in inputs.edges(seen, instant):
+        if not edge.stops and _key(edge.input) not in ledger:
+            begun.setdefault(edge.input, edge.time)
+    again = [one for one in inputs.stated(seen, instant) if _key(one) in ledger]
+    changed: dict[str, _Input | None] = {}
+    for input_ in dict.fromkeys([*begun, *again]):
+        old: _Input | None = ledger.get(_key(input_))
+        now = _Input(begun[input_] if old is None else old.since, _ranks(facts.asset(input_).grade(instant)))
+        if now == old:
+            continue
+        changed[input_] = old
+        ledger[_key(input_)] = now
+        for at, (member, _) in enumerate(MEMBERS):
+            # What ranks lowest, or not at all, is above nothing.
+            if old is not None and old.ranks[at] > 0:
+                ledger.discard((member, old.ranks[at]), (old.since, input_))
+            if now.ranks[at] > 0:
+                ledger.add((member, now.ranks[at]), (now.since, input_))
+    return changed
+
+
+def _ranks(grade: Grade | None) -> tuple[int, ...]:
+    """How an asset ranks in each member: neither what is not registered nor what is not graded has a rank."""
+    if grade is None:
+        return (UNSTATED,) * len(MEMBERS)
+    return grade.ranks
+
+
+def _bars(asset_: str, instant: int, facts: Facts) -> tuple[_Bar, ...]:
+    known = facts.asset(asset_)
+    ranked = zip(_ranks(known.grade(instant)), MEMBERS, _NO_BARS, strict=True)
+    return tuple(
+        _Bar(rank, known.approved(member, list(ranks)[: rank + 1])) if rank >= 0 else none
+        for rank, (member, ranks), none in ranked
+    )
+
+
+def reaches(act: Act, facts: Facts) -> int:
+    """An approved grading holds for all that was derived, or stated, since an earlier one as low, and for nothing
+    before that."""
+    if not is_approved(act):
+        return act.time
+    for one in reversed(facts.asset(act.subject).grades.statements):
+        if order(one) < order(act) and is_approved(one) and _as_low(stated(one.data), stated(act.data)):
+            return min(one.time + 1, act.time)
+    return -NEVER
+
+
+def _as_low(one: Grade, other: Grade) -> bool:
+    """Whether what clears as far as the other grade is cleared by the one, too."""
+    pairs = zip(one.ranks, other.ranks, strict=True)
+    return all(mine == theirs if theirs == UNSTATED else UNSTATED < mine <= theirs for mine, theirs in pairs)
+
+
+def _word(member: str, value: str) -> str:
+    return zh(LEVEL if member == "level" else PERSONAL, value)
 
 
 def _said(asset_: str, instant: int, act: Act | None, lower: Sequence[_Lower], facts: Facts) -> Said:
     registered = facts.asset(asset_).registration(instant)
     worst = lower[0]
     more = f", and {len(lower) - 1:,} more" if len(lower) > 1 else ""
+    more_zh = f"（另有 {len(lower) - 1:,} 项）" if len(lower) > 1 else ""
     return Said(
         severity=RULE.severity,
         about=About("asset", asset_),
@@ -112,10 +282,16 @@ def _said(asset_: str, instant: int, act: Act | None, lower: Sequence[_Lower], f
             f"{asset_} is {worst.given}, and was derived from {worst.input}, which is {worst.above}, at"
             f" {format_instant(worst.since)}{more}, without an approved grading since."
         ),
+        summary_zh=(
+            f"{asset_} 为{_word(worst.member, worst.given)}，于 {format_instant(worst.since)} 由 {worst.input}"
+            f"（{_word(worst.member, worst.above)}）衍生{more_zh}，此后未经批准分级。"
+        ),
         evidence={
+            "since": format_instant(worst.since),
+            "more": len(lower) - 1,
             "lower": [
                 {"input": one.input, "member": one.member, "given": one.given, "above": one.above} for one in lower
-            ]
+            ],
         },
         asset=asset_,
     )
@@ -124,14 +300,17 @@ def _said(asset_: str, instant: int, act: Act | None, lower: Sequence[_Lower], f
 RULE = Rule(
     id="grade-laundering",
     title="Graded below what it was made of",
+    title_zh="级别低于其来源或此前的级别",
     about="asset",
     severity="red",
     articles=("GB/T 43697-2024", "数据安全法 21"),
     sum=Sum(
-        acts=frozenset({REGISTERED, GRADED, DERIVED}),
+        acts=frozenset({ASSET_REGISTERED, ASSET_GRADED, ASSET_DERIVED}),
         scopes=scopes,
-        judge=judge,
-        needs=frozenset({"asset", "ancestors"}),
+        judge=over(step),
+        step=step,
+        reaches=reaches,
+        needs=frozenset({"asset", "inputs"}),
     ),
 )
 
@@ -147,8 +326,29 @@ def _laundered(member: str = "level", given: str = "general", above: str = "impo
     }
 
 
-def _graded(time: str, level: str = "general", approved_by: str | None = "an office", asset_: str = "a") -> Json:
-    return event("asset.graded", asset_, time, level=level, personal="none", reason="review", approved_by=approved_by)
+def _graded(
+    time: str,
+    level: str = "general",
+    approved_by: str | None = "an office",
+    asset_: str = "a",
+    personal: str = "none",
+    source: str = SOURCE,
+) -> Json:
+    data: Json = {"level": level, "personal": personal, "reason": "review", "approved_by": approved_by}
+    return event("asset.graded", asset_, time, source=source, **data)
+
+
+def _less(
+    occurred: str = "2025-02-01T00:00:00+08:00", level: str = "general", personal: str = "none", **more: object
+) -> Json:
+    return {
+        "severity": "red",
+        "about": {"kind": "asset", "id": "a"},
+        "party": OWNER,
+        "occurred": occurred,
+        "evidence": {"stated": {"level": level, "personal": personal}},
+        **more,
+    }
 
 
 _RULES, _DAY = pack(), "2025-02-01"
@@ -205,10 +405,21 @@ CASES = (
         events=[_A, asset("b"), _MADE, _graded("2025-02-02", level="important", asset_="b")],
     ),
     Case(
-        name="an asset that is graded down later",
+        name="an asset that nobody may grade down later, and so is not below its input",
         rules=_RULES,
         events=[asset("a", level="important"), _HIGH, _MADE, _graded("2025-03-01", approved_by=None)],
-        fires=[_laundered(occurred="2025-03-01T00:00:00+08:00")],
+        fires=[_less("2025-03-01T00:00:00+08:00")],
+    ),
+    Case(
+        name="an asset that states less at the instant at which it is below its input",
+        rules=_RULES,
+        events=[
+            asset("a", level="important"),
+            asset("b", level="core"),
+            derived("a", _DAY, "b"),
+            _graded(_DAY, approved_by=None),
+        ],
+        fires=[_laundered(given="important", above="core"), _less()],
     ),
     Case(
         name="a derivation that was taken back",
@@ -233,6 +444,81 @@ CASES = (
             ("two inputs", ("b", "d"), ", and 1 more"),
             ("three inputs", ("b", "d", "e"), ", and 2 more"),
         )
+    ),
+    *(
+        Case(name=f"{name} states {what}", rules=_RULES, events=[asset("a", level=before), statement], fires=fires)
+        for what, before, level, fires in (
+            ("less", "core", "important", [_less(level="important")]),
+            ("the same", "important", "important", []),
+            ("more", "general", "important", []),
+            ("nothing", "core", "ungraded", []),
+            ("what nobody stated before", "ungraded", "general", []),
+        )
+        for name, statement in (
+            ("a registration", asset("a", _DAY, level=level)),
+            ("a grading that nobody approved", _graded(_DAY, level, None)),
+        )
+    ),
+    Case(name="an approved grading states less", rules=_RULES, events=[asset("a", level="core"), _graded(_DAY)]),
+    Case(
+        name="less of persons, and more in level",
+        rules=_RULES,
+        events=[asset("a", personal="sensitive"), asset("a", _DAY, level="core", personal="personal")],
+        fires=[_less(level="core", personal="personal")],
+    ),
+    Case(
+        name="less than an approved grading",
+        rules=_RULES,
+        events=[asset("a"), _graded("2025-01-10", "core"), asset("a", _DAY)],
+        fires=[_less(cause={"source": "//exchange.example", "id": asset("a", _DAY)["id"]})],
+    ),
+    Case(
+        name="as much as an approved grading that is lower than what was stated before",
+        rules=_RULES,
+        events=[asset("a", level="core"), _graded("2025-01-10", "important"), asset("a", _DAY, level="important")],
+    ),
+    *(
+        Case(
+            name=f"stated less, and {name}",
+            rules=_RULES,
+            events=[asset("a", level="core"), asset("a", _DAY, level="important"), *more],
+            fires=fires,
+        )
+        for name, more, fires in (
+            ("the same again", [asset("a", "2025-02-02", level="important")], [_less(level="important")]),
+            (
+                "still less",
+                [asset("a", "2025-02-02")],
+                [_less(level="important"), _less("2025-02-02T00:00:00+08:00")],
+            ),
+            (
+                "so does another source",
+                [_graded("2025-02-02", "important", None, source="//elsewhere.example")],
+                [_less(level="important"), _less("2025-02-02T00:00:00+08:00", level="important")],
+            ),
+            ("approved at once", [_graded(_DAY, "important")], []),
+            ("approved just before", [_graded("2025-01-31T23:59:59.999999", "core")], [_less(level="important")]),
+            ("approved later", [_graded("2025-06-01", "important")], []),
+            ("approved as still less", [_graded("2025-06-01")], []),
+            ("approved as more", [_graded("2025-06-01", "core")], [_less(level="important")]),
+            ("approved with more of persons", [_graded("2025-06-01", personal="personal")], [_less(level="important")]),
+            ("graded by nobody", [_graded("2025-06-01", "important", None)], [_less(level="important")]),
+            (
+                "approved, raised and stated less again",
+                [
+                    _graded("2025-03-01", "important"),
+                    asset("a", "2025-04-01", level="core"),
+                    asset("a", "2025-05-01", level="important"),
+                ],
+                [_less("2025-05-01T00:00:00+08:00", level="important")],
+            ),
+        )
+    ),
+    Case(
+        name="a statement that came late makes less of the one after it",
+        rules=_RULES,
+        events=[asset("a", "2025-01-10", level="core"), asset("a", _DAY), asset("a", "2025-01-20", level="core")],
+        fires=[_less()],
     ),
     Case(name="an input of which nothing is known", rules=_RULES, events=[_A, _MADE]),
     Case(name="an asset of which nothing is known", rules=_RULES, events=[_HIGH, _MADE]),

@@ -3,20 +3,26 @@
 Why it matters: without a grade nobody knows which duties hold for the data; processors are to identify and declare
 important data (Data Security Law, article 21; Regulation on Network Data Security, article 29).
 
-False positives: a grading that was made in time and is reported late; the finding is cleared when it arrives.
+False positives: a grading or a withdrawal that was made in time and is reported late; the finding is cleared when it
+arrives.
 
 What to do: have the owner grade the asset, and stop its trade until that is done.
+
+An asset that is withdrawn needs no grade any longer. One that is registered again has its days anew.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from circulation.calendar import format_instant
-from circulation.cases import OWNER, Case, Json, asset, event, pack, retracted
-from circulation.facts import Act, Facts, past
+from circulation.calendar import format_instant, past
+from circulation.events.names import ASSET_GRADED, ASSET_REGISTERED, ASSET_WITHDRAWN
+from circulation.examples import OWNER, Case, Json, asset, event, pack, retracted
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said
-from circulation.rules import Parameter, Rule, Sum
+from circulation.ledger import Ledger
+from circulation.rules import Parameter, Rule, Sum, over
 
-REGISTERED, GRADED = "circulation.asset.registered", "circulation.asset.graded"
+_UNGRADED_SINCE, _WITHDRAWN = "since", "withdrawn"
 
 
 def scopes(act: Act, _: Facts) -> Iterable[str]:
@@ -24,59 +30,63 @@ def scopes(act: Act, _: Facts) -> Iterable[str]:
     yield act.subject
 
 
-def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
-    """Goes over the statements: each run of those that leave the asset ungraded has one deadline."""
-    found: list[Said] = []
-    since: int | None = None
-    for one in facts.asset(scope).levels():
-        if one.data.level != "ungraded":
-            if since is not None:
-                found += _said(scope, since, one.time, facts)
-            since = None
-        elif since is None:
-            since = one.time
-    if since is not None:
-        found += _said(scope, since, None, facts)
-    return found
+def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
+    """Takes a statement or a withdrawal: each run of statements that leave the asset ungraded has one deadline."""
+    since = ledger.get(_UNGRADED_SINCE)
+    if act.type != ASSET_GRADED:
+        ledger[_WITHDRAWN] = act.type == ASSET_WITHDRAWN
+    grade = facts.asset(scope).grades.after(act)
+    is_ungraded = not ledger.get(_WITHDRAWN) and grade is not None and grade.level == "ungraded"
+    if is_ungraded:
+        since = act.time if since is None else since
+        ledger[_UNGRADED_SINCE] = since
+    elif since is not None:
+        ledger.pop(_UNGRADED_SINCE)
+    if since is None:
+        return ()
+    deadline = past(since, facts.parameters(since)["days"])
+    if is_ungraded:
+        ledger.keep(str(since), _said(scope, since, deadline, facts))
+    elif act.time <= deadline:
+        ledger.drop(str(since))
+    return ()
 
 
-def _said(asset_: str, since: int, until: int | None, facts: Facts) -> list[Said]:
-    """What is said of a run that begins at one instant and ends at another, or not at all."""
+def _said(asset_: str, since: int, deadline: int, facts: Facts) -> Said:
+    """What is said of a run that begins at one instant and does not end by another."""
     count = facts.parameters(since)["days"]
-    deadline = past(since, count)
-    if until is not None and until <= deadline:
-        return []
     registered = facts.asset(asset_).registration(deadline)
-    return [
-        Said(
-            severity=RULE.severity,
-            about=About("asset", asset_),
-            party=None if registered is None else registered.owner,
-            occurred=deadline,
-            apart=(str(since),),
-            due=deadline,
-            summary=(
-                f"{asset_} is not graded since {format_instant(since)}, for more than {count:,}"
-                f" {'day' if count == 1 else 'days'}."
-            ),
-            evidence={"since": format_instant(since), "deadline": format_instant(deadline), "days": count},
-            asset=asset_,
-        )
-    ]
+    return Said(
+        severity=RULE.severity,
+        about=About("asset", asset_),
+        party=None if registered is None else registered.owner,
+        occurred=deadline,
+        apart=(str(since),),
+        due=deadline,
+        summary=(
+            f"{asset_} is not graded since {format_instant(since)}, for more than {count:,}"
+            f" {'day' if count == 1 else 'days'}."
+        ),
+        summary_zh=f"{asset_} 自 {format_instant(since)} 起未分级，已超过 {count:,} 天。",
+        evidence={"since": format_instant(since), "deadline": format_instant(deadline), "days": count},
+        asset=asset_,
+    )
 
 
 RULE = Rule(
     id="grading-overdue",
     title="Registered and never graded",
+    title_zh="登记后逾期未分级",
     about="asset",
     severity="yellow",
     articles=("数据安全法 21", "网络数据安全管理条例 29", "GB/T 43697-2024"),
     parameters={"days": Parameter(30, "days that an asset may stay ungraded; fewer finds more")},
     sum=Sum(
         due=True,
-        acts=frozenset({REGISTERED, GRADED}),
+        acts=frozenset({ASSET_REGISTERED, ASSET_GRADED, ASSET_WITHDRAWN}),
         scopes=scopes,
-        judge=judge,
+        judge=over(step),
+        step=step,
         needs=frozenset({"asset"}),
     ),
 )
@@ -92,8 +102,12 @@ def _overdue(since: str = "2025-02-01", deadline: str = "2025-03-03") -> Json:
     }
 
 
-def _graded(time: str, level: str = "general") -> Json:
-    return event("asset.graded", "a", time, level=level, personal="none", reason="review")
+def _graded(time: str, level: str = "general", approved_by: str | None = None) -> Json:
+    return event("asset.graded", "a", time, level=level, personal="none", reason="review", approved_by=approved_by)
+
+
+def _withdrawn(time: str) -> Json:
+    return event("asset.withdrawn", "a", time, reason="no longer offered")
 
 
 _RULES = pack()
@@ -128,9 +142,21 @@ CASES = (
     Case(
         name="a grade that is taken away begins a run of its own",
         rules=_RULES,
-        events=[_UNGRADED, _graded("2025-02-02"), _graded("2025-04-01", "ungraded")],
+        events=[_UNGRADED, _graded("2025-02-02"), _graded("2025-04-01", "ungraded", approved_by="an office")],
         until="2025-05-02",
         fires=[_overdue("2025-04-01", "2025-05-01")],
+    ),
+    *(
+        Case(
+            name=f"a {name} that states no grade takes none away",
+            rules=_RULES,
+            events=[_UNGRADED, _graded("2025-02-02"), ungraded],
+            until="2025-06-01",
+        )
+        for name, ungraded in (
+            ("grading", _graded("2025-04-01", "ungraded")),
+            ("registration", asset("a", "2025-04-01", level="ungraded")),
+        )
     ),
     Case(
         name="a grading that was taken back",
@@ -138,6 +164,51 @@ CASES = (
         events=[_UNGRADED, _graded("2025-02-02"), retracted(_graded("2025-02-02"), "2025-02-03")],
         until=_AFTER,
         fires=[_overdue()],
+    ),
+    *(
+        Case(
+            name=f"withdrawn {name} the deadline",
+            rules=_RULES,
+            events=[_UNGRADED, _withdrawn(time)],
+            until="2025-06-01",
+            fires=fires,
+        )
+        for name, time, fires in (
+            ("just before", "2025-03-02T23:59:59.999999", []),
+            ("at", "2025-03-03", []),
+            ("just after", "2025-03-03T00:00:00.000001", [_overdue()]),
+        )
+    ),
+    Case(
+        name="a withdrawal that was taken back",
+        rules=_RULES,
+        events=[_UNGRADED, _withdrawn("2025-02-02"), retracted(_withdrawn("2025-02-02"), "2025-02-03")],
+        until=_AFTER,
+        fires=[_overdue()],
+    ),
+    Case(
+        name="a grade that is taken away from a withdrawn asset",
+        rules=_RULES,
+        events=[_UNGRADED, _withdrawn("2025-02-02"), _graded("2025-02-03", "ungraded")],
+        until="2025-06-01",
+    ),
+    *(
+        Case(
+            name=f"registered again after its withdrawal, and graded {name} its new deadline",
+            rules=_RULES,
+            events=[
+                _UNGRADED,
+                _withdrawn("2025-02-02"),
+                asset("a", "2025-04-01", level="ungraded"),
+                _graded(time),
+            ],
+            until="2025-06-01",
+            fires=fires,
+        )
+        for name, time, fires in (
+            ("at", "2025-05-01", []),
+            ("just after", "2025-05-01T00:00:00.000001", [_overdue("2025-04-01", "2025-05-01")]),
+        )
     ),
     Case(
         name="other days of the pack",

@@ -13,29 +13,29 @@ What to do: have the incident reported at once. A late report rectifies the case
 from collections.abc import Iterable, Sequence
 
 from circulation.calendar import DAYS_MAX, HOUR, format_instant
-from circulation.cases import SELLER, Case, Json, event, pack, retracted
-from circulation.facts import Act, Facts
+from circulation.events.names import INCIDENT_DISCOVERED, INCIDENT_REPORTED
+from circulation.examples import SELLER, Case, Json, event, pack, retracted
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said
+from circulation.keys import join_key
 from circulation.rules import Parameter, Rule, Sum
-
-DISCOVERED, REPORTED = "circulation.incident.discovered", "circulation.incident.reported"
-SEPARATOR = "\x1f"
 
 
 def scopes(act: Act, _: Facts) -> Iterable[str]:
     """The incident of the party."""
-    yield SEPARATOR.join((act.subject, act.data.incident))
+    yield join_key(act.subject, act.data.incident)
 
 
 def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
     """Holds the report against the deadline; what is said stands once the clock is past it."""
-    discovered = next((act for act in acts if act.type == DISCOVERED), None)
+    discovered = next((act for act in acts if act.type == INCIDENT_DISCOVERED), None)
     if discovered is None:
         return []
     operator = discovered.data.operator
     hours = facts.parameters(discovered.time)[f"{operator}_hours"]
     deadline = discovered.time + int(min(hours, 24 * DAYS_MAX) * HOUR)
-    if any(act.type == REPORTED and act.time <= deadline for act in acts):
+    if any(act.type == INCIDENT_REPORTED and act.time <= deadline for act in acts):
         return []
     return [
         Said(
@@ -49,8 +49,13 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
                 f"The incident {discovered.data.incident} was discovered at {format_instant(discovered.time)} and not"
                 f" reported within {hours:,} {'hour' if hours == 1 else 'hours'}, by {format_instant(deadline)}."
             ),
+            summary_zh=(
+                f"安全事件 {discovered.data.incident} 于 {format_instant(discovered.time)} 发现，"
+                f"{hours:,} 小时内（至 {format_instant(deadline)}）未报告。"
+            ),
             evidence={
                 "incident": discovered.data.incident,
+                "hours": hours,
                 "kind": discovered.data.kind,
                 "operator": operator,
                 "discovered": format_instant(discovered.time),
@@ -63,15 +68,18 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
 RULE = Rule(
     id="incident-late",
     title="An incident that was not reported in time",
+    title_zh="安全事件未按时报告",
     about="party",
     severity="red",
     articles=("国家网络安全事件报告管理办法 4",),
     parameters={
-        "ciio_hours": Parameter(1, "hours that an operator of critical infrastructure has; fewer finds more"),
-        "state_hours": Parameter(2, "hours that a state organ has"),
+        "ciio_hours": Parameter(
+            1, "hours that an operator of critical infrastructure has; fewer finds more", at_most="state_hours"
+        ),
+        "state_hours": Parameter(2, "hours that a state organ has", at_most="other_hours"),
         "other_hours": Parameter(4, "hours that anybody else has"),
     },
-    sum=Sum(due=True, acts=frozenset({DISCOVERED, REPORTED}), scopes=scopes, judge=judge),
+    sum=Sum(due=True, acts=frozenset({INCIDENT_DISCOVERED, INCIDENT_REPORTED}), scopes=scopes, judge=judge),
 )
 
 

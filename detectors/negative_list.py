@@ -9,10 +9,13 @@ False positives: a derivation that is in truth irreversible but was reported wit
 seller holds and nobody reported; facts that were registered wrongly. Each is cleared by itself once the missing
 statement arrives, if it is of that time.
 
+A delivery abroad that nobody declared (`undeclared-export`) is an export as well, and held against those entries, too.
+
 What to do: for a match follow `path` from `origin` to the asset and stop the circulation of all that lies on it.
 For `needs-info` have the owner state the `missing` facts; what cannot be decided is never passed.
 
-`verdict` in the evidence is `match` or `needs-info`.
+`verdict` in the evidence is `match` or `needs-info`. For an entry that names parties it has the one that is `listed`,
+and `through` whom it matched: the party of the act, or the owner, that it is or controls, up the chain.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -20,7 +23,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from circulation.cases import (
+from circulation.calendar import format_instant
+from circulation.events.names import CONTRACT_SIGNED, DELIVERY_COMPLETED, EXPORT_PERFORMED, PRODUCT_LISTED
+from circulation.examples import (
     ABROAD,
     BUYER,
     OWNER,
@@ -41,16 +46,15 @@ from circulation.cases import (
     signed,
     terms,
 )
-from circulation.facts import Act, Circulation, Facts
+from circulation.facts.acts import Act
+from circulation.facts.circulations import Circulation
+from circulation.facts.facts import Facts, Need
 from circulation.findings import About, Cause, Said
 from circulation.lineage import Ancestry, nearest, shortest_path
-from circulation.rulepack import Entry, Subject, Verdict, judge_entry
-from circulation.rules import Check, Need, Rule, Screen
-
-LISTED = "circulation.product.listed"
-SIGNED = "circulation.contract.signed"
-DELIVERED = "circulation.delivery.completed"
-EXPORTED = "circulation.export.performed"
+from circulation.packs.entry import Entry, Subject, Verdict
+from circulation.packs.matching import judge_entry, named
+from circulation.rules import Check, Rule, Screen
+from circulation.words import ACTION, FACT, GRANT, listed_zh, zh
 
 # Levels that can be compared; `ungraded` is no level, but the lack of one.
 RANKS = {"general": 0, "important": 1, "core": 2}
@@ -78,12 +82,12 @@ class Conduct(NamedTuple):
 def conduct(act: Act, facts: Facts) -> Conduct | None:
     """What the act does; None where it concerns no asset that is known by then."""
     data = act.data
-    if act.type == LISTED:
+    if act.type == PRODUCT_LISTED:
         return _listing(act.subject, data)
-    if act.type == SIGNED:
+    if act.type == CONTRACT_SIGNED:
         return _trade(data)
     countries = () if data.country is None else (data.country,)
-    if act.type == DELIVERED:
+    if act.type == DELIVERY_COMPLETED:
         contract = facts.contract(act.subject).statement(act.time)
         if contract is None:
             return None
@@ -134,15 +138,20 @@ class _View:
         self._instant = instant
         self._facts = facts
         self._level = level
+        self._compiled = facts.pack(instant).compiled
         self._subjects: dict[str, Subject] = {}
         self._ancestries: dict[bool, Ancestry] = {}
 
     def subject(self, one: str) -> Subject:
         found = self._subjects.get(one)
         if found is None:
-            found = self._facts.subject(one, self._instant)
+            # What had another name is what it was then.
+            then = self.ancestry(sticky=True).then.get(one, self._instant)
+            found = self._facts.subject(one, then)
             if one == self._asset:
                 found = _raised(found, self._level)
+            if self._compiled.names_parties and found.owner is not None and len(chain := self.chain(found.owner)) > 1:
+                found = msgspec.structs.replace(found, controllers=tuple(chain[1:]))
             self._subjects[one] = found
         return found
 
@@ -153,17 +162,49 @@ class _View:
             self._ancestries[sticky] = found
         return found
 
+    def chain(self, party: str) -> list[str]:
+        """The party and who controls it, up the chain."""
+        return self._facts.chain(party, self._instant)
+
+    def parties(self, doing: Conduct) -> frozenset[str]:
+        """The parties of the act, and who controls them, which is of no interest where no entry names parties."""
+        if not self._compiled.names_parties:
+            return doing.parties
+        return frozenset(above for one in doing.parties for above in self.chain(one))
+
+    def listed(self, one: Entry, doing: Conduct, origin: str) -> tuple[str, str] | None:
+        """Whom an entry names that is a party of the act or the owner of the origin, or controls one of them, and whom.
+
+        Of several the one with the fewest steps between the two, then the smallest. None where it names no parties.
+        """
+        if one.match.parties is None:
+            return None
+        owner = self.subject(origin).owner
+        found = (
+            (chain.index(above), party, above)
+            for party in {*doing.parties, *(() if owner is None else (owner,))}
+            for chain in (self.chain(party),)
+            for above in named(one.match.parties, chain)
+        )
+        _, party, above = min(found)
+        return above, party
+
     def candidates(self, doing: Conduct) -> list[Entry]:
         assets = self.ancestry(sticky=True).distances
-        owners = {owner for one in assets if (owner := self.subject(one).owner) is not None}
-        return self._facts.pack(self._instant).compiled.candidates(
+        owners = {holder for one in assets for holder in self.subject(one).holders()}
+        return self._compiled.candidates(
             doing.action,
             self._instant,
             assets,
-            doing.parties | owners,
+            self.parties(doing) | owners,
             owner_unknown=not self.subject(self._asset).registered,
             subjects=map(self.subject, assets),
         )
+
+    def changes(self, path: list[str]) -> list[dict[str, str]]:
+        """What happened to the assets on a path that ends nothing, though it may be said to."""
+        found = self._facts.changes(path, self._instant)
+        return [{"asset": one, "change": change, "time": format_instant(time)} for time, one, change in found]
 
     def matcher(self, one: Entry, parties: frozenset[str]) -> Callable[[str], bool]:
         return lambda candidate: judge_entry(one, self.subject(candidate), parties)[0] is Verdict.MATCH
@@ -191,7 +232,7 @@ def judge(doing: Conduct, instant: int, facts: Facts, cause: Cause | None, apart
     missing: set[str] = set()
     for one, path, unknown in _unsatisfied(view.candidates(doing), doing, view, instant, facts):
         if path:
-            hits.append(_hit(one, doing, instant, cause, apart, path))
+            hits.append(_hit(one, doing, view, instant, cause, apart, path))
         else:
             undecided.append(one)
             missing |= unknown
@@ -210,7 +251,8 @@ def screen(circulation: Circulation, until: int, facts: Facts) -> list[Said]:
     if since is None or not screens.between(since, until):
         return []
     reached = facts.ancestry(asset_, until, through_stops=True).distances
-    parties = circulation.parties() | {owner for one in reached for owner in facts.asset(one).owners()}
+    stated = circulation.parties() | {owner for one in reached for owner in facts.asset(one).owners()}
+    parties = {above for one in stated for above in facts.ever_above(one)}
     unregistered = facts.asset(asset_).registration(until) is None
     said: list[Said] = []
     for instant in screens.concerning(since, until, reached, parties, owner_unknown=unregistered):
@@ -230,7 +272,7 @@ def _screened(doings: Iterable[Conduct], view: _View, instant: int, facts: Facts
         entries = [one for one in view.candidates(doing) if one.id in effective and one.id not in hits]
         for one, path, unknown in _unsatisfied(entries, doing, view, instant, facts):
             if path:
-                hits[one.id] = _hit(one, doing, instant, None, (doing.action, str(instant)), path)
+                hits[one.id] = _hit(one, doing, view, instant, None, (doing.action, str(instant)), path)
             else:
                 undecided.setdefault(one.id, (one, doing, unknown))
     said = list(hits.values())
@@ -248,12 +290,13 @@ def _unsatisfied(
     entries: Iterable[Entry], doing: Conduct, view: _View, instant: int, facts: Facts
 ) -> Iterator[tuple[Entry, list[str], frozenset[str]]]:
     """Of the entries those that match or may match: with the path from the origin, or with what is missing."""
+    parties = view.parties(doing)
     for one in entries:
         ancestry = view.ancestry(sticky=one.sticky)
-        origin = nearest(ancestry, view.matcher(one, doing.parties))
+        origin = nearest(ancestry, view.matcher(one, parties))
         unknown: frozenset[str] = frozenset()
         if origin is None:
-            verdict, unknown = judge_entry(one, view.subject(doing.asset), doing.parties)
+            verdict, unknown = judge_entry(one, view.subject(doing.asset), parties)
             if verdict is not Verdict.UNKNOWN:
                 continue
         if not _satisfied(one, doing, instant, facts):
@@ -277,7 +320,7 @@ def _satisfied(one: Entry, doing: Conduct, instant: int, facts: Facts) -> bool:
 
 
 def _hit(
-    one: Entry, doing: Conduct, instant: int, cause: Cause | None, apart: tuple[str, ...], path: list[str]
+    one: Entry, doing: Conduct, view: _View, instant: int, cause: Cause | None, apart: tuple[str, ...], path: list[str]
 ) -> Said:
     prohibited = one.disposition == "prohibit"
     origin, steps = path[0], len(path) - 1
@@ -285,23 +328,34 @@ def _hit(
         "which matches itself" if steps == 0 else f"derived in {steps} {'steps' if steps > 1 else 'step'} from {origin}"
     )
     lacking = f" without a valid {' or '.join(sorted(one.unless))}" if not prohibited and one.unless else ""
+    lacking_zh = f"且无有效的{'或'.join(zh(GRANT, kind) for kind in sorted(one.unless))}" if lacking else ""
     forbids = "prohibits" if prohibited else "forbids"
-    named = f"entry {one.id} ({one.title})"
+    entry_ = f"entry {one.id} ({one.title})"
     # what has no cause was screened: it went on when the entry came
-    rest = f", which {named} {forbids}." if cause else f" when {named} took effect, which {forbids} it."
+    rest = f", which {entry_} {forbids}." if cause else f" when {entry_} took effect, which {forbids} it."
+    by_party = view.listed(one, doing, origin)
     return Said(
         severity="red" if prohibited else "orange",
         about=About("asset", doing.asset),
         party=doing.holder,
         occurred=instant,
         summary=f"{doing.asset}, {where}, was {DOING[doing.action]}{lacking}{rest}",
+        summary_zh=(
+            f"{doing.asset}{'自身匹配' if steps == 0 else f'由 {origin} 经 {steps} 步衍生，匹配'}负面清单条目"
+            f" {one.id}（{one.title}），{'' if cause else '该条目生效时处于'}{zh(ACTION, doing.action)}{lacking_zh}，"
+            f"{'属于禁止' if prohibited else '不符合限制条件'}。"
+        ),
         evidence={
             "action": doing.action,
             "verdict": "match",
             "entry": one.id,
+            "title": one.title,
+            "steps": steps,
             "origin": origin,
             "path": path,
             "legal_basis": list(one.legal_basis),
+            **({} if by_party is None else {"listed": by_party[0], "through": by_party[1]}),
+            **({"changes": changes} if (changes := view.changes(path)) else {}),
         },
         cause=cause,
         apart=(one.id, *apart),
@@ -328,7 +382,17 @@ def _needs_info(
             f"{doing.asset} was {DOING[doing.action]}, and {what} of the negative list cannot be decided, "
             f"for it is not known: {', '.join(facts_missing)}."
         ),
-        evidence={"action": doing.action, "verdict": "needs-info", "entries": entries, "missing": facts_missing},
+        summary_zh=(
+            f"{doing.asset} 被{zh(ACTION, doing.action)}，因{listed_zh(zh(FACT, one) for one in facts_missing)}不明，"
+            f"负面清单有 {len(entries):,} 个条目无法判定。"
+        ),
+        evidence={
+            "count": len(entries),
+            "action": doing.action,
+            "verdict": "needs-info",
+            "entries": entries,
+            "missing": facts_missing,
+        },
         cause=cause,
         apart=("", *apart),
         asset=doing.asset,
@@ -338,20 +402,33 @@ def _needs_info(
 def check(act: Act, facts: Facts) -> list[Said]:
     """Judges a listing, trade, delivery or export by the list in force at its `time`."""
     doing = conduct(act, facts)
+    if doing is None:
+        return []
     # One source may use an id on two contracts of one asset, so the desk's subject tells them apart.
-    return [] if doing is None else judge(doing, act.time, facts, act.cause, (act.subject,))
+    said = judge(doing, act.time, facts, act.cause, (act.subject,))
+    if act.type == DELIVERY_COMPLETED and facts.undeclared(act.subject, act.cause):
+        export = doing._replace(action="export")
+        said += _besides(said, judge(export, act.time, facts, act.cause, (act.subject,)))
+    return said
 
 
-NEEDS: frozenset[Need] = frozenset({"asset", "ancestors", "contract", "party"})
+def _besides(said: Iterable[Said], more: Iterable[Said]) -> list[Said]:
+    """What is said more: of one cause an entry is said once, and what cannot be decided is."""
+    known = {one.apart for one in said}
+    return [one for one in more if one.apart not in known]
+
+
+NEEDS: frozenset[Need] = frozenset({"asset", "ancestors", "contract", "controllers", "undeclared"})
 
 RULE = Rule(
     id="negative-list",
     title="Something on the negative list circulates",
+    title_zh="负面清单内容在流通",
     about="asset",
     severity="red",
     articles=("关于更好发挥数据要素作用进一步加快发展数字经济的实施意见 20", "数据安全法 21", "数据安全法 32"),
     check=Check(
-        acts=frozenset({LISTED, SIGNED, DELIVERED, EXPORTED}),
+        acts=frozenset({PRODUCT_LISTED, CONTRACT_SIGNED, DELIVERY_COMPLETED, EXPORT_PERFORMED}),
         check=check,
         needs=NEEDS,
     ),
@@ -408,6 +485,13 @@ def _anonymised(**changes: Any) -> list[Json]:
 
 
 _ORANGE = {"severity": "orange", "evidence": {"verdict": "match", "entry": "consented"}}
+_SHUNNED = entry("shunned", match={"parties": [THIRD]})
+
+
+def _shunned(party_: str, **evidence: Any) -> Json:
+    return _found("shunned", listed=THIRD, through=party_, **evidence)
+
+
 _TAKES_EFFECT = {"occurred": "2025-03-01T00:00:00+08:00", "party": SELLER}
 _RAW_TO_ASSET = [_found("secret", origin="raw", path=["raw", "asset"])]
 
@@ -789,6 +873,165 @@ CASES = (
         ],
         fires=[_found("barred", origin="raw")],
         rules=pack(entry("barred", match={"parties": [THIRD]})),
+    ),
+    *(
+        Case(
+            name=f"an entry of a party, {name}",
+            events=[_OWNER, asset("asset"), listed("asset", _WHEN), *events],
+            fires=fires,
+            rules=pack(_SHUNNED),
+        )
+        for name, events, fires in (
+            ("which controls the owner", [party(OWNER, "2025-01-02", controller=THIRD)], [_shunned(OWNER)]),
+            ("which is a seller", [listed("asset", _WHEN, seller=THIRD, product="other")], [_shunned(THIRD)]),
+            ("which controls the seller", [party(SELLER, controller=THIRD)], [_shunned(SELLER)]),
+            (
+                "which controls who controls the seller",
+                [party(SELLER, controller="p:middle"), party("p:middle", controller=THIRD)],
+                [_shunned(SELLER)],
+            ),
+            ("whose controller is the seller", [party(THIRD, controller=SELLER)], []),
+            ("with the same controller as the seller", [party(one, controller="p:top") for one in (THIRD, SELLER)], []),
+            (
+                "which controlled the seller just before",
+                [party(SELLER, controller=THIRD), party(SELLER, "2025-03-01T09:59:59.999999")],
+                [],
+            ),
+            (
+                "which controls the seller from then on",
+                [party(SELLER), party(SELLER, _WHEN, controller=THIRD)],
+                [_shunned(SELLER)],
+            ),
+            (
+                "which controls the seller only later",
+                [party(SELLER), party(SELLER, "2025-03-01T10:00:00.000001", controller=THIRD)],
+                [],
+            ),
+        )
+    ),
+    Case(
+        name="an entry of a party that controls the owner of a source, by a controller that is stated last",
+        events=[
+            _OWNER,
+            asset("raw", owner=SELLER),
+            asset("asset"),
+            derived("asset", "2025-02-01", "raw"),
+            listed("asset", _WHEN, seller=OWNER),
+            party(SELLER, controller="p:middle"),
+            party("p:middle", controller=THIRD),
+        ],
+        fires=[_shunned(SELLER, origin="raw", path=["raw", "asset"])],
+        rules=pack(_SHUNNED),
+    ),
+    *(
+        Case(
+            name=f"an entry of a party that controls the {name}",
+            events=[_OWNER, asset("asset"), signed("c", "2025-02-01"), *events],
+            fires=fires,
+            rules=pack(entry("shunned", match={"parties": [THIRD]}, actions=actions)),
+        )
+        for name, actions, events, fires in (
+            ("buyer", ["trade"], [party(BUYER, controller=THIRD)], [_shunned(BUYER, action="trade")]),
+            (
+                "recipient of a delivery",
+                ["deliver"],
+                [delivered("c", _WHEN, recipient="p:r"), party("p:r", controller=THIRD)],
+                [_shunned("p:r", action="deliver")],
+            ),
+            (
+                "recipient of an export",
+                ["export"],
+                [exported(SELLER, _WHEN, asset="asset"), party(ABROAD, controller=THIRD)],
+                [_shunned(ABROAD, action="export")],
+            ),
+            (
+                "exporter",
+                ["export"],
+                [exported("p:e", _WHEN, asset="asset"), party("p:e", controller=THIRD)],
+                [_shunned("p:e", action="export")],
+            ),
+            (
+                "buyer of the contract of an export",
+                ["export"],
+                [exported(SELLER, _WHEN, contract="c"), party(BUYER, controller="p:m"), party("p:m", controller=THIRD)],
+                [_shunned(BUYER, action="export")],
+            ),
+        )
+    ),
+    *(
+        Case(
+            name=f"an entry of {named_} and of a party that controls the seller",
+            events=[_OWNER, asset("asset"), listed("asset", _WHEN), party(SELLER, controller=THIRD)],
+            fires=fires,
+            rules=pack(entry("shunned", match={"assets": [named_], "parties": [THIRD]})),
+        )
+        for named_, fires in (("asset", [_shunned(SELLER)]), ("another", []))
+    ),
+    Case(
+        name="what is listed by whom a party controls when its entry takes effect",
+        events=[_OWNER, asset("asset"), listed("asset", "2025-02-01"), party(SELLER, controller=THIRD)],
+        until="2025-03-02",
+        fires=[_shunned(SELLER) | _TAKES_EFFECT],
+        rules=pack(entry("shunned", match={"parties": [THIRD]}, valid_from="2025-03-01")),
+    ),
+    *(
+        Case(
+            name=f"the field {field!r}",
+            events=[_OWNER, asset("asset", fields=["road", field]), listed("asset", _WHEN)],
+            fires=fires,
+            rules=pack(entry("faces", match={"fields": ["face*", "caf\u00e9"]})),
+        )
+        for field, fires in (
+            ("Face_Image", [_found("faces")]),
+            ("\uff26\uff21\uff23\uff25_image", [_found("faces")]),
+            ("fa\u00adce_image", [_found("faces")]),
+            (" \u3000face_image", [_found("faces")]),
+            ("cafe\u0301", [_found("faces")]),
+            ("cafe", []),
+            ("x.face_image", []),
+            # Cyrillic letters among Latin ones, Cyrillic ones alone, and others that look like nothing listed.
+            ("fac\u0435_image", [_unknown("list", ["faces"], ["fields"])]),
+            ("\u0441\u0430f\u00e9", [_unknown("list", ["faces"], ["fields"])]),
+            ("FA\u0421E", [_unknown("list", ["faces"], ["fields"])]),
+            ("\u0441\u0430\u0441\u0435", []),
+            ("fac\u0434_image", []),
+        )
+    ),
+    *(
+        Case(
+            name=f"{name}: {fact!r}",
+            events=[_OWNER, asset("asset", tags=[fact], category=fact), listed("asset", _WHEN)],
+            fires=[_found("one")] if fits else [],
+            rules=pack(entry("one", match={name: ["Face \u00c9"]})),
+        )
+        for name in ("tags", "category")
+        for fact, fits in (
+            ("\uff26ACE e\u0301 ", True),
+            ("f\u200dace \u00e9", True),
+            ("face  \u00e9", False),
+            ("face e", False),
+        )
+    ),
+    *(
+        Case(
+            name=f"an entry of {named_} and {kind} {id_}",
+            events=[
+                _OWNER,
+                asset(id_ if kind == "assets" else "asset"),
+                listed("asset" if kind == "parties" else id_, _WHEN, seller=id_ if kind == "parties" else SELLER),
+            ],
+            fires=[_found("one")] if fits else [],
+            rules=pack(entry("one", match={kind: [named_]})),
+        )
+        for kind, named_, id_, fits in (
+            ("parties", "eth:0xABCDEF12", "eth:0xabcdef12", True),
+            ("parties", "eth:0xabcdef12", "eth:0xABCdef12", True),
+            ("parties", "eth:0xabcdef12", "ETH:0xabcdef12", False),
+            ("parties", "eth:abcdef12", "eth:ABCDEF12", False),
+            ("assets", "nft/0xAB/1", "nft/0xab/1", True),
+            ("assets", "nft/0xAB/x", "nft/0xab/X", False),
+            ("assets", "nft/0xABg", "nft/0xabg", False),
+        )
     ),
     Case(
         name="the industry of the owner stands in for the asset's",

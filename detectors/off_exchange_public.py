@@ -9,12 +9,12 @@ anew with the channel `filed`.
 What to do: ask the seller to file the contract with an exchange, or to trade there.
 """
 
-from circulation.cases import SELLER, Case, Json, asset, pack, retracted, signed
-from circulation.facts import Act, Facts
+from circulation.events.names import CONTRACT_SIGNED
+from circulation.examples import SELLER, Case, Json, asset, pack, retracted, signed
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said
 from circulation.rules import Check, Rule
-
-SIGNED = "circulation.contract.signed"
 
 
 def check(act: Act, facts: Facts) -> list[Said]:
@@ -32,6 +32,7 @@ def check(act: Act, facts: Facts) -> list[Said]:
             occurred=act.time,
             cause=act.cause,
             summary=f"{act.data.seller} sold {act.data.asset}, which is public data, outside an exchange, unfiled.",
+            summary_zh=f"{act.data.seller} 在场外出售公共数据 {act.data.asset}，且未备案。",
             evidence={"asset": act.data.asset, "channel": act.data.channel},
             asset=act.data.asset,
         )
@@ -41,10 +42,11 @@ def check(act: Act, facts: Facts) -> list[Said]:
 RULE = Rule(
     id="off-exchange-public",
     title="Public data sold outside an exchange",
+    title_zh="公共数据场外交易",
     about="contract",
     severity="yellow",
     articles=("关于更好发挥数据要素作用进一步加快发展数字经济的实施意见 12",),
-    check=Check(acts=frozenset({SIGNED}), check=check, needs=frozenset({"asset"})),
+    check=Check(acts=frozenset({CONTRACT_SIGNED}), check=check, needs=frozenset({"asset"})),
 )
 
 _FOUND: Json = {

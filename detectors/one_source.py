@@ -8,62 +8,88 @@ False positives: a unit that was renamed or took over the task, and whose predec
 What to do: ask the catalogue's keeper which unit is the source, and have the other asset withdrawn.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
+from typing import Any
 
-from circulation.cases import OWNER, Case, Json, asset, event, pack, retracted
-from circulation.facts import Act, Facts
+from circulation.events.names import ASSET_REGISTERED, ASSET_WITHDRAWN
+from circulation.examples import OWNER, Case, Json, asset, event, pack, retracted
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said
-from circulation.rules import Rule, Sum
+from circulation.ledger import Ledger
+from circulation.rules import Rule, Sum, over
 
-REGISTERED, WITHDRAWN = "circulation.asset.registered", "circulation.asset.withdrawn"
+_STATES, _COUNT, _UNIT, _LOWEST = "states", "count", "unit", "lowest"
 
 
 def scopes(act: Act, facts: Facts) -> Iterable[str]:
-    """The elements that the asset was ever stated to be: what leaves an element must be seen there."""
-    stated = facts.asset(act.subject).registrations()
-    yield from sorted({one.element for one in stated if one.element is not None})
+    """The element that the asset is stated to be, and the one that it was just before: what leaves must be seen."""
+    stated = [facts.asset(act.subject).before(act)]
+    if act.type == ASSET_REGISTERED:
+        stated.append(act.data)
+    yield from sorted({one.element for one in stated if one is not None and one.element is not None})
 
 
-def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
-    """Goes over registrations and withdrawals; one that brings a second unit says so."""
-    units: dict[str, str] = {}
-    found: list[Said] = []
-    for act in acts:
-        before = units.pop(act.subject, None)
-        if act.type == WITHDRAWN or act.data.element != scope or act.data.source_unit is None:
-            continue
-        unit = units[act.subject] = act.data.source_unit
-        others = {one: other for one, other in units.items() if other != unit}
-        if not others or before == unit:
-            continue
-        first = min(others)
-        found.append(
-            Said(
-                severity=RULE.severity,
-                about=About("asset", act.subject),
-                party=act.data.owner,
-                occurred=act.time,
-                cause=act.cause,
-                summary=f"{act.subject} has {unit} for the source of {scope}, and {first} has {others[first]}.",
-                evidence={
-                    "element": scope,
-                    "source_unit": unit,
-                    "other": {"asset": first, "source_unit": others[first]},
-                    "others_count": len(others),
-                },
-                asset=act.subject,
-            )
-        )
-    return found
+def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
+    """Takes a registration or a withdrawal; one that brings a second unit says so."""
+    before = ledger.pop((_STATES, act.subject))
+    if before is not None:
+        _move(ledger, before, act.subject, ledger.discard)
+        ledger[_COUNT] = ledger.get(_COUNT) - 1
+    if act.type == ASSET_WITHDRAWN or act.data.element != scope or act.data.source_unit is None:
+        return
+    unit = ledger[_STATES, act.subject] = act.data.source_unit
+    _move(ledger, unit, act.subject, ledger.add)
+    ledger[_COUNT] = ledger.get(_COUNT, 0) + 1
+    others = ledger.get(_COUNT) - len(ledger.list((_UNIT, unit)))
+    if not others or before == unit:
+        return
+    first, other = next(one for one in ledger.list(_LOWEST) if one[1] != unit)
+    yield Said(
+        severity=RULE.severity,
+        about=About("asset", act.subject),
+        party=facts.asset(act.subject).after(act).owner,
+        occurred=act.time,
+        cause=act.cause,
+        summary=f"{act.subject} has {unit} for the source of {scope}, and {first} has {other}.",
+        summary_zh=f"数据元 {scope} 的来源单位，{act.subject} 为 {unit}，而 {first} 为 {other}。",
+        evidence={
+            "element": scope,
+            "source_unit": unit,
+            "other": {"asset": first, "source_unit": other},
+            "others_count": others,
+        },
+        asset=act.subject,
+    )
+
+
+def _move(ledger: Ledger, unit: str, asset_: str, move: Callable[[Any, Any], None]) -> None:
+    """Adds an asset to those of its unit, or takes it out; of each unit the first is listed among the first ones."""
+    of_unit = (_UNIT, unit)
+    old = ledger.list(of_unit)[:1]
+    move(of_unit, asset_)
+    new = ledger.list(of_unit)[:1]
+    if old != new:
+        for one in old:
+            ledger.discard(_LOWEST, (one, unit))
+        for one in new:
+            ledger.add(_LOWEST, (one, unit))
 
 
 RULE = Rule(
     id="one-source",
     title="Two sources of one element",
+    title_zh="一数多源",
     about="asset",
     severity="yellow",
     articles=("关于更好发挥数据要素作用进一步加快发展数字经济的实施意见 6",),
-    sum=Sum(acts=frozenset({REGISTERED, WITHDRAWN}), scopes=scopes, judge=judge, needs=frozenset({"asset"})),
+    sum=Sum(
+        acts=frozenset({ASSET_REGISTERED, ASSET_WITHDRAWN}),
+        scopes=scopes,
+        judge=over(step),
+        step=step,
+        needs=frozenset({"asset"}),
+    ),
 )
 
 

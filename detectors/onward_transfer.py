@@ -13,79 +13,124 @@ allows `resale`, the buyers of contracts over the same asset further down. A mar
 """
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
-from circulation.cases import BUYER, OWNER, SELLER, THIRD, Case, Json, asset, delivered, event, pack, retracted, terms
-from circulation.cases import signed as contract
-from circulation.facts import Act, Facts
-from circulation.findings import About, Said
-from circulation.rules import Rule, Sum
+from circulation.events.names import CONTRACT_AMENDED, CONTRACT_SIGNED, DELIVERY_COMPLETED, WATERMARK_SIGHTED
+from circulation.examples import (
+    BUYER,
+    OWNER,
+    SELLER,
+    THIRD,
+    Case,
+    Json,
+    asset,
+    delivered,
+    event,
+    pack,
+    retracted,
+    terms,
+)
+from circulation.examples import signed as contract
+from circulation.facts.acts import Act, order
+from circulation.facts.contracts import ContractFacts
+from circulation.facts.facts import Facts
+from circulation.findings import About, Cause, Said
+from circulation.ledger import Ledger
+from circulation.rules import Rule, Sum, over
 
-SIGHTED, DELIVERED = "circulation.watermark.sighted", "circulation.delivery.completed"
-SIGNED = "circulation.contract.signed"
+# By mark where it was delivered first to each recipient, and the contract of that; and the contracts over the asset.
+_REACHED, _UNDER, _OVER = "reached", "under", "over"
 
 
 def scopes(act: Act, facts: Facts) -> Iterable[str]:
     """The asset; of its contracts only those that allow resale, or that another than the owner sells."""
-    if act.type == SIGHTED:
+    if act.type == WATERMARK_SIGHTED:
         yield act.subject
         return
     named = facts.contract(act.subject)
-    if act.type == DELIVERED:
+    if act.type == DELIVERY_COMPLETED:
         if act.data.watermark is not None:
             yield from sorted(named.assets())
         return
+    if not _first(act, named):
+        yield from sorted(named.assets())
+        return
     sellers = {one.data.seller for one in named.statements}
     for asset_ in sorted(named.assets()):
-        if any(one.data.terms.resale for one in named.statements) or sellers - facts.asset(asset_).owners():
+        if named.gave("resale") or sellers - facts.asset(asset_).owners():
             yield asset_
 
 
-def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
-    """Holds each sighting against all that the mark may have reached by then."""
-    contracts = sorted({act.subject for act in acts if act.type == SIGNED})
-    found: list[Said] = []
-    for act in acts:
-        if act.type != SIGHTED:
-            continue
-        origins = [
-            one
-            for one in acts
-            if one.type == DELIVERED
-            and one.time <= act.time
-            and one.data.watermark == act.data.watermark
-            and (agreed := facts.contract(one.subject).statement(one.time)) is not None
+def _first(act: Act, contract: ContractFacts) -> bool:
+    """Whether an act is the signing by which there is the contract, and not what was stated of it again."""
+    return contract.signed is not None and act.cause == Cause(contract.signed.source, contract.signed.id)
+
+
+class _Origin(NamedTuple):
+    """The first delivery of a mark under a contract to a recipient."""
+
+    contract: str
+    recipient: str
+    delivery: str
+
+
+def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
+    """Holds a sighting against all that the mark may have reached by then.
+
+    What is known of a contract lies in the ledger, as it was at the latest act that stated something of it.
+    """
+    if act.type in (CONTRACT_SIGNED, CONTRACT_AMENDED) and not _first(act, facts.contract(act.subject)):
+        for of in (_OVER, _UNDER):
+            if (of, act.subject) in ledger:
+                ledger[of, act.subject] = facts.contract(act.subject)
+        return
+    if act.type == CONTRACT_SIGNED:
+        ledger[_OVER, act.subject] = facts.contract(act.subject)
+        if act.subject not in ledger.list(_OVER):
+            ledger.add(_OVER, act.subject)
+        return
+    mark = act.data.watermark
+    if act.type == DELIVERY_COMPLETED:
+        contract = facts.contract(act.subject)
+        agreed = contract.statement(act.time)
+        if (
+            agreed is not None
             and agreed.asset == scope
-        ]
-        if not origins or act.data.holder in _reached(scope, origins, contracts, act.time, facts):
-            continue
-        origin = origins[0]
-        statement = facts.contract(origin.subject).statement(act.time)
-        found.append(
-            Said(
-                severity=RULE.severity,
-                about=About("contract", origin.subject),
-                party=None if statement is None else statement.buyer,
-                occurred=act.time,
-                cause=act.cause,
-                summary=(
-                    f"The watermark {act.data.watermark} of what {origin.data.recipient} received was sighted with"
-                    f" {act.data.holder}, who has no contract for it."
-                ),
-                evidence={
-                    "watermark": act.data.watermark,
-                    "holder": act.data.holder,
-                    "place": act.data.place,
-                    "recipient": origin.data.recipient,
-                    "delivery": origin.data.delivery,
-                    "asset": scope,
-                },
-                asset=scope,
-            )
-        )
-    return found
+            and (_REACHED, mark, act.subject, act.data.recipient) not in ledger
+        ):
+            ledger[_REACHED, mark, act.subject, act.data.recipient] = True
+            ledger[_UNDER, act.subject] = contract
+            ledger.add((_REACHED, mark), (order(act), _Origin(act.subject, act.data.recipient, act.data.delivery)))
+        return
+    origins = [one for _, one in ledger.list((_REACHED, mark))]
+    if not origins or act.data.holder in _reached(ledger, scope, origins, act.time):
+        return
+    origin = origins[0]
+    statement = ledger.get((_UNDER, origin.contract)).statement(act.time)
+    yield Said(
+        severity=RULE.severity,
+        about=About("contract", origin.contract),
+        party=None if statement is None else statement.buyer,
+        occurred=act.time,
+        cause=act.cause,
+        summary=(
+            f"The watermark {mark} of what {origin.recipient} received was sighted with {act.data.holder}, who has no"
+            " contract for it."
+        ),
+        summary_zh=f"{origin.recipient} 所收数据的水印 {mark} 出现在 {act.data.holder} 处，后者没有相应合同。",
+        evidence={
+            "watermark": mark,
+            "holder": act.data.holder,
+            "place": act.data.place,
+            "recipient": origin.recipient,
+            "delivery": origin.delivery,
+            "asset": scope,
+        },
+        asset=scope,
+    )
 
 
-def _reached(asset_: str, origins: Sequence[Act], contracts: Sequence[str], instant: int, facts: Facts) -> set[str]:
+def _reached(ledger: Ledger, asset_: str, origins: Sequence[_Origin], instant: int) -> set[str]:
     """All who may hold what was delivered so: recipients, buyers, and buyers of those who may sell it on."""
     found: set[str] = set()
     selling: list[str] = []
@@ -96,17 +141,11 @@ def _reached(asset_: str, origins: Sequence[Act], contracts: Sequence[str], inst
             selling.append(party)
 
     for origin in origins:
-        statement = facts.contract(origin.subject).statement(instant)
+        statement = ledger.get((_UNDER, origin.contract)).statement(instant)
         resale = statement is not None and statement.terms.resale
-        for one in (origin.data.recipient, *(() if statement is None else (statement.buyer,))):
+        for one in (origin.recipient, *(() if statement is None else (statement.buyer,))):
             reach(one, resale=resale)
-    sold: dict[str, list[tuple[str, bool]]] = {}
-    for one in contracts:
-        named = facts.contract(one)
-        if named.signed is not None and named.signed.time <= instant:
-            data = named.statement(instant) or named.signed.data
-            if data.asset == asset_:
-                sold.setdefault(data.seller, []).append((data.buyer, data.terms.resale))
+    sold = _sold(ledger, asset_, instant) if selling else {}
     done: set[str] = set()
     while selling:
         seller = selling.pop()
@@ -117,16 +156,32 @@ def _reached(asset_: str, origins: Sequence[Act], contracts: Sequence[str], inst
     return found
 
 
+def _sold(ledger: Ledger, asset_: str, instant: int) -> dict[str, list[tuple[str, bool]]]:
+    """By seller, who had bought the asset by then, and whether it may sell it on."""
+    sold: dict[str, list[tuple[str, bool]]] = {}
+    for one in ledger.list(_OVER):
+        named: ContractFacts = ledger.get((_OVER, one))
+        if named.signed is not None and named.signed.time <= instant:
+            data = named.statement(instant) or named.signed.data
+            if data.asset == asset_:
+                sold.setdefault(data.seller, []).append((data.buyer, data.terms.resale))
+    return sold
+
+
 RULE = Rule(
     id="onward-transfer",
     title="Data in hands that it was not sold to",
+    title_zh="数据流入无合同者",
     about="contract",
     severity="red",
     articles=("关于更好发挥数据要素作用进一步加快发展数字经济的实施意见 12", "网络数据安全管理条例 12"),
     sum=Sum(
-        acts=frozenset({SIGHTED, DELIVERED, SIGNED}),
+        acts=frozenset({WATERMARK_SIGHTED, DELIVERY_COMPLETED, CONTRACT_SIGNED, CONTRACT_AMENDED}),
         scopes=scopes,
-        judge=judge,
+        judge=over(step),
+        step=step,
+        # What was delivered or signed at the very instant of a sighting counts.
+        first=frozenset({DELIVERY_COMPLETED, CONTRACT_SIGNED, CONTRACT_AMENDED}),
         needs=frozenset({"asset", "contract"}),
     ),
 )
@@ -137,7 +192,7 @@ _A, _DELIVERED = asset("a"), delivered("c", "2025-02-01", watermark="w")
 _RESALE = terms(resale=True)
 
 
-def _sold(resale: bool = False) -> Json:
+def _sale(resale: bool = False) -> Json:
     return contract("c", "2025-01-02", asset="a", terms=_RESALE if resale else terms())
 
 
@@ -160,20 +215,20 @@ def _passed(holder: str = THIRD) -> Json:
 
 
 CASES = (
-    Case(name="with the recipient", rules=_RULES, events=[_A, _sold(), _DELIVERED, _sighted(BUYER)]),
-    Case(name="with another", rules=_RULES, events=[_A, _sold(), _DELIVERED, _sighted(THIRD)], fires=[_passed()]),
+    Case(name="with the recipient", rules=_RULES, events=[_A, _sale(), _DELIVERED, _sighted(BUYER)]),
+    Case(name="with another", rules=_RULES, events=[_A, _sale(), _DELIVERED, _sighted(THIRD)], fires=[_passed()]),
     Case(
         name="with the recipient of another mark",
         rules=_RULES,
-        events=[_A, _sold(), _DELIVERED, delivered("c", "2025-02-02", watermark="v", recipient=THIRD), _sighted(THIRD)],
+        events=[_A, _sale(), _DELIVERED, delivered("c", "2025-02-02", watermark="v", recipient=THIRD), _sighted(THIRD)],
         fires=[_passed()],
     ),
-    Case(name="a mark that nobody delivered", rules=_RULES, events=[_A, _sold(), _DELIVERED, _sighted(THIRD, "v")]),
+    Case(name="a mark that nobody delivered", rules=_RULES, events=[_A, _sale(), _DELIVERED, _sighted(THIRD, "v")]),
     *(
         Case(
             name=f"with the buyer of a contract that the recipient signed {name}",
             rules=_RULES,
-            events=[_A, _sold(resale), _DELIVERED, _sighted(THIRD), _on("d", BUYER, THIRD, time)],
+            events=[_A, _sale(resale), _DELIVERED, _sighted(THIRD), _on("d", BUYER, THIRD, time)],
             fires=fires,
         )
         for name, resale, time, fires in (
@@ -189,7 +244,7 @@ CASES = (
             rules=_RULES,
             events=[
                 _A,
-                _sold(True),
+                _sale(True),
                 _DELIVERED,
                 _on("e", THIRD, _FOUR, "2025-02-03"),
                 _on("d", BUYER, THIRD, resale=resale),
@@ -202,7 +257,7 @@ CASES = (
     Case(
         name="who buys from a stranger has bought nothing of it",
         rules=_RULES,
-        events=[_A, _sold(True), _DELIVERED, _on("d", OWNER, THIRD, resale=True), _sighted(THIRD)],
+        events=[_A, _sale(True), _DELIVERED, _on("d", OWNER, THIRD, resale=True), _sighted(THIRD)],
         fires=[_passed()],
     ),
     Case(
@@ -210,7 +265,7 @@ CASES = (
         rules=_RULES,
         events=[
             _A,
-            _sold(True),
+            _sale(True),
             _DELIVERED,
             _on("d", BUYER, SELLER, resale=True),
             _on("e", SELLER, BUYER, "2025-02-03", resale=True),
@@ -223,7 +278,7 @@ CASES = (
         rules=_RULES,
         events=[
             _A,
-            _sold(),
+            _sale(),
             _DELIVERED,
             _on("d", BUYER, THIRD),
             contract("c", "2025-02-02", amended=True, asset="a", terms=_RESALE),
@@ -234,7 +289,7 @@ CASES = (
         Case(
             name=f"seen with another {name} the delivery",
             rules=_RULES,
-            events=[_A, _sold(), _DELIVERED, _sighted(THIRD, time=time)],
+            events=[_A, _sale(), _DELIVERED, _sighted(THIRD, time=time)],
             fires=fires,
         )
         for name, time, fires in (
@@ -245,17 +300,17 @@ CASES = (
     Case(
         name="sightings of several reporters",
         rules=_RULES,
-        events=[_A, _sold(), _DELIVERED, _sighted(BUYER, "other"), _sighted(THIRD) | {"reporter": "consumer"}],
+        events=[_A, _sale(), _DELIVERED, _sighted(BUYER, "other"), _sighted(THIRD) | {"reporter": "consumer"}],
         fires=[_passed()],
     ),
     Case(
         name="a contract that was for another asset when it was delivered",
         rules=_RULES,
-        events=[_A, _sold(), contract("c", "2025-01-15", asset="b"), _DELIVERED, _sighted(THIRD)],
+        events=[_A, _sale(), contract("c", "2025-01-15", asset="b"), _DELIVERED, _sighted(THIRD)],
     ),
     Case(
         name="a sighting that was taken back",
         rules=_RULES,
-        events=[_A, _sold(), _DELIVERED, _sighted(THIRD), retracted(_sighted(THIRD), "2025-03-02")],
+        events=[_A, _sale(), _DELIVERED, _sighted(THIRD), retracted(_sighted(THIRD), "2025-03-02")],
     ),
 )

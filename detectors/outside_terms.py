@@ -15,14 +15,16 @@ from typing import Any
 import msgspec
 
 from circulation.calendar import format_instant
-from circulation.cases import BUYER, THIRD, Case, Json, delivered, event, retracted, signed, terms, used
-from circulation.facts import Act, Facts
+from circulation.events.names import DELIVERY_COMPLETED, USAGE_REPORTED
+from circulation.examples import BUYER, THIRD, Case, Json, delivered, event, retracted, signed, terms, used
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
 from circulation.findings import About, Cause, Said
+from circulation.ledger import Ledger
 from circulation.licences import Licence
-from circulation.rules import Check, Counted, Parameters, Rule, Stepped, Sum, Tally, Uses
+from circulation.rules import Check, Counted, Parameters, Rule, Stepped, Sum, Tally, Uses, over
 from circulation.terms import Terms, allows, allows_region, inside
-
-USE, DELIVERY = "circulation.usage.reported", "circulation.delivery.completed"
+from circulation.words import ACT, TERM, listed_zh, zh
 
 
 class Memory(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -81,8 +83,10 @@ def _said(broken: Broken, *, contract: str, buyer: str, asset: str, cause: Cause
     term, given, allowed = broken
     if given is None:
         summary = f"A {kind} does not state its {term}, which the terms restrict to {_listed(allowed)}."
+        summary_zh = f"一次{zh(ACT, kind)}未说明{zh(TERM, term)}，而合同限定为 {_listed_zh(allowed)}。"
     else:
         summary = f"A {kind} with {term} {given}; the terms allow {_listed(allowed)}."
+        summary_zh = f"一次{zh(ACT, kind)}的{zh(TERM, term)}为 {given}，合同只允许 {_listed_zh(allowed)}。"
     return Said(
         severity="yellow" if given is None else "orange",
         about=About("contract", contract),
@@ -91,6 +95,7 @@ def _said(broken: Broken, *, contract: str, buyer: str, asset: str, cause: Cause
         cause=cause,
         apart=(term, kind, "lacking" if given is None else "broken"),
         summary=summary,
+        summary_zh=summary_zh,
         evidence={"term": term, "given": given, "allowed": allowed},
         asset=asset,
     )
@@ -100,6 +105,12 @@ def _listed(allowed: Any) -> str:
     if isinstance(allowed, dict):
         return f"from {allowed['valid_from']} to before {allowed['valid_to'] or 'no end'}"
     return ", ".join(allowed) or "nothing"
+
+
+def _listed_zh(allowed: Any) -> str:
+    if isinstance(allowed, dict):
+        return f"自 {allowed['valid_from']} 起{f'至 {until} 之前' if (until := allowed['valid_to']) else ''}"
+    return listed_zh(allowed)
 
 
 def step(memory: Memory, parts: Mapping[str, Any], counted: Counted, licence: Licence, _: Parameters) -> Stepped:
@@ -156,17 +167,22 @@ def check(act: Act, facts: Facts) -> Iterable[Said]:
         yield _said_of(broken, act, statement)
 
 
-def judge(scope: str, acts: Sequence[Act], facts: Facts) -> Iterable[Said]:
+def scopes(act: Act, facts: Facts) -> Iterable[str]:
+    """The contract, of a delivery that lacks what its terms restrict."""
+    statement = facts.contract(act.subject).statement(act.time)
+    if statement is not None and any(True for _ in lacking(act.data, statement.terms, use=False)):
+        yield act.subject
+
+
+def judge_step(ledger: Ledger, _: str, act: Act, facts: Facts) -> Iterable[Said]:
     """Says once a contract and term the earliest delivery that does not state it."""
-    said: set[str] = set()
-    for act in acts:
-        statement = facts.contract(act.subject).statement(act.time)
-        if statement is None:
-            continue
-        for absent in lacking(act.data, statement.terms, use=False):
-            if absent[0] not in said:
-                said.add(absent[0])
-                yield _said_of(absent, act, statement)
+    statement = facts.contract(act.subject).statement(act.time)
+    if statement is None:
+        return
+    for absent in lacking(act.data, statement.terms, use=False):
+        if absent[0] not in ledger:
+            ledger[absent[0]] = True
+            yield _said_of(absent, act, statement)
 
 
 def _said_of(broken: Broken, act: Act, statement: Any) -> Said:
@@ -184,17 +200,19 @@ def _said_of(broken: Broken, act: Act, statement: Any) -> Said:
 RULE = Rule(
     id="outside-terms",
     title="Use or delivery outside the terms",
+    title_zh="使用或交付超出合同约定",
     about="contract",
     severity="orange",
     articles=("民法典 509", "个人信息保护法 23", "DB11/T 2349-2024"),
-    check=Check(acts=frozenset({DELIVERY}), check=check, needs=frozenset({"contract"})),
+    check=Check(acts=frozenset({DELIVERY_COMPLETED}), check=check, needs=frozenset({"contract"})),
     sum=Sum(
-        acts=frozenset({DELIVERY}),
-        scopes=lambda act, _: (act.subject,),
-        judge=judge,
+        acts=frozenset({DELIVERY_COMPLETED}),
+        scopes=scopes,
+        judge=over(judge_step),
+        step=judge_step,
         needs=frozenset({"contract"}),
     ),
-    tally=Tally(events=frozenset({USE}), memory=Memory, step=step, quiet=quiet),
+    tally=Tally(events=frozenset({USAGE_REPORTED}), memory=Memory, step=step, quiet=quiet),
 )
 
 

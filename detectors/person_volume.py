@@ -12,70 +12,76 @@ Personal data, sensitive data (children's with it), and all data of an operator 
 number each, each said once: at the statement at which it is first passed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from circulation.cases import OWNER, SELLER, Case, Json, asset, event, pack, party, retracted
-from circulation.facts import Act, Facts
+from circulation.events.names import ASSET_GRADED, ASSET_REGISTERED, PARTY_REGISTERED
+from circulation.examples import OWNER, SELLER, Case, Json, asset, event, pack, party, retracted
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said
-from circulation.rules import Parameter, Rule, Sum
+from circulation.ledger import Ledger
+from circulation.rules import Parameter, Rule, Sum, over
 
-REGISTERED, GRADED = "circulation.asset.registered", "circulation.asset.graded"
-OWNER_REGISTERED = "circulation.party.registered"
+_ASSET, _ASSETS, _SAID = "asset", "assets", "said"
 MEASURES = {"personal": "personal", "sensitive": "sensitive", "minor": "sensitive"}
 
 
 def scopes(act: Act, facts: Facts) -> Iterable[str]:
-    """Whoever was ever stated to own the asset: what he gives away must leave his sum."""
-    if act.type == OWNER_REGISTERED:
+    """Who owns the asset, and who owned it just before: what he gives away must leave his sum."""
+    if act.type == PARTY_REGISTERED:
         yield act.subject
-    else:
-        yield from facts.asset(act.subject).owners()
+        return
+    known = facts.asset(act.subject)
+    stated = [known.registration(act.time)]
+    if act.type == ASSET_REGISTERED:
+        stated += [known.before(act), act.data]
+    yield from sorted({one.owner for one in stated if one is not None and one.owner is not None})
 
 
-def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
-    """Goes over the statements about the assets of an owner, each replacing the one before it."""
-    assets: dict[str, tuple[str, int]] = {}
-    sums = {"personal": 0, "sensitive": 0}
-    said: set[str] = set()
-    found: list[Said] = []
-    for act in acts:
-        if act.type != OWNER_REGISTERED:
-            measure, persons = assets.pop(act.subject, ("personal", 0))
-            sums[measure] -= persons
-            subject = facts.subject(act.subject, act.time)
-            if subject.owner == scope and subject.personal in MEASURES:
-                one = (MEASURES[subject.personal], subject.persons or 0)
-                assets[act.subject] = one
-                sums[one[0]] += one[1]
-        registered = facts.party(scope).at(act.time)
-        parameters = facts.parameters(act.time)
-        totals = dict(sums)
-        if registered is not None and registered.ciio:
-            totals["ciio"] = sum(sums.values())
-        for measure, total in totals.items():
-            limit = parameters[f"{measure}_persons"]
-            if total <= limit or measure in said:
-                continue
-            said.add(measure)
-            found.append(
-                Said(
-                    severity=RULE.severity,
-                    about=About("party", scope),
-                    party=scope,
-                    occurred=act.time,
-                    cause=act.cause,
-                    apart=(measure,),
-                    summary=f"The registered assets of {scope} hold data of {total:,} persons, more than {limit:,}.",
-                    evidence={"measure": measure, "persons": total, "limit": limit, "assets": len(assets)},
-                    asset=None if act.type == OWNER_REGISTERED else act.subject,
-                )
-            )
-    return found
+def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
+    """Puts what is stated of an asset of the owner in the place of what was stated of it before."""
+    if act.type != PARTY_REGISTERED:
+        before = ledger.pop((_ASSET, act.subject))
+        if before is not None:
+            _add(ledger, before[0], -before[1], -1)
+        subject = facts.subject(act.subject, act.time)
+        if subject.owner == scope and subject.personal in MEASURES:
+            measure, persons = MEASURES[subject.personal], subject.persons or 0
+            ledger[_ASSET, act.subject] = (measure, persons)
+            _add(ledger, measure, persons, 1)
+    registered = facts.party(scope).at(act.time)
+    parameters = facts.parameters(act.time)
+    totals = {measure: ledger.get(measure, 0) for measure in ("personal", "sensitive")}
+    if registered is not None and registered.ciio:
+        totals["ciio"] = sum(totals.values())
+    for measure, total in totals.items():
+        limit = parameters[f"{measure}_persons"]
+        if total <= limit or (_SAID, measure) in ledger:
+            continue
+        ledger[_SAID, measure] = True
+        yield Said(
+            severity=RULE.severity,
+            about=About("party", scope),
+            party=scope,
+            occurred=act.time,
+            cause=act.cause,
+            apart=(measure,),
+            summary=f"The registered assets of {scope} hold data of {total:,} persons, more than {limit:,}.",
+            summary_zh=f"{scope} 登记的数据资产共含 {total:,} 人的数据，超过 {limit:,} 人。",
+            evidence={"measure": measure, "persons": total, "limit": limit, "assets": ledger.get(_ASSETS, 0)},
+            asset=None if act.type == PARTY_REGISTERED else act.subject,
+        )
+
+
+def _add(ledger: Ledger, measure: str, persons: int, assets: int) -> None:
+    ledger[measure] = ledger.get(measure, 0) + persons
+    ledger[_ASSETS] = ledger.get(_ASSETS, 0) + assets
 
 
 RULE = Rule(
     id="person-volume",
     title="Data of so many persons that it is important",
+    title_zh="个人信息数量达到重要数据规模",
     about="party",
     severity="orange",
     articles=("网络数据安全管理条例 28", "北京自由贸易试验区数据分类分级参考规则"),
@@ -83,13 +89,18 @@ RULE = Rule(
         "personal_persons": Parameter(
             10_000_000, "persons in personal assets above which it is said; fewer finds more"
         ),
-        "sensitive_persons": Parameter(1_000_000, "the same for sensitive assets and those about children"),
-        "ciio_persons": Parameter(100_000, "the same for all of them of an operator of critical infrastructure"),
+        "sensitive_persons": Parameter(
+            1_000_000, "the same for sensitive assets and those about children", at_most="personal_persons"
+        ),
+        "ciio_persons": Parameter(
+            100_000, "the same for all of them of an operator of critical infrastructure", at_most="sensitive_persons"
+        ),
     },
     sum=Sum(
-        acts=frozenset({REGISTERED, GRADED, OWNER_REGISTERED}),
+        acts=frozenset({ASSET_REGISTERED, ASSET_GRADED, PARTY_REGISTERED}),
         scopes=scopes,
-        judge=judge,
+        judge=over(step),
+        step=step,
         needs=frozenset({"asset", "party"}),
     ),
 )

@@ -14,11 +14,13 @@ from typing import Any
 
 import msgspec
 
-from circulation.cases import BUYER, Case, Json, event, retracted, signed, terms, used
+from circulation.events.names import USAGE_REPORTED
+from circulation.examples import BUYER, Case, Json, event, retracted, signed, terms, used
 from circulation.findings import About, Cause, Said
 from circulation.licences import Licence
 from circulation.rules import Counted, Parameters, Rule, Stepped, Tally, Uses
 from circulation.terms import allows_purpose
+from circulation.words import listed_zh
 
 
 class Memory(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -37,7 +39,8 @@ def step(memory: Memory, parts: Mapping[str, Any], counted: Counted, licence: Li
         party=licence.buyer,
         occurred=event.time,
         cause=Cause(event.source, event.id),
-        summary=f"Used for {event.data.purpose!r}; the terms allow {len(purposes)}: {', '.join(purposes) or 'none'}.",
+        summary=f"Used for “{event.data.purpose}”; the terms allow {', '.join(purposes) or 'nothing'}.",
+        summary_zh=f"使用目的为“{event.data.purpose}”，合同只允许：{listed_zh(purposes)}。",
         evidence={"given": event.data.purpose, "allowed": purposes},
         asset=licence.asset,
     )
@@ -57,10 +60,11 @@ def quiet(memory: Memory, parts: Mapping[str, Any], uses: Uses, licence: Licence
 RULE = Rule(
     id="purpose-drift",
     title="Use for another purpose",
+    title_zh="改变使用目的",
     about="contract",
     severity="orange",
     articles=("网络数据安全管理条例 12", "个人信息保护法 23"),
-    tally=Tally(events=frozenset({"circulation.usage.reported"}), memory=Memory, step=step, quiet=quiet),
+    tally=Tally(events=frozenset({USAGE_REPORTED}), memory=Memory, step=step, quiet=quiet),
 )
 
 

@@ -11,17 +11,22 @@ What to do: ask the owner for a new assessment, for the next update, or to state
 After each delivery or new digest (the registration is the first) an asset has twice its `update_days` for the next one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from typing import Final
 
-from circulation.calendar import format_instant
-from circulation.cases import OWNER, Case, Json, asset, delivered, event, pack, retracted, signed
-from circulation.facts import Act, Facts, past
+from circulation.calendar import format_instant, past
+from circulation.events.names import ASSET_ASSESSED, ASSET_REGISTERED, ASSET_WITHDRAWN, DELIVERY_COMPLETED
+from circulation.examples import OWNER, Case, Json, asset, delivered, event, pack, retracted, signed
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said
+from circulation.ledger import Ledger
 from circulation.money import exact
-from circulation.rules import Check, Parameter, Rule, Sum
+from circulation.rules import Check, Parameter, Rule, Sum, over
 
-ASSESSED, REGISTERED = "circulation.asset.assessed", "circulation.asset.registered"
-DELIVERED, WITHDRAWN = "circulation.delivery.completed", "circulation.asset.withdrawn"
+# The digest that was stated last, the last update with its deadline, and when the asset was withdrawn last.
+_DIGEST, _UPDATED, _WITHDRAWN = "digest", "updated", "withdrawn"
+_NONE: Final = object()
 
 
 def check(act: Act, facts: Facts) -> list[Said]:
@@ -38,6 +43,7 @@ def check(act: Act, facts: Facts) -> list[Said]:
             occurred=act.time,
             cause=act.cause,
             summary=f"{act.subject} was assessed to be complete to {completeness}, which is less than {least}.",
+            summary_zh=f"{act.subject} 经评估完整率为 {completeness}，低于 {least}。",
             evidence={"completeness": completeness, "least": least, "assessment": act.data.assessment},
             asset=act.subject,
         )
@@ -46,77 +52,87 @@ def check(act: Act, facts: Facts) -> list[Said]:
 
 def scopes(act: Act, facts: Facts) -> Iterable[str]:
     """The asset, where it says how often it is updated."""
-    on_contract = act.type == DELIVERED
+    on_contract = act.type == DELIVERY_COMPLETED
     for one in sorted(facts.contract(act.subject).assets()) if on_contract else (act.subject,):
-        if any(stated.update_days for stated in facts.asset(one).registrations()):
+        if facts.asset(one).is_updated:
             yield one
 
 
-def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
-    """Goes over deliveries and new digests; each waits for the next one until its deadline."""
-    updates: list[int] = []
-    digest: str | None = None
-    known = False
-    withdrawn: list[int] = []
-    for act in acts:
-        if act.type == WITHDRAWN:
-            withdrawn.append(act.time)
-        elif act.type == REGISTERED:
-            if not known or (act.data.digest is not None and act.data.digest != digest):
-                updates.append(act.time)
-            known = True
-            digest = act.data.digest if act.data.digest is not None else digest
-        elif (statement := facts.contract(act.subject).statement(act.time)) and statement.asset == scope:
-            updates.append(act.time)
-    found: list[Said] = []
-    for at, since in enumerate(updates):
-        registered = facts.asset(scope).registration(since)
-        if registered is None or not registered.update_days:
-            continue
-        factor = facts.parameters(since)["update_factor"]
-        deadline = past(since, int(registered.update_days * exact(factor)))
-        ends = [*updates[at + 1 : at + 2], *(one for one in withdrawn if one >= since)]
-        if ends and min(ends) <= deadline:
-            continue
-        found.append(
-            Said(
-                severity=RULE.severity,
-                about=About("asset", scope),
-                party=registered.owner,
-                occurred=deadline,
-                apart=(str(since),),
-                due=deadline,
-                summary=(
-                    f"{scope} is to be updated every {registered.update_days:,} days, and was neither delivered nor"
-                    f" changed from {format_instant(since)} to {format_instant(deadline)}."
-                ),
-                evidence={
-                    "update_days": registered.update_days,
-                    "since": format_instant(since),
-                    "deadline": format_instant(deadline),
-                },
-                asset=scope,
-            )
-        )
-    return found
+def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
+    """Takes deliveries and new digests; each waits for the next one until its deadline."""
+    if act.type == ASSET_WITHDRAWN:
+        ledger[_WITHDRAWN] = act.time
+        _ended(ledger, act.time)
+        return ()
+    if act.type == ASSET_REGISTERED:
+        digest = ledger.get(_DIGEST, _NONE)
+        if act.data.digest is not None or digest is _NONE:
+            ledger[_DIGEST] = act.data.digest
+        if digest is not _NONE and act.data.digest in (None, digest):
+            return ()
+    elif (statement := facts.contract(act.subject).statement(act.time)) is None or statement.asset != scope:
+        return ()
+    _ended(ledger, act.time)
+    ledger[_UPDATED] = None
+    registered = facts.asset(scope).registration(act.time)
+    if registered is None or not registered.update_days or ledger.get(_WITHDRAWN) == act.time:
+        return ()
+    factor = facts.parameters(act.time)["update_factor"]
+    deadline = past(act.time, int(registered.update_days * exact(factor)))
+    ledger[_UPDATED] = (act.time, deadline)
+    ledger.keep(
+        str(act.time),
+        Said(
+            severity=RULE.severity,
+            about=About("asset", scope),
+            party=registered.owner,
+            occurred=deadline,
+            apart=(str(act.time),),
+            due=deadline,
+            summary=(
+                f"{scope} is to be updated every {registered.update_days:,} days, and was neither delivered nor"
+                f" changed from {format_instant(act.time)} to {format_instant(deadline)}."
+            ),
+            summary_zh=(
+                f"{scope} 应每 {registered.update_days:,} 天更新，自 {format_instant(act.time)} 至"
+                f" {format_instant(deadline)} 既无交付也无变化。"
+            ),
+            evidence={
+                "update_days": registered.update_days,
+                "since": format_instant(act.time),
+                "deadline": format_instant(deadline),
+            },
+            asset=scope,
+        ),
+    )
+    return ()
+
+
+def _ended(ledger: Ledger, instant: int) -> None:
+    """Takes back that the last update was followed by none, where something came by its deadline."""
+    since, deadline = ledger.get(_UPDATED) or (None, None)
+    if deadline is not None and instant <= deadline:
+        ledger.drop(str(since))
 
 
 RULE = Rule(
     id="quality",
     title="Incomplete, or out of date",
+    title_zh="数据不完整或未按期更新",
     about="asset",
     severity="blue",
     articles=("关于更好发挥数据要素作用进一步加快发展数字经济的实施意见 19", "GB/T 36344-2018"),
     parameters={
-        "completeness": Parameter(0.95, "completeness below which it is said; more finds more"),
+        "completeness": Parameter(0.95, "completeness below which it is said; more finds more", most=1),
         "update_factor": Parameter(2, "times `update_days` within which an update is still in time; less finds more"),
     },
-    check=Check(acts=frozenset({ASSESSED}), check=check, needs=frozenset({"asset"})),
+    check=Check(acts=frozenset({ASSET_ASSESSED}), check=check, needs=frozenset({"asset"})),
     sum=Sum(
         due=True,
-        acts=frozenset({REGISTERED, WITHDRAWN, DELIVERED}),
+        acts=frozenset({ASSET_REGISTERED, ASSET_WITHDRAWN, DELIVERY_COMPLETED}),
         scopes=scopes,
-        judge=judge,
+        judge=over(step),
+        step=step,
         needs=frozenset({"asset", "contract"}),
     ),
 )
@@ -192,6 +208,12 @@ CASES = (
         name="withdrawn by then",
         rules=_RULES,
         events=[_DAILY, event("asset.withdrawn", "a", "2025-01-11", reason="closed")],
+        until="2026-01-01",
+    ),
+    Case(
+        name="a registration that says only now how often it is updated is no update",
+        rules=_RULES,
+        events=[asset("a"), _SIGNED, delivered("c", "2025-01-05"), asset("a", "2025-01-06", update_days=5)],
         until="2026-01-01",
     ),
     *(

@@ -8,12 +8,16 @@ False positives: open data, which anyone may have; register it with `public` fal
 What to do: stop the delivery; have the product changed to a model, a report, a verification or private computing.
 """
 
-from circulation.cases import SELLER, Case, Json, asset, delivered, pack, signed
-from circulation.facts import Act, Facts
+from typing import get_args
+
+from circulation.events.names import DELIVERY_COMPLETED
+from circulation.examples import SELLER, Case, Json, asset, delivered, pack, signed
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said
 from circulation.rules import Check, Parameter, Rule
-
-DELIVERED = "circulation.delivery.completed"
+from circulation.terms import DeliveryMode
+from circulation.words import DELIVERY, zh
 
 
 def check(act: Act, facts: Facts) -> list[Said]:
@@ -32,6 +36,7 @@ def check(act: Act, facts: Facts) -> list[Said]:
             occurred=act.time,
             cause=act.cause,
             summary=f"{contract.asset}, which is public data, was delivered as {act.data.mode}: the raw data left.",
+            summary_zh=f"公共数据 {contract.asset} 以{zh(DELIVERY, act.data.mode)}方式交付，原始数据流出。",
             evidence={"asset": contract.asset, "mode": act.data.mode, "recipient": act.data.recipient},
             asset=contract.asset,
         )
@@ -41,14 +46,19 @@ def check(act: Act, facts: Facts) -> list[Said]:
 RULE = Rule(
     id="raw-public-data",
     title="Public data delivered raw",
+    title_zh="公共数据原始数据流出",
     about="contract",
     severity="red",
     articles=(
         "关于更好发挥数据要素作用进一步加快发展数字经济的实施意见 10",
         "关于构建数据基础制度更好发挥数据要素作用的意见 4",
     ),
-    parameters={"modes": Parameter(["file", "api"], "modes of delivery that give the data themselves away")},
-    check=Check(acts=frozenset({DELIVERED}), check=check, needs=frozenset({"asset", "contract"})),
+    parameters={
+        "modes": Parameter(
+            ["file", "api"], "modes of delivery that give the data themselves away", choices=get_args(DeliveryMode)
+        )
+    },
+    check=Check(acts=frozenset({DELIVERY_COMPLETED}), check=check, needs=frozenset({"asset", "contract"})),
 )
 
 

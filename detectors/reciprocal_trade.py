@@ -6,63 +6,102 @@ Competition Law, article 9; Beijing's opinion of 2023-06-20, article 23).
 False positives: an honest exchange of data for data between two who both need it.
 
 What to do: ask for proof that both deliveries were made and used, and pay no reward until then.
+
+Where other parties of the same two groups answer the sale, it is yellow, about the smaller of the ultimate controllers
+that each sale had at its time; a sale that both kinds answer is said of the parties.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
+from itertools import product
+from typing import Any, Final
 
 from circulation.calendar import days
-from circulation.cases import BUYER, SELLER, THIRD, Case, Json, pack, retracted, signed
-from circulation.facts import Act, Facts
-from circulation.findings import About, Said
+from circulation.events.names import CONTRACT_SIGNED
+from circulation.examples import BUYER, OWNER, SELLER, THIRD, Case, Json, pack, party, retracted, signed
+from circulation.facts.acts import Act, order
+from circulation.facts.facts import Facts
+from circulation.findings import About, Said, Severity
+from circulation.keys import join_key
+from circulation.ledger import Ledger
 from circulation.money import exact, millionths
-from circulation.rules import Parameter, Rule, Sum
+from circulation.rules import Parameter, Rule, Sum, over
 
-SIGNED = "circulation.contract.signed"
-SEPARATOR = "\x1f"
-
-
-def scopes(act: Act, _: Facts) -> Iterable[str]:
-    """The pair of parties, whoever of them sells, in one currency."""
-    if act.data.seller != act.data.buyer:
-        yield SEPARATOR.join((*sorted((act.data.seller, act.data.buyer)), act.data.currency))
+# For so long a sale waits for one the other way, whoever controls its parties by then.
+DAYS_MAX: Final = 366
+# What each party sold to each, and each group to each.
+_PARTIES, _GROUPS = "parties", "groups"
 
 
-def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
-    """Looks back from each sale for the nearest one the other way within the days and about the amount."""
-    smaller = scope.split(SEPARATOR)[0]
-    found: list[Said] = []
-    sold: dict[str, list[Act]] = {}
-    for act in acts:
-        sold.setdefault(act.data.seller, []).append(act)
-        parameters = facts.parameters(act.time)
-        since = act.time - days(parameters["days"])
-        for other in reversed(sold.get(act.data.buyer, ())):
-            if other.time < since:
-                break
-            if not _alike(act, other, parameters["percent"]):
-                continue
-            found.append(
-                Said(
-                    severity=RULE.severity,
-                    about=About("party", smaller),
-                    party=smaller,
-                    occurred=act.time,
-                    cause=act.cause,
-                    summary=(
-                        f"{act.data.seller} sold to {act.data.buyer} for {act.data.amount} {act.data.currency}, and had"
-                        f" bought from it for {other.data.amount} within {parameters['days']:,} days."
-                    ),
-                    evidence={
-                        "contracts": [other.subject, act.subject],
-                        "amounts": [other.data.amount, act.data.amount],
-                        "currency": act.data.currency,
-                    },
-                    asset=act.data.asset,
-                )
-            )
-            break
-    return found
+def scopes(act: Act, facts: Facts) -> Iterable[str]:
+    """The pair of ultimate controllers, whoever of them sells, in one currency: all that they may come to have while
+    a sale the other way may come, since of the parties themselves it counts under any of them."""
+    seller, buyer = act.data.seller, act.data.buyer
+    if seller != buyer:
+        until = act.time + days(DAYS_MAX)
+        pairs = product(facts.heads_between(seller, act.time, until), facts.heads_between(buyer, act.time, until))
+        yield from dict.fromkeys(join_key(*sorted(pair), act.data.currency) for pair in pairs)
+
+
+def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
+    """Looks back from a sale for the nearest one the other way within the days and about the amount: of the same two
+    parties, else of the same two ultimate controllers."""
+    seller, buyer = act.data.seller, act.data.buyer
+    heads = facts.topmost(seller, act.time), facts.topmost(buyer, act.time)
+    # Sales of other controllers are here for what the same parties sell later.
+    if join_key(*sorted(heads), act.data.currency) == scope:
+        back = _answered(ledger, (_PARTIES, buyer, seller), act, facts)
+        if back is not None:
+            yield _said(act, back, "orange", (seller, buyer), facts)
+        elif heads[0] != heads[1]:
+            back = _answered(ledger, (_GROUPS, heads[1], heads[0]), act, facts)
+            if back is not None:
+                yield _said(act, back, "yellow", heads, facts)
+        ledger.add((_GROUPS, *heads), (order(act), act))
+    ledger.add((_PARTIES, seller, buyer), (order(act), act))
+
+
+def _answered(ledger: Ledger, sold: tuple[str, str, str], act: Act, facts: Facts) -> Act | None:
+    """The latest of these sales within the days that is about as much."""
+    parameters = facts.parameters(act.time)
+    since = act.time - days(parameters["days"])
+    for _, other in reversed(ledger.list(sold)):
+        if other.time < since:
+            return None
+        if _alike(act, other, parameters["percent"]):
+            found: Act = other
+            return found
+    return None
+
+
+def _said(act: Act, back: Act, severity: Severity, parties: tuple[str, str], facts: Facts) -> Said:
+    seller, buyer = parties
+    smaller = min(parties)
+    groups = severity != RULE.severity
+    within_days = facts.parameters(act.time)["days"]
+    return Said(
+        severity=severity,
+        about=About("party", smaller),
+        party=smaller,
+        occurred=act.time,
+        cause=act.cause,
+        summary=(
+            f"{'The group of ' if groups else ''}{seller} sold to {'that of ' if groups else ''}{buyer} for"
+            f" {act.data.amount} {act.data.currency}, and had bought from it for {back.data.amount} within"
+            f" {within_days:,} days."
+        ),
+        summary_zh=(
+            f"{seller} {'所在集团' if groups else ''}以 {act.data.amount} {act.data.currency} 向 {buyer}"
+            f" {'所在集团' if groups else ''}出售，而在 {within_days:,} 天内曾以 {back.data.amount} 从其购买。"
+        ),
+        evidence={
+            "contracts": [back.subject, act.subject],
+            "amounts": [back.data.amount, act.data.amount],
+            "currency": act.data.currency,
+            "parties": [seller, buyer],
+            "days": within_days,
+        },
+        asset=act.data.asset,
+    )
 
 
 def _alike(one: Act, other: Act, percent: float) -> bool:
@@ -74,14 +113,23 @@ def _alike(one: Act, other: Act, percent: float) -> bool:
 RULE = Rule(
     id="reciprocal-trade",
     title="Sold there and back",
+    title_zh="相互对敲交易",
     about="party",
     severity="orange",
     articles=("反不正当竞争法 9", "关于更好发挥数据要素作用进一步加快发展数字经济的实施意见 23"),
     parameters={
-        "days": Parameter(30, "days within which a sale is answered by one the other way; more of them find more"),
+        "days": Parameter(
+            30, "days within which a sale is answered by one the other way; more of them find more", most=DAYS_MAX
+        ),
         "percent": Parameter(10, "what the amounts may differ by, of the earlier one; more finds more"),
     },
-    sum=Sum(acts=frozenset({SIGNED}), scopes=scopes, judge=judge),
+    sum=Sum(
+        acts=frozenset({CONTRACT_SIGNED}),
+        scopes=scopes,
+        judge=over(step),
+        step=step,
+        needs=frozenset({"controllers"}),
+    ),
 )
 
 
@@ -100,6 +148,16 @@ _FOUND: Json = {
     "evidence": {"contracts": ["there", "back"]},
 }
 _RULES = pack()
+_GROUP = [
+    *(party(one, controller="x:a") for one in (SELLER, THIRD)),
+    *(party(one, controller="x:b") for one in (BUYER, OWNER)),
+]
+_GROUPS_FOUND: Json = {
+    "severity": "yellow",
+    "about": {"kind": "party", "id": "x:a"},
+    "party": "x:a",
+    "evidence": {"contracts": ["there", "back"], "parties": ["x:b", "x:a"]},
+}
 
 CASES = (
     *(
@@ -136,5 +194,63 @@ CASES = (
         rules=pack(detectors={"reciprocal-trade": {"days": 5, "percent": 50}}),
         events=[_there(), _back("500", "2025-02-06")],
         fires=[_FOUND],
+    ),
+    *(
+        Case(name=f"back between groups: {name}", rules=_RULES, events=[*_GROUP, _there(), _back(**data)], fires=fires)
+        for name, data, fires in (
+            (
+                "a sister of the buyer sells to a sister of the seller",
+                {"seller": OWNER, "buyer": THIRD},
+                [_GROUPS_FOUND],
+            ),
+            ("the buyer to a sister of the seller", {"buyer": THIRD}, [_GROUPS_FOUND]),
+            ("the buyer's controller to the seller's", {"seller": "x:b", "buyer": "x:a"}, [_GROUPS_FOUND]),
+            ("a sister of the seller to the buyer", {"seller": THIRD, "buyer": BUYER}, []),
+            ("to a stranger", {"buyer": "x:s"}, []),
+            ("the parties themselves", {}, [_FOUND]),
+            ("too little", {"amount": "899.999999", "seller": OWNER, "buyer": THIRD}, []),
+            ("too late", {"time": "2025-03-03T00:00:00.000001", "seller": OWNER, "buyer": THIRD}, []),
+        )
+    ),
+    Case(
+        name="the parties themselves, and their sisters",
+        rules=_RULES,
+        events=[*_GROUP, _there(), signed("sisters", "2025-02-05", amount="1000", seller=THIRD, buyer=OWNER), _back()],
+        fires=[_FOUND],
+    ),
+    Case(
+        name="within one group only the parties themselves",
+        rules=_RULES,
+        events=[
+            *(party(one, controller="x:top") for one in (SELLER, BUYER, THIRD)),
+            _there(),
+            signed("other", "2025-02-05", amount="1000", seller=BUYER, buyer=THIRD),
+            _back(),
+        ],
+        fires=[_FOUND],
+    ),
+    Case(
+        name="the parties themselves, under another controller by then",
+        rules=_RULES,
+        events=[
+            *_GROUP,
+            _there(),
+            signed("sisters", "2025-02-06", amount="1000", seller=THIRD, buyer="x:b"),
+            party(BUYER, "2025-02-05", controller="x:c"),
+            party("x:b", "2025-02-05", controller="x:c"),
+            _back(),
+        ],
+        fires=[_FOUND],
+    ),
+    Case(
+        name="a sister that had another controller at its sale",
+        rules=_RULES,
+        events=[*_GROUP, party(THIRD, "2025-02-05"), _there(), _back(buyer=THIRD)],
+    ),
+    Case(
+        name="a controller that is stated late",
+        rules=_RULES,
+        events=[_there(), _back(seller=OWNER, buyer=THIRD), *_GROUP],
+        fires=[_GROUPS_FOUND],
     ),
 )

@@ -20,14 +20,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from circulation.calendar import DAY
-from circulation.cases import BUYER, SELLER, Case, Json, delivered, event, pack, retracted, signed, used
 from circulation.daily import day_number, day_scope, end_of, of_scope
-from circulation.facts import Act, Facts, order
+from circulation.events.names import DELIVERY_COMPLETED
+from circulation.examples import BUYER, SELLER, Case, Json, delivered, event, pack, retracted, signed, used
+from circulation.facts.acts import Act, order
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said
 from circulation.money import exact
 from circulation.rules import Parameter, Period, Rule, Sum
+from circulation.words import LIMIT, REPORTER, listed_zh, zh
 
-DELIVERED = "circulation.delivery.completed"
 REPORTERS = ("exchange", "provider", "consumer")
 EXCHANGE = 0
 MEASURES = ("uses", "bytes", "rows", "persons")
@@ -79,10 +81,15 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
         f"{measure} differ ({', '.join(f'{total:,} by the {who}' for who, total in some.items())})"
         for measure, some in differing.items()
     ]
+    said_zh = [
+        f"{zh(LIMIT, measure)}不一致（{listed_zh(f'{zh(REPORTER, who)} {total:,}' for who, total in some.items())}）"
+        for measure, some in differing.items()
+    ]
     if one_sided:
         who = sorted(set(one_sided.values()))
         what = "one delivery is" if len(one_sided) == 1 else f"{len(one_sided):,} deliveries are"
         said.append(f"{what} reported by the {' or the '.join(who)} only")
+        said_zh.append(f"{len(one_sided):,} 次交付仅由{'或'.join(zh(REPORTER, one) for one in who)}报告")
     return [
         Said(
             severity=RULE.severity,
@@ -91,6 +98,7 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
             occurred=deadline,
             apart=(date,),
             summary=f"Reporters do not agree on {date}: {'; '.join(said)}.",
+            summary_zh=f"各报送方对 {date} 的报告不一致：{'；'.join(said_zh)}。",
             evidence={"day": date, "tallies": differing, "deliveries": dict(sorted(one_sided.items()))},
             asset=None if statement is None else statement.asset,
         )
@@ -127,6 +135,7 @@ def _tallies(day: int, contract: str, reports: Iterable[dict[int, Act]], facts: 
 RULE = Rule(
     id="reconciliation",
     title="Reporters do not agree on a day",
+    title_zh="各方报送不一致",
     about="contract",
     severity="yellow",
     articles=("contract only",),
@@ -135,7 +144,7 @@ RULE = Rule(
     },
     sum=Sum(
         due=True,
-        acts=frozenset({DELIVERED}),
+        acts=frozenset({DELIVERY_COMPLETED}),
         scopes=scopes,
         judge=judge,
         needs=frozenset({"contract", "days"}),

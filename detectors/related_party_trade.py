@@ -13,13 +13,13 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
 from circulation.calendar import months_later
-from circulation.cases import BUYER, OWNER, SELLER, THIRD, Case, Json, pack, party, retracted, signed
-from circulation.facts import Act, Facts
+from circulation.events.names import CONTRACT_SIGNED
+from circulation.examples import BUYER, OWNER, SELLER, THIRD, Case, Json, pack, party, retracted, signed
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said
+from circulation.keys import join_key
 from circulation.rules import Parameter, Rule, Sum
-
-SIGNED = "circulation.contract.signed"
-SEPARATOR = "\x1f"
 
 
 def common_controller(act: Act, facts: Facts) -> str | None:
@@ -31,7 +31,7 @@ def common_controller(act: Act, facts: Facts) -> str | None:
 def scopes(act: Act, facts: Facts) -> Iterable[str]:
     """The pair of parties, whoever of them sells; none for strangers, who may trade as often as they like."""
     if common_controller(act, facts) is not None:
-        yield SEPARATOR.join(sorted((act.data.seller, act.data.buyer)))
+        yield join_key(*sorted((act.data.seller, act.data.buyer)))
 
 
 def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
@@ -55,7 +55,18 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
                     + ("they are one" if seller == buyer else f"{common} stands above both, or is one of them")
                     + f"; {count:,} such {'trade' if count == 1 else 'trades'} of the two within {months} months."
                 ),
-                evidence={"seller": seller, "buyer": buyer, "controller": common, "trades": count},
+                summary_zh=(
+                    f"{seller} 向 {buyer} 出售："
+                    + ("买卖双方为同一主体" if seller == buyer else f"{common} 控制双方或为其中一方")
+                    + f"；{months} 个月内双方此类交易共 {count:,} 笔。"
+                ),
+                evidence={
+                    "seller": seller,
+                    "buyer": buyer,
+                    "controller": common,
+                    "trades": count,
+                    "months": months,
+                },
                 asset=act.data.asset,
             )
         )
@@ -65,6 +76,7 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
 RULE = Rule(
     id="related-party-trade",
     title="A trade with oneself",
+    title_zh="关联交易",
     about="contract",
     severity="yellow",
     articles=("反不正当竞争法 9", "关于更好发挥数据要素作用进一步加快发展数字经济的实施意见 23"),
@@ -72,7 +84,7 @@ RULE = Rule(
         "months": Parameter(12, "calendar months over which trades of a pair count: more of them find more repeats"),
         "repeated": Parameter(3, "the trade of a pair within them from which on it is orange"),
     },
-    sum=Sum(acts=frozenset({SIGNED}), scopes=scopes, judge=judge, needs=frozenset({"controllers"})),
+    sum=Sum(acts=frozenset({CONTRACT_SIGNED}), scopes=scopes, judge=judge, needs=frozenset({"controllers"})),
 )
 
 

@@ -14,21 +14,24 @@ its signing and of `valid_from`, and count while it is in force; terms that come
 of those before.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 
-from circulation.calendar import format_instant
-from circulation.cases import BUYER, Case, Json, event, pack, retracted, signed, terminated, terms, used
+from circulation.calendar import format_instant, past
 from circulation.daily import NEVER
-from circulation.facts import SIGNED, Act, ContractFacts, Facts, past
+from circulation.events.event import Event
+from circulation.events.names import CONTRACT_AMENDED, CONTRACT_SIGNED, CONTRACT_TERMINATED
+from circulation.examples import BUYER, Case, Json, event, pack, retracted, signed, terminated, terms, used
+from circulation.facts.acts import Act
+from circulation.facts.contracts import ContractFacts
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said
 from circulation.rules import Rule, Sum
-
-AMENDED, TERMINATED = "circulation.contract.amended", "circulation.contract.terminated"
 
 
 def scopes(act: Act, facts: Facts) -> Iterable[str]:
     """The contract, where its terms ever gave such days."""
-    if any(one.data.terms.report_within_days is not None for one in facts.contract(act.subject).statements):
+    if facts.contract(act.subject).gave("report_within_days"):
         yield act.subject
 
 
@@ -56,8 +59,11 @@ def _overdue(contract: ContractFacts, base: int, following: int, *, reported: bo
     """The first instant at which the days since `base` are over, where it comes before the report that follows."""
     statements = contract.statements
     end = NEVER if contract.end is None else contract.end[0]
-    for at, one in enumerate(statements):
+    for at in range(max(0, bisect_right(statements, base, key=_time) - 1), len(statements)):
+        one = statements[at]
         begun = one.time if at else -NEVER
+        if begun >= following:
+            break
         until = statements[at + 1].time if at + 1 < len(statements) else NEVER
         within_days = one.data.terms.report_within_days
         if within_days is None:
@@ -66,6 +72,7 @@ def _overdue(contract: ContractFacts, base: int, following: int, *, reported: bo
         if deadline >= min(following, until, end):
             continue
         since = "the last report" if reported else "the start of the contract"
+        since_zh = "最近一次报告" if reported else "合同开始"
         return Said(
             severity=RULE.severity,
             about=About("contract", contract.id),
@@ -76,6 +83,10 @@ def _overdue(contract: ContractFacts, base: int, following: int, *, reported: bo
             summary=(
                 f"No use was reported by {format_instant(deadline)}, within {within_days:,}"
                 f" {'day' if within_days == 1 else 'days'} of {since} at {format_instant(base)}."
+            ),
+            summary_zh=(
+                f"自{since_zh}（{format_instant(base)}）起 {within_days:,} 天内，至 {format_instant(deadline)}"
+                " 未报告使用情况。"
             ),
             evidence={
                 "last_report": format_instant(base) if reported else None,
@@ -88,17 +99,23 @@ def _overdue(contract: ContractFacts, base: int, following: int, *, reported: bo
     return None
 
 
+def _time(statement: Event) -> int:
+    return statement.time
+
+
 RULE = Rule(
     id="report-overdue",
     title="No report of use in time",
+    title_zh="逾期未报告使用情况",
     about="contract",
     severity="yellow",
     articles=("实施意见 2023 (十二)", "民法典 509"),
     sum=Sum(
         due=True,
-        acts=frozenset({SIGNED, AMENDED, TERMINATED}),
+        acts=frozenset({CONTRACT_SIGNED, CONTRACT_AMENDED, CONTRACT_TERMINATED}),
         scopes=scopes,
         judge=judge,
+        since_report=True,
         needs=frozenset({"contract", "days"}),
     ),
 )

@@ -12,13 +12,14 @@ What to do: have deliveries wait until the review that is named is there.
 
 from collections.abc import Collection, Iterator
 
-from circulation.cases import SELLER, Case, Json, asset, event, granted, listed, pack, signed, terms
-from circulation.facts import Act, Facts
+from circulation.events.names import CONTRACT_SIGNED
+from circulation.examples import SELLER, Case, Json, asset, event, granted, listed, pack, signed, terms
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said
-from circulation.rulepack import Subject
+from circulation.packs.entry import Subject
 from circulation.rules import Check, Rule
-
-SIGNED = "circulation.contract.signed"
+from circulation.words import GRANT, listed_zh, zh
 
 
 def needed(subject: Subject, modes: Collection[str]) -> Iterator[str]:
@@ -60,7 +61,8 @@ def check(act: Act, facts: Facts) -> list[Said]:
             occurred=act.time,
             cause=act.cause,
             summary=f"{data.asset} was sold to {data.buyer} without {' and '.join(missing)}.",
-            evidence={"asset": data.asset, "missing": missing},
+            summary_zh=f"{data.asset} 出售给 {data.buyer}，缺少{listed_zh(zh(GRANT, one) for one in missing)}。",
+            evidence={"asset": data.asset, "buyer": data.buyer, "missing": missing},
             asset=data.asset,
         )
     ]
@@ -69,6 +71,7 @@ def check(act: Act, facts: Facts) -> list[Said]:
 RULE = Rule(
     id="review-missing",
     title="Sold without the review that it needs",
+    title_zh="缺少应有的评估或审查",
     about="contract",
     severity="orange",
     articles=(
@@ -76,7 +79,7 @@ RULE = Rule(
         "个人信息保护法 55",
         "关于更好发挥数据要素作用进一步加快发展数字经济的实施意见 20",
     ),
-    check=Check(acts=frozenset({SIGNED}), check=check, needs=frozenset({"asset", "party"})),
+    check=Check(acts=frozenset({CONTRACT_SIGNED}), check=check, needs=frozenset({"asset", "party"})),
 )
 
 

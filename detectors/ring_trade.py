@@ -7,80 +7,64 @@ False positives: chains of processing in which data is refined and in the end bo
 
 What to do: ask for proof that each delivery was made and used; take the amounts out of the statistics until then.
 
-A circle has 3 to 6 parties; two are `reciprocal-trade`. From the first payment to the closing one lie at most the days,
-and each amount is at least the share of the one before. Of several circles that a settlement closes one is said.
+A ring has 3 to 6 parties, as payer and payee were settled; two are `reciprocal-trade`. From the first payment to the
+closing one lie at most the days, and each amount is at least the share of the one before. Of several rings that a
+settlement closes that of the fewest payments is said, of equal ones the one that begins earliest. One that closes only
+between ultimate controllers, each as it was at its payment, is yellow. None is missed: see `circulation.rings`.
 """
 
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import Any
 
 from circulation.calendar import days
-from circulation.cases import Case, Json, event, pack, retracted
-from circulation.facts import Act, Facts, order
-from circulation.findings import About, Said
-from circulation.money import exact, millionths
+from circulation.events.names import SETTLEMENT_PAID
+from circulation.examples import Case, Json, event, pack, party, retracted
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
+from circulation.findings import About, Said, Severity
+from circulation.money import exact
+from circulation.rings import Payment, closed, payment_of
 from circulation.rules import Check, Parameter, Rule
-
-SETTLED = "circulation.settlement.paid"
-PARTIES_MIN, PARTIES_MAX = 3, 6
-# Payments that are looked at for one settlement: where everybody pays everybody the search is cut there.
-STEPS_MAX = 10_000
 
 
 def check(act: Act, facts: Facts) -> list[Said]:
-    """Looks back from a settlement for payments that led to its payer from its payee."""
-    if act.data.payer == act.data.payee:
+    """Looks for the ring of parties that a settlement closes, else for one of ultimate controllers."""
+    payments, parameters = facts.payments(), facts.parameters(act.time)
+    since, share = act.time - days(parameters["days"]), exact(parameters["percent"]) / 100
+    closing = payment_of(act)
+    ring = closed(closing, since, share, payments)
+    if ring is not None:
+        return [_said(act, ring, "orange")]
+    if (groups := payments.groups) is None:
         return []
-    parameters = facts.parameters(act.time)
-    circle = _circle(act, facts, act.time - days(parameters["days"]), exact(parameters["percent"]) / 100)
-    return [] if circle is None else [_said(act, circle)]
+    ring = closed(groups.seen(closing), since, share, groups)
+    return [] if ring is None else [_said(act, ring, "yellow")]
 
 
-def _circle(closing: Act, facts: Facts, since: int, share: Fraction) -> list[Act] | None:
-    """The payments of a circle, the first one first; None where the settlement closes none."""
-    steps = 0
-    # Each step back: the payment, the parties met so far, and the payments from there on.
-    waiting: list[tuple[Act, frozenset[str], tuple[Act, ...]]] = [
-        (closing, frozenset((closing.data.payer, closing.data.payee)), (closing,))
-    ]
-    while waiting and steps < STEPS_MAX:
-        after, met, path = waiting.pop()
-        for before in reversed(facts.payments_to(after.data.payer)):
-            if before.time < since or steps >= STEPS_MAX:
-                break
-            if order(before) >= order(after):
-                continue
-            steps += 1
-            if (
-                before.data.currency != closing.data.currency
-                or millionths(after.data.amount) < millionths(before.data.amount) * share
-            ):
-                continue
-            if before.data.payer == closing.data.payee:
-                if len(met) >= PARTIES_MIN:
-                    return [before, *path]
-            elif before.data.payer not in met and len(met) < PARTIES_MAX:
-                waiting.append((before, met | {before.data.payer}, (before, *path)))
-    return None
-
-
-def _said(act: Act, circle: Sequence[Act]) -> Said:
-    parties = [one.data.payer for one in circle]
+def _said(act: Act, ring: Sequence[Payment], severity: Severity) -> Said:
+    parties = [one.payer for one in ring]
+    of_groups = severity != RULE.severity
     return Said(
-        severity=RULE.severity,
+        severity=severity,
         about=About("contract", act.subject),
         party=act.data.payee,
         occurred=act.time,
         cause=act.cause,
         summary=(
-            f"{act.data.amount} {act.data.currency} came back to {act.data.payee} through {len(parties):,} parties:"
-            f" {' → '.join((*parties, act.data.payee))}."
+            f"{act.data.amount} {act.data.currency} came back to {ring[0].payer}"
+            f"{', an ultimate controller,' if of_groups else ''} through {len(parties):,}"
+            f" {'groups' if of_groups else 'parties'}: {' → '.join((*parties, ring[0].payer))}."
+        ),
+        summary_zh=(
+            f"{act.data.amount} {act.data.currency} 经 {len(parties):,} {'个集团' if of_groups else '方'}流回"
+            f"{'最终控制方' if of_groups else ''} {ring[0].payer}：{' → '.join((*parties, ring[0].payer))}。"
         ),
         evidence={
+            "count": len(parties),
             "parties": parties,
-            "contracts": [one.subject for one in circle],
-            "amounts": [one.data.amount for one in circle],
+            "contracts": [one.contract for one in ring],
+            "settlements": [one.settlement for one in ring],
+            "amounts": [one.text for one in ring],
             "currency": act.data.currency,
         },
     )
@@ -89,14 +73,15 @@ def _said(act: Act, circle: Sequence[Act]) -> Said:
 RULE = Rule(
     id="ring-trade",
     title="Money that goes round",
+    title_zh="资金环形流转",
     about="contract",
     severity="orange",
     articles=("反不正当竞争法 9", "关于更好发挥数据要素作用进一步加快发展数字经济的实施意见 23"),
     parameters={
-        "days": Parameter(60, "days from the first payment to the closing one, at most 60; fewer find less"),
+        "days": Parameter(60, "days from the first payment to the closing one, at most 60; fewer find less", most=60),
         "percent": Parameter(80, "what each amount is at least of the one before; less finds more"),
     },
-    check=Check(acts=frozenset({SETTLED}), check=check, needs=frozenset({"payments"})),
+    check=Check(acts=frozenset({SETTLEMENT_PAID}), check=check, needs=frozenset({"payments"})),
 )
 
 _RULES = pack()
@@ -124,6 +109,20 @@ def _round(count: int, closing: str = "2025-03-01T00:00:00+08:00") -> Json:
         "evidence": {"parties": [f"x:{at}" for at in range(count)]},
     }
 
+
+_GROUPS = [party(f"{one}:{at}", controller=f"z:{at}") for at in (1, 2) for one in "yx"]
+# The first pays a party of a group, a sister of which pays on, and so for the next.
+_SISTERS = [
+    _paid("x:0", "x:1"),
+    _paid("y:1", "x:2", time="2025-02-02", settlement="y"),
+    _paid("y:2", "x:0", time="2025-03-01", settlement="y"),
+]
+_YELLOW: Json = {
+    "severity": "yellow",
+    "about": {"kind": "contract", "id": "2-0"},
+    "party": "x:0",
+    "evidence": {"parties": ["x:0", "z:1", "z:2"], "contracts": ["0-1", "1-2", "2-0"]},
+}
 
 CASES = (
     *(
@@ -189,5 +188,67 @@ CASES = (
         rules=pack(detectors={"ring-trade": {"days": 10, "percent": 50}}),
         events=_ring(3, "2025-02-10", amount="50"),
         fires=[_round(3, "2025-02-10T00:00:00+08:00")],
+    ),
+    Case(
+        name="of two rings the one of the fewest payments, then the one that begins earliest",
+        rules=_RULES,
+        events=[
+            *_ring(4)[:3],
+            _paid("x:0", "x:3", time="2025-02-05", settlement="a"),
+            _paid("x:0", "x:2", time="2025-02-02", settlement="b"),
+            _paid("x:0", "x:2", time="2025-02-01T12:00:00", settlement="d"),
+            _ring(4)[3],
+        ],
+        fires=[_round(4) | {"evidence": {"parties": ["x:0", "x:2", "x:3"], "settlements": ["d", "s", "s"]}}],
+    ),
+    Case(
+        name="between ultimate controllers that differ",
+        rules=_RULES,
+        events=[*_GROUPS, *_SISTERS],
+        fires=[_YELLOW],
+    ),
+    Case(
+        name="between ultimate controllers that are stated late",
+        rules=_RULES,
+        events=[*_SISTERS, *_GROUPS],
+        fires=[_YELLOW],
+    ),
+    Case(
+        name="a sister that had another controller when it paid on",
+        rules=_RULES,
+        events=[*_GROUPS, party("y:1", "2025-02-02"), *_SISTERS],
+    ),
+    Case(
+        name="a sister that came later",
+        rules=_RULES,
+        events=[*_GROUPS[1:], party("y:1"), party("y:1", "2025-02-03", controller="z:1"), *_SISTERS],
+    ),
+    Case(
+        name="a controller that was taken back",
+        rules=_RULES,
+        events=[*_GROUPS, *_SISTERS, retracted(_GROUPS[0], "2025-03-02")],
+    ),
+    Case(
+        name="only two controllers",
+        rules=_RULES,
+        events=[*(party(one, controller="z:1") for one in ("x:1", "y:1", "x:2", "y:2")), *_SISTERS],
+    ),
+    Case(
+        name="a ring of parties of one controller",
+        rules=_RULES,
+        events=[*(party(f"x:{at}", controller="z:0") for at in range(3)), *_ring(3)],
+        fires=[_round(3)],
+    ),
+    Case(
+        name="parties and controllers: what the parties close is said",
+        rules=_RULES,
+        events=[*_GROUPS, *_SISTERS[:2], *_ring(3)],
+        fires=[_round(3)],
+    ),
+    Case(
+        name="a payment within a group is none between controllers",
+        rules=_RULES,
+        events=[*_GROUPS, *_SISTERS[:2], _paid("y:2", "x:2", time="2025-02-20"), _SISTERS[2]],
+        fires=[_YELLOW],
     ),
 )

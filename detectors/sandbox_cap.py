@@ -18,7 +18,7 @@ first signing, delivery, export or day of use that only it excludes; one that an
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from circulation.cases import (
+from circulation.examples import (
     ABROAD,
     BUYER,
     SELLER,
@@ -37,10 +37,13 @@ from circulation.cases import (
     terms,
     used,
 )
-from circulation.facts import Act, Facts
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said
+from circulation.keys import split_key
 from circulation.rules import Parameter, Rule, Sum
-from circulation.sandbox import COUNTED, SEPARATOR, Passed, passed, scopes
+from circulation.sandbox import COUNTED, NEEDS, Passed, passed, scopes
+from circulation.words import LIMIT, zh
 
 NAMES = {
     "uses": "uses",
@@ -52,15 +55,17 @@ NAMES = {
 
 def judge(scope: str, acts: Sequence[Act], facts: Facts) -> Iterable[Said]:
     """Says each cap of one sandbox that was passed."""
-    holder, grant = scope.split(SEPARATOR)
+    holder, grant = split_key(scope)
     return [_said(holder, grant, one) for one in passed(scope, acts, facts)]
 
 
 def _said(holder: str, grant: str, one: Passed) -> Said:
     if one.cap == "end":
         what = f"goes on at {one.used}, and ended at {one.maximum}"
+        what_zh = f"已于 {one.maximum} 到期，{one.used} 仍在继续"
     else:
         what = f"has come to {one.used} {NAMES[one.cap]} of {one.maximum}"
+        what_zh = f"{zh(LIMIT, one.cap)}达 {one.used}，上限为 {one.maximum}"
     return Said(
         severity=RULE.severity,
         about=About("party", holder),
@@ -70,6 +75,7 @@ def _said(holder: str, grant: str, one: Passed) -> Said:
         apart=(grant, one.cap),
         due=one.place[0] if one.cause is None else None,
         summary=f"The sandbox {grant} of {holder} {what}.",
+        summary_zh=f"{holder} 的沙盒 {grant} {what_zh}。",
         evidence={"grant": grant, "cap": one.cap, "maximum": one.maximum, "used": one.used},
         asset=one.asset,
     )
@@ -78,6 +84,7 @@ def _said(holder: str, grant: str, one: Passed) -> Said:
 RULE = Rule(
     id="sandbox-cap",
     title="A sandbox beyond its caps",
+    title_zh="沙盒超出上限",
     about="party",
     severity="orange",
     articles=("关于更好发挥数据要素作用进一步加快发展数字经济的实施意见 17",),
@@ -90,7 +97,7 @@ RULE = Rule(
         acts=COUNTED,
         scopes=scopes,
         judge=judge,
-        needs=frozenset({"contract", "party", "days"}),
+        needs=NEEDS,
         due=True,
         ended_days=True,
     ),

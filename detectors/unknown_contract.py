@@ -13,59 +13,90 @@ Once a contract, whatever follows; `occurred` is the earliest such instant.
 from collections.abc import Iterable, Sequence
 
 from circulation.calendar import format_instant
-from circulation.cases import BUYER, SELLER, Case, Json, delivered, event, pack, retracted, signed, used
-from circulation.facts import Act, Facts
+from circulation.events.names import CONTRACT_AMENDED, CONTRACT_SIGNED, DELIVERY_COMPLETED, SETTLEMENT_PAID
+from circulation.examples import BUYER, SELLER, Case, Json, delivered, event, pack, retracted, signed, used
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said
-from circulation.rules import Rule, Sum
+from circulation.ledger import Ledger
+from circulation.rules import Rule, Sum, over
+from circulation.words import ACT, zh
 
-SIGNED, AMENDED = "circulation.contract.signed", "circulation.contract.amended"
-DONE = {"circulation.delivery.completed": "delivery", "circulation.settlement.paid": "settlement"}
+_SIGNED, _DONE = "signed", "done"
+DONE = {DELIVERY_COMPLETED: "delivery", SETTLEMENT_PAID: "settlement"}
 
 
-def scopes(act: Act, _: Facts) -> Iterable[str]:
-    """The contract."""
-    yield act.subject
+def scopes(act: Act, facts: Facts) -> Iterable[str]:
+    """The contract; of what was done under it only what no signing came before."""
+    signed = facts.contract(act.subject).signed
+    if act.type not in DONE or signed is None or act.time < signed.time:
+        yield act.subject
+
+
+def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
+    """Takes the earliest signing, and the earliest delivery or settlement."""
+    if act.type == CONTRACT_SIGNED and _SIGNED not in ledger:
+        ledger[_SIGNED] = act.time
+    elif act.type in DONE:
+        done = (act.time, DONE[act.type])
+        ledger[_DONE] = min(done, ledger.get(_DONE, done))
+    ledger.drop(scope)
+    said = _held(scope, ledger.get(_SIGNED), ledger.get(_DONE), facts)
+    if said is not None:
+        ledger.keep(scope, said)
+    return ()
 
 
 def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
+    """The same of all acts together, or of uses alone."""
+    if acts:
+        return over(step)(scope, acts, facts)
+    said = _held(scope, None, None, facts)
+    return [] if said is None else [said]
+
+
+def _held(scope: str, signing: int | None, done: tuple[int, str] | None, facts: Facts) -> Said | None:
     """Holds the earliest use, delivery or settlement against the earliest signing."""
-    signings = [act.time for act in acts if act.type == SIGNED]
-    done = [(act.time, DONE[act.type]) for act in acts if act.type in DONE]
     first_use = facts.first_use(scope)
     if first_use is not None:
-        done.append((first_use, "use"))
-    if not done:
-        return []
-    earliest, kind = min(done)
-    signing = min(signings, default=None)
+        done = min((first_use, "use"), done or (first_use, "use"))
+    if done is None:
+        return None
+    earliest, kind = done
     if signing is not None and signing <= earliest:
-        return []
+        return None
     statement = facts.contract(scope).statement(earliest)
     known = "is not known" if signing is None else f"was signed only at {format_instant(signing)}"
-    return [
-        Said(
-            severity=RULE.severity,
-            about=About("contract", scope),
-            party=None if statement is None else statement.seller,
-            occurred=earliest,
-            summary=f"A {kind} at {format_instant(earliest)} under a contract that {known}.",
-            evidence={"kind": kind, "signed": None if signing is None else format_instant(signing)},
-            asset=None if statement is None else statement.asset,
-        )
-    ]
+    known_zh = "合同未知" if signing is None else f"合同于 {format_instant(signing)} 才签订"
+    return Said(
+        severity=RULE.severity,
+        about=About("contract", scope),
+        party=None if statement is None else statement.seller,
+        occurred=earliest,
+        summary=f"A {kind} at {format_instant(earliest)} under a contract that {known}.",
+        summary_zh=f"{format_instant(earliest)} 发生一次{zh(ACT, kind)}，而{known_zh}。",
+        evidence={
+            "kind": kind,
+            "first": format_instant(earliest),
+            "signed": None if signing is None else format_instant(signing),
+        },
+        asset=None if statement is None else statement.asset,
+    )
 
 
 RULE = Rule(
     id="unknown-contract",
     title="Under a contract that was not signed",
+    title_zh="合同未签订",
     about="contract",
     severity="orange",
     articles=("contract only",),
     sum=Sum(
         # An amendment is no signing, but may be all that tells who the seller is.
-        acts=frozenset({SIGNED, AMENDED, *DONE}),
+        acts=frozenset({CONTRACT_SIGNED, CONTRACT_AMENDED, *DONE}),
         scopes=scopes,
         judge=judge,
+        step=step,
         needs=frozenset({"contract", "uses"}),
     ),
 )

@@ -9,12 +9,13 @@ that the provider or the consumer sent is no verification.
 What to do: have the exchange verify whom `unverified` names, and hold the delivery until it has.
 """
 
-from circulation.cases import BUYER, OWNER, SELLER, Case, Json, asset, pack, party, signed
-from circulation.facts import Act, Facts
+from circulation.events.names import CONTRACT_SIGNED
+from circulation.examples import BUYER, OWNER, SELLER, Case, Json, asset, pack, party, signed
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
 from circulation.findings import About, Said
 from circulation.rules import Check, Rule
-
-SIGNED = "circulation.contract.signed"
+from circulation.words import ROLE, listed_zh, zh
 
 
 def check(act: Act, facts: Facts) -> list[Said]:
@@ -37,6 +38,7 @@ def check(act: Act, facts: Facts) -> list[Said]:
             occurred=act.time,
             cause=act.cause,
             summary=f"Traded on an exchange, and no exchange had registered the {' and the '.join(unverified)}.",
+            summary_zh=f"场内交易，而{listed_zh(zh(ROLE, one) for one in unverified)}未经任何交易所登记。",
             evidence={"unverified": unverified},
             asset=data.asset,
         )
@@ -46,10 +48,11 @@ def check(act: Act, facts: Facts) -> list[Said]:
 RULE = Rule(
     id="unverified-trade",
     title="A trade of parties that no exchange verified",
+    title_zh="交易主体未经交易所登记",
     about="contract",
     severity="orange",
     articles=("数据安全法 33", "北京市数字经济促进条例 22", "电子商务法 31"),
-    check=Check(acts=frozenset({SIGNED}), check=check, needs=frozenset({"asset", "party"})),
+    check=Check(acts=frozenset({CONTRACT_SIGNED}), check=check, needs=frozenset({"asset", "party"})),
 )
 
 

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
-from circulation.rulepack import ACTIONS, load_yaml
+from circulation.packs.entry import ACTIONS
+from circulation.packs.yaml import load_yaml
 
 DEFAULT: Final = "beijing"
 NAMES: Final = (DEFAULT, "shenzhen", "beijing-ftz")

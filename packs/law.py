@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from circulation.rulepack import load_yaml
+from circulation.packs.yaml import load_yaml
 from packs import read
 
 WHOLE: Final = "all"

@@ -2,19 +2,15 @@
 
 import gc
 import logging
-import sys
 
+from streams import log
 from streams.settings import Settings
 
 
 def begin(settings: Settings) -> None:
     """Has a process log to its standard error."""
-    logging.basicConfig(
-        level=str(settings.log_level).upper(),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    for noisy in ("faust", "aiokafka", "mode", "alembic", "psycopg", "streams.fetches"):
+    log.install(settings.log_level)
+    for noisy in ("faust", "aiokafka", "mode", "alembic", "psycopg", "streams.wire.fetches"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
 
 

@@ -9,16 +9,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
-
+from circulation.identifiers import check_source
 from circulation.near import did_you_mean, near
-from streams.schema import NAME_CHARACTERS_MAX
+from circulation.voices import OFFICIALS, Voices
+from streams.address import address
+from streams.topics import RETENTION_DAYS_DEFAULT
 
 PREFIX = "CIRCULATION_"
 # Read by the tests alone, which run in the same environment.
 ELSEWHERE = frozenset({"CIRCULATION_TEST_DATA"})
 CLOCKS = ("wall", "events")
+# Names of people, of packs and of commands, as the store keeps them.
+NAME_CHARACTERS_MAX = 128
 LOG_LEVELS = ("debug", "info", "warning", "error")
 HOST_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):(?P<port>[0-9]{1,5})\Z")
 
@@ -52,8 +54,8 @@ def _host_port(text: str) -> str:
 
 def _store(text: str) -> str:
     try:
-        url = make_url(text)
-    except (ArgumentError, ValueError):
+        url = address(text)
+    except ValueError:
         # The library's own words would repeat the password.
         raise ValueError(f"is no address of a store, got {hide_password(text)!r}") from None
     if url.drivername not in ("sqlite", "postgresql"):
@@ -90,6 +92,15 @@ def _file(text: str) -> Path:
     return path
 
 
+def official_sources(text: str) -> str:
+    """Sources of officials, separated by commas, as they are kept in `Settings`. ValueError names what is none."""
+    sources = list(dict.fromkeys(one.strip() for one in text.split(",")))
+    for one in sources:
+        if (broken := check_source(one)) is not None:
+            raise ValueError(f"must be sources, separated by commas: {broken}, got {one!r}")
+    return ",".join(sources)
+
+
 def _name(text: str) -> str:
     if len(text) > NAME_CHARACTERS_MAX or not text.isprintable():
         raise ValueError(f"must be of 1 to {NAME_CHARACTERS_MAX} printable characters, got {text!r}")
@@ -119,7 +130,7 @@ SETTINGS = (
     Setting(
         "store",
         "sqlite:///circulation.db",
-        "the store: sqlite:///FILE serves one worker, postgresql://… any number",
+        "the store: sqlite:///FILE (in a folder that is there) serves one worker, postgresql://… any number",
         _store,
     ),
     Setting(
@@ -128,7 +139,21 @@ SETTINGS = (
         "what deadlines go by: wall, or events (the highest time admitted, for tests and demonstrations)",
         _one_of(*CLOCKS),
     ),
+    Setting(
+        "clock_skew_seconds",
+        "60",
+        "by how much this machine's clock may differ from the broker's and the database's; beyond it, what only the"
+        " clock decides waits",
+        _between(1, 86_400),
+    ),
     Setting("sources", None, "YAML file: which source may send which types of event; without it, any", _file),
+    Setting(
+        "official_sources",
+        OFFICIALS,
+        "from which sources alone packs, orders, credit decisions, merits, gradings with approved_by, objections and"
+        " repairs decided are taken, separated by commas; offline all, unless it is set",
+        official_sources,
+    ),
     Setting("pack", "beijing", "name of the rule packs that this store runs", _name),
     Setting("rules", None, "YAML file with the pack to start from, in place of the shipped one", _file),
     Setting("web", "127.0.0.1:6066", "where a worker answers /metrics, /health and /ready, host:port", _host_port),
@@ -137,6 +162,12 @@ SETTINGS = (
         "40000",
         "records of one fetch at most: more is faster under load and takes more memory",
         _between(1, 1_000_000),
+    ),
+    Setting(
+        "stall_seconds",
+        "120",
+        "a worker that reads nothing for so long, as its reader or its store hangs, gives its partitions to others",
+        _between(2, 3_600),
     ),
     Setting(
         "cache_contracts_max",
@@ -156,6 +187,12 @@ SETTINGS = (
         "40",
         "days for which it is kept what was used on a day; it lasts where contracts share a limit or ask for reports",
         _between(2, 3_650),
+    ),
+    Setting(
+        "topic_retention_days",
+        str(RETENTION_DAYS_DEFAULT),
+        "days for which Kafka is to keep what came in, at least: how topics are made, and what a worker warns of",
+        _between(1, 36_500),
     ),
     Setting(
         "judge_batch",
@@ -196,15 +233,19 @@ class Settings:
     kafka: str
     store: str = dataclasses.field(repr=False)
     clock: str
+    clock_skew_seconds: int
     sources: Path | None
+    official_sources: str
     pack: str
     rules: Path | None
     web: str
     fetch_records_max: int
+    stall_seconds: int
     cache_contracts_max: int
     seen_days: int
     usage_days: int
     tally_days: int
+    topic_retention_days: int
     judge_batch: int
     breaker_percent: int
     breaker_looks_min: int
@@ -242,6 +283,18 @@ class Settings:
         """The variables that ask for these settings, all of them: those that are not set are empty."""
         values = ((setting.variable, getattr(self, setting.name)) for setting in SETTINGS)
         return {variable: "" if value is None else str(value) for variable, value in values}
+
+    @property
+    def officials(self) -> frozenset[str]:
+        """The sources of officials."""
+        return frozenset(self.official_sources.split(","))
+
+    def voices(self) -> Voices:
+        """Whose word counts. `SourcesInvalid` (a `ValueError`) says what is wrong with the file of sources."""
+        from circulation.admission.sources import Sources
+
+        parties = {} if self.sources is None else Sources.parse(self.sources.read_bytes()).parties
+        return Voices(self.officials, parties)
 
     @property
     def store_shown(self) -> str:

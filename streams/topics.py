@@ -1,31 +1,37 @@
-"""The topics: what they are called, and how they are made (contract §2 and §4)."""
+"""The topics: which there are, and how they are made (contract §2 and §4)."""
 
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError, UnknownTopicOrPartitionError
-
-PARTIES = "circulation.parties"
-ASSETS = "circulation.assets"
-CONTRACTS = "circulation.contracts"
-RULES = "circulation.rules"
-ORDERS = "circulation.orders"
-FINDINGS = "circulation.findings"
-REJECTED = "circulation.rejected"
-CASES = "circulation.cases"
-CREDIT = "circulation.credit"
-JOURNAL = "circulation.journal"
+from circulation.events.names import (
+    ASSETS,
+    CASES,
+    CLOCK,
+    CONTRACTS,
+    CREDIT,
+    FINDINGS,
+    JOURNAL,
+    ORDERS,
+    PARTIES,
+    REJECTED,
+    RULES,
+)
+from streams import limits
 
 TOPICS_IN = (PARTIES, ASSETS, CONTRACTS, RULES, ORDERS)
 TOPICS_OUT = (FINDINGS, REJECTED, CASES, CREDIT, JOURNAL)
-TOPICS = TOPICS_IN + TOPICS_OUT
+TOPICS = (*TOPICS_IN, *TOPICS_OUT, CLOCK)
 
 PARTITIONS_DEFAULT = 8
 PARTITIONS_MAX = 1_000
-# 16 MiB, so that what is too large to be admitted can be kept, and room for headers and the batch around it.
-RECORD_BYTES_MAX = 17 * 1024 * 1024
+CLOCK_RETENTION_MS = "3600000"
+REPLICATION_DEFAULT = 3
+# Of events that came in; the archive has them for longer.
+RETENTION_DAYS_DEFAULT = 30
+DAY_MS = 86_400_000
+# What nobody can send again is kept until somebody has archived it and says that it may go.
+KEPT = (RULES, FINDINGS, REJECTED, CASES, JOURNAL)
 CLIENT_TIMEOUT_MS = 15_000
 WAIT_SECONDS_MAX = 30.0
 # Kafka's error code for a topic that is there already.
@@ -52,41 +58,77 @@ class Plan:
     name: str
     partitions: int
     configs: dict[str, str] = field(default_factory=dict)
+    replication: int = 1
 
 
-def plan(partitions: int = PARTITIONS_DEFAULT) -> tuple[Plan, ...]:
+def in_sync_min(replication: int) -> int:
+    """How many replicas must have a record before it is confirmed: one may be away without stopping anything."""
+    return max(1, replication - 1)
+
+
+def plan(
+    partitions: int = PARTITIONS_DEFAULT, *, replication: int = 1, retention_days: int = RETENTION_DAYS_DEFAULT
+) -> tuple[Plan, ...]:
     """How each topic is made, given the number of partitions of those that have many.
 
     Packs have one partition, for they have one order, and stay: a new store needs all of them. Of a credit statement
-    only the newest of a party is kept.
+    only the newest of a party is kept. What comes in bears the broker's time: it is kept by that, and a producer whose
+    clock is behind would have its records deleted early.
     """
     if not 1 <= partitions <= PARTITIONS_MAX:
         raise TopicsError(f"partitions must be from 1 to {PARTITIONS_MAX}, got {partitions}")
     plans = []
     for name in TOPICS:
-        configs = {"max.message.bytes": str(RECORD_BYTES_MAX)}
-        if name == CREDIT:
-            configs["cleanup.policy"] = "compact"
-        if name == RULES:
-            configs["retention.ms"] = "-1"
-        plans.append(Plan(name, 1 if name == RULES else partitions, configs))
+        largest = limits.TOPIC_IN_BYTES_MAX if name in TOPICS_IN else limits.TOPIC_OUT_BYTES_MAX
+        configs = {
+            "max.message.bytes": str(largest),
+            "min.insync.replicas": str(in_sync_min(replication)),
+            "cleanup.policy": "compact" if name == CREDIT else "delete",
+        }
+        if name in TOPICS_IN or name == CLOCK:
+            configs["message.timestamp.type"] = "LogAppendTime"
+        if name in KEPT:
+            configs |= {"retention.ms": "-1", "retention.bytes": "-1"}
+        elif name == CLOCK:
+            configs["retention.ms"] = CLOCK_RETENTION_MS
+        elif name != CREDIT:
+            configs["retention.ms"] = str(retention_days * DAY_MS)
+        plans.append(Plan(name, 1 if name in (RULES, CLOCK) else partitions, configs, replication))
     return tuple(plans)
 
 
-def create(bootstrap: str, partitions: int = PARTITIONS_DEFAULT) -> list[Made]:
+def create(
+    bootstrap: str,
+    partitions: int = PARTITIONS_DEFAULT,
+    *,
+    replication: int | None = None,
+    retention_days: int = RETENTION_DAYS_DEFAULT,
+) -> list[Made]:
     """Make the topics that are missing and wait until each has its leaders; those that are there are not touched.
 
-    Partition counts do not change later: a key would land elsewhere, and the order of its events would be lost.
+    Partition counts change by `streams.feeds.growing` only: keys are at home elsewhere from then on.
+    Without `replication` each record is on three brokers, or on as many as there are.
 
     Raises:
         TopicsError: if Kafka cannot be reached or refuses.
     """
-    plans = plan(partitions)
+    from kafka.errors import KafkaError
+
+    plan(partitions)
     try:
         with _admin(bootstrap) as admin:
+            brokers = len(admin.describe_cluster()["brokers"])
+            copies = min(REPLICATION_DEFAULT, brokers) if replication is None else replication
+            if copies > brokers:
+                raise TopicsError(f"a replication of {copies} needs as many brokers, and there are {brokers}")
+            plans = plan(partitions, replication=copies, retention_days=retention_days)
             there = _partitions(admin)
             missing = {
-                each.name: {"num_partitions": each.partitions, "configs": each.configs}
+                each.name: {
+                    "num_partitions": each.partitions,
+                    "replication_factor": each.replication,
+                    "configs": each.configs,
+                }
                 for each in plans
                 if each.name not in there
             }
@@ -112,6 +154,8 @@ def delete(bootstrap: str) -> list[str]:
     Raises:
         TopicsError: if Kafka cannot be reached, or topics are still there after 30 s.
     """
+    from kafka.errors import KafkaError, UnknownTopicOrPartitionError
+
     try:
         with _admin(bootstrap) as admin:
             there = [name for name in TOPICS if name in _partitions(admin)]
@@ -132,6 +176,8 @@ def delete(bootstrap: str) -> list[str]:
 
 
 def _admin(bootstrap: str) -> Any:
+    from kafka.admin import KafkaAdminClient
+
     return KafkaAdminClient(
         bootstrap_servers=bootstrap.split(","),
         request_timeout_ms=CLIENT_TIMEOUT_MS,

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -13,7 +14,8 @@ from hypothesis import HealthCheck, settings
 from deploy.kafka import Kafka
 from deploy.postgres import Postgres
 from streams import topics as kafka_topics
-from streams.store import Store
+from streams.store.store import Store
+from tests import plans
 
 # The same examples on every run, and no time limit for each: the machine may be busy with a broker.
 settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -24,6 +26,49 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 ROOT = Path(__file__).resolve().parent.parent
 DATABASES = count(1)
+# What needs a server, whoever of them asks for it: `make quick` leaves it out.
+SERVED = frozenset({"kafka", "topics", "postgres", "postgres_url", "migrated_postgres"})
+
+
+SERVERS: list[Postgres] = []
+WATCH = plans.Watch()
+WATCH.begin()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="no servers, no properties, nothing that is marked as slow")
+
+
+def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: Any) -> list[pytest.Item] | None:
+    """With `--quick`, leaves out functions before there are thousands of cases of them."""
+    if not collector.config.getoption("--quick") or not name.startswith("test_"):
+        return None
+    marks = {one.name for one in getattr(obj, "pytestmark", ())}
+    return [] if marks & {"slow", "long"} or getattr(obj, "is_hypothesis_test", False) else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `--quick`, leaves out what needs a server."""
+    if config.getoption("--quick"):
+        config.hook.pytest_deselected(items=[one for one in items if _is_served(one)])
+        items[:] = [one for one in items if not _is_served(one)]
+
+
+def _is_served(item: pytest.Item) -> bool:
+    case = getattr(item, "callspec", None)
+    kinds = () if case is None else case.params.values()
+    return "postgresql" in kinds or not SERVED.isdisjoint(getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture(autouse=True)
+def watched() -> Iterator[None]:
+    """Fails a test in which the program asked for the first time what goes through a table that grows."""
+    yield
+    server = SERVERS[0] if SERVERS else None
+    wrong = WATCH.wrong(None if server is None else lambda: server.create_database(f"plans_{next(DATABASES)}"))
+    assert [] == wrong, "\n".join(
+        ["no index serves (mend it, or say in tests/plans.py why it may go through all of a table):", *wrong]
+    )
 
 
 def quiet(text: str) -> None:
@@ -57,8 +102,10 @@ def postgres() -> Iterator[Postgres]:
     server = Postgres(folder, quiet)
     try:
         server.start()
+        SERVERS.append(server)
         yield server
     finally:
+        SERVERS.clear()
         server.remove()
         shutil.rmtree(folder, ignore_errors=True)
 

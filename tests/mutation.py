@@ -25,16 +25,16 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 import detectors
-from circulation.admission import Admission
+from circulation.admission.admission import Admission
 from circulation.calendar import parse_instant
-from circulation.cases import Case, Json
-from circulation.rulepack import load_yaml, parse_pack
-from circulation.rules import Parameter, Rule
+from circulation.examples import Case, Json
+from circulation.packs.reading import parse_pack
+from circulation.packs.yaml import load_yaml
+from circulation.rules import Parameter, Rule, parameters
 from packs import shipped
 from streams.engine import Engine
-from streams.replay import Replay
-from streams.rulebook import parameters
-from streams.store import Store
+from streams.offline.replay import Replay
+from streams.store.store import Store
 from tests.model import markets, slow
 from tests.unit.test_market_calendar import misread
 from tests.unit.test_rules import kept, numbered, unmatched

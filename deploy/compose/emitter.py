@@ -3,7 +3,8 @@
 import os
 import sys
 
-from streams import emit, story
+from streams.demo import story
+from streams.wire import emit
 
 sent = emit.emit(story.lines(), os.environ["CIRCULATION_KAFKA"])
 sys.stdout.write(sent.in_words() + "\n")

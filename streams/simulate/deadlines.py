@@ -1,11 +1,11 @@
 """Plants about what was to happen within a time, and did not: proofs, payments, deliveries, reports, gradings."""
 
-import datetime as dt
 from collections.abc import Iterator
 from typing import Final
 
 from circulation.calendar import DAY, HOUR, day_of, format_instant, start_of_day
 from circulation.findings import Kind
+from circulation.working_days import Lists, last_day
 from streams.simulate.ground import Ground, Must, Plant, Told
 
 
@@ -36,7 +36,8 @@ def undeleted(on: Ground) -> Iterator[Told | Must]:
 
 def unpaid(on: Ground) -> Iterator[Told | Must]:
     """5,000 are due 30 days after the signing: two payments that make them up at that instant are in time; a cent that
-    comes a microsecond later is missing."""
+    comes a microsecond later is missing. A sister of the buyer may pay the exchange, and what was paid beyond may go
+    back; who is paid by the seller has paid nothing, and a cent that goes back after the deadline is missing again."""
     deadline = on.day(5) + 30 * DAY
     for name, last in (("paid", deadline), ("late", deadline + 1)):
         yield from on.trade(name, terms={"pay_within_days": 30}, paid=False)
@@ -51,6 +52,23 @@ def unpaid(on: Ground) -> Iterator[Told | Must]:
         party=on.who("buyer"),
         paid="4999.99",
     )
+    yield from (on.party("exchange", roles=["exchange"]), on.party("sister", controller=on.who("buyer")))
+    yield from on.trade("by-a-sister", exchange=on.who("exchange"), terms={"pay_within_days": 30}, paid=False)
+    yield on.paid("by-a-sister", on.day(7), "5000", by="sister", to="exchange")
+    yield on.paid("by-a-sister", on.day(8), "5000", by="exchange", to="seller")
+    yield from on.trade("backwards", terms={"pay_within_days": 30}, paid=False)
+    yield on.paid("backwards", on.day(7), "5000", by="seller", to="buyer")
+    why = "the seller paid the buyer, and nobody the seller"
+    yield on.must("payment-overdue", "yellow", on.contract("backwards"), why, occurred=deadline, paid="0")
+    for name, amount in (("given-back", "5000.01"), ("beyond", "5000.02")):
+        yield from on.trade(name, terms={"pay_within_days": 30}, paid=False)
+        yield on.paid(name, on.day(7), amount)
+        for time in (on.day(8), deadline + DAY):
+            refund = on.paid(name, time, "0.01", by="seller", to="buyer")
+            yield refund
+        if name == "given-back":
+            why = "after the deadline a cent of the 5,000 was paid back"
+            yield on.must("payment-overdue", "yellow", on.contract(name), why, cause=refund, paid="4999.99")
 
 
 def silent_buyers(on: Ground) -> Iterator[Told | Must]:
@@ -73,28 +91,48 @@ def silent_buyers(on: Ground) -> Iterator[Told | Must]:
 
 
 def paper(on: Ground) -> Iterator[Told | Must]:
-    """Paid, and nothing delivered or used within 30 days; another contract is used on the last instant of them, and one
-    is delivered before it is paid."""
+    """Paid, and nothing delivered or used within 30 days: an empty delivery, uses of 0 and cancelled ones are nothing;
+    another contract is used on the last instant of them, and one is delivered before it is paid. Of one all was paid
+    back at that instant, of another a microsecond later."""
     deadline = on.day(7) + 30 * DAY
     for name, served in (("served", deadline), ("late", deadline + 1), ("before", on.day(6))):
         yield from on.trade(name, delivered=False)
         yield on.delivered(name, served) if name == "before" else on.used(name, served)
-    yield on.must(
-        "paper-trade",
-        "orange",
-        ("contract", on.thing("late")),
-        "paid, and used a microsecond after the 30 days",
-        occurred=deadline,
-        party=on.who("seller"),
-    )
+    for name, given in (
+        ("empty", on.delivered("empty", on.day(8), bytes=0, rows=0)),
+        ("filled", on.delivered("filled", on.day(8), bytes=0, rows=1)),
+        ("nil", on.used("nil", on.day(8), 0)),
+        ("cancelled", on.used("cancelled", on.day(8), 2)),
+        ("kept", on.used("kept", on.day(8), 2)),
+    ):
+        yield from on.trade(name, delivered=False)
+        yield given
+        if name in ("cancelled", "kept"):
+            back = {"usage": given.id, "uses": 2 if name == "cancelled" else 1}
+            yield on.event("usage.cancelled", on.thing(name), on.day(9), **back)
+    for name, refunded in (("undone", deadline), ("undone-late", deadline + 1)):
+        yield from on.trade(name, delivered=False)
+        yield on.paid(name, refunded, by="seller", to="buyer")
+    for name, why in (
+        ("late", "paid, and used a microsecond after the 30 days"),
+        ("empty", "paid, and an empty delivery"),
+        ("nil", "paid, and 0 uses"),
+        ("cancelled", "paid, and all uses cancelled"),
+        ("undone-late", "paid, and paid back a microsecond after the 30 days"),
+    ):
+        party = on.who("seller")
+        yield on.must("paper-trade", "orange", on.contract(name), why, occurred=deadline, party=party)
 
 
 def ungraded(on: Ground) -> Iterator[Told | Must]:
-    """An asset may stay without a grade for 30 days: graded at their end is in time, a microsecond later is not."""
+    """An asset may stay without a grade for 30 days: graded, or withdrawn, at their end is in time, a microsecond later
+    is not."""
     deadline = on.day(1) + 30 * DAY
     for name, graded in (("in-time", deadline), ("late", deadline + 1)):
         yield on.asset(name, level="ungraded")
         yield on.event("asset.graded", on.thing(name), graded, level="general", personal="none", reason="review")
+    yield on.asset("withdrawn", level="ungraded")
+    yield on.event("asset.withdrawn", on.thing("withdrawn"), deadline, reason="no longer offered")
     yield on.must(
         "grading-overdue",
         "yellow",
@@ -180,7 +218,9 @@ def slow_office(on: Ground) -> Iterator[Told | Must]:
             id_ = on.thing(f"{kind}-{name}")
             stated = {"grounds": "paid in time"} if kind == "objection" else {"evidence": ["document-1"]}
             yield on.event(received, on.who("holder"), on.day(4) + 10 * HOUR, **{kind: id_}, record=record, **stated)
-            last = _working_days_later(day_of(on.day(4)), count)
+            last = last_day(day_of(on.day(4)), count, lambda _: Lists())
+            if last is None:
+                continue
             decision = on.event(
                 decided,
                 on.who("holder"),
@@ -196,17 +236,8 @@ def slow_office(on: Ground) -> Iterator[Told | Must]:
                     "orange",
                     ("party", on.who("holder")),
                     f"the {kind} was decided a day after the {count} working days",
-                    cause=decision,
                     last_day=str(last),
                 )
-
-
-def _working_days_later(day: dt.date, count: int) -> dt.date:
-    """So many days from Monday to Friday later: before 2025 the pack names no holidays."""
-    while count:
-        day += dt.timedelta(1)
-        count -= day.weekday() < 5
-    return day
 
 
 PLANTS: Final[tuple[Plant, ...]] = (undeleted, unpaid, silent_buyers, paper, ungraded, unreported, stale, slow_office)

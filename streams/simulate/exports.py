@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from circulation.calendar import HOUR, format_instant, parse_instant
+from circulation.calendar import DAY, HOUR, day_of, format_instant, parse_instant, start_of_day
 from circulation.findings import Kind, Severity
 from streams.simulate.ground import Ground, Must, Plant, Told
 
@@ -19,7 +19,8 @@ def _party(on: Ground, name: str) -> tuple[Kind, str]:
 
 def unassessed(on: Ground) -> Iterator[Told | Must]:
     """The year's persons reach 80, 95 and 100 % of 1,000,000, and sensitive ones of 10,000; one person fewer reaches
-    none. A standard contract is there, so that only the assessment is missing; who is assessed is not warned."""
+    none. Of one export of both each measure warns. A standard contract is there, so that only the assessment is
+    missing; who is assessed is not warned."""
     bands: tuple[tuple[Severity, int], ...] = (("blue", 80), ("yellow", 95), ("red", 100))
     for name, limit, measure in (("many", 1_000_000, "persons"), ("sensitive", 10_000, "sensitive_persons")):
         yield from (on.party(name), on.granted(name, "standard-contract"))
@@ -33,6 +34,13 @@ def unassessed(on: Ground) -> Iterator[Told | Must]:
             why = f"{total:,} of {limit:,} ({measure}) in one year, and no assessment"
             evidence = {"measure": measure, "band": percent, "sum": total, "limit": limit}
             yield on.must("export-assessment-missing", severity, _party(on, name), why, cause=export, evidence=evidence)
+    yield from (on.party("both"), on.granted("both", "standard-contract"))
+    export = on.exported("both", on.day(5), 800_000, 9_500)
+    yield export
+    for severity, measure, total in (("blue", "persons", 800_000), ("yellow", "sensitive_persons", 9_500)):
+        why = f"{total:,} ({measure}) in one year, whatever the other measure warns of, and no assessment"
+        evidence = {"measure": measure, "sum": total}
+        yield on.must("export-assessment-missing", severity, _party(on, "both"), why, cause=export, evidence=evidence)
     yield on.party("assessed")
     yield on.granted("assessed", "security-assessment")
     yield on.exported("assessed", on.day(5), 2_000_000, 20_000)
@@ -225,6 +233,83 @@ def masses(on: Ground) -> Iterator[Told | Must]:
             )
 
 
+def undeclared(on: Ground) -> Iterator[Told | Must]:
+    """Data of 10 persons is delivered abroad, and declared at the end of 72 hours. Declared a microsecond later, of 9
+    persons, by its contract and another recipient, or not at all, it is not. Without a country that is only guessed."""
+    abroad = "lei:529900T8BM49AURSDO55"
+    time = on.day(36)
+    deadline = time + 72 * HOUR
+    cases: tuple[tuple[str, dict[str, Any] | None, dict[str, Any], Severity | None], ...] = (
+        ("declared", {"time": deadline, "delivery": "d"}, {}, None),
+        ("by-contract", {"time": time - 31 * 24 * HOUR, "contract": on.thing("by-contract")}, {}, None),
+        ("late", {"time": deadline + 1, "delivery": "d"}, {}, "orange"),
+        ("few", {"time": time, "delivery": "d", "persons": 9}, {}, "orange"),
+        ("other", {"time": time, "contract": on.thing("other"), "recipient": "lei:other"}, {}, "orange"),
+        ("guessed", None, {"country": None, "region": None}, "yellow"),
+        ("sensitive", None, {"persons": 0, "sensitive_persons": 10}, "red"),
+        ("home", None, {"country": "CN"}, None),
+        ("nobody", None, {"persons": 0}, None),
+    )
+    for name, declared, data, severity in cases:
+        seller = f"seller-{name}"
+        yield from on.trade(name, on.day(35), asset=f"asset-{name}", seller=seller, delivered=False)
+        yield on.granted(seller, "standard-contract")
+        given: dict[str, Any] = {"delivery": "d", "recipient": abroad, "country": "SG", "persons": 10} | data
+        delivery = on.delivered(name, time, **given)
+        yield delivery
+        if declared is not None:
+            said = {"persons": 10} | declared
+            yield on.exported(seller, said.pop("time"), said.pop("persons"), **said)
+        if severity is not None:
+            why = f"delivered abroad, and no export declared that covers it: {name}"
+            evidence = {"contract": on.thing(name)}
+            about = _party(on, seller)
+            yield on.must(
+                "undeclared-export", severity, about, why, cause=delivery, occurred=deadline, evidence=evidence
+            )
+
+
+def hidden(on: Ground) -> Iterator[Told | Must]:
+    """60,000 persons are delivered abroad and 40,000 exported, which together need a contract; beside them 39,999."""
+    for name, count in (("many", 40_000), ("fewer", 39_999)):
+        seller = f"seller-{name}"
+        yield from on.trade(name, asset=f"asset-{name}", seller=seller, delivered=False)
+        delivery = on.delivered(name, on.day(6), recipient="lei:abroad", country="SG", persons=60_000)
+        export = on.exported(seller, on.day(7), count)
+        yield from (delivery, export)
+        why = "delivered abroad, and no export declared"
+        yield on.must("undeclared-export", "orange", _party(on, seller), why, cause=delivery, occurred=on.day(9))
+        if name == "many":
+            why = "100,000 persons of a year, of which 60,000 were not declared, and no contract"
+            evidence = {"persons": 100_000}
+            about = _party(on, seller)
+            yield on.must("export-contract-missing", "orange", about, why, cause=export, evidence=evidence)
+
+
+def read_abroad(on: Ground) -> Iterator[Told | Must]:
+    """Personal and important data is used in another country; of nobody's general data, at home, or cancelled, it is
+    nothing."""
+    time = on.day(7)
+    for name, facts, country, uses, found in (
+        ("important", {"level": "important"}, "SG", 1, True),
+        ("personal", {"personal": "personal", "persons": 10}, "SG", 2, True),
+        ("general", {}, "SG", 1, False),
+        ("home", {"level": "important"}, "CN", 1, False),
+        ("nil", {"level": "important"}, "SG", 0, False),
+    ):
+        seller, asset = f"seller-{name}", f"asset-{name}"
+        yield from (on.party(seller), on.asset(asset, owner=seller, **facts))
+        # What such data is reviewed for when it is sold.
+        yield from (on.granted(seller, kind) for kind in ("risk-assessment", "impact-assessment"))
+        yield from on.trade(name, asset=asset, seller=seller)
+        yield from (on.used(name, time + at * DAY, uses, country=country) for at in (0, 1))
+        if found:
+            why = f"data that may not leave unseen is used in {country}: {name}"
+            party, evidence = on.who("buyer"), {"country": country, "uses": uses}
+            end = start_of_day(day_of(time)) + DAY
+            yield on.must("use-abroad", "orange", on.contract(name), why, occurred=end, party=party, evidence=evidence)
+
+
 PLANTS: Final[tuple[Plant, ...]] = (
     unassessed,
     uncontracted,
@@ -235,4 +320,7 @@ PLANTS: Final[tuple[Plant, ...]] = (
     split,
     exempted,
     masses,
+    undeclared,
+    hidden,
+    read_abroad,
 )

@@ -26,6 +26,23 @@ def hole(on: Ground) -> Iterator[Told | Must]:
             yield on.must("feed-gap", "yellow", ("source", about[1]), why, cause=uses[2], missing=[[2, 2]])
 
 
+def restart(on: Ground) -> Iterator[Told | Must]:
+    """A source loses its counters between two uses, and counts on under a higher epoch: nobody knows what it said last.
+    Of another source that begins with such an epoch nothing came before."""
+    for name, epochs in (("restarted", (0, 0, 1)), ("began", (7, 7, 7))):
+        yield from on.trade(name)
+        source = f"//{name}.example/{on.number}"
+        uses = [
+            on.used(name, on.day(10 + at))._replace(source=source, epoch=epoch, arrives=on.day(10 + at))
+            for at, epoch in enumerate(epochs)
+        ]
+        yield from uses
+        if epochs[0] != epochs[-1]:
+            why = "number 1 comes under a higher epoch, after two under the one before"
+            before = {"sequenceepoch": 0, "last": 2}
+            yield on.must("feed-gap", "yellow", ("source", source), why, cause=uses[2], sequenceepoch=1, before=before)
+
+
 def silence(on: Ground) -> Iterator[Told | Must]:
     """A source says that it is alive, and then no more."""
     source = f"//silent.example/{on.number}"
@@ -77,4 +94,4 @@ def living(until: int) -> Iterator[Told | Must]:
         yield on.must("feed-silence", "yellow", ("source", LIVING), why, occurred=deadline)
 
 
-PLANTS: Final[tuple[Plant, ...]] = (hole, silence, disagreeing)
+PLANTS: Final[tuple[Plant, ...]] = (hole, restart, silence, disagreeing)

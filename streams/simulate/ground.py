@@ -6,15 +6,17 @@ nothing is said, so that one who draws a limit elsewhere, or finds too much, is 
 """
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 from circulation.calendar import DAY, format_instant, parse_instant, start_of_month
-from circulation.events import TYPES
+from circulation.events.names import OPENLINEAGE_RUN
+from circulation.events.types import TYPES
 from circulation.findings import Kind, Severity
 from circulation.identifiers import uscc_check_character
+from circulation.voices import OFFICIALS, takes_official
 
 # The market lies before the story of the demo, so that the two may share a clock. What the plants' deadlines and months
 # need fits in: the last event comes when all of them are past.
@@ -25,6 +27,9 @@ FIRST_MONTH: Final = 2023 * 12 + 6
 # Two exchanges: one numbers its events, the other does not.
 NUMBERED: Final = "//north.example/events"
 UNNUMBERED: Final = "//south.example/events"
+
+# A source that is neither of them.
+ELSEWHERE: Final = "//west.example/events"
 
 # Plants of one kind begin on different days, and in different months, spread over so many.
 BASE_DAYS, BASE_STEP = 150, 37
@@ -64,7 +69,8 @@ def credit_code(number: int) -> str:
 
 
 class Told(NamedTuple):
-    """An event before it has its place in the file. `arrives` is when it comes, where that is not left to chance."""
+    """An event before it has its place in the file. `arrives` is when it comes, where that is not left to chance; its
+    source counts it under `epoch`."""
 
     time: int
     type: str
@@ -75,6 +81,7 @@ class Told(NamedTuple):
     reporter: str | None = None
     arrives: int | None = None
     lost: bool = False
+    epoch: int = 0
 
     def late(self, by: int) -> "Told":
         """The same event, which comes so much later than it happened."""
@@ -115,6 +122,8 @@ class Ground:
         self._first_party = PLANT_PARTIES + at * PARTIES_A_GROUND
         self._parties: dict[str, str] = {}
         self._registered: set[str] = set()
+        self._owners: dict[str, str] = {}
+        self._entitled: set[tuple[str, str]] = set()
         self._count = 0
         self._source = NUMBERED if (at + number) % 2 else UNNUMBERED
 
@@ -142,11 +151,17 @@ class Ground:
         """The id of an asset, a contract, a source or a document of this ground."""
         return f"{self.kind}-{self.number}-{name}"
 
+    def contract(self, name: str) -> tuple[Kind, str]:
+        """Return a contract as what a finding is about."""
+        return ("contract", self.thing(name))
+
     def event(self, type_: str, subject: str, time: int, **data: Any) -> Told:
         """Any event; members that are None are left out."""
         self._count += 1
         id_ = f"{self.kind}-{self.number}-{self._count}"
-        return Told(time, type_, subject, id_, self._source, {k: v for k, v in data.items() if v is not None})
+        given = {k: v for k, v in data.items() if v is not None}
+        source = OFFICIALS if takes_official(f"circulation.{type_}", given) else self._source
+        return Told(time, type_, subject, id_, source, given)
 
     def party(self, name: str, time: int | None = None, **facts: Any) -> Told:
         """A registration of a party."""
@@ -157,6 +172,7 @@ class Ground:
     def asset(self, name: str, time: int | None = None, *, owner: str = "seller", **facts: Any) -> Told:
         """A registration of an asset about which every fact is known and harmless."""
         self._registered.add(name)
+        self._owners.setdefault(name, owner)
         id_ = self.thing(name)
         defaults: dict[str, Any] = {
             "title": f"{self.kind} {name}",
@@ -176,6 +192,12 @@ class Ground:
         """A derivation of one asset of this ground from others."""
         named = [{"asset": self.thing(one)} for one in inputs]
         return self.event("asset.derived", self.thing(name), time, inputs=named, process=process, **data)
+
+    def ran(self, kind: str, time: int, run: str, inputs: Sequence[str], outputs: Sequence[str]) -> Told:
+        """An OpenLineage event of a run of this ground; a dataset without a name is called as its namespace is."""
+        sides = {"inputs": inputs, "outputs": outputs}
+        data = {side: [{"namespace": self.thing(one), "name": ""} for one in some] for side, some in sides.items()}
+        return Told(time, OPENLINEAGE_RUN, self.thing(run), kind, UNNUMBERED, data)
 
     def listed(self, name: str, time: int | None = None, *, seller: str = "seller", **data: Any) -> Told:
         """A listing of the product of an asset."""
@@ -267,12 +289,16 @@ class Ground:
         paid: bool = True,
         **data: Any,
     ) -> Iterator[Told]:
-        """An ordinary contract: whoever is not there yet is registered, it is signed, and served and paid in days."""
+        """An ordinary contract: whoever is not there yet is registered, it is signed, and served and paid in days. A
+        seller that does not own the asset holds a right to operate it."""
         for one in (seller, buyer):
             if one not in self._registered:
                 yield self.party(one)
         if asset not in self._registered:
             yield self.asset(asset, owner=seller)
+        if seller != self._owners[asset] and (seller, asset) not in self._entitled:
+            self._entitled.add((seller, asset))
+            yield self.granted(seller, "operating-right", assets=[self.thing(asset)])
         signing = self.signed(name, time, asset=asset, seller=seller, buyer=buyer, amount=amount, **data)
         yield signing
         if delivered:
@@ -326,7 +352,7 @@ def grow(plant: Plant, on: Ground, seed: int) -> Grown:
     musts = [one for one in yielded if isinstance(one, Must)]
     told = sorted((one for one in yielded if isinstance(one, Told)), key=lambda one: one.time)
     choose = random.Random(f"{seed} {on.kind} {on.number}")  # noqa: S311 (a seeded market, not a secret)
-    last: dict[tuple[str | None, str, str], int] = {}
+    last: dict[tuple[str | None, str, str, int], int] = {}
     lines: list[tuple[int, bytes]] = []
     duplicates = 0
     beats: dict[str, int] = {}
@@ -335,7 +361,7 @@ def grow(plant: Plant, on: Ground, seed: int) -> Grown:
         if one.source != UNNUMBERED:
             # What takes an event back goes to that one's topic.
             type_ = one.data["type"] if one.type == "event.retracted" else f"circulation.{one.type}"
-            key = (TYPES[type_][0], one.source, one.subject)
+            key = (TYPES[type_][0], one.source, one.subject, one.epoch)
             number = last[key] = last.get(key, 0) + 1
         if one.lost:
             continue
@@ -357,6 +383,18 @@ def grow(plant: Plant, on: Ground, seed: int) -> Grown:
 
 def line_of(one: Told, number: int | None) -> bytes:
     """The event as a line of a file, without its end."""
+    if one.type == OPENLINEAGE_RUN:
+        return orjson.dumps(
+            {
+                "eventType": one.id,
+                "eventTime": format_instant(one.time),
+                "run": {"runId": one.subject},
+                "job": {"namespace": one.source, "name": "job"},
+                "producer": one.source,
+                "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
+                **one.data,
+            }
+        )
     members: dict[str, Any] = {
         "specversion": "1.0",
         "id": one.id,
@@ -369,5 +407,7 @@ def line_of(one: Told, number: int | None) -> bytes:
         members["reporter"] = one.reporter
     if number is not None:
         members |= {"sequence": str(number), "sequencetype": "Integer"}
+    if one.epoch:
+        members["sequenceepoch"] = str(one.epoch)
     members["data"] = one.data
     return orjson.dumps(members)

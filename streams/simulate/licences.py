@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from circulation.calendar import DAY, HOUR, SECOND, format_instant
-from circulation.findings import Kind, Severity
-from streams.simulate.ground import Ground, Must, Plant, Told
+from circulation.findings import Severity
+from streams.simulate.ground import ELSEWHERE, Ground, Must, Plant, Told
 
 # Running totals of uses of 1,000, and what the last of them is the first to pass; the one before each is a near miss.
 TOTALS: Final[tuple[tuple[int, Severity | None, int], ...]] = (
@@ -20,10 +20,6 @@ TOTALS: Final[tuple[tuple[int, Severity | None, int], ...]] = (
 )
 
 
-def _contract(on: Ground, name: str) -> tuple[Kind, str]:
-    return ("contract", on.thing(name))
-
-
 def overrun(on: Ground) -> Iterator[Told | Must]:
     """1,000 uses are licensed. Each band of 80, 95, 100 and 120 % is said once, at the use that first passes it; one
     use fewer passes none (contract §3, "Limits"). One report that passes all of them raises the highest only."""
@@ -35,13 +31,13 @@ def overrun(on: Ground) -> Iterator[Told | Must]:
         if severity is not None:
             why = f"{total:,} of 1,000 licensed uses pass {band} %"
             evidence = {"limit": "uses", "maximum": 1_000, "used": total, "band": band}
-            yield on.must("usage-limit", severity, _contract(on, "licence"), why, cause=use, evidence=evidence)
+            yield on.must("usage-limit", severity, on.contract("licence"), why, cause=use, evidence=evidence)
         before = total
     yield from on.trade("leap", terms={"uses_max": 1_000})
     leap = on.used("leap", on.day(10), 1_201)
     yield leap
     why = "one report passes every band of 1,000 uses: the highest is said"
-    yield on.must("usage-limit", "red", _contract(on, "leap"), why, cause=leap, used=1_201, band=120)
+    yield on.must("usage-limit", "red", on.contract("leap"), why, cause=leap, used=1_201, band=120)
     yield from on.trade("nearly", terms={"uses_max": 1_000})
     yield on.used("nearly", on.day(10), 799)
 
@@ -56,22 +52,22 @@ def volumes(on: Ground) -> Iterator[Told | Must]:
     yield from (first, over)
     why = "all 10,000 licensed bytes are delivered, and not one more"
     evidence: dict[str, Any] = {"limit": "bytes", "maximum": 10_000, "used": 10_000, "band": 95}
-    yield on.must("usage-limit", "yellow", _contract(on, "bytes"), why, cause=first, evidence=evidence)
+    yield on.must("usage-limit", "yellow", on.contract("bytes"), why, cause=first, evidence=evidence)
     evidence |= {"used": 10_001, "band": 100}
-    yield on.must("usage-limit", "orange", _contract(on, "bytes"), "one byte more", cause=over, evidence=evidence)
+    yield on.must("usage-limit", "orange", on.contract("bytes"), "one byte more", cause=over, evidence=evidence)
     yield from on.trade("rows", terms={"rows_max": 100})
     yield on.used("rows", on.day(10), 1, rows=79)
     rows = on.used("rows", on.day(11), 1, rows=1)
     yield rows
     why = "80 of 100 licensed rows"
-    yield on.must("usage-limit", "blue", _contract(on, "rows"), why, cause=rows, limit="rows", used=80, band=80)
+    yield on.must("usage-limit", "blue", on.contract("rows"), why, cause=rows, limit="rows", used=80, band=80)
     yield from on.trade("persons", terms={"persons_max": 1_000}, delivered=False)
     yield on.delivered("persons", on.day(6), persons=799)
     persons = on.delivered("persons", on.day(7), persons=1)
     yield persons
     why = "data of 800 of 1,000 licensed persons was delivered"
     evidence = {"limit": "persons", "maximum": 1_000, "used": 800, "band": 80}
-    yield on.must("usage-limit", "blue", _contract(on, "persons"), why, cause=persons, evidence=evidence)
+    yield on.must("usage-limit", "blue", on.contract("persons"), why, cause=persons, evidence=evidence)
 
 
 def rates(on: Ground) -> Iterator[Told | Must]:
@@ -94,31 +90,43 @@ def rates(on: Ground) -> Iterator[Told | Must]:
             window = format_instant(start)
             why = f"{total} uses within an hour for which 10 are licensed"
             yield on.must(
-                "usage-limit", severity, _contract(on, "licence"), why, cause=use, evidence=evidence, window=window
+                "usage-limit", severity, on.contract("licence"), why, cause=use, evidence=evidence, window=window
             )
     edge = start + 10 * HOUR
     yield from (on.used("licence", edge - 1, 7), on.used("licence", edge, 7))
 
 
 def given_back(on: Ground) -> Iterator[Told | Must]:
-    """A cancelled use gives its uses back, at most what is left of them, and clears no band; a band that was passed is
-    not said again."""
+    """A cancelled use gives its uses back, at most what is left of them. A band that is passed anew is said anew, and
+    stands beside the first while something is left of what passed that; a typo that is taken back whole leaves none."""
     yield from on.trade("licence", terms={"uses_max": 1_000})
     first = on.used("licence", on.day(10), 900)
     yield first
-    yield on.must("usage-limit", "blue", _contract(on, "licence"), "900 of 1,000 uses", cause=first, used=900, band=80)
+    yield on.must("usage-limit", "blue", on.contract("licence"), "900 of 1,000 uses", cause=first, used=900, band=80)
     yield on.event("usage.cancelled", on.thing("licence"), on.day(11), usage=first.id, uses=200)
-    yield on.used("licence", on.day(12), 100)  # 800 once more, and nothing is said
+    again = on.used("licence", on.day(12), 100)
+    yield again
+    why = "800 of 1,000 uses once more, after 200 were given back"
+    yield on.must("usage-limit", "blue", on.contract("licence"), why, cause=again, used=800, band=80)
     second = on.used("licence", on.day(13), 150)
     yield second
     why = "950 of 1,000 uses, after 200 were given back"
-    yield on.must("usage-limit", "yellow", _contract(on, "licence"), why, cause=second, used=950, band=95)
+    yield on.must("usage-limit", "yellow", on.contract("licence"), why, cause=second, used=950, band=95)
     yield from on.trade("emptied", terms={"uses_max": 1_000})
     whole = on.used("emptied", on.day(10), 799)
     yield whole
     for day in (11, 12):  # of the second nothing is left
         yield on.event("usage.cancelled", on.thing("emptied"), on.day(day), usage=whole.id, uses=799)
     yield on.used("emptied", on.day(13), 799)
+    yield from on.trade("typo", terms={"uses_max": 1_000})
+    first = on.used("typo", on.day(10), 900)
+    yield first
+    yield on.must("usage-limit", "blue", on.contract("typo"), "900 of 1,000 uses", cause=first, used=900, band=80)
+    typo = on.used("typo", on.day(11), 9_000)
+    cancel = on.event("usage.cancelled", on.thing("typo"), on.day(12), usage=typo.id, uses=9_000)
+    last = on.used("typo", on.day(13), 101)
+    yield from (typo, cancel, last)
+    yield on.must("usage-limit", "orange", on.contract("typo"), "1,001 uses without the typo", cause=last, used=1_001)
 
 
 def two_reporters(on: Ground) -> Iterator[Told | Must]:
@@ -133,23 +141,31 @@ def two_reporters(on: Ground) -> Iterator[Told | Must]:
             yield use
             if (uses, reporter) == (1, "provider"):
                 why = "the provider's tally is the first to reach 800 of 1,000 uses"
-                yield on.must("usage-limit", "blue", _contract(on, "licence"), why, cause=use, used=800, band=80)
+                yield on.must("usage-limit", "blue", on.contract("licence"), why, cause=use, used=800, band=80)
 
 
 def extended(on: Ground) -> Iterator[Told | Must]:
-    """An amended limit starts its bands anew against the running total."""
+    """An amended limit starts its bands anew against the running total: what that reaches already is said at once."""
     yield from on.trade("licence", terms={"uses_max": 100})
     first = on.used("licence", on.day(10), 100)
     yield first
     why = "all of 100 licensed uses, and none beyond"
-    yield on.must("usage-limit", "yellow", _contract(on, "licence"), why, cause=first, maximum=100, used=100, band=95)
+    yield on.must("usage-limit", "yellow", on.contract("licence"), why, cause=first, maximum=100, used=100, band=95)
     terms = {"valid_from": format_instant(on.day(5)), "uses_max": 1_000}
     yield on.signed("licence", on.day(11), signed=format_instant(on.day(5)), amended=True, terms=terms)
     yield on.used("licence", on.day(12), 699)
     second = on.used("licence", on.day(13), 1)
     yield second
     why = "with the 100 before the amendment, 800 of now 1,000 uses"
-    yield on.must("usage-limit", "blue", _contract(on, "licence"), why, cause=second, maximum=1_000, used=800, band=80)
+    yield on.must("usage-limit", "blue", on.contract("licence"), why, cause=second, maximum=1_000, used=800, band=80)
+    for at, (limit, band) in enumerate(((1_001, None), (801, 95), (801, None))):
+        terms = {"valid_from": format_instant(on.day(5)), "uses_max": limit}
+        lowered = on.signed("licence", on.day(14 + at), signed=format_instant(on.day(5)), amended=True, terms=terms)
+        yield lowered
+        if band is not None:
+            why = "the limit is lowered to what is used already"
+            evidence = {"maximum": limit, "used": 800, "band": band}
+            yield on.must("usage-limit", "yellow", on.contract("licence"), why, cause=lowered, evidence=evidence)
 
 
 def shared(on: Ground) -> Iterator[Told | Must]:
@@ -166,7 +182,7 @@ def shared(on: Ground) -> Iterator[Told | Must]:
         if severity is not None:
             why = f"by the end of the day {total:,} of 1,000 uses that two contracts share"
             evidence = {"limit": "uses", "maximum": 1_000, "used": total, "band": band}
-            about = _contract(on, "first")
+            about = on.contract("first")
             yield on.must("usage-limit", severity, about, why, occurred=on.day(11 + at), evidence=evidence)
     yield from on.trade("third", terms={"uses_max": 1_000, "quota_group": on.thing("other")})
     wrong = on.used("third", on.day(10), 2_000)
@@ -185,7 +201,7 @@ def drift(on: Ground) -> Iterator[Told | Must]:
         if not allowed:
             why = f"used for {purpose}; the terms allow research"
             evidence = {"given": purpose, "allowed": ["research"]}
-            yield on.must("purpose-drift", "orange", _contract(on, "licence"), why, cause=use, evidence=evidence)
+            yield on.must("purpose-drift", "orange", on.contract("licence"), why, cause=use, evidence=evidence)
 
 
 def outside(on: Ground) -> Iterator[Told | Must]:
@@ -222,7 +238,7 @@ def outside(on: Ground) -> Iterator[Told | Must]:
             allowed = validity if term == "time" else terms["recipients" if term == "recipient" else _PLURAL[term]]
             why = f"a use with {term} {given}"
             evidence = {"term": term, "given": given, "allowed": allowed}
-            yield on.must("outside-terms", "orange", _contract(on, "licence"), why, cause=use, evidence=evidence)
+            yield on.must("outside-terms", "orange", on.contract("licence"), why, cause=use, evidence=evidence)
     yield from on.trade("silent", terms=terms | {"valid_from": format_instant(on.day(5))}, delivered=False)
     for at, missing in enumerate(("country", "region", "environment")):
         for again in range(2):
@@ -232,7 +248,7 @@ def outside(on: Ground) -> Iterator[Told | Must]:
             if not again:
                 why = f"uses do not say their {missing}, which the terms restrict"
                 evidence = {"term": missing, "given": None, "allowed": terms[_PLURAL[missing]]}
-                yield on.must("outside-terms", "yellow", _contract(on, "silent"), why, cause=use, evidence=evidence)
+                yield on.must("outside-terms", "yellow", on.contract("silent"), why, cause=use, evidence=evidence)
 
 
 _PLURAL: Final = {"country": "countries", "region": "regions", "environment": "environments"}
@@ -272,14 +288,14 @@ def misdelivered(on: Ground) -> Iterator[Told | Must]:
         if term is not None:
             why = f"a delivery with {term} {given}"
             evidence = {"term": term, "given": given, "allowed": allowed}
-            yield on.must("outside-terms", "orange", _contract(on, "licence"), why, cause=delivery, evidence=evidence)
+            yield on.must("outside-terms", "orange", on.contract("licence"), why, cause=delivery, evidence=evidence)
     for at in range(2):
         silent = on.delivered("licence", on.day(16 + at), country=None, region=None)
         yield silent
         for term, member in (("country", "countries"), ("region", "regions")) if not at else ():
             why = f"deliveries do not say their {term}; the first of them is named"
             evidence = {"term": term, "given": None, "allowed": terms[member]}
-            yield on.must("outside-terms", "yellow", _contract(on, "licence"), why, cause=silent, evidence=evidence)
+            yield on.must("outside-terms", "yellow", on.contract("licence"), why, cause=silent, evidence=evidence)
 
 
 def ended(on: Ground) -> Iterator[Told | Must]:
@@ -294,7 +310,22 @@ def ended(on: Ground) -> Iterator[Told | Must]:
     for late, what in ((use, "use"), (delivery, "delivery")):
         why = f"a {what} after the termination"
         evidence = {"kind": what, "terminated": format_instant(end)}
-        yield on.must("use-after-end", "orange", _contract(on, "licence"), why, cause=late, evidence=evidence)
+        yield on.must("use-after-end", "orange", on.contract("licence"), why, cause=late, evidence=evidence)
+
+
+def ended_late(on: Ground) -> Iterator[Told | Must]:
+    """A termination that is reported five days after it; uses came at its instant and after it, or just before it."""
+    on.in_order = True
+    end = on.day(20)
+    for name, times in (("after", (end - 1, end, end + 2 * DAY)), ("before", (end - 1,))):
+        yield from on.trade(name)
+        yield from (on.used(name, time, 2) for time in times)
+        termination = on.event("contract.terminated", on.thing(name), end, reason="agreed").late(5 * DAY)
+        yield termination
+        if name == "after":
+            why = "used after a termination that was reported later"
+            evidence = {"kind": "uses", "last": format_instant(end + 2 * DAY)}
+            yield on.must("use-after-end", "orange", on.contract(name), why, cause=termination, evidence=evidence)
 
 
 def unsigned(on: Ground) -> Iterator[Told | Must]:
@@ -304,11 +335,11 @@ def unsigned(on: Ground) -> Iterator[Told | Must]:
     uses = [on.used("never", on.day(10 + at)) for at in range(2)]
     yield from uses
     why = "two uses under a contract that nobody signed: once, at the first"
-    yield on.must("unknown-contract", "orange", _contract(on, "never"), why, occurred=uses[0].time, kind="use")
+    yield on.must("unknown-contract", "orange", on.contract("never"), why, occurred=uses[0].time, kind="use")
     delivery = on.delivered("handed", on.day(12))
     yield delivery
     why = "a delivery under a contract that nobody signed"
-    yield on.must("unknown-contract", "orange", _contract(on, "handed"), why, occurred=delivery.time, kind="delivery")
+    yield on.must("unknown-contract", "orange", on.contract("handed"), why, occurred=delivery.time, kind="delivery")
     since = {"valid_from": format_instant(on.day(5))}
     for name, signed in (("late", on.day(14) + 1), ("in-time", on.day(14))):
         first = on.used(name, on.day(14))
@@ -316,7 +347,7 @@ def unsigned(on: Ground) -> Iterator[Told | Must]:
         yield on.signed(name, signed, terms=since)._replace(arrives=on.day(14) + 2 * DAY)
         if name == "late":
             why = "used a microsecond before it was signed"
-            yield on.must("unknown-contract", "orange", _contract(on, name), why, occurred=first.time, kind="use")
+            yield on.must("unknown-contract", "orange", on.contract(name), why, occurred=first.time, kind="use")
 
 
 def carried_away(on: Ground) -> Iterator[Told | Must]:
@@ -330,9 +361,31 @@ def carried_away(on: Ground) -> Iterator[Told | Must]:
     nine = on.used("licence", on.day(10) + 200 * HOUR, 9)
     yield nine
     why = "9 uses in an hour exceed the mean of 200 hours by more than six deviations"
-    yield on.must("bulk-extraction", "yellow", _contract(on, "licence"), why, cause=nine, used=9)
+    yield on.must("bulk-extraction", "yellow", on.contract("licence"), why, cause=nine, used=9)
     # 415 in 201, and 1,153: a mean of 2.06, and 6 deviations of 1.214 are 9.35.
     yield on.used("licence", on.day(10) + 201 * HOUR, 9)
+
+
+def rewritten(on: Ground) -> Iterator[Told | Must]:
+    """Another exchange signs a contract under the same id with a limit a hundred times as high, or ends it: neither has
+    an effect. The buyer's own report of the signing is no other contract, and the home may amend."""
+    on.in_order = True
+    yield from (on.party("seller"), on.party("buyer"), on.asset("asset"))
+    for name in ("signed-again", "ended", "seen-by-the-buyer", "amended"):
+        yield on.signed(name, terms={"uses_max": 10})
+    again = on.signed("signed-again", on.day(6), terms={"uses_max": 1000})._replace(source=ELSEWHERE)
+    ended = on.event("contract.terminated", on.thing("ended"), on.day(6), reason="agreed")._replace(source=ELSEWHERE)
+    seen = on.signed("seen-by-the-buyer", on.day(6), terms={"uses_max": 1000})
+    yield from (again, ended, seen._replace(source=ELSEWHERE, reporter="consumer"))
+    yield on.signed("amended", on.day(6), terms={"uses_max": 1000}, amended=True)
+    over = on.used("signed-again", on.day(7), 20)
+    yield from (over, on.used("ended", on.day(7), 2), on.used("amended", on.day(7), 20))
+    for name, cause in (("signed-again", again), ("ended", ended)):
+        why = f"another source states of the contract that it was {name}"
+        yield on.must("terms-conflict", "orange", on.contract(name), why, cause=cause, given=ELSEWHERE)
+    why = "20 of 10 uses, whatever another source would allow"
+    limit = {"limit": "uses", "maximum": 10, "used": 20, "band": 120}
+    yield on.must("usage-limit", "red", on.contract("signed-again"), why, cause=over, evidence=limit)
 
 
 PLANTS: Final[tuple[Plant, ...]] = (
@@ -347,6 +400,8 @@ PLANTS: Final[tuple[Plant, ...]] = (
     outside,
     misdelivered,
     ended,
+    ended_late,
     unsigned,
     carried_away,
+    rewritten,
 )

@@ -10,8 +10,21 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from circulation.cases import agrees
-from streams.simulate import conduct, deadlines, exports, feeds, licences, persons, provenance, trade
+from circulation.examples import agrees
+from streams.simulate import (
+    competition,
+    conduct,
+    deadlines,
+    exports,
+    feeds,
+    licences,
+    persons,
+    provenance,
+    rights,
+    self_dealing,
+    trade,
+    wording,
+)
 from streams.simulate.ground import END, Ground, Grown, Must, Plant, Told, grow, line_of
 from streams.simulate.trade import Contract
 
@@ -23,12 +36,16 @@ PLANTS: Final[tuple[Plant, ...]] = (
     *deadlines.PLANTS,
     *feeds.PLANTS,
     *provenance.PLANTS,
+    *wording.PLANTS,
+    *rights.PLANTS,
     *persons.PLANTS,
     *exports.PLANTS,
+    *self_dealing.PLANTS,
+    *competition.PLANTS,
     *conduct.PLANTS,
 )
-# No file can make these: one tells that Kafka lost records, the other that a rule failed.
-NOT_IN_A_FILE: Final = frozenset({"feed-lost", "detector-error"})
+# No file can make these: they tell that Kafka lost records, that a key is in another partition, that a rule failed.
+NOT_IN_A_FILE: Final = frozenset({"feed-lost", "misplaced-key", "detector-error"})
 
 Stream = Iterator[tuple[int, bytes]]
 

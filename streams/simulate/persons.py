@@ -8,10 +8,6 @@ from circulation.findings import Kind
 from streams.simulate.ground import Ground, Must, Plant, Told
 
 
-def _contract(on: Ground, name: str) -> tuple[Kind, str]:
-    return ("contract", on.thing(name))
-
-
 def _ends(on: Ground) -> dict[str, Any]:
     # Important data is screened when a rule on it takes effect after the market's last day: these are over by then.
     return {"valid_to": format_instant(on.day(200))}
@@ -42,7 +38,7 @@ def unconsented(on: Ground) -> Iterator[Told | Must]:
         if name in ("none", "expired", "late"):
             evidence = {"consent": "consent", "persons": 1}
             why = f"sensitive data of a person was delivered without consent: {name}"
-            yield on.must("consent-missing", "red", _contract(on, name), why, cause=delivery, evidence=evidence)
+            yield on.must("consent-missing", "red", on.contract(name), why, cause=delivery, evidence=evidence)
 
 
 def children(on: Ground) -> Iterator[Told | Must]:
@@ -61,7 +57,7 @@ def children(on: Ground) -> Iterator[Told | Must]:
     yield delivery
     why = "data of a child was delivered when the guardian's consent was revoked"
     yield on.must(
-        "consent-missing", "red", _contract(on, "contract"), why, cause=delivery, consent="guardian-consent", persons=1
+        "consent-missing", "red", on.contract("contract"), why, cause=delivery, consent="guardian-consent", persons=1
     )
     why = "data of children is restricted without a guardian's consent"
     evidence = {"action": "deliver", "entry": "NL-24"}
@@ -86,7 +82,7 @@ def unreviewed(on: Ground) -> Iterator[Told | Must]:
             if name == "without":
                 why = f"sold a microsecond before the {kind} was issued"
                 yield on.must(
-                    "review-missing", "orange", _contract(on, contract), why, occurred=on.day(5), missing=[kind]
+                    "review-missing", "orange", on.contract(contract), why, occurred=on.day(5), missing=[kind]
                 )
 
 
@@ -129,12 +125,34 @@ def black_market(on: Ground) -> Iterator[Told | Must]:
             yield on.asset(asset, owner=name, personal="personal", persons=persons, **facts)
             last = on.day(5 + at)
             # Unpaid: categories that the law names are shared with other grounds, and what is paid makes a market.
-            yield from on.trade(contract, last, asset=asset, seller=name, channel=channel, paid=False)
+            yield from on.trade(contract, last, asset=asset, seller=name, channel=channel, paid=False, amount="1")
         if name == "seller":
             why = "the parts of the numbers of the law add up to one with the third sale"
             yield on.must(
                 "black-market", "red", ("party", on.who(name)), why, occurred=last, party=on.who(name), sum="1/1"
             )
+
+
+def illegal_gains(on: Ground) -> Iterator[Told | Must]:
+    """Sold outside an exchange, data of a person for 5,000 yuan in two sales, or of a customer of a service for half of
+    that; for a millionth less, or in another currency, is not enough."""
+    served = ["obtained-in-service"]
+    for name, amounts, tags, currency in (
+        ("gaining", ("2500", "2500"), None, "CNY"),
+        ("scarcely", ("2500", "2499.999999"), None, "CNY"),
+        ("serving", ("1000", "1500"), served, "CNY"),
+        ("served", ("1000", "1499.999999"), served, "CNY"),
+        ("abroad", ("2500", "2500"), None, "EUR"),
+    ):
+        asset, who, last = f"{name}-asset", on.who(name), on.day(6)
+        yield from (on.party(name), on.granted(name, "impact-assessment"))
+        yield on.asset(asset, owner=name, personal="personal", persons=1, tags=tags)
+        for at, amount in enumerate(amounts):
+            sold: dict[str, Any] = {"asset": asset, "seller": name, "amount": amount, "currency": currency}
+            yield from on.trade(f"sold-{name}-{at}", on.day(5 + at), **sold, paid=False, channel="off-exchange")
+        if name in ("gaining", "serving"):
+            why = "the proceeds of the law are reached with the second sale"
+            yield on.must("black-market", "red", ("party", who), why, occurred=last, party=who, proceeds_sum="1/1")
 
 
 def _public(on: Ground, name: str, seller: str = "seller", **grant: Any) -> Iterator[Told]:
@@ -154,7 +172,7 @@ def raw(on: Ground) -> Iterator[Told | Must]:
         yield delivery
         if not allowed:
             why = f"public data was delivered as {mode}"
-            yield on.must("raw-public-data", "red", _contract(on, "contract"), why, cause=delivery, mode=mode)
+            yield on.must("raw-public-data", "red", on.contract("contract"), why, cause=delivery, mode=mode)
 
 
 def unauthorised(on: Ground) -> Iterator[Told | Must]:
@@ -172,7 +190,7 @@ def unauthorised(on: Ground) -> Iterator[Told | Must]:
         yield on.delivered(name, on.day(6), mode="report")
         if name != "within":
             why = f"public data sold, and no authorisation covers that: {name}"
-            yield on.must("authorisation-scope", "orange", _contract(on, name), why, occurred=time)
+            yield on.must("authorisation-scope", "orange", on.contract(name), why, occurred=time)
             about: tuple[Kind, str] = ("asset", on.thing(f"asset-{name}"))
             yield on.must("negative-list", "orange", about, why, occurred=time, action="trade", entry="NL-07")
 
@@ -184,7 +202,7 @@ def over_the_counter(on: Ground) -> Iterator[Told | Must]:
         yield from on.trade(name, channel=channel, delivered=False)
         yield on.delivered(name, on.day(6) + DAY, mode="report")
     why = "public data was sold outside an exchange, and nobody filed it"
-    yield on.must("off-exchange-public", "yellow", _contract(on, "unfiled"), why, occurred=on.day(5))
+    yield on.must("off-exchange-public", "yellow", on.contract("unfiled"), why, occurred=on.day(5))
 
 
 PLANTS: Final[tuple[Plant, ...]] = (
@@ -193,6 +211,7 @@ PLANTS: Final[tuple[Plant, ...]] = (
     unreviewed,
     crowds,
     black_market,
+    illegal_gains,
     raw,
     unauthorised,
     over_the_counter,

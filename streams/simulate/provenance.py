@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from circulation.calendar import DAY, HOUR, format_instant, parse_instant
+from circulation.events.names import PRODUCT_LISTED
 from circulation.findings import Kind
-from streams.simulate.ground import Ground, Must, Plant, Told
+from streams.simulate.ground import ELSEWHERE, Ground, Must, Plant, Told
 
 # When entries of the list take effect (domain.md §1.3): secrets on the day of the revised law.
 SECRETS: Final = parse_instant("2024-05-01")
@@ -227,6 +228,27 @@ def sourceless(on: Ground) -> Iterator[Told | Must]:
     yield on.must("broken-provenance", "orange", _asset(on, "never"), why, occurred=on.day(5), missing=missing)
 
 
+def unfinished(on: Ground) -> Iterator[Told | Must]:
+    """Runs that were to write products failed, and nobody said what these are made of. Beside them is one that another
+    run made in the end, one whose run had told before it failed, and one whose run is still heard of."""
+    yield on.party("seller")
+    yield from (on.asset(name) for name in ("source", "failed", "silent", "mended", "told", "heard"))
+    begin = on.day(2)
+    for name in ("failed", "silent", "mended", "told", "heard"):
+        kind = "RUNNING" if name == "told" else "START"
+        time = on.day(3) - 24 * HOUR + 1 if name == "heard" else begin
+        yield on.ran(kind, time, f"run-{name}", ["source"], [name])
+        if name in ("failed", "mended", "told"):
+            yield on.ran("FAIL", begin + HOUR, f"run-{name}", [], [])
+    yield on.ran("COMPLETE", begin + 2 * HOUR, "again", ["source"], ["mended"])
+    for name in ("failed", "silent", "mended", "told", "heard"):
+        listing = on.listed(name)
+        yield listing
+        if name in ("failed", "silent"):
+            why = f"listed, and the run that was to write it {'failed' if name == 'failed' else 'was heard of no more'}"
+            yield on.must("broken-provenance", "yellow", _asset(on, name), why, cause=listing)
+
+
 def uncertified(on: Ground) -> Iterator[Told | Must]:
     """Listed without a certificate, and with one that an earlier asset bears; the earlier one is all right, and so is
     one whose certificate is stated anew and heard of late."""
@@ -349,13 +371,74 @@ def laundered(on: Ground) -> Iterator[Told | Must]:
             yield on.must("grade-laundering", "red", _asset(on, name), why, cause=made, lower=lower)
 
 
+def stated_less(on: Ground) -> Iterator[Told | Must]:
+    """A core asset is registered again, or graded by nobody, as general: it stays core, and its listing is found. What
+    states as much, or no grade, or is approved since, is left alone."""
+    yield on.party("seller")
+    graded = {"personal": "none", "reason": "review"}
+    for name, level, less in (
+        ("registered-less", "core", True),
+        ("graded-less", "core", True),
+        ("as-much", "important", False),
+        ("no-grade", "important", False),
+        ("approved", "important", False),
+    ):
+        yield on.asset(name, level=level)
+        again = on.asset(name, on.day(2), level={"as-much": level, "no-grade": "ungraded"}.get(name, "general"))
+        if name == "graded-less":
+            again = on.event("asset.graded", on.thing(name), on.day(2), level="general", **graded)
+        yield again
+        if name == "approved":
+            approved = {"level": "general", "approved_by": "an office"}
+            yield on.event("asset.graded", on.thing(name), on.day(3), **graded, **approved)
+        if less:
+            why = f"stated as general when it is core, and nobody approved that: {name}"
+            stated = {"level": "general", "personal": "none"}
+            yield on.must("grade-laundering", "red", _asset(on, name), why, cause=again, stated=stated)
+            listing = on.listed(name)
+            yield listing
+            yield on.must(
+                "negative-list",
+                "red",
+                _asset(on, name),
+                "core data stays core until an approved grading",
+                cause=listing,
+                entry="NL-02",
+            )
+
+
+def relabelled(on: Ground) -> Iterator[Told | Must]:
+    """What the list names is registered again without what it is named by; another source registers it for somebody
+    else. An approved grading since, a mark that stays, or the same owner in another's word are left alone."""
+    yield from (on.party("seller"), on.party("other"))
+    secret: dict[str, Any] = {"tags": ["national-security"]}
+    for name, facts in (("hidden", {}), ("kept", secret), ("approved", {})):
+        again = on.asset(name, on.day(2), **facts)
+        yield from (on.asset(name, **secret), again)
+        if name == "approved":
+            graded = {"level": "general", "personal": "none", "reason": "review", "approved_by": "an office"}
+            yield on.event("asset.graded", on.thing(name), on.day(3), **graded)
+        if name == "hidden":
+            why = "registered again without the tag by which the list names it"
+            yield on.must("relabelled", "orange", _asset(on, name), why, cause=again, entry="NL-03")
+    for name, owner in (("taken", "other"), ("confirmed", "seller")):
+        # The home is who came first, so neither comes late.
+        mine = on.asset(name)
+        theirs = on.asset(name, on.day(2), owner=owner)._replace(source=ELSEWHERE)
+        yield from (mine._replace(arrives=mine.time), theirs._replace(arrives=theirs.time))
+        if owner == "other":
+            changed = {"owner": {"before": on.who("seller"), "after": on.who("other")}}
+            why = "another source states another owner, which has no effect"
+            yield on.must("relabelled", "orange", _asset(on, name), why, cause=theirs, changed=changed)
+
+
 def taken_back(on: Ground) -> Iterator[Told | Must]:
     """A listing without a certificate that is taken back is as if it had never been made: nothing is left of it."""
     on.in_order = True
     yield from (on.party("seller"), on.asset("asset", certificate=None))
     listing = on.listed("asset")
     yield listing
-    members = {"event": listing.id, "type": "circulation.product.listed", "reason": "sent in error"}
+    members = {"event": listing.id, "type": PRODUCT_LISTED, "reason": "sent in error"}
     yield on.event("event.retracted", on.thing("asset"), on.day(4), **members)
 
 
@@ -368,11 +451,14 @@ PLANTS: Final[tuple[Plant, ...]] = (
     doubtful,
     screened,
     sourceless,
+    unfinished,
     uncertified,
     rightless,
     guided,
     two_sources,
     registered_twice,
     laundered,
+    stated_less,
+    relabelled,
     taken_back,
 )

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from circulation.calendar import DAY, HOUR, SECOND, format_instant, start_of_month
+from circulation.events.names import USAGE_REPORTED
 from streams.simulate.ground import END, FIRST_MONTH, NUMBERED, UNNUMBERED, Told, credit_code, line_of
 
 CONTRACTS_A_HOUSE: Final = 5
@@ -266,7 +267,7 @@ def _woven(one: Contract, statements: list[Told], start: int, choose: random.Ran
     step = min(USES_HOURS_MAX * HOUR // max(1, one.uses), HOUR // USES_AN_HOUR)
     twice_every = one.uses // one.duplicates if one.duplicates else one.uses + 1
     head = f'{{"specversion":"1.0","id":"{contract}-'
-    middle = f'","source":"{_source(one.house)}","type":"circulation.usage.reported","subject":"{contract}","time":"'
+    middle = f'","source":"{_source(one.house)}","type":"{USAGE_REPORTED}","subject":"{contract}","time":"'
     purpose = PURPOSES[one.number % len(PURPOSES)]
     below, kinds = choose.random, len(COUNTS)
     held: bytes | None = None

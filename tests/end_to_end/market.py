@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from circulation.calendar import format_instant, parse_instant
-from circulation.cases import (
+from circulation.examples import (
     ABROAD,
     asset,
     delivered,

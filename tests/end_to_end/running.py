@@ -14,18 +14,30 @@ from typing import Any, NamedTuple, Self
 
 import msgspec
 import orjson
+import pyarrow.parquet as pq
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    OffsetSpec,
+    ResourceType,
+)
 
 import detectors
-from circulation.admission import Admission
+from circulation.admission.admission import Admission
+from circulation.examples import SOURCE
+from circulation.voices import OFFICIALS
 from deploy.processes import free_port
-from streams.emit import place
 from streams.engine import Engine
-from streams.replay import Replay, offline
-from streams.rulebook import shipped
-from streams.store import Store, StoreAway
+from streams.facts.rulebook import shipped
+from streams.offline.archive_files import Span
+from streams.offline.replay import Replay, offline
+from streams.store.errors import StoreAway
+from streams.store.store import Store
 from streams.topics import FINDINGS, RULES, TOPICS_IN
+from streams.wire.emit import place
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DEADLINE_SECONDS = 90.0
@@ -34,11 +46,19 @@ POLL_SECONDS = 0.1
 SHOWN_MAX = 8
 
 
-def wait(what: str, met: Callable[[], Any], seconds: float = DEADLINE_SECONDS, *, every: float = POLL_SECONDS) -> Any:
-    """Waits until a condition is met, and answers with what it answered with."""
+def wait(
+    what: str,
+    met: Callable[[], Any],
+    seconds: float = DEADLINE_SECONDS,
+    *,
+    every: float = POLL_SECONDS,
+    instead: Callable[[], Any] | None = None,
+) -> Any:
+    """Waits until a condition is met, and answers with what it answered with; `instead` tells how it is where not."""
     deadline = time.monotonic() + seconds
     while not (found := met()):
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:.0f} s: {what}" + ("" if instead is None else f": {instead()}"))
         time.sleep(every)
     return found
 
@@ -49,10 +69,14 @@ class Worker:
     def __init__(self, kafka: str, store: str, folder: Path, name: str = "worker", **settings: str) -> None:
         self.web = f"127.0.0.1:{free_port()}"
         self.log = folder / f"{name}.log"
+        # What else its environment holds; a test may set it before the start.
+        self.environ: dict[str, str] = {}
         self.settings = {
             "CIRCULATION_KAFKA": kafka,
             "CIRCULATION_STORE": store,
             "CIRCULATION_CLOCK": "events",
+            # In these tests an exchange says what officials do, too.
+            "CIRCULATION_OFFICIAL_SOURCES": f"{OFFICIALS},{SOURCE}",
             "CIRCULATION_WEB": self.web,
             **{f"CIRCULATION_{key.upper()}": value for key, value in settings.items()},
         }
@@ -63,8 +87,8 @@ class Worker:
         environ = {key: value for key, value in os.environ.items() if not key.startswith("CIRCULATION_")}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "streams.cli", "worker"],
-                env={**environ, **self.settings},
+                [sys.executable, "-m", "streams.cli.main", "worker"],
+                env={**environ, **self.environ, **self.settings},
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -127,12 +151,16 @@ class Worker:
 
     def wait_ready(self) -> dict[str, Any]:
         """Waits until it says that it is ready."""
-        return wait(f"{self.log.name} is ready", lambda: (found := self.ready())[0] == 200 and found[1])
+        return wait(
+            f"{self.log.name} is ready", lambda: (found := self.ready())[0] == 200 and found[1], instead=self.ready
+        )
 
     def wait_unready(self, told: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
         """Waits until `/ready` answers 503 and tells why."""
         return wait(
-            f"{self.log.name} says why", lambda: (found := self.ready())[0] == 503 and told(found[1]) and found[1]
+            f"{self.log.name} says why",
+            lambda: (found := self.ready())[0] == 503 and told(found[1]) and found[1],
+            instead=self.ready,
         )
 
     def metric(self, name: str) -> list[str]:
@@ -194,6 +222,28 @@ class Sender:
         assert self._producer.flush(60) == 0
 
 
+def bytes_around(size: int, key: bytes | None, headers: Sequence[tuple[str, str]] = ()) -> int:
+    """What a batch of one record takes beside a value of about this size (Kafka's format 2, not compressed)."""
+
+    def number(value: int) -> int:
+        return max(1, (2 * value).bit_length() + 6) // 7
+
+    record = 3 + number(0 if key is None else len(key)) + len(key or b"") + number(size) + number(len(headers))
+    for name, text in headers:
+        record += number(len(name)) + len(name.encode()) + number(len(text.encode())) + len(text.encode())
+    return 61 + number(size) + record
+
+
+def of_topic(span: Span, topic_id: str | None) -> None:
+    """Has a file of an archive say that it is of another topic, or nothing of that, as older ones do."""
+    said = dict(pq.read_metadata(span.path).metadata)
+    if topic_id is None:
+        said.pop(b"circulation.topic_id", None)
+    else:
+        said[b"circulation.topic_id"] = topic_id.encode()
+    pq.write_table(pq.read_table(span.path).replace_schema_metadata(said), span.path)
+
+
 def ends(bootstrap: str, topics: Iterable[str]) -> dict[tuple[str, int], int]:
     """The end of each partition. Of a topic that was just made anew the broker may not have a leader yet."""
     admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
@@ -205,7 +255,13 @@ def ends(bootstrap: str, topics: Iterable[str]) -> dict[tuple[str, int], int]:
         try:
             return {(tp.topic, tp.partition): future.result().offset for tp, future in found.items()}
         except KafkaException as error:
-            if error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION or time.monotonic() > deadline:
+            without_leader = (
+                KafkaError.NOT_LEADER_FOR_PARTITION,
+                KafkaError._NOENT,
+                KafkaError.LEADER_NOT_AVAILABLE,
+                KafkaError.UNKNOWN_LEADER_EPOCH,
+            )
+            if error.args[0].code() not in without_leader or time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
 
@@ -232,6 +288,30 @@ def received(bootstrap: str, topic: str) -> list[Any]:
     return records
 
 
+def members(bootstrap: str) -> dict[str, frozenset[tuple[str, int]]]:
+    """The members of the workers' consumer groups, and the partitions of each."""
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    there = admin.list_consumer_groups(request_timeout=20).result().valid
+    groups = [one.group_id for one in there if one.group_id.startswith("circulation")]
+    return {
+        member.member_id: frozenset((tp.topic, tp.partition) for tp in member.assignment.topic_partitions)
+        for future in (admin.describe_consumer_groups(groups, request_timeout=20) if groups else {}).values()
+        for member in future.result().members
+    }
+
+
+def alter(bootstrap: str, topic: str, **settings: str) -> None:
+    """Alters settings of a topic; in their names `_` stands for a dot."""
+    entries = [
+        ConfigEntry(name.replace("_", "."), value, incremental_operation=AlterConfigOpType.SET)
+        for name, value in settings.items()
+    ]
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    for future in admin.incremental_alter_configs([resource], request_timeout=20).values():
+        future.result()
+
+
 # What lies in a store.
 
 
@@ -254,6 +334,8 @@ class Drain(NamedTuple):
     queue: int
     outbox: int
     due: int
+    # The first and the last number of each of the two.
+    numbers: tuple[int | None, ...]
 
 
 def truth(url_or_store: str | Store) -> Truth:
@@ -266,7 +348,7 @@ def truth(url_or_store: str | Store) -> Truth:
             members = orjson.loads(data)
             findings[finding] = {name: members[name] for name in members if name not in ("revision", "sectors")}
         desks = {
-            (topic, subject): msgspec.to_builtins(probe._decode_state(bytes(state)))
+            (topic, subject): msgspec.to_builtins(probe.desks.decode_state(bytes(state)))
             for topic, subject, state in db.rows("select topic, subject, state from desks")
         }
         windows = {
@@ -298,13 +380,17 @@ def _drain(store: Store) -> Drain | None:
                 " where due < (select max(time_max) from progress where topic <> ?))",
                 RULES,
             )
+            numbers = db.one(
+                "select (select min(id) from queue), (select max(id) from queue),"
+                " (select min(id) from outbox), (select max(id) from outbox)"
+            )
     except StoreAway:
         return None
     except Exception as error:  # before the first worker has made the tables
         if "progress" in str(error) or "does not exist" in str(error) or "no such" in str(error):
             return None
         raise
-    return None if counts is None else Drain(positions, *counts)
+    return None if counts is None or numbers is None else Drain(positions, *counts, numbers)
 
 
 def progressed(store: Store) -> int:
@@ -313,28 +399,28 @@ def progressed(store: Store) -> int:
     return 0 if found is None else sum(found.positions.values())
 
 
-def wait_drained(
-    bootstrap: str, url: str, topics: Sequence[str] = TOPICS_IN, seconds: float = DEADLINE_SECONDS
-) -> None:
-    """Waits until all that Kafka has was taken in, judged and sent, and every deadline that is past was seen."""
+def wait_drained(bootstrap: str, url: str, topics: Sequence[str] = TOPICS_IN, still: float = DEADLINE_SECONDS) -> None:
+    """Waits until all that Kafka has was taken in, judged and sent, and every deadline that is past was seen.
+
+    However long that takes: it gives up only where nothing has moved for `still` seconds. What is taken in and what is
+    taken off the queue and the outbox moves, also where as much comes as goes: their rows have new numbers.
+    """
     last = {tp: end for tp, end in ends(bootstrap, topics).items() if end}
     store = Store(url)
     state: Drain | None = None
-
-    def drained() -> bool:
-        nonlocal state
-        state = _drain(store)
-        if state is None:
-            return False
-        behind = [tp for tp, end in last.items() if state.positions.get(tp, 0) < end]
-        return not (behind or state.queue or state.outbox or state.due)
-
+    moved, before = time.monotonic(), None
     try:
-        wait("all is taken in, judged and sent", drained, seconds)
-    except AssertionError as error:
-        behind = {tp: (state and state.positions.get(tp), end) for tp, end in last.items()}
-        behind = {tp: pair for tp, pair in behind.items() if (pair[0] or 0) < pair[1]}
-        raise AssertionError(f"{error}: {state and state[1:]}, behind {behind}") from None
+        while True:
+            state = _drain(store)
+            behind = {tp: (state and state.positions.get(tp), end) for tp, end in last.items()}
+            behind = {tp: pair for tp, pair in behind.items() if (pair[0] or 0) < pair[1]}
+            if state is not None and not (behind or state.queue or state.outbox or state.due):
+                return
+            if state != before:
+                moved, before = time.monotonic(), state
+            standing_still = time.monotonic() - moved
+            assert standing_still < still, f"nothing moved for {still:.0f} s: {state and state[1:]}, behind {behind}"
+            time.sleep(POLL_SECONDS)
     finally:
         store.close()
 

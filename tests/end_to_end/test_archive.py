@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,25 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 from confluent_kafka import Producer
-from running import ROOT, Replayed, Sender, ends, received, replayed, truth, wait
+from confluent_kafka.admin import AdminClient
+from running import ROOT, Replayed, Sender, alter, ends, of_topic, received, replayed, truth, wait
 
-from circulation.admission import Admission
+from circulation.admission.admission import Admission
 from deploy.kafka import Kafka
 from deploy.processes import free_port
-from streams import archive as archives
-from streams import story
 from streams import topics as kafka_topics
-from streams.archive import ArchiveError, archive, breaks, records, spans, verify
-from streams.cli import cli
-from streams.replay import Record, Replay, offline
-from streams.store import Store
-from streams.topics import ASSETS, CONTRACTS, PARTIES, RULES, TOPICS_IN
+from streams.cli.main import cli
+from streams.demo import story
+from streams.offline import archive as archives
+from streams.offline.archive import ArchiveError, archive
+from streams.offline.archive_checks import breaks, verify
+from streams.offline.archive_files import Span, rows, spans
+from streams.offline.archive_records import inputs, records
+from streams.offline.replay import Replay, offline
+from streams.store.store import Store
+from streams.topics import ASSETS, CONTRACTS, CREDIT, FINDINGS, PARTIES, RULES, TOPICS_IN, TOPICS_OUT
+from streams.wire import topic_settings
+from streams.wire.files import Record
 
 CONTRACT = b"contract-1"
 
@@ -35,7 +42,7 @@ def replay(path: Path) -> Replayed:
     """What is true after an archive was judged, and what was rejected."""
     store = Store("sqlite://")
     rejected: list[bytes] = []
-    Replay(offline(store, None), Admission(), rejected=rejected.append).run(records(spans(path)))
+    Replay(offline(store, None), Admission(), rejected=rejected.append).run(records(inputs(spans(path))))
     return Replayed(truth(store), [json.loads(one) for one in rejected])
 
 
@@ -157,7 +164,7 @@ def test_a_whole_archive_is_said_to_be_whole(told: tuple[str, Path]) -> None:
     assert (0, f"{found.records:,} records in {found.files:,} files: whole\n") == (result.exit_code, result.output)
 
 
-def middle(out: Path) -> archives.Span:
+def middle(out: Path) -> Span:
     """A file of the archive with one before it and one after it."""
     chain = [one for one in spans(out) if one.topic == CONTRACTS]
     return next(
@@ -170,11 +177,11 @@ def middle(out: Path) -> archives.Span:
 def test_a_byte_that_was_changed_is_found_wherever_it_is(copy: Path) -> None:
     path = middle(copy).path
     whole = path.read_bytes()
-    intact = list(archives._rows(path))
+    intact = list(rows(path))
     for at in range(0, len(whole), max(1, len(whole) // 25)):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :])
         # Some bytes of Parquet's own descriptions mean nothing to a reader: then every record is still there.
-        assert verify(copy).problems or intact == list(archives._rows(path)), at
+        assert verify(copy).problems or intact == list(rows(path)), at
     path.write_bytes(whole)
     assert [] == verify(copy).problems
 
@@ -233,7 +240,8 @@ def test_a_run_that_is_killed_leaves_whole_files_and_the_next_goes_on(topics: st
     producer.flush()
     log = (tmp_path / "log").open("wb")
     environ = {name: text for name, text in os.environ.items() if not name.startswith("CIRCULATION_")}
-    program = "import sys, pathlib; from streams.archive import archive; archive(pathlib.Path(sys.argv[1]), sys.argv[2]"
+    archived = "from streams.offline.archive import archive; archive(pathlib.Path(sys.argv[1]), sys.argv[2]"
+    program = f"import sys, pathlib; {archived}"
     process = subprocess.Popen(
         [sys.executable, "-c", f"{program}, file_bytes_max=100_000)", str(out), topics],
         env=environ | {"PYTHONPATH": str(ROOT)},
@@ -256,7 +264,18 @@ def test_a_run_that_is_killed_leaves_whole_files_and_the_next_goes_on(topics: st
 def test_records_come_in_the_order_of_their_timestamps_and_each_partition_in_its_own(
     topics: str, tmp_path: Path
 ) -> None:
-    """Of the same instant packs come first, then facts; a timestamp that goes back changes no order of a key."""
+    """Of the same instant packs come first, then facts; a timestamp that goes back changes no order of a key.
+
+    Where the broker writes the time it is that of arrival, and here the producer says it.
+    """
+    for topic in (CONTRACTS, PARTIES, RULES):
+        alter(topics, topic, message_timestamp_type="CreateTime")
+
+    def by_producers() -> bool:
+        found, _ = topic_settings.topics(AdminClient({"bootstrap.servers": topics}))
+        return {"CreateTime"} == {found[one].configs["message.timestamp.type"] for one in (CONTRACTS, PARTIES, RULES)}
+
+    wait("that is seen", by_producers)
     producer = Producer({"bootstrap.servers": topics})
     sent = [
         (CONTRACTS, 0, b"a", 3_000),
@@ -276,6 +295,33 @@ def test_records_come_in_the_order_of_their_timestamps_and_each_partition_in_its
         ((span.topic, span.partition) for span in spans(tmp_path)), key=lambda tp: (tp[0] != CONTRACTS, tp)
     )
     assert b"dabgfech" == b"".join(one.value or b"" for one in records(spans(tmp_path)))
+
+
+def test_what_went_out_is_kept_too_and_only_what_came_in_is_judged_again(topics: str, tmp_path: Path) -> None:
+    producer = Producer({"bootstrap.servers": topics})
+    for number, topic in enumerate(TOPICS_OUT):
+        for _ in range(number + 1):
+            producer.produce(topic, b"%d" % number, key=b"key", headers=[("reason", b"not-json")])
+    producer.flush()
+    lines = list(story.lines())
+    Sender(topics).send(lines)
+    out = tmp_path / "out"
+    assert len(lines) + 15 == archive(out, topics).records
+    kept = {topic: sum(span.records for span in spans(out) if span.topic == topic) for topic in TOPICS_OUT}
+    assert {topic: number + 1 for number, topic in enumerate(TOPICS_OUT)} == kept
+    assert (len(lines) + 15, []) == verify(out)[1:]
+    result = command("replay", out)
+    assert (0, True) == (result.exit_code, f"{len(lines)} records: " in result.stderr), result.output
+    assert replayed(lines).truth == replay(out).truth
+    for span in spans(out):
+        if span.topic == FINDINGS:
+            refused = command("replay", span.path)
+            assert (2, "") == (refused.exit_code, refused.stdout)
+            assert "holds no input topic, but circulation.findings" in refused.stderr
+            # A file that was changed is found, whatever topic it is of.
+            whole = span.path.read_bytes()
+            span.path.write_bytes(whole[: len(whole) // 2])
+            assert any(str(span.path) in one for one in verify(out).problems)
 
 
 def test_a_second_run_at_the_same_time_is_refused(topics: str, tmp_path: Path) -> None:
@@ -312,6 +358,150 @@ def test_topics_that_were_made_anew_are_not_archived_over_the_old(topics: str, t
         archive(tmp_path, topics)
     assert before == files(tmp_path)
     assert 1 == command("archive", tmp_path, kafka=topics).exit_code
+
+
+def test_a_topic_that_was_made_anew_and_grew_longer_is_not_archived_over_the_old(topics: str, tmp_path: Path) -> None:
+    """Its first records have offsets that the archive has of the other; what comes behind would look like the next."""
+    lines = list(story.lines())
+    Sender(topics).send(lines)
+    archive(tmp_path, topics)
+    kafka_topics.delete(topics)
+    kafka_topics.create(topics)
+    sender = Sender(topics)
+    sender.send([*lines, *lines])
+    # Neither is what lies in a partition of which the archive has nothing.
+    for topic in TOPICS_IN:
+        sender.raw(topic, b"{}", b"some key")
+    sender.flush()
+    before = files(tmp_path)
+    result = command("archive", tmp_path, kafka=topics)
+    assert (1, 1) == (result.exit_code, len(result.stderr.splitlines())), result.output
+    assert "was made anew" in result.stderr
+    assert "another folder" in result.stderr
+    assert before == files(tmp_path)
+    old = {span.topic: span.topic_id for span in spans(tmp_path)}
+    archive(tmp_path / "another", topics)
+    assert [] == verify(tmp_path / "another").problems
+    new = {span.topic: span.topic_id for span in spans(tmp_path / "another")}
+    assert len({*old.values(), *new.values()}) == len(old) + len(new)
+
+
+def test_a_topic_that_is_made_anew_while_it_is_archived_is_not_kept_as_the_old(topics: str, tmp_path: Path) -> None:
+    producer = Producer({"bootstrap.servers": topics})
+    for number in range(10):
+        producer.produce(CONTRACTS, use(number), CONTRACT, partition=0)
+    producer.flush()
+    taken: list[int] = []
+
+    def advance(count: int) -> None:
+        if not taken:
+            kafka_topics.delete(topics)
+            kafka_topics.create(topics)
+        taken.append(count)
+
+    with pytest.raises(ArchiveError, match="made anew"):
+        archive(tmp_path, topics, advance=advance)
+    assert [] == list(tmp_path.rglob("*.parquet"))
+
+
+def test_a_kafka_that_was_put_back_is_not_archived_behind_what_it_had_before(tmp_path: Path) -> None:
+    """Its topics have the same ids; only what is archived tells that other records have the same offsets now."""
+    kafka = Kafka(tmp_path / "kafka", lambda _: None)
+    earlier, out, another = tmp_path / "earlier", tmp_path / "out", tmp_path / "another"
+
+    def fill(*counts: int) -> None:
+        producer = Producer({"bootstrap.servers": kafka.bootstrap})
+        for partition, count in enumerate(counts):
+            for number in range(count):
+                producer.produce(CONTRACTS, use(number), CONTRACT, partition=partition)
+        assert 0 == producer.flush(30)
+
+    with kafka:
+        bootstrap = str(kafka.bootstrap)
+        kafka_topics.create(bootstrap)
+        fill(3, 3, 3, 3)
+        kafka.stop()
+        shutil.copytree(kafka.folder / "data", earlier)
+        kafka.start()
+        fill(2, 2, 0)
+        assert (16, []) == archive(out, bootstrap)[1:3]
+        kafka.stop()
+        shutil.rmtree(kafka.folder / "data")
+        shutil.copytree(earlier, kafka.folder / "data")
+        kafka.start()
+        # The first grows beyond what the archive has, the second does not, and of the third all that it has is there.
+        fill(4, 1, 2, 1)
+        before = files(out)
+        result = command("archive", out, kafka=bootstrap)
+        assert 1 == result.exit_code, result.output
+        told = result.stderr.splitlines()
+        first, second = f"{CONTRACTS}[0] has another record at offset 4", f"{CONTRACTS}[1] ends at 4"
+        assert [first, second] == [
+            line.removeprefix("refused: ")[: len(start)] for line, start in zip(told, (first, second), strict=True)
+        ]
+        assert all("put back to an earlier state" in line and "to another folder" in line for line in told)
+        assert "archived 3 records in 2 new files" in result.stdout
+        assert before.items() <= files(out).items()
+        assert (19, []) == verify(out)[1:]
+        assert (1, "archived 0 records in 0 new files") == (
+            (again := command("archive", out, kafka=bootstrap)).exit_code,
+            again.stdout.strip(),
+        )
+        # There it goes on.
+        assert 0 == command("archive", another, kafka=bootstrap).exit_code
+        fill(1)
+        assert (1, [], []) == archive(another, bootstrap)[1:]
+        assert (21, []) == verify(another)[1:]
+
+
+def test_a_partition_that_was_compacted_goes_on(kafka: Kafka, topics: str, tmp_path: Path) -> None:
+    """The statement that the archive ends with has made room for a newer one."""
+    alter(topics, CREDIT, min_cleanable_dirty_ratio="0.0", segment_ms="100", max_compaction_lag_ms="100")
+    producer = Producer({"bootstrap.servers": topics})
+
+    def state(number: int) -> None:
+        producer.produce(CREDIT, b"%d" % number, key=b"a party", partition=0)
+        assert 0 == producer.flush(30)
+        time.sleep(0.2)
+
+    state(0)
+    assert 1 == archive(tmp_path, topics).records
+
+    def compacted() -> bool:
+        state(1)
+        return 0 not in [record.offset() for record in received(topics, CREDIT)]
+
+    wait("the first statement is compacted away", compacted, every=1)
+    done = archive(tmp_path, topics)
+    assert (True, [], []) == (done.records > 0, done.lost, done.refused)
+    assert [] == verify(tmp_path).problems
+
+
+def test_an_archive_of_before_files_bore_the_id_of_their_topic_goes_on(topics: str, tmp_path: Path) -> None:
+    lines = list(story.lines())
+    Sender(topics).send(lines[:50])
+    archive(tmp_path, topics)
+    older = spans(tmp_path)
+    for span in older:
+        of_topic(span, None)
+    assert {""} == {span.topic_id for span in spans(tmp_path)}
+    Sender(topics).send(lines[50:])
+    assert len(lines) - 50 == archive(tmp_path, topics).records
+    assert (len(lines), []) == verify(tmp_path)[1:]
+    assert {""} < {span.topic_id for span in spans(tmp_path)}
+    assert replayed(lines).truth == replay(tmp_path).truth
+
+
+def test_an_archive_that_mixes_two_topics_of_one_name_is_not_whole(copy: Path) -> None:
+    span = middle(copy)
+    of_topic(span, "another")
+    (problem,) = verify(copy).problems
+    assert [problem] == breaks(spans(copy))
+    assert problem.startswith(f"{CONTRACTS}: ")
+    assert "another" in problem
+    result = command("archive", copy, "--verify")
+    assert (1, True) == (result.exit_code, problem in result.stderr)
+    assert f"warning: {problem}" in command("replay", copy).stderr
 
 
 def test_a_kafka_that_is_not_there_or_has_no_topics_is_said(

@@ -4,10 +4,10 @@ import orjson
 from click.testing import CliRunner
 from running import Sender, Worker, received, wait_drained
 
-from circulation.cases import signed, terms, used
 from circulation.docket import docket_id
-from streams.cli import cli
-from streams.store import Store
+from circulation.examples import signed, terms, used
+from streams.cli.main import cli
+from streams.store.store import Store
 from streams.topics import CASES, JOURNAL
 
 CASE = docket_id("usage-limit", "contract", "c") + "-1"

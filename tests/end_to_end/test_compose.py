@@ -28,9 +28,9 @@ from deploy import kafka as brokers
 from deploy.kafka import missing_tools
 from deploy.postgres import Postgres
 from deploy.processes import free_port
-from streams import story
 from streams import topics as kafka_topics
-from streams.story import Found
+from streams.demo import story
+from streams.demo.story import Found
 from tests.composed import PASSWORDS, ROOT, composed
 
 SERVICES: dict[str, dict[str, Any]] = composed()["services"]
@@ -90,7 +90,7 @@ class Ours:
         entry = service.get("entrypoint", ["circulation"])
         words = [self._put(word, put) for word in [*entry, *service.get("command", ())]]
         if words[0] in ("circulation", "python"):
-            words = [sys.executable, *(("-m", "streams.cli") if words[0] == "circulation" else ()), *words[1:]]
+            words = [sys.executable, *(("-m", "streams.cli.main") if words[0] == "circulation" else ()), *words[1:]]
         self.words = words
 
     @staticmethod

@@ -15,7 +15,8 @@ import pytest
 
 from circulation.calendar import parse_instant
 from deploy.kafka import missing_tools
-from streams import demo, story
+from streams.demo import chapters, demo, story
+from streams.demo.folder import held
 from streams.simulate.market import Market
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +35,7 @@ def folder() -> Iterator[Path]:
 def start(folder: Path, *options: str) -> subprocess.Popen[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CIRCULATION_")}
     return subprocess.Popen(
-        [sys.executable, "-m", "streams.cli", "demo", "--folder", str(folder), *options],
+        [sys.executable, "-m", "streams.cli.main", "demo", "--folder", str(folder), *options],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
@@ -76,7 +77,7 @@ def interrupt(folder: Path, number: signal.Signals) -> None:
 @pytest.mark.timeout(400)  # on a machine that may be busy
 def test_the_demo_loses_nothing_when_a_worker_is_killed_also_after_one_that_was_interrupted(folder: Path) -> None:
     interrupt(folder, signal.SIGINT)
-    ran = start(folder, "--events", "3000")
+    ran = start(folder, "--events", "4000")
     said, _ = ran.communicate(timeout=240)
     assert 0 == ran.returncode, said
     assert "is killed with SIGKILL in the middle of its work" in said
@@ -90,8 +91,8 @@ def test_the_demo_loses_nothing_when_a_worker_is_killed_also_after_one_that_was_
     assert "cleared  usage-limit, red, about contract-traffic" in said
     scores = [int(one) for one in re.findall(r"credit +Example Navigation Co. +(\d+) of 100", said)]
     assert [act.score for act in story.acts() if act.party] == scores
-    assert "3,100 events were sent, 3,100 records were read" in said
-    planted = list(Market(events=3_000, until=parse_instant(story.END)).expected())
+    assert "4,100 events were sent, 4,100 records were read" in said
+    planted = list(Market(events=4_000, until=parse_instant(chapters.END)).expected())
     assert f"market: {len(planted)} were to be found; missed 0, false 0" in said
     assert "WRONG" not in said
     assert "1 rejected (bad-identifier)" in said
@@ -116,6 +117,6 @@ def test_a_folder_with_something_else_in_it_is_left_alone(folder: Path, capsys: 
 
 
 def test_two_demos_in_one_folder_do_not_meet(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with demo._held(folder):
+    with held(folder):
         assert 2 == demo.run(folder)
     assert "another demo runs in" in capsys.readouterr().err

@@ -7,13 +7,15 @@ import pytest
 from running import truth
 
 import detectors
-from circulation.admission import ANY, Admission
-from circulation.cases import asset, delivered, listed, only, signed, terms, used
-from circulation.rulepack import parse_pack
+from circulation.admission.admission import Admission
+from circulation.admission.envelope import ANY
+from circulation.examples import asset, delivered, listed, signed, terms, used
+from circulation.packs.reading import parse_pack
 from circulation.rules import Check
-from streams.desks import Arrival
 from streams.engine import Engine
-from streams.store import Store
+from streams.intake import Arrival
+from streams.store.store import Store
+from tests.modes import only
 
 NOW = 1_800_000_000_000_000
 WATCHED = ("negative-list", "outside-terms", "usage-limit", "purpose-drift", "detector-error")

@@ -20,7 +20,7 @@ from running import (
     wait_drained,
 )
 
-from streams.store import Store
+from streams.store.store import Store
 from streams.topics import REJECTED
 
 # Small fetches, so that every moment of a fetch is hit sooner or later.
@@ -38,8 +38,10 @@ def expected(market: Market) -> Replayed:
     return replayed([*market.packs, *market.lines])
 
 
-def run(bootstrap: str, url: str, folder: Path, market: Market, expected: Replayed, *, workers: int) -> None:
-    choose = random.Random(len(market.lines) + workers)
+def run(
+    bootstrap: str, url: str, folder: Path, market: Market, expected: Replayed, *, workers: int, kills: int, seed: int
+) -> None:
+    choose = random.Random(len(market.lines) + workers + 1_000 * seed)
     sender = Sender(bootstrap)
     sender.send(market.packs)
     running = [
@@ -47,19 +49,19 @@ def run(bootstrap: str, url: str, folder: Path, market: Market, expected: Replay
         for number in range(workers)
     ]
     store = Store(url)
-    slices = len(TURNS) + 1
+    slices = kills + 1
     size = -(-len(market.lines) // slices)
     try:
         for turn in range(slices):
             before = progressed(store)
             some = market.lines[turn * size : (turn + 1) * size]
             sent = sender.send(some)
-            if turn == len(TURNS):
+            if turn == kills:
                 break
             enough = before + 1 + int(sent * choose.uniform(0.02, 0.6))
             wait("workers take in", lambda enough=enough: progressed(store) >= enough, every=0.01)
             victim = running[(turn + turn // 2) % workers]
-            victim.signal(TURNS[turn])
+            victim.signal(TURNS[turn % len(TURNS)])
             victim.start()
         wait_drained(bootstrap, url)
         for one in running:
@@ -84,15 +86,16 @@ def run(bootstrap: str, url: str, folder: Path, market: Market, expected: Replay
     assert len(expected.rejected) == len(places)
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1_800)
 def test_two_workers_that_are_killed_and_stopped_by_turns_lose_and_double_nothing(
-    topics, postgres_url, tmp_path, market, expected
+    topics, postgres_url, tmp_path, market, expected, kills_count, run_number
 ):
-    run(topics, postgres_url, tmp_path, market, expected, workers=2)
+    run(topics, postgres_url, tmp_path, market, expected, workers=2, kills=kills_count, seed=run_number)
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1_800)
 def test_a_worker_on_sqlite_that_is_killed_and_stopped_by_turns_loses_and_doubles_nothing(
-    topics, tmp_path, market, expected
+    topics, tmp_path, market, expected, kills_count, run_number
 ):
-    run(topics, f"sqlite:///{tmp_path}/store.db", tmp_path, market, expected, workers=1)
+    url = f"sqlite:///{tmp_path}/store.db"
+    run(topics, url, tmp_path, market, expected, workers=1, kills=kills_count, seed=run_number)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,9 @@ def judge(worker: Worker, besides: int = 0) -> int:
     def found() -> int:
         threads = Path(f"/proc/{worker.pid}/task").glob("*/children")
         children = {int(pid) for thread in threads for pid in thread.read_text().split()} - {besides}
-        judges = [one for one in children if b"streams.judge_process" in Path(f"/proc/{one}/cmdline").read_bytes()]
+        judges = [
+            one for one in children if b"streams.worker.judge_process" in Path(f"/proc/{one}/cmdline").read_bytes()
+        ]
         return judges[0] if judges else 0
 
     return int(wait("the judge is there", found))
@@ -43,12 +46,31 @@ def gone(pid: int) -> bool:
         return True
 
 
+def test_a_judge_that_begins_slowly_is_waited_for(topics, postgres_url, tmp_path, market, expected):
+    """On a busy machine it took longer to begin than it may hang: each was killed before its first word."""
+    stall = 5
+    sender = Sender(topics)
+    # Before there is a worker: it counts uses by the packs that are there when they come.
+    sender.send(market.packs)
+    with Worker(topics, postgres_url, tmp_path, stall_seconds=str(stall)) as worker:
+        worker.wait_ready()
+        first = judge(worker)
+        os.kill(first, signal.SIGKILL)
+        second = judge(worker, besides=first)
+        os.kill(second, signal.SIGSTOP)
+        time.sleep(2 * stall)
+        assert second == judge(worker, besides=first)
+        os.kill(second, signal.SIGCONT)
+        sender.send(market.lines)
+        assert_as_replayed(topics, postgres_url, expected)
+
+
 def test_a_judge_that_is_killed_is_started_again_and_nothing_is_lost(topics, postgres_url, tmp_path, market, expected):
     sender = Sender(topics)
+    sender.send(market.packs)
     with Worker(topics, postgres_url, tmp_path) as worker:
         worker.wait_ready()
         first = judge(worker)
-        sender.send(market.packs)
         third = len(market.lines) // 3
         for at in range(3):
             sender.send(market.lines[at * third : (at + 1) * third if at < 2 else None])

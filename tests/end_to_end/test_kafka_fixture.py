@@ -9,9 +9,9 @@ from kafka.admin import ConfigResource, KafkaAdminClient
 
 from deploy.kafka import Kafka, KafkaError
 from streams import topics as kafka_topics
-from streams.cli_deploy import kafka as kafka_commands
-from streams.cli_deploy import topics as topics_commands
-from streams.topics import CONTRACTS, CREDIT, REJECTED, RULES, TOPICS
+from streams.cli.deploy import kafka as kafka_commands
+from streams.cli.deploy import topics as topics_commands
+from streams.topics import CLOCK, CONTRACTS, CREDIT, REJECTED, RULES, TOPICS
 
 RECORD_BYTES = 16 * 1024 * 1024
 
@@ -39,7 +39,8 @@ def test_the_topics_are_there_with_their_partitions(topics):
     assert set(TOPICS) == set(made)
     assert not any(topic.created for topic in made.values())
     assert {1} == {made[RULES].partitions}
-    assert {8} == {topic.partitions for name, topic in made.items() if name != RULES}
+    assert {1} == {made[CLOCK].partitions}
+    assert {8} == {topic.partitions for name, topic in made.items() if name not in (RULES, CLOCK)}
 
 
 def test_topics_that_are_there_are_left_as_they_are(topics):

@@ -9,8 +9,8 @@ import orjson
 import pytest
 from running import ROOT, Sender, Worker, received, wait, wait_drained
 
-from circulation.cases import signed, terms, used
-from streams.store import Store
+from circulation.examples import signed, terms, used
+from streams.store.store import Store
 from streams.topics import JOURNAL
 
 USER = pwd.getpwuid(os.geteuid()).pw_name
@@ -27,7 +27,12 @@ def looked(url, *words, official=None):
     environ = {key: value for key, value in os.environ.items() if not key.startswith("CIRCULATION_")}
     environ |= {"CIRCULATION_STORE": url} | ({"CIRCULATION_OFFICIAL": official} if official else {})
     return subprocess.run(
-        [sys.executable, "-m", "streams.cli", *words], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "streams.cli.main", *words],
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
 
 

@@ -7,15 +7,16 @@ from click.testing import CliRunner
 from running import Sender, Worker, received, truth, wait, wait_drained
 
 import detectors
-from circulation.admission import Admission
-from circulation.cases import asset, entry, event, listed, only, pack, signed, terms, used
-from circulation.rulepack import parse_pack
-from streams.cli import cli
-from streams.loading import ASSETS
-from streams.replay import Replay, offline
-from streams.rulebook import RULES
-from streams.store import Store
+from circulation.admission.admission import Admission
+from circulation.events.names import ASSETS
+from circulation.examples import asset, entry, event, listed, pack, signed, terms, used
+from circulation.packs.reading import parse_pack
+from streams.cli.main import cli
+from streams.facts.rulebook import RULES
+from streams.offline.replay import Replay, offline
+from streams.store.store import Store
 from streams.topics import REJECTED
+from tests.modes import only
 
 
 def published(version, *entries, since="2024-01-01", **members):

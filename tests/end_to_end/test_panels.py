@@ -26,8 +26,9 @@ import yaml
 from running import Sender, Worker, wait, wait_drained
 
 import detectors
-from circulation.admission import Reason
-from circulation.cases import (
+from circulation.admission.reasons import Reason
+from circulation.docket import STATES
+from circulation.examples import (
     BUYER,
     OWNER,
     SELLER,
@@ -42,7 +43,6 @@ from circulation.cases import (
     terms,
     used,
 )
-from circulation.docket import STATES
 from dashboards.files import DASHBOARDS, write
 from dashboards.rules import RECORDINGS
 from deploy.kafka import missing_tools

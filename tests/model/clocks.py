@@ -1,8 +1,12 @@
 """What did not happen in time: deletions, payments, reports of incidents, service for what was paid, decisions."""
 
 import datetime as dt
+from fractions import Fraction
 
-from tests.model.events import TERMS_TYPES, Moment, days_after, moment
+from tests.model.days import used
+from tests.model.events import TERMS_TYPES, Moment, One, days_after, midnight, moment, over
+from tests.model.money import counted, currency
+from tests.model.money import kind as kind_of
 from tests.model.world import World, exact
 
 
@@ -34,15 +38,30 @@ def payments(world: World) -> None:
             deadline = days_after(moment(data["signed"]), data["terms"]["pay_within_days"])
             if any(each.time <= deadline for each in statements[at + 1 :]):
                 continue
-            paid = [
-                exact(each.data["amount"])
-                for each in world.acts("settlement.paid", "settlement", contract)
-                if each.time <= deadline and each.data.get("currency", "CNY") == data.get("currency", "CNY")
-            ]
-            if world.clock > deadline and sum(paid) < exact(data["amount"]):
-                about = ("contract", contract)
+            settled = world.acts("settlement.paid", "settlement", contract)
+            money = data.get("currency", "CNY")
+            paid = [counted(world, each) for each in settled if each.time <= deadline and currency(each) == money]
+            about = ("contract", contract)
+            if world.clock > deadline and max(0, sum(paid)) < exact(data["amount"]):
                 world.say("payment-overdue", "yellow", about, data["buyer"], None, deadline, amount=data["amount"])
+            ended = world.end(contract)
+            for each in settled:
+                if each.time > deadline and (ended is None or each.time < ended[0]):
+                    brought_below(world, each, settled)
             break
+
+
+def brought_below(world: World, one: One, settled: list[One]) -> None:
+    """A refund that brings what is paid below the amount that is agreed then."""
+    agreed = world.contract(one.subject, one.time)
+    assert agreed is not None
+    money = [each for each in settled if currency(each) == currency(one) and each.order <= one.order]
+    after = max(Fraction(0), sum((counted(world, each) for each in money), Fraction(0)))
+    before = max(Fraction(0), sum((counted(world, each) for each in money if each is not one), Fraction(0)))
+    amount = exact(agreed["amount"])
+    if kind_of(world, one) == "refund" and agreed.get("currency", "CNY") == currency(one) and after < amount <= before:
+        about = ("contract", one.subject)
+        world.say("payment-overdue", "yellow", about, agreed["buyer"], one, one.time, amount=agreed["amount"])
 
 
 def incidents(world: World) -> None:
@@ -65,10 +84,31 @@ def done(world: World, contract: str) -> list[tuple[Moment, str]]:
     return found + [(one.time, "use") for one in world.all("usage.reported", subject=contract)]
 
 
+def filled(one: One) -> bool:
+    """Whether there is anything in a delivery."""
+    return any(one.data.get(measure) for measure in ("bytes", "rows", "persons", "sensitive_persons"))
+
+
+def served(world: World, contract: str) -> list[Moment]:
+    """When anything was delivered, and when days of a reporter began of which uses are left."""
+    found = [one.time for one in world.acts("delivery.completed", "delivery", contract) if filled(one)]
+    days: dict[tuple[int, dt.date], list[tuple[Moment, int]]] = {}
+    for one, left in used(world, contract):
+        days.setdefault((one.reporter, one.time.date()), []).append((one.time, left))
+    return found + [min(one for one, _ in some) for some in days.values() if sum(left for _, left in some)]
+
+
 def paper(world: World) -> None:
     for one in world.acts("settlement.paid", "settlement"):
         deadline = days_after(one.time, world.setting("paper-trade", one.time)["days"])
-        if world.clock > deadline and not any(instant <= deadline for instant, _ in done(world, one.subject)):
+        paid = [
+            counted(world, each)
+            for each in world.acts("settlement.paid", "settlement", one.subject)
+            if each.time <= deadline and currency(each) == currency(one)
+        ]
+        if counted(world, one) <= 0 or sum(paid) <= 0:
+            continue
+        if world.clock > deadline and not any(each <= deadline for each in served(world, one.subject)):
             about, evidence = ("contract", one.subject), {"settlement": one.data["settlement"]}
             seller = (world.contract(one.subject, one.time) or {}).get("seller")
             world.say("paper-trade", "orange", about, seller, None, deadline, **evidence)
@@ -90,16 +130,13 @@ def decisions(world: World) -> None:
         ("repair", "repair.applied", "repair.decided"),
     ):
         for one in world.acts(received, kind):
-            setting = world.setting("credit-clock", one.time)
-            last, left = one.time.date(), setting[f"{kind}_working_days"]
-            while left:
-                last += dt.timedelta(days=1)
-                worked = last.weekday() < 5 and last.isoformat() not in setting["holidays"]
-                left -= worked or last.isoformat() in setting["workdays"]
-            for answer in world.acts(decided, kind, one.subject):
-                if answer.data[kind] == one.data[kind] and answer.time.date() > last:
-                    about, evidence = ("party", one.subject), {kind: one.data[kind]}
-                    world.say("credit-clock", "orange", about, None, answer, answer.time, **evidence)
+            limit = world.setting("credit-clock", one.time)[f"{kind}_working_days"]
+            end = over(one.time, limit, lambda day: world.setting("credit-clock", midnight(day)))
+            if end is None or world.clock <= end:
+                continue
+            answers = [each for each in world.acts(decided, kind, one.subject) if each.data[kind] == one.data[kind]]
+            if all(each.time >= end for each in answers):
+                world.say("credit-clock", "orange", ("party", one.subject), None, None, end, **{kind: one.data[kind]})
 
 
 RULES = (deletions, payments, incidents, paper, unknown, decisions)

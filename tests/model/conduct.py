@@ -6,6 +6,8 @@ from typing import Any
 
 from tests.model.credit import published
 from tests.model.events import Json, Moment, One, days_after, months_after
+from tests.model.lists import same
+from tests.model.money import counted, currency
 from tests.model.world import World, exact
 
 PERSONAL = ("personal", "sensitive", "minor")
@@ -19,57 +21,84 @@ def settlements(world: World) -> list[One]:
     return world.acts("settlement.paid", "settlement")
 
 
-def currency(one: One) -> str:
-    found: str = one.data.get("currency", "CNY")
-    return found
-
-
 def reciprocal(world: World) -> None:
+    """The parties themselves, else parties of the same ultimate controllers, where these differ."""
     sold = signings(world)
     for at, one in enumerate(sold):
-        seller, buyer, amount = one.data["seller"], one.data["buyer"], exact(one.data["amount"])
-        setting = world.setting("reciprocal-trade", one.time)
-        back = [
+        amount, setting = exact(one.data["amount"]), world.setting("reciprocal-trade", one.time)
+        near = [
             other
             for other in sold[:at]
-            if (other.data["seller"], other.data["buyer"]) == (buyer, seller)
-            and seller != buyer
-            and currency(other) == currency(one)
+            if currency(other) == currency(one)
             and one.time <= days_after(other.time, setting["days"])
             and abs(amount - exact(other.data["amount"])) * 100
             <= exact(other.data["amount"]) * exact(setting["percent"])
         ]
-        if back:
-            smaller = min(seller, buyer)
-            evidence = {"contracts": [back[-1].subject, one.subject]}
-            world.say("reciprocal-trade", "orange", ("party", smaller), smaller, one, one.time, **evidence)
+        for severity, (seller, buyer), pairs in (
+            ("orange", sides(one), [sides(other) for other in near]),
+            ("yellow", controllers(world, one), [controllers(world, other) for other in near]),
+        ):
+            back = [other for other, pair in zip(near, pairs, strict=True) if pair == (buyer, seller)]
+            if back and seller != buyer:
+                smaller = min(seller, buyer)
+                evidence = {"contracts": [back[-1].subject, one.subject]}
+                world.say("reciprocal-trade", severity, ("party", smaller), smaller, one, one.time, **evidence)
+                break
+            if one.data["seller"] == one.data["buyer"]:
+                break
+
+
+def sides(one: One) -> tuple[str, str]:
+    return one.data["seller"], one.data["buyer"]
+
+
+def controllers(world: World, one: One) -> tuple[str, str]:
+    return world.topmost(one.data["seller"], one.time), world.topmost(one.data["buyer"], one.time)
 
 
 def rings(world: World) -> None:
+    """Of the parties as settled, else of their ultimate controllers: of the fewest payments, then the first."""
     paid = settlements(world)
+    sides = [(one.data["payer"], one.data["payee"]) for one in paid]
+    heads = [
+        (world.topmost(one, each.time), world.topmost(other, each.time))
+        for (one, other), each in zip(sides, paid, strict=True)
+    ]
     for at, one in enumerate(paid):
-        if one.data["payer"] != one.data["payee"] and closes(world, paid, at, at, (one.data["payer"],)):
-            world.say("ring-trade", "orange", ("contract", one.subject), one.data["payee"], one, one.time)
+        for severity, ends in (("orange", sides), ("yellow", heads)):
+            if ends[at][0] == ends[at][1]:
+                continue
+            ring = min(closed(world, paid, ends, (at,)), key=lambda path: (len(path), path), default=None)
+            if ring is not None:
+                evidence = {
+                    "parties": [ends[each][0] for each in ring],
+                    "contracts": [paid[each].subject for each in ring],
+                }
+                world.say(
+                    "ring-trade", severity, ("contract", one.subject), one.data["payee"], one, one.time, **evidence
+                )
+                break
 
 
-def closes(world: World, paid: list[One], closing: int, at: int, payers: tuple[str, ...]) -> bool:
-    """Whether payments before this one lead to its payer from the closing one's payee."""
-    last, setting = paid[closing], world.setting("ring-trade", paid[closing].time)
-    for before, one in enumerate(paid[:at]):
+def closed(
+    world: World, paid: list[One], ends: list[tuple[str, str]], path: tuple[int, ...]
+) -> Iterator[tuple[int, ...]]:
+    """All ways from the last of these payments back to who is paid by it, as places in the order of payments."""
+    last, setting = paid[path[-1]], world.setting("ring-trade", paid[path[-1]].time)
+    payers = [ends[each][0] for each in path]
+    for before, one in enumerate(paid[: path[0]]):
         if (
-            one.data["payee"] != paid[at].data["payer"]
+            ends[before][1] != payers[0]
             or currency(one) != currency(last)
             or last.time > days_after(one.time, setting["days"])
-            or exact(paid[at].data["amount"]) * 100 < exact(one.data["amount"]) * exact(setting["percent"])
+            or exact(paid[path[0]].data["amount"]) * 100 < exact(one.data["amount"]) * exact(setting["percent"])
         ):
             continue
-        payer = one.data["payer"]
-        if payer == last.data["payee"]:
-            if 3 <= len(payers) + 1 <= 6:
-                return True
-        elif payer not in payers and len(payers) < 5 and closes(world, paid, closing, before, (*payers, payer)):
-            return True
-    return False
+        if ends[before][0] == ends[path[-1]][1]:
+            if 3 <= len(path) + 1 <= 6:
+                yield (before, *path)
+        elif ends[before][0] not in payers and len(payers) < 5:
+            yield from closed(world, paid, ends, (before, *path))
 
 
 def market(world: World, asset: str, instant: Moment, money: str) -> str | None:
@@ -82,33 +111,42 @@ def market(world: World, asset: str, instant: Moment, money: str) -> str | None:
 def paid_in(world: World) -> Iterator[tuple[One, str, Json]]:
     """Each settlement that belongs to a market, and what its contract says then."""
     for one in settlements(world):
-        contract = world.contract(one.subject, one.time)
-        if contract is not None:
-            named = market(world, contract["asset"], one.time, currency(one))
+        contract, signed = world.contract(one.subject, one.time), signed_at(world, one.subject)
+        if contract is not None and signed is not None:
+            named = market(world, contract["asset"], min(signed, one.time), currency(one))
             if named is not None:
                 yield one, named, contract
 
 
+def signed_at(world: World, contract: str) -> Moment | None:
+    """The contract's `time`: that of its signing."""
+    return min((one.time for one in world.acts("contract.signed", None, contract)), default=None)
+
+
 def shares(world: World, of: str, ends: Moment) -> tuple[dict[str, Fraction], int]:
     """The shares of a market by controller over the twelve months to a month's end, largest first; contracts paid."""
-    sold: dict[str, Fraction] = {}
-    paid = set()
+    paid: dict[tuple[str, str], Fraction] = {}
     for one, named, contract in paid_in(world):
-        if named == of and months_after(ends, -12) <= one.time < ends:
-            head = world.topmost(contract["seller"], ends)
-            sold[head] = sold.get(head, Fraction(0)) + exact(one.data["amount"])
-            paid.add(one.subject)
+        signed = signed_at(world, one.subject)
+        if named == of and signed and months_after(ends, -12) <= signed < ends and one.time < ends:
+            key = (one.subject, world.topmost(contract["seller"], ends))
+            paid[key] = paid.get(key, Fraction(0)) + counted(world, one)
+    sold: dict[str, Fraction] = {}
+    for (_, head), amount in paid.items():
+        if amount > 0:
+            sold[head] = sold.get(head, Fraction(0)) + amount
     whole = sum(sold.values())
     ordered = sorted(sold.items(), key=lambda each: (-each[1], each[0]))
-    return {head: amount / whole for head, amount in ordered if whole}, len(paid)
+    return {head: amount / whole for head, amount in ordered}, len({one for (one, _), net in paid.items() if net > 0})
 
 
 def month_ends(world: World) -> Iterator[Moment]:
-    """The months' ends from the first settlement to a year and a month after the last that the clock is past."""
+    """The months' ends from the first settlement to a year and a month after the last, or the last signing, that the
+    clock is past."""
     paid = settlements(world)
     if paid:
-        ends = start_of_month(paid[0].time)
-        while (ends := months_after(ends, 1)) < world.clock and ends <= months_after(paid[-1].time, 15):
+        ends, last = start_of_month(paid[0].time), max(one.time for one in (*paid, *signings(world)))
+        while (ends := months_after(ends, 1)) < world.clock and ends <= months_after(last, 15):
             yield ends
 
 
@@ -203,7 +241,7 @@ def exclusive(world: World) -> None:
             continue
         seller, setting = one.data["seller"], world.setting("exclusive-dealing", one.time)
         parts, _ = shares(world, of, start_of_month(one.time))
-        share = parts.get(world.topmost(seller, one.time), Fraction(0))
+        share = parts.get(world.topmost(seller, start_of_month(one.time)), Fraction(0))
         earlier = [
             each
             for each, other in refused
@@ -221,7 +259,7 @@ def exclusive(world: World) -> None:
 
 def crimes(world: World) -> None:
     for seller in {one.data["seller"] for one in signings(world)}:
-        whole = Fraction(0)
+        whole, gained = Fraction(0), Fraction(0)
         for one in signings(world):
             asset = world.asset(one.data["asset"], one.time) or {}
             if (one.data["seller"], one.data["channel"]) != (seller, "off-exchange"):
@@ -234,9 +272,16 @@ def crimes(world: World) -> None:
             for class_ in ("second", "first"):
                 if asset["category"] in setting[f"{class_}_categories"]:
                     number = setting[f"{class_}_items"]
-            whole += Fraction(items, number)
-            if whole >= 1:
-                about, evidence = ("party", seller), {"sum": f"{whole.numerator}/{whole.denominator}"}
+            served = {same(tag) for tag in asset.get("tags") or ()} & {same(tag) for tag in setting["in_service_tags"]}
+            half = Fraction(1, 2) if served else Fraction(1)
+            whole += items / (number * half)
+            known = items or asset.get("persons") is None
+            if known and currency(one) == setting["currency"]:
+                gained += exact(one.data["amount"]) / (setting["proceeds"] * half)
+            if whole >= 1 or gained >= 1:
+                parts = {"sum": whole, "proceeds_sum": gained}
+                about = ("party", seller)
+                evidence = {name: f"{part.numerator}/{part.denominator}" for name, part in parts.items()}
                 world.say("black-market", "red", about, seller, one, one.time, **evidence)
                 break
 

@@ -63,6 +63,14 @@ class Counted:
         self.one = one
         self.left = one.data["uses"]
         self.licence = licence
+        self.gone = False
+
+    def amount(self, measure: str) -> int | None:
+        """What of it counts; None where it states none. Of one of which nothing is left neither bytes nor rows do."""
+        if measure == "uses":
+            return self.left
+        stated = self.one.data.get(measure)
+        return 0 if stated is not None and self.gone else stated
 
 
 class Desk:
@@ -75,7 +83,10 @@ class Desk:
         self.waiting: list[One | Counted] = []
         self.uses: list[Counted] = []
         self.deliveries: list[One] = []
+        # By limit the height of the band that its total is in, its maximum, and what stands of it.
         self.bands: dict[tuple[Any, ...], int] = {}
+        self.maxima: dict[tuple[Any, ...], int] = {}
+        self.raised: dict[tuple[Any, ...], list[tuple[int, tuple[str, str], Any]]] = {}
         self.lacking: set[str] = set()
         self.origins: dict[tuple[int, str], int] = {}
         # By reporter the uses and the number of reports of each hour; and the hours that were said.
@@ -83,20 +94,23 @@ class Desk:
         self.said: set[Moment] = set()
 
     def visible(self, at: int) -> list[One]:
-        """The statements of terms that stand at this place of the key, of each kind those of the best reporter."""
-        stand = [one for one in self.terms if self.world.stands(one, at)]
+        """The home's statements of terms that stand at this place of the key, of each kind the best reporter's."""
+        home = self.world.home(self.contract, at)
+        stand = [one for one in self.terms if self.world.stands(one, at) and home in (None, one.source)]
         return [one for one in stand if one.reporter == min(e.reporter for e in stand if e.type == one.type)]
 
     def licence(self, instant: Moment, at: int) -> One | None:
         return self.world.first_stated(self.visible(at), instant)
 
     def ended(self, at: int) -> Moment | None:
-        """The earliest termination that stands at this place of the key, of the best reporter's."""
+        """The home's earliest termination that stands at this place of the key, of the best reporter's."""
+        home = self.world.home(self.contract, at)
         came = [
             one
             for one in self.world.events
             if (one.type, one.subject) == ("contract.terminated", self.contract)
             and one.at <= at
+            and home in (None, one.source)
             and self.world.stands(one, at)
         ]
         best = min((one.reporter for one in came), default=None)
@@ -117,7 +131,9 @@ class Desk:
             if self.world.stands(one, one.at):
                 self.origin(one)
                 self.terms.append(one)
-                self.release(one.at)
+                self.amended(one)
+                if self.visible(one.at):
+                    self.release(one.at)
         elif one.type == "usage.reported":
             use = Counted(one, None)
             if self.visible(one.at):
@@ -128,9 +144,15 @@ class Desk:
             (use,) = (u for u in self.known() if (u.one.source, u.one.id) == (one.source, one.data["usage"]))
             given_back = min(use.left, one.data["uses"])
             use.left -= given_back
+            emptied = not use.left and not use.gone
+            use.gone = use.gone or emptied
             if use in self.uses:
                 self.hour_given_back(use.one, given_back)
+                self.given_back(one, use.one.cause if emptied else None, use.licence)
+        elif one.type == "contract.terminated":
+            self.terminate(one)
         elif one.type == "event.retracted":
+            self.resume(one)
             self.take_back(one)
         elif one.type == "delivery.completed":
             if self.visible(one.at):
@@ -148,7 +170,7 @@ class Desk:
 
     def origin(self, one: One) -> None:
         """Since which statement each limit has the value that this one gives it: bands begin anew with another."""
-        before = [each for each in self.visible(one.at) if each.time <= one.time]
+        before = [each for each in self.visible(one.at - 1) if each.time <= one.time]
         last = max(before, key=lambda each: each.order, default=None)
         for limit in ("uses_max", "bytes_max", "rows_max", "persons_max", "windows"):
             mine, own = self.limit(one, limit), one.at
@@ -161,6 +183,40 @@ class Desk:
         if limit == "windows" and terms.get("windows"):
             return (moment(terms["valid_from"]), terms["windows"])
         return terms.get(limit)
+
+    def amended(self, one: One) -> None:
+        """Each limit that gets another value begins anew: the band that the total is in already is raised."""
+        if self.licence(one.time, one.at) is one:
+            stated = {
+                limit: 1
+                for limit in ("uses", "bytes", "rows", "persons")
+                if self.origins[(one.at, f"{limit}_max")] == one.at
+            }
+            self.limits(one, one, one.at, stated)
+
+    def given_back(self, by: One, gone: tuple[str, str] | None, licence: One) -> None:
+        """Each limit goes back to the band that its total is in. What nothing is left of stands no longer, and where
+        the total is in a band above all that stand then, that one is raised by what took it back."""
+        for key, level in list(self.bands.items()):
+            used, maximum, evidence = self.now(key, by.at)
+            height = self.height(used, maximum, by, by.at)
+            self.bands[key] = min(level, height)
+            cleared = [each for each in self.raised.get(key, []) if each[1] == gone]
+            if not cleared:
+                continue
+            self.world.found -= {found for _, _, found in cleared}
+            self.raised[key] = [each for each in self.raised[key] if each not in cleared]
+            if height > max((each[0] for each in self.raised[key]), default=-1):
+                self.bands[key] = height
+                self.raise_(key, height, used, maximum, by, licence, by.at, **evidence)
+
+    def now(self, key: tuple[Any, ...], at: int) -> tuple[int, int, Json]:
+        """What is used of a limit now, its maximum, and what tells of it."""
+        if key[0] == "window":
+            _, origin, window, start = key
+            evidence = {"limit": "window", "seconds": window[0], "window": start.isoformat()}
+            return max(self.in_window(origin, window[0], start)), window[1], evidence
+        return max(self.total(key[0], each, at) for each in range(3)), self.maxima[key], {"limit": key[0]}
 
     def use(self, use: Counted, at: int) -> None:
         one = use.one
@@ -181,7 +237,7 @@ class Desk:
         if (ended := self.ended(at)) is not None and ended <= one.time:
             evidence = {"kind": "use", "terminated": ended.isoformat()}
             self.world.say("use-after-end", "orange", about, buyer, one, one.time, at, **evidence)
-        self.limits(one, use.licence, at, {"uses": use.left} | {m: one.data.get(m) or 0 for m in ("bytes", "rows")})
+        self.limits(one, use.licence, at, {m: use.amount(m) or 0 for m in ("uses", "bytes", "rows")})
         self.windows(use, at)
         self.hour(use, at)
 
@@ -223,7 +279,47 @@ class Desk:
         more = {measure: self.total(measure, one.reporter, at) - before[measure] for measure in measures}
         licence = self.licence(one.time, at)
         if licence is not None:
+            if min(more.values()) < 0:
+                # An earlier report counts in the place of one that told of more.
+                self.lowered(one, at)
             self.limits(one, licence, at, more)
+
+    def lowered(self, one: One, at: int) -> None:
+        for key, level in list(self.bands.items()):
+            used, maximum, _ = self.now(key, at)
+            self.bands[key] = min(level, self.height(used, maximum, one, at))
+
+    def terminate(self, one: One) -> None:
+        """Uses that were taken in before a termination with an earlier time: once, by day and reporter."""
+        before = self.ended(one.at - 1)
+        if not self.visible(one.at) or self.ended(one.at) != one.time or (before is not None and before <= one.time):
+            return
+        days: dict[dt.date, dict[int, list[Counted]]] = {}
+        for use in self.known():
+            days.setdefault(use.one.time.date(), {}).setdefault(use.one.reporter, []).append(use)
+        late = 0
+        for by_reporter in days.values():
+            sums = [
+                sum(use.left for use in uses)
+                for uses in by_reporter.values()
+                if max(use.one.time for use in uses) >= one.time
+            ]
+            late += max(sums, default=0)
+        licence = self.licence(one.time, one.at)
+        if late and licence is not None:
+            evidence = {"kind": "uses", "terminated": one.time.isoformat(), "uses": late}
+            about, buyer = ("contract", self.contract), licence.data["buyer"]
+            self.world.say("use-after-end", "orange", about, buyer, one, one.time, one.at, **evidence)
+
+    def resume(self, one: One) -> None:
+        """What was said of a termination that is taken back is cleared."""
+        if one.data["type"] == "circulation.contract.terminated":
+            self.world.found -= {
+                each
+                for each in self.world.found
+                if (each.detector, each.about) == ("use-after-end", ("contract", self.contract))
+                and each.cause == (one.source, one.data["event"])
+            }
 
     def take_back(self, one: One) -> None:
         """Another report of a delivery that was taken back may then count, and with more than that one had."""
@@ -242,8 +338,9 @@ class Desk:
                 and self.world.stands(each, one.at)
             ]
             counting = min(others, key=lambda each: each.order, default=None)
-            licence = None if counting is None else self.licence(counting.time, one.at)
-            if counting is not None and licence is not None:
+            licence = self.licence((counting or target).time, one.at) or self.terms[-1]
+            self.given_back(one, target.cause, licence)
+            if counting is not None:
                 self.limits(counting, licence, one.at, more)
 
     def total(self, measure: str, reporter: int, at: int) -> int:
@@ -251,7 +348,7 @@ class Desk:
         uses = [use for use in self.uses if use.one.reporter == reporter]
         if measure == "uses":
             return sum(use.left for use in uses)
-        total = sum(use.one.data.get(measure) or 0 for use in uses)
+        total = sum(use.amount(measure) or 0 for use in uses)
         earliest: dict[str, One] = {}
         for one in sorted(self.deliveries, key=lambda one: one.order):
             if one.reporter == reporter and self.world.stands(one, at):
@@ -266,6 +363,7 @@ class Desk:
                 continue
             used = max(self.total(measure, reporter, at) for reporter in range(3))
             origin = self.origins[(licence.at, f"{measure}_max")]
+            self.maxima[measure, origin] = maximum
             self.band((measure, origin), used, maximum, one, licence, at, limit=measure)
 
     def windows(self, use: Counted, at: int) -> None:
@@ -276,33 +374,61 @@ class Desk:
         origin = self.origins[(licence.at, "windows")]
         for window in {(w["seconds"], w["uses_max"]) for w in terms.get("windows") or ()}:
             start = self.start(one.time, licence, window[0])
-            counts = [0, 0, 0]
-            for other in self.uses:
-                if (
-                    self.origins[(other.licence.at, "windows")] == origin
-                    and within(other.licence.data["terms"], other.one.time)
-                    and self.start(other.one.time, other.licence, window[0]) == start
-                ):
-                    counts[other.one.reporter] += other.left
+            counts = self.in_window(origin, window[0], start)
             evidence = {"limit": "window", "seconds": window[0], "window": start.isoformat()}
             self.band(("window", origin, window, start), max(counts), window[1], one, licence, at, **evidence)
+
+    def in_window(self, origin: int, seconds: int, start: Moment) -> list[int]:
+        """What is left of the uses that were counted in a window, by reporter."""
+        counts = [0, 0, 0]
+        for other in self.uses:
+            if (
+                self.origins[(other.licence.at, "windows")] == origin
+                and within(other.licence.data["terms"], other.one.time)
+                and self.start(other.one.time, other.licence, seconds) == start
+            ):
+                counts[other.one.reporter] += other.left
+        return counts
 
     @staticmethod
     def start(instant: Moment, licence: One, seconds: int) -> Moment:
         valid_from, length = moment(licence.data["terms"]["valid_from"]), dt.timedelta(seconds=seconds)
         return valid_from + (instant - valid_from) // length * length
 
+    def height(self, used: int, maximum: int, one: One, at: int) -> int:
+        """The band that a total is in, from 0 up; -1 where in none."""
+        for height in (3, 2, 1, 0):
+            band = self.percents(one, at)[height]
+            if used and (used * 100 > maximum * band if height >= 2 else used * 100 >= maximum * band):
+                return height
+        return -1
+
+    def percents(self, one: One, at: int) -> tuple[Any, ...]:
+        setting = self.world.setting("usage-limit", one.time, at)
+        return setting["warning_percent"], setting["late_warning_percent"], 100, setting["red_percent"]
+
     def band(
         self, key: tuple[Any, ...], used: int, maximum: int, one: One, licence: One, at: int, **evidence: Any
     ) -> None:
-        setting = self.world.setting("usage-limit", one.time, at)
-        percents = (setting["warning_percent"], setting["late_warning_percent"], 100, setting["red_percent"])
-        for height in (3, 2, 1, 0):
-            band, severity = percents[height], ("blue", "yellow", "orange", "red")[height]
-            if used and (used * 100 > maximum * band if height >= 2 else used * 100 >= maximum * band):
-                if height > self.bands.get(key, -1):
-                    self.bands[key] = height
-                    numbers = {"maximum": maximum, "used": used, "band": band}
-                    about, buyer = ("contract", self.contract), licence.data["buyer"]
-                    self.world.say("usage-limit", severity, about, buyer, one, one.time, at, **numbers, **evidence)
-                return
+        height = self.height(used, maximum, one, at)
+        if height > self.bands.get(key, -1):
+            self.bands[key] = height
+            self.raise_(key, height, used, maximum, one, licence, at, **evidence)
+
+    def raise_(
+        self,
+        key: tuple[Any, ...],
+        height: int,
+        used: int,
+        maximum: int,
+        one: One,
+        licence: One,
+        at: int,
+        **evidence: Any,
+    ) -> None:
+        severity = ("blue", "yellow", "orange", "red")[height]
+        numbers = {"maximum": maximum, "used": used, "band": self.percents(one, at)[height]}
+        about, buyer = ("contract", self.contract), licence.data["buyer"]
+        said = self.world.say("usage-limit", severity, about, buyer, one, one.time, at, **numbers, **evidence)
+        if said is not None:
+            self.raised.setdefault(key, []).append((height, one.cause, said))

@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
-from tests.model.events import CHINA, Found, Json, Moment, One, days_after, months_after
+from tests.model.events import CHINA, Found, Json, Moment, One, days_after, months_after, over
 from tests.model.world import World
 
 PUBLIC_MONTHS = {"minor": 3, "general": 12, "serious": 36}
@@ -45,12 +45,26 @@ def upheld(world: World) -> set[str]:
     }
 
 
+def suspended(world: World, objected: list[tuple[One, One | None]], instant: Moment) -> bool:
+    """Whether an objection suspends: the first, or the first after the last correction, while it is not decided and
+    the working days for that are not over."""
+    corrections = [decided.order for _, decided in objected if decided and decided.data["outcome"] == "corrected"]
+    counting = [pair for pair in objected if not corrections or pair[0].order > max(corrections)]
+    if not counting:
+        return False
+    filed, decided = min(counting, key=lambda pair: pair[0].order)
+    setting = world.setting("credit-clock", instant)
+    end = over(filed.time, setting["objection_working_days"], lambda _: setting)
+    return decided is None and (end is None or instant < end)
+
+
 def records(world: World, party: str, instant: Moment) -> list[Json]:
     found = []
     applied = {one.data["repair"]: one for one in said(world, "repair.applied", "repair", party, instant)}
     for one in said(world, "credit.determined", "record", party, instant):
         record, document = one.data["record"], one.data["document_date"]
-        answers = [decided for _, decided in objections(world, party, instant, record=record)]
+        objected = objections(world, party, instant, record=record)
+        answers = [decided for _, decided in objected]
         outcomes = ["" if each is None else each.data["outcome"] for each in answers]
         tiers = [each.data["tier"] for each in answers if each and each.data["outcome"] == "corrected"]
         tier = tiers[-1] if tiers else one.data["tier"]
@@ -67,7 +81,7 @@ def records(world: World, party: str, instant: Moment) -> list[Json]:
         statuses = {
             "withdrawn": "upheld" in outcomes,
             "repaired": repaired,
-            "objected": "" in outcomes,
+            "objected": suspended(world, objected, instant),
             "expired": instant >= public_until,
             "published": True,
         }
@@ -125,10 +139,10 @@ def statement(world: World, party: str, standing: Mapping[str, Found]) -> dict[s
     }
     counted = []
     for id_, found in standing.items():
-        open_ = [decided is None for _, decided in objections(world, party, world.clock, finding=id_)]
+        objected = suspended(world, objections(world, party, world.clock, finding=id_), world.clock)
         counts = found.party == party and found.mode == "enforce" and FINDING_POINTS[found.severity]
         lasts = found.occurred <= world.clock < days_after(found.occurred, 90)
-        if counts and lasts and id_ not in named and not any(open_):
+        if counts and lasts and id_ not in named and not objected:
             counted.append({"finding": id_, "points": FINDING_POINTS[found.severity]})
     merits = [
         {"merit": one.data["merit"], "act": one.data["act"], "points": one.data["points"]}

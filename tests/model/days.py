@@ -126,11 +126,11 @@ def disagreement(
         if amount is not None:
             tallies[measure][reporter] = tallies[measure].get(reporter, 0) + amount
 
-    for one, left in used(world, contract):
-        if one.time.date() == day:
-            add(one.reporter, "uses", left)
-            add(one.reporter, "bytes", one.data.get("bytes"))
-            add(one.reporter, "rows", one.data.get("rows"))
+    desk = world.desks.get(contract)
+    for use in desk.known() if desk is not None else ():
+        if use.one.time.date() == day:
+            for measure in MEASURES[:3]:
+                add(use.one.reporter, measure, use.amount(measure))
     alone = []
     for delivery, reports_ in delivered.items():
         for one in reports_.values():
@@ -153,4 +153,24 @@ def disagreement(
         world.say("reconciliation", "yellow", ("contract", contract), seller, None, deadline, **evidence)
 
 
-RULES = (groups, reports, reconciliation)
+def abroad(world: World) -> None:
+    """Once a contract and country, at the end of the first day at which the asset is personal, important or core."""
+    for contract in contracts(world):
+        left: dict[tuple[str, dt.date], list[int]] = {}
+        for one, uses in used(world, contract):
+            if "country" in one.data and uses:
+                left.setdefault((one.data["country"], one.time.date()), [0, 0, 0])[one.reporter] += uses
+        said: set[str] = set()
+        for country, day in sorted(left, key=lambda each: each[1]):
+            end = moment(str(day)) + dt.timedelta(days=1)
+            agreed = world.contract(contract, end)
+            asset = None if agreed is None else world.asset(agreed["asset"], end)
+            if agreed is None or asset is None or country == world.pack(end).get("home", "CN") or country in said:
+                continue
+            if world.clock > end and (asset["personal"] != "none" or asset["level"] in ("important", "core")):
+                said.add(country)
+                evidence = {"country": country, "uses": max(left[country, day])}
+                world.say("use-abroad", "orange", ("contract", contract), agreed["buyer"], None, end, **evidence)
+
+
+RULES = (abroad, groups, reports, reconciliation)

@@ -2,7 +2,10 @@
 
 import calendar
 import datetime as dt
+from collections.abc import Callable
 from typing import Any, NamedTuple
+
+from circulation.working_days import YEARS
 
 Json = dict[str, Any]
 Moment = dt.datetime
@@ -10,6 +13,8 @@ Moment = dt.datetime
 CHINA = dt.timezone(dt.timedelta(hours=8))
 REPORTERS = ("exchange", "provider", "consumer")
 TERMS_TYPES = ("contract.signed", "contract.amended")
+# What only the home of a contract states with effect.
+STATING = (*TERMS_TYPES, "contract.terminated")
 TOPICS = {
     "party": "parties",
     "grant": "parties",
@@ -70,6 +75,26 @@ def days_after(instant: Moment, days: float) -> Moment:
     return instant + dt.timedelta(hours=24 * days)
 
 
+def midnight(day: dt.date) -> Moment:
+    """The start of a day at +08:00."""
+    return dt.datetime(day.year, day.month, day.day, tzinfo=CHINA)
+
+
+def over(received: Moment, count: int, setting: Callable[[dt.date], Json]) -> Moment | None:
+    """When the last of some working days after that of receipt is over; None where a year's calendar is not known."""
+    day = received.date()
+    while count:
+        day += dt.timedelta(days=1)
+        given = setting(day)
+        free, worked = given["holidays"], given["workdays"]
+        if not [one for one in free if one[:4] == str(day.year)]:
+            if day.year not in YEARS:
+                return None
+            free, worked = YEARS[day.year]
+        count -= (day.weekday() < 5 and str(day) not in free) or str(day) in worked
+    return midnight(day + dt.timedelta(days=1))
+
+
 class One:
     """An event that was taken in; `at` is its place in the file."""
 
@@ -80,7 +105,7 @@ class One:
             self.topic, self.type, self.subject = "assets", "run", raw["run"]["runId"]
             self.source, self.time = raw.get("producer", ""), moment(raw["eventTime"])
             self.id = f"{raw.get('eventType')}@{raw['eventTime']}"
-            self.data, self.reporter, self.sequence = raw, 0, None
+            self.data, self.reporter, self.sequence, self.epoch = raw, 0, None, 0
             return
         self.type = raw["type"].removeprefix("circulation.")
         self.subject, self.source, self.id = raw["subject"], raw["source"], raw["id"]
@@ -88,6 +113,7 @@ class One:
         self.data = raw["data"]
         self.reporter = REPORTERS.index(raw.get("reporter", "exchange"))
         self.sequence = int(raw["sequence"]) if "sequence" in raw else None
+        self.epoch = int(raw.get("sequenceepoch", "0"))
         about = self.data["type"].removeprefix("circulation.") if self.type == "event.retracted" else self.type
         self.topic = TOPICS[about.split(".")[0]]
 

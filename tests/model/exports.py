@@ -1,9 +1,10 @@
 """Exports: the sums of a party's year, what they ask for, and what an export claims."""
 
+import datetime as dt
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
-from tests.model.events import Moment, One
+from tests.model.events import Json, Moment, One, days_after
 from tests.model.world import World
 
 LEVELS = ("ungraded", "general", "important", "core")
@@ -32,19 +33,104 @@ def exempt(world: World, one: One) -> bool:
     return holds[one.data.get("exemption")]
 
 
-def covered(world: World, one: One, *kinds: str) -> bool:
-    named = {"countries": (one.data["country"],), "recipients": (one.data["recipient"],)}
-    return world.covered(one.subject, kinds, one.time, asset=one.data.get("asset"), **named)
+class Sent(NamedTuple):
+    """What an act sends abroad: whose it is, and what of it the sums of a year count."""
+
+    one: One
+    party: str
+    asset: str | None
+    persons: int
+    sensitive: int
+    level: str = "ungraded"
 
 
-def years(world: World) -> Iterator[list[tuple[One, int, int]]]:
-    """Each party's year: its exports, and the sums of persons and of sensitive persons with each of them."""
-    found: dict[tuple[str, int], list[tuple[One, int, int]]] = {}
-    for one in exports(world):
-        if not exempt(world, one):
-            year = found.setdefault((one.subject, one.time.year), [])
-            _, persons, sensitive = year[-1] if year else (one, 0, 0)
-            year.append((one, persons + one.data["persons"], sensitive + one.data["sensitive_persons"]))
+def performed(one: One) -> Sent:
+    return Sent(one, one.subject, one.data.get("asset"), one.data["persons"], one.data["sensitive_persons"])
+
+
+def sendings(world: World) -> Iterator[tuple[Sent, str]]:
+    """Deliveries abroad of personal, important or core data, with the colour in which an undeclared one is found."""
+    for one in world.acts("delivery.completed", "delivery"):
+        data, contract = one.data, world.contract(one.subject, one.time)
+        home = world.pack(one.time).get("home", "CN")
+        abroad = data["country"] != home if "country" in data else ":" in data["recipient"]
+        if contract is None or not abroad:
+            continue
+        asset = world.asset(contract["asset"], one.time) or {"level": "ungraded", "personal": "none"}
+        of_asset = asset.get("persons") or 0
+        very_personal = asset["personal"] in ("sensitive", "minor")
+        persons = data.get("persons", of_asset if asset["personal"] == "personal" else 0)
+        sensitive = data.get("sensitive_persons", of_asset if very_personal else 0)
+        important = asset["level"] in ("important", "core")
+        if important or asset["personal"] != "none" or persons or sensitive:
+            red = important or very_personal or sensitive
+            colour = "yellow" if "country" not in data else "red" if red else "orange"
+            yield Sent(one, contract["seller"], contract["asset"], persons, sensitive, asset["level"]), colour
+
+
+def undeclared(world: World) -> Iterator[tuple[Sent, str, Moment]]:
+    """Those of them that no declaration covers once their time is past, with its end."""
+    left = {id(one): [one.data["persons"], one.data["sensitive_persons"]] for one in exports(world)}
+    for sent, colour in sendings(world):
+        one, setting = sent.one, world.setting("undeclared-export", sent.one.time)
+        deadline = one.time + dt.timedelta(hours=setting["hours"])
+        for each in exports(world):
+            reach = left[id(each)]
+            level = max(LEVELS.index(each.data["level"]), 1)
+            if "asset" in each.data and (asset := world.asset(each.data["asset"], each.time)) is not None:
+                level = max(level, LEVELS.index(asset["level"]))
+            if (
+                each.subject == sent.party
+                and days_after(one.time, -setting["days_before"]) <= each.time <= deadline
+                and names(each.data, one)
+                and sent.persons <= reach[0]
+                and sent.sensitive <= reach[1]
+                and LEVELS.index(sent.level) <= level
+            ):
+                left[id(each)] = [reach[0] - sent.persons, reach[1] - sent.sensitive]
+                break
+        else:
+            if world.clock > deadline:
+                yield sent, colour, deadline
+
+
+def names(export: Json, delivery: One) -> bool:
+    """Whether a declaration names a delivery, or its contract and recipient."""
+    if export.get("contract", delivery.subject) != delivery.subject:
+        return False
+    by_contract = "contract" in export and export["recipient"] == delivery.data["recipient"]
+    return by_contract or export.get("delivery") == delivery.data["delivery"]
+
+
+def undeclared_export(world: World) -> None:
+    for sent, colour, deadline in undeclared(world):
+        evidence = {"contract": sent.one.subject, "persons": sent.persons, "sensitive_persons": sent.sensitive}
+        about = ("party", sent.party)
+        world.say("undeclared-export", colour, about, sent.party, sent.one, deadline, **evidence)
+
+
+def of_years(world: World) -> list[Sent]:
+    """What the sums of years count, in its order."""
+    found = [performed(one) for one in exports(world) if not exempt(world, one)]
+    for sent, _, deadline in undeclared(world):
+        if world.setting("undeclared-export", deadline)["mode"] != "off":
+            found.append(sent)
+    return sorted(found, key=lambda each: each.one.order)
+
+
+def covered(world: World, sent: Sent, *kinds: str) -> bool:
+    data = sent.one.data
+    named = {"countries": [data["country"]] if "country" in data else [], "recipients": [data["recipient"]]}
+    return world.covered(sent.party, kinds, sent.one.time, asset=sent.asset, **named)
+
+
+def years(world: World) -> Iterator[list[tuple[Sent, int, int]]]:
+    """Each party's year: what it exported, and the sums of persons and of sensitive persons with each of that."""
+    found: dict[tuple[str, int], list[tuple[Sent, int, int]]] = {}
+    for sent in of_years(world):
+        year = found.setdefault((sent.party, sent.one.time.year), [])
+        _, persons, sensitive = year[-1] if year else (sent, 0, 0)
+        year.append((sent, persons + sent.persons, sensitive + sent.sensitive))
     yield from found.values()
 
 
@@ -52,8 +138,9 @@ def assessment_missing(world: World) -> None:
     for year in years(world):
         said: set[tuple[str, int]] = set()
         full = False
-        for one, *sums in year:
-            if world.ciio(one.subject, one.time) or covered(world, one, "security-assessment"):
+        for sent, *sums in year:
+            one = sent.one
+            if world.ciio(sent.party, one.time) or covered(world, sent, "security-assessment"):
                 continue
             setting = world.setting("export-assessment-missing", one.time)
             severities = {setting["warning_percent"]: "blue", setting["late_warning_percent"]: "yellow", 100: "red"}
@@ -63,29 +150,32 @@ def assessment_missing(world: World) -> None:
             }
             new = reached - said
             said |= reached
-            # Of equal bands of both measures, that of persons; the full one is once for both.
-            measure, band = max(new, key=lambda one: (one[1], one[0] == "persons"), default=("", 0))
-            if new and not (band == 100 and full):
+            # Each measure by itself; the full band is once for both, and that of persons where both reach it.
+            for measure in of:
+                band = max((each for its, each in new if its == measure), default=0)
+                if not band or (band == 100 and full):
+                    continue
                 full = full or band == 100
                 evidence: dict[str, Any] = {"band": band, "measure": measure, "sum": of[measure]}
-                about = ("party", one.subject)
+                about = ("party", sent.party)
                 detector = "export-assessment-missing"
-                world.say(detector, severities[band], about, one.subject, one, one.time, **evidence)
+                world.say(detector, severities[band], about, sent.party, one, one.time, **evidence)
 
 
 def contract_missing(world: World) -> None:
     for year in years(world):
-        for one, persons, sensitive in year:
+        for sent, persons, sensitive in year:
+            one = sent.one
             setting = world.setting("export-contract-missing", one.time)
             if persons >= setting["assessment_persons"] or sensitive >= setting["assessment_sensitive_persons"]:
                 continue
             if persons < setting["persons"] and sensitive < setting["sensitive_persons"]:
                 continue
-            if world.ciio(one.subject, one.time) or covered(world, one, *APPROVALS):
+            if world.ciio(sent.party, one.time) or covered(world, sent, *APPROVALS):
                 continue
             evidence = {"persons": persons, "sensitive_persons": sensitive}
-            about = ("party", one.subject)
-            world.say("export-contract-missing", "orange", about, one.subject, one, one.time, **evidence)
+            about = ("party", sent.party)
+            world.say("export-contract-missing", "orange", about, sent.party, one, one.time, **evidence)
             break
 
 
@@ -96,7 +186,7 @@ def important_data(world: World) -> None:
             levels.append(asset["level"])
         level = max(levels, key=LEVELS.index)
         personal = world.ciio(one.subject, one.time) and people(one) > 0
-        if (level in ("important", "core") or personal) and not covered(world, one, "security-assessment"):
+        if (level in ("important", "core") or personal) and not covered(world, performed(one), "security-assessment"):
             about = ("party", one.subject)
             world.say("export-important-data", "red", about, one.subject, one, one.time, level=level)
 
@@ -140,14 +230,13 @@ def named(world: World, one: One) -> One | None:
 def splitting(world: World) -> None:
     sums: dict[tuple[str, int], dict[str, list[int]]] = {}
     said: set[tuple[str, int, int]] = set()
-    for one in exports(world):
-        if exempt(world, one):
-            continue
-        group = (world.topmost(one.subject, one.time), one.time.year)
+    for sent in of_years(world):
+        one = sent.one
+        group = (world.topmost(sent.party, one.time), one.time.year)
         members = sums.setdefault(group, {})
-        mine = members.setdefault(one.subject, [0, 0])
-        mine[0] += one.data["persons"]
-        mine[1] += one.data["sensitive_persons"]
+        mine = members.setdefault(sent.party, [0, 0])
+        mine[0] += sent.persons
+        mine[1] += sent.sensitive
         total = [sum(each[0] for each in members.values()), sum(each[1] for each in members.values())]
         band = reached(world, total, one.time)
         alone = max(reached(world, each, one.time) for each in members.values())
@@ -186,6 +275,7 @@ def ftz_ineligible(world: World) -> None:
 
 
 RULES = (
+    undeclared_export,
     assessment_missing,
     contract_missing,
     important_data,

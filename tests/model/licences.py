@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tests.model.counting import outside
-from tests.model.events import Json, Moment, One, moment, months_after
+from tests.model.events import STATING, Json, Moment, One, moment, months_after
 from tests.model.world import World, exact
 
 PERSONAL = ("personal", "sensitive", "minor")
@@ -219,8 +219,24 @@ def signed_by(world: World, asset: str, instant: Moment) -> Iterator[Json]:
             yield said
 
 
+def conflicts(world: World) -> None:
+    """The first statement of each source that is not the home of a contract; of signings no lesser reporter's."""
+    for contract in {one.subject for one in world.events if one.type in STATING}:
+        made = world.made_home(contract)
+        told = set()
+        statements = [one for type_ in STATING for one in world.all(type_, subject=contract)]
+        for one in sorted(statements, key=lambda one: one.order):
+            if made is None or made.source == one.source or one.source in told:
+                continue
+            if one.type != "contract.signed" or one.reporter <= made.reporter:
+                told.add(one.source)
+                evidence = {"home": made.source, "given": one.source}
+                world.say("terms-conflict", "orange", ("contract", contract), None, one, one.time, **evidence)
+
+
 RULES = (
     outside_terms,
+    conflicts,
     late_deliveries,
     raw,
     consents,

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from circulation.cases import (
+from circulation.examples import (
     ABROAD,
     BUYER,
     OWNER,
@@ -49,7 +49,10 @@ ASSETS = ("a0", "a1", "a2", "ns/a3")
 CONTRACTS = ("c0", "c1")
 REPORTERS = (None, None, "provider", "consumer")
 COUNTED, PLAIN = "//counted.example", "//exchange.example"
+VOLUMES = ("bytes_max", "rows_max", "persons_max")
 
+# The first looks like what an entry names, with a Cyrillic letter; the others are it, in other forms.
+LOOKING = (["ph\u043ene_number"], ["\uff30\uff28\uff2f\uff2e\uff25", "road"], [" pho\u200dne"])
 ENTRIES = (
     entry("secret"),
     entry("core", match={"level": ["core"]}, sticky=True),
@@ -94,6 +97,11 @@ def said(strategy: st.SearchStrategy[Json]) -> st.SearchStrategy[Json]:
     return strategy.map(lambda data: {name: value for name, value in data.items() if value is not None})
 
 
+def without(data: Json, *names: str) -> Json:
+    """The other members."""
+    return {name: value for name, value in data.items() if name not in names}
+
+
 times = some(TIMES)
 attributes = st.fixed_dictionaries({"source": some([PLAIN, PLAIN, COUNTED])})
 reported = st.fixed_dictionaries({"source": some([PLAIN, PLAIN, COUNTED]), "reporter": some(REPORTERS)})
@@ -105,11 +113,12 @@ def given(**parameters: Sequence[Any]) -> st.SearchStrategy[Json]:
 
 
 packs = st.builds(
-    lambda entries, changed, detectors, **members: pack(
-        *{one["id"]: one for one in (*entries, *changed)}.values(), detectors=detectors, **members
+    lambda entries, changed, home, detectors, **members: pack(
+        *{one["id"]: one for one in (*entries, *changed)}.values(), home=home, detectors=detectors, **members
     ),
     subset(*ENTRIES),
     subset(*CHANGED),
+    some(["CN", "CN", "CN", "DE"]),
     st.fixed_dictionaries(
         {
             "export-assessment-missing": st.just({"persons": 100, "sensitive_persons": 10}),
@@ -133,11 +142,20 @@ packs = st.builds(
                 contract_persons=[60], contract_sensitive_persons=[2, 9], assessment_persons=[100]
             ),
             # Days and hours between two of the instants, and one less.
+            "undeclared-export": st.fixed_dictionaries(
+                {},
+                optional={
+                    "hours": some([24, 23, 360, 359]),
+                    "days_before": some([1, 0, 15, 58, 59]),
+                    "mode": some(["shadow", "off"]),
+                },
+            ),
             "grading-overdue": given(days=[15, 14, 58, 59]),
             "incident-late": given(ciio_hours=[24, 23], state_hours=[360], other_hours=[0]),
             "person-volume": given(personal_persons=[999, 1998], sensitive_persons=[999], ciio_persons=[998, 2998]),
             "reciprocal-trade": given(days=[15, 14, 59], percent=[10, 100]),
             "ring-trade": given(days=[15, 59], percent=[50, 100]),
+            "payment-irregular": given(factor=[1, 2]),
             "duplicate-registration": given(jaccard=[0.5, 0.6]),
             "dominance": given(contracts=[1, 2, 3], shares=[["1/2", "2/3", "3/4"], ["1/3"]], least_share=["1/4"]),
             "concentration": given(moderate=[5000], high=[5000], change=[1000]),
@@ -146,7 +164,13 @@ packs = st.builds(
             "exclusive-dealing": given(share=["1/2", "1/3", "1"], refusals=[1, 2], months=[1]),
             "quality": given(completeness=[0.5, 0.9], update_factor=[1, 1.5]),
             "reconciliation": given(percent=[50, 20]),
-            "black-market": given(first_categories=[["traffic"]], first_items=[1000, 1998], other_items=[999]),
+            "black-market": given(
+                first_categories=[["traffic"]],
+                first_items=[1000, 1998],
+                other_items=[999],
+                proceeds=[100, 1000],
+                in_service_tags=[["Other"]],
+            ),
             "credit-clock": given(
                 objection_working_days=[0, 1, 11],
                 repair_working_days=[42],
@@ -210,6 +234,10 @@ def _contract(contract: str, time: str, amended: bool, asset_: str, held: Json, 
 contracts = st.builds(
     _contract, some(CONTRACTS), times, some([False, False, True]), some(ASSETS), contract_terms, reported
 )
+# What is delivered under them is counted against no limit.
+unlimited = contracts.map(
+    lambda one: one | {"data": one["data"] | {"terms": without(one["data"]["terms"], *VOLUMES)}},
+)
 # Trades between all parties, also with themselves, of which the first and the last are just twelve months apart.
 amounts = some(["0", "49.99", "50.00", "99.99", "100", "100.01", "110", "200", "300.00"])
 currencies = some([None, None, None, "CNY", "USD"])
@@ -237,6 +265,7 @@ trades = st.builds(
             "amount": amounts,
             "channel": some(["on-exchange", "on-exchange", "filed", "off-exchange"]),
             "product": some(["p0", "p0", "p1", None]),
+            "exchange": some([None, None, OWNER]),
         }
     ),
     reported,
@@ -253,6 +282,7 @@ trades = st.builds(
                 "recipients": optional(subset(BUYER, THIRD)),
                 "delivery": optional(subset("api", "model")),
                 "resale": optional(st.booleans()),
+                "derivation": optional(st.booleans()),
                 "exclusive": optional(st.booleans()),
                 "pay_within_days": optional(some([0, 1, 14, 15, 59])),
                 "quota_group": optional(st.just("group")),
@@ -376,8 +406,8 @@ assets = st.builds(
             "source_unit": some([None, "bureau", "office"]),
             "digest": some([None, None, "d", "e"]),
             "update_days": some([None, 0, 1, 7, 15, 29]),
-            "tags": optional(subset("secret", "other")),
-            "fields": optional(some([["phone_number", "road"], ["road"], ["road", "speed", "phone"], []])),
+            "tags": optional(subset("secret", "other") | some([["\uff33ecret"], ["se\u00adcret "]])),
+            "fields": optional(some([["phone_number", "road"], ["road"], ["road", "speed", "phone"], [], *LOOKING])),
             "persons": optional(some([999, 1000])),
         }
     ),
@@ -403,7 +433,7 @@ assessments = st.builds(
     st.fixed_dictionaries(
         {
             "assessment": some(["as0", "as1", "as2"]),
-            "kind": some(["value", "value", "quality"]),
+            "kind": some(["value", "value", "quality", "compliance", "security"]),
             "result": some(["pass", "pass", "fail"]),
             "completeness": some([None, 0.49, 0.5, 0.89, 0.9, 0.949, 0.95, 1]),
             "value": some([None, "50", "100", "100.00", "300"]),
@@ -454,6 +484,7 @@ listings = st.builds(
                             "mode": some(["guided", "preset"]),
                             "amount": amounts,
                             "ceiling": optional(some(["100", "99.99"])),
+                            "per": some([None, None, "use", "contract"]),
                         }
                     )
                 )
@@ -583,6 +614,8 @@ grants = st.builds(
             "standard-contract",
             "certification",
             "operating-right",
+            "operating-right",
+            "processing-right",
             "public-operation",
             "risk-assessment",
             "impact-assessment",
@@ -617,6 +650,7 @@ exports = st.builds(
             "level": some(["general", "important", "core"]),
             "asset": optional(some(ASSETS)),
             "contract": optional(some(CONTRACTS)),
+            "delivery": optional(some(["d0", "d1", "d2"])),
             "exemption": some([None, None, None, "contract", "hr", "ftz", "no-personal"]),
             "grant": some([None, None, "g0", "g1", "missing"]),
         }
@@ -624,7 +658,47 @@ exports = st.builds(
     reported,
 )
 
-# What must come together to be found at all: one product on equal terms, sisters, money that goes round.
+# What must come together to be found at all: deliveries and their declarations, one product on equal terms, sisters,
+# money that goes round.
+sold_abroad = st.builds(
+    lambda contract, asset_, seller: signed(contract, TIMES[0], asset=asset_, seller=seller),
+    some(CONTRACTS),
+    some(ASSETS[:2]),
+    some(PARTIES[:2]),
+)
+sent_abroad = st.builds(
+    lambda contract, time, data, more: delivered(contract, time, **data, **more),
+    some(CONTRACTS),
+    times,
+    st.fixed_dictionaries(
+        {
+            "delivery": some(["d0", "d1", "d2"]),
+            "persons": optional(some([0, 40, 50])),
+            "sensitive_persons": optional(some([0, 0, 8])),
+            "recipient": some([ABROAD, ABROAD, BUYER]),
+            "country": some([None, "CN", "DE", "DE", "DE"]),
+        }
+    ),
+    reported,
+)
+declared = st.builds(
+    lambda party_, time, number, data, more: exported(party_, time, export=f"e{number}", **data, **more),
+    some(PARTIES[:2]),
+    times,
+    st.integers(0, 9),
+    st.fixed_dictionaries(
+        {
+            "persons": some([0, 40, 50, 90, 1000]),
+            "sensitive_persons": some([0, 8, 999]),
+            "level": some(["ungraded", "general", "important", "core"]),
+            "asset": optional(some(ASSETS[:2])),
+            "contract": optional(some(CONTRACTS)),
+            "delivery": optional(some(["d0", "d1", "d2"])),
+            "recipient": some([ABROAD, ABROAD, BUYER]),
+        }
+    ),
+    reported,
+)
 BUYERS = (BUYER, THIRD, OWNER, "x:d", "x:e", "x:f")
 EQUAL = {"valid_from": "2025-01-01", "uses_max": 1}
 sales = st.builds(
@@ -644,7 +718,7 @@ answered = st.builds(
     ),
     some([f"c{at}" for at in range(9)]),
     some((TIMES[0], TIMES[1], TIMES[3], TIMES[5], "2025-03-30T23:59:59.999999+08:00", "2025-03-31T00:00:00+08:00")),
-    some([(SELLER, BUYER), (BUYER, SELLER), (BUYER, THIRD)]),
+    some([(SELLER, BUYER), (BUYER, SELLER), (BUYER, THIRD), (THIRD, SELLER), (THIRD, OWNER), (OWNER, SELLER)]),
     some(["90", "89.99", "100", "110.00", "110.01"]),
 )
 sisters = st.builds(
@@ -670,35 +744,52 @@ payments = st.builds(
     ),
     some([f"c{at}" for at in range(4)]),
     some((*TIMES, "2025-03-02T00:00:00+08:00", "2025-03-02T00:00:00.000001+08:00")),
-    some(BUYERS[:4]),
-    some(BUYERS[:4]),
+    some((BUYER, BUYER, SELLER, THIRD, OWNER)),
+    some((SELLER, SELLER, BUYER, THIRD, OWNER)),
     some(["79.99", "80", "100", "100"]),
     st.integers(0, 9),
 )
 sold = st.builds(
-    lambda contract, asset_, seller, exclusive: signed(
+    lambda contract, asset_, seller, exclusive, exchange: signed(
         contract,
         TIMES[0],
         asset=asset_,
         seller=seller,
         buyer=BUYER,
+        exchange=exchange,
         terms={"valid_from": "2025-01-01", "exclusive": exclusive},
     ),
     some([f"c{at}" for at in range(4)]),
     some(ASSETS[:2]),
     some(PARTIES),
     st.booleans(),
+    some([None, None, OWNER]),
 )
 
 COUNTING = (contracts, contracts, uses, uses, uses, uses, cancelled, deliveries, deliveries, endings)
 CIRCULATING = (assets, assets, gradings, derivations, derivations, runs, listings, contracts, deliveries, grants)
 SCREENING = (assets, gradings, derivations, listings, listings, delistings, contracts, contracts, endings, grants)
 EXPORTING = (parties, grants, exports, exports, exports, assets, contracts)
+SENDING = (
+    assets,
+    gradings,
+    sold_abroad,
+    sold_abroad,
+    sent_abroad,
+    sent_abroad,
+    sent_abroad,
+    declared,
+    declared,
+    grants,
+    parties,
+)
 TRADING = (parties, parties, trades, trades, trades)
+SPREADING = (assets, gradings, contracts, contracts, uses, uses, uses, uses, cancelled, cancelled)
 SERVING = (contracts, uses, uses, deliveries, settlements, settlements, endings, heartbeats)
 GRADING = (assets, assets, gradings, gradings, derivations, derivations, runs)
 OWNING = (assets, assets, assets, gradings, parties, listings, listings, delistings, assessments)
 SELLING = (assets, grants, grants, trades, trades, listings, assessments, deliveries, deliveries, parties)
+HAVING = (assets, assets, parties, grants, grants, trades, trades, listings, listings, delistings, derivations, endings)
 PAYING = (assets, parties, trades, trades, settlements, settlements, settlements)
 MARKING = (assets, trades, trades, deliveries, deliveries, sightings, sightings)
 REFUSING = (assets, parties, trades, settlements, settlements, refusals, refusals, records)
@@ -733,17 +824,61 @@ reporting = st.builds(
     some([None, None, "2025-03-16", "2025-12-31"]),
     some([None, 0, 1, 14, 15, 15, 59]),
 )
+agreed = st.builds(
+    lambda contract, time, amended, amount, data, stated: signed(
+        contract, time, amended=amended, asset="a0", amount=amount, **data, terms={"valid_from": "2025-01-01"} | stated
+    ),
+    some([f"c{at}" for at in range(3)]),
+    some(TIMES[:6]),
+    some([False, False, True]),
+    some(["66.50", "79.99", "80", "159.99", "160"]),
+    st.fixed_dictionaries(
+        {
+            "seller": some([SELLER, SELLER, THIRD]),
+            "buyer": some([BUYER, BUYER, BUYER, OWNER, SELLER]),
+            "exchange": some([None, OWNER, OWNER, SELLER]),
+            "signed": some(["2025-01-01", "2025-01-02", "2025-03-01"]),
+            "product": some([None, "p0"]),
+        }
+    ),
+    said(
+        st.fixed_dictionaries(
+            {
+                "pay_within_days": optional(some([0, 1, 14, 15])),
+                "valid_to": optional(some(["2025-03-16", "2026-12-31"])),
+            }
+        )
+    ),
+)
+priced = st.builds(
+    lambda time, seller, mode: listed("a0", time, seller=seller, product="p0", price={"mode": mode, "amount": "1"}),
+    some(TIMES[:6]),
+    some([SELLER, SELLER, THIRD]),
+    some(["per-use", "per-use", "preset"]),
+)
 PRICING = (sales,)
-RETURNING = (answered,)
+RETURNING = (answered, answered, answered, sisters)
 DIVIDING = (sisters, small_exports, small_exports, small_exports)
-CIRCLING = (payments,)
+CIRCLING = (payments, payments, payments, payments, payments, payments, sisters)
 SHARING = (goods, sisters, sold, sold, payments, payments, payments, payments)
 DEALING = (goods, sisters, sold, sold, payments, payments, refusals, refusals, trades)
+SETTLING = (goods, priced, sisters, agreed, agreed, endings, payments, payments, payments, payments, payments)
 SHARED = (grouped, grouped, uses, uses, uses, cancelled, endings)
 REPORTING = (reporting, reporting, uses, uses, cancelled, endings)
 COMPARING = (contracts, uses, uses, uses, deliveries, deliveries, cancelled)
 ALL = (*SERVING, *COUNTING, *CIRCULATING, *SCREENING, *EXPORTING, *TRADING, *PAYING, *MARKING, *REFUSING, *ANSWERING)
 HURRYING = (*([hourly] * 5), given_back, contracts)
+# A pack may come at any time here. Contract §4 has it before the uses from its `valid_from` on. That is read as: before
+# all that tallies count (uses, deliveries, what takes them back) and before amended limits, for a band that was raised
+# is not judged anew. So nothing is used here, and no volume is limited where there are deliveries.
+NOTHING_COUNTED = (
+    SCREENING,
+    tuple(unlimited if one is contracts else one for one in CIRCULATING),
+    OWNING,
+    EXPORTING,
+    SHARING,
+    PAYING,
+)
 THEMES = (
     COUNTING,
     COUNTING,
@@ -753,10 +888,15 @@ THEMES = (
     SCREENING,
     EXPORTING,
     EXPORTING,
+    SENDING,
+    SENDING,
+    SPREADING,
     TRADING,
     GRADING,
     OWNING,
     SELLING,
+    HAVING,
+    HAVING,
     PAYING,
     MARKING,
     REFUSING,
@@ -767,6 +907,7 @@ THEMES = (
     CIRCLING,
     SHARING,
     DEALING,
+    SETTLING,
     SHARED,
     REPORTING,
     COMPARING,
@@ -816,14 +957,23 @@ def _renamed(lines: list[Json]) -> list[Json]:
 
 
 def _numbered(lines: list[Json], steps: tuple[int, ...], seed: int) -> list[Json]:
-    """Numbers what the counting source says of each subject: mostly one after the other, some left out or repeated."""
-    numbers: dict[str, int] = {}
+    """Numbers what the counting source says of each subject: mostly one after the other, some left out or repeated;
+    where they are, now and then under another epoch than the one before."""
+    numbers: dict[tuple[str, int], int] = {}
+    epochs: dict[str, int] = {}
     chosen = random.Random(seed)
     for one in lines:
         if one.get("source") == COUNTED:
-            number = max(1, numbers.get(one["subject"], 0) + 1 + chosen.choice(steps))
-            numbers[one["subject"]] = max(number, numbers.get(one["subject"], 0))
+            epoch = epochs.get(one["subject"], 0)
+            if any(steps):
+                epoch = max(0, epoch + chosen.choice((0,) * 12 + (-1, 1, 1, 2)))
+                epochs[one["subject"]] = max(epoch, epochs.get(one["subject"], 0))
+            key = (one["subject"], epoch)
+            number = max(1, numbers.get(key, 0) + 1 + chosen.choice(steps))
+            numbers[key] = max(number, numbers.get(key, 0))
             one |= {"sequence": str(number), "sequencetype": "Integer"}
+            if epoch:
+                one["sequenceepoch"] = str(epoch)
     return lines
 
 

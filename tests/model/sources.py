@@ -3,6 +3,7 @@
 import datetime as dt
 from fractions import Fraction
 
+from tests.model import lineage
 from tests.model.events import Moment, One, days_after
 from tests.model.world import World, exact
 
@@ -27,11 +28,16 @@ def provenance(world: World) -> None:
     traded = [(one, one.subject) for one in listings(world)]
     traded += [(one, one.data["asset"]) for one in world.acts("contract.signed", None)]
     for one, asset in traded:
-        stated = {each: world.registrations(each, one.time) for each in world.paths(asset, one.time, True)}
-        missing = [each for each, made in stated.items() if not made or not made[-1].data.get("owner")]
+        missing = [
+            each
+            for each in world.paths(asset, one.time, True)
+            if not any(registered.time <= one.time for registered in world.own(each))
+        ]
         if missing:
             about, seller = ("asset", asset), one.data["seller"]
             world.say("broken-provenance", "orange", about, seller, one, one.time, missing=sorted(missing))
+        elif lineage.unfinished(world.lineage, asset, one.time):
+            world.say("broken-provenance", "yellow", ("asset", asset), one.data["seller"], one, one.time)
 
 
 def grades(world: World) -> None:
@@ -47,6 +53,41 @@ def grades(world: World) -> None:
                 about, evidence = ("asset", asset), {"lower": sorted(now - before)}
                 world.say("grade-laundering", "red", about, owner(world, asset, instant), cause, instant, **evidence)
             before = now
+
+
+def stated_less(world: World) -> None:
+    """What states less than what is in force, once a source and what it states, until a grading approves of it."""
+    ranks = {"level": LEVELS, "personal": CLASSES}
+    for asset in assets(world):
+        statements = world.leveling(asset)
+        told = set()
+        for at, one in enumerate(statements):
+            if at == 0 or one.data.get("approved_by") is not None:
+                continue
+            held, given = world.graded(statements[:at]), {member: one.data[member] for member in ranks}
+            lowered = [
+                member
+                for member, order in ranks.items()
+                if given[member] in order
+                and held[member] in order
+                and order.index(given[member]) < order.index(held[member])
+            ]
+            approved = any(
+                each.data.get("approved_by") is not None
+                and each.time >= one.time
+                and all(
+                    given[member] not in order
+                    or each.data[member] not in order
+                    or order.index(each.data[member]) <= order.index(given[member])
+                    for member, order in ranks.items()
+                )
+                for each in statements
+            )
+            key = (one.source, given["level"], given["personal"])
+            if lowered and not approved and key not in told:
+                told.add(key)
+                who, evidence = owner(world, asset, one.time), {"stated": tuple(given.values())}
+                world.say("grade-laundering", "red", ("asset", asset), who, one, one.time, **evidence)
 
 
 def lower(world: World, asset: str, instant: Moment) -> list[tuple[str, str]]:
@@ -77,12 +118,27 @@ def lower(world: World, asset: str, instant: Moment) -> list[tuple[str, str]]:
 def grading_overdue(world: World) -> None:
     for asset in assets(world):
         statements = world.all("asset.registered", "asset.graded", subject=asset)
+        statements += world.acts("asset.withdrawn", None, asset)
+        statements.sort(key=lambda one: one.order)
+        lacking = []
+        withdrawn = False
+        for one in statements:
+            withdrawn = one.type == "asset.withdrawn" or (withdrawn and one.type == "asset.graded")
+            known = [each for each in statements if each.type != "asset.withdrawn" and each.order <= one.order]
+            lacking.append(not withdrawn and world.graded(known).get("level") == "ungraded")
         for at, one in enumerate(statements):
-            if one.data["level"] != "ungraded" or (at and statements[at - 1].data["level"] == "ungraded"):
+            if not lacking[at] or (at and lacking[at - 1]):
                 continue
-            graded = next((each.time for each in statements[at:] if each.data["level"] != "ungraded"), None)
+            done = next(
+                (
+                    each.time
+                    for each, lacks in zip(statements, lacking, strict=True)
+                    if not lacks and each.order > one.order
+                ),
+                None,
+            )
             deadline = days_after(one.time, world.setting("grading-overdue", one.time)["days"])
-            if world.clock > deadline and not (graded is not None and graded <= deadline):
+            if world.clock > deadline and not (done is not None and done <= deadline):
                 about = ("asset", asset)
                 world.say("grading-overdue", "yellow", about, owner(world, asset, deadline), None, deadline)
 
@@ -94,6 +150,11 @@ def volumes(world: World) -> None:
         acts += [one for each in owned for one in world.all("asset.registered", "asset.graded", subject=each)]
         said: set[str] = set()
         for one in sorted(acts, key=lambda one: one.order):
+            # Where nothing of this owner changes, a lower limit of a new pack is not passed yet.
+            if one.type == "asset.graded" and owner(world, one.subject, one.time) != party:
+                continue
+            if one.type == "asset.registered" and party not in owners_around(world, one):
+                continue
             sums = {"personal": 0, "sensitive": 0}
             for asset in owned:
                 stated = [each.time for each in acts if each.subject == asset and each.order <= one.order]
@@ -108,6 +169,16 @@ def volumes(world: World) -> None:
                     said.add(measure)
                     evidence = {"measure": measure, "persons": total}
                     world.say("person-volume", "orange", ("party", party), party, one, one.time, **evidence)
+
+
+def owners_around(world: World, one: One) -> set[str | None]:
+    """Who owns an asset by a registration of it, just before it, and at its instant."""
+    before = any(each.order < one.order for each in world.all("asset.registered", subject=one.subject))
+    return {
+        one.data.get("owner"),
+        owner(world, one.subject, one.time),
+        *([world.owner_by(one, before=True)] if before else []),
+    }
 
 
 def certificates(world: World) -> None:
@@ -132,24 +203,6 @@ def bearing(world: World, asset: str, instant: Moment) -> tuple[str, tuple[Momen
     return certificate, next(one.order for one in made if one.data.get("certificate") == certificate)
 
 
-def rights(world: World) -> None:
-    for one in listings(world):
-        seller, asset = one.data["seller"], world.asset(one.subject, one.time) or {}
-        if asset.get("owner") == seller and "operating" in asset["rights"]:
-            continue
-        named = {"purposes": one.data.get("purposes", ())}
-        if not world.covered(seller, ["operating-right"], one.time, asset=one.subject, **named):
-            about = ("asset", one.subject)
-            world.say("right-missing", "orange", about, seller, one, one.time, owner=asset.get("owner"))
-
-
-def guided_prices(world: World) -> None:
-    for one in listings(world):
-        price = one.data.get("price") or {}
-        if price.get("mode") == "guided" and "ceiling" in price and exact(price["amount"]) > exact(price["ceiling"]):
-            world.say("guided-price", "orange", ("asset", one.subject), one.data["seller"], one, one.time)
-
-
 def one_source(world: World) -> None:
     """Each registration that brings an element another unit than one that it has by then, in the order of time."""
     units: dict[str, tuple[str, str]] = {}
@@ -163,7 +216,7 @@ def one_source(world: World) -> None:
         units[one.subject] = mine
         if others and before != mine:
             about, evidence = ("asset", one.subject), {"element": mine[0], "source_unit": mine[1]}
-            world.say("one-source", "yellow", about, one.data["owner"], one, one.time, **evidence)
+            world.say("one-source", "yellow", about, world.owner_by(one), one, one.time, **evidence)
 
 
 def duplicates(world: World) -> None:
@@ -181,14 +234,17 @@ def duplicates(world: World) -> None:
             if each not in same
             and fields
             and each.data.get("fields")
-            and each.data["owner"] == one.data["owner"]
+            and world.owner_by(each) == world.owner_by(one)
             and alikeness(fields, set(each.data["fields"])) >= exact(jaccard(world, one))
         ]
-        for by, found, told in (("digest", same, digest), ("fields", alike, repr(sorted(fields)))):
+        for by, found, told in (
+            ("digest", same, digest),
+            ("fields", alike, repr((world.owner_by(one), sorted(fields)))),
+        ):
             key = (one.subject, by, str(told))
             if found and key not in said:
                 about = ("asset", one.subject)
-                world.say("duplicate-registration", "yellow", about, one.data["owner"], one, one.time, alike=by)
+                world.say("duplicate-registration", "yellow", about, world.owner_by(one), one, one.time, alike=by)
             said.add(key)
 
 
@@ -250,20 +306,36 @@ def silence(world: World) -> None:
 
 def feed_gaps(world: World) -> None:
     for one, missing in world.gaps:
-        if missing - set(world.numbers[(one.topic, one.source, one.subject)]):
-            spans = [[min(missing), max(missing)]]
-            evidence = {"topic": f"circulation.{one.topic}", "subject": one.subject, "missing": spans}
-            world.say("feed-gap", "yellow", ("source", one.source), None, one, one.time, one.at, **evidence)
+        key = (one.topic, one.source, one.subject)
+        left = missing - world.numbers[key][one.epoch].keys()
+        if not left:
+            continue
+        why = [(number, sorted(world.refused.get((*key, one.epoch, number), ()))) for number in sorted(left)]
+        evidence = {
+            "topic": f"circulation.{one.topic}",
+            "subject": one.subject,
+            "epoch": one.epoch,
+            "missing": [[min(missing), max(missing)]],
+            "rejected": [each for each in why if each[1]],
+        }
+        world.say("feed-gap", "yellow", ("source", one.source), None, one, one.time, one.at, **evidence)
+    for one, before, last in world.begun:
+        evidence = {
+            "topic": f"circulation.{one.topic}",
+            "subject": one.subject,
+            "epoch": one.epoch,
+            "before": (before, last),
+        }
+        world.say("feed-gap", "yellow", ("source", one.source), None, one, one.time, one.at, **evidence)
 
 
 RULES = (
     provenance,
     grades,
+    stated_less,
     grading_overdue,
     volumes,
     certificates,
-    rights,
-    guided_prices,
     one_source,
     duplicates,
     completeness,

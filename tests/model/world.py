@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Any
 
+from tests.model import lineage
 from tests.model.counting import Desk
-from tests.model.events import TERMS_TYPES, Found, Json, Moment, One, chosen, moment
+from tests.model.events import STATING, TERMS_TYPES, Found, Json, Moment, One, chosen, moment
 
 # The parameters of the contract's table; a pack may give others.
 DEFAULTS: dict[str, Json] = {
@@ -34,6 +35,7 @@ DEFAULTS: dict[str, Json] = {
         "assessment_persons": 1_000_000,
         "assessment_sensitive_persons": 10_000,
     },
+    "undeclared-export": {"hours": 72, "days_before": 31},
     "grading-overdue": {"days": 30},
     "person-volume": {"personal_persons": 10_000_000, "sensitive_persons": 1_000_000, "ciio_persons": 100_000},
     "raw-public-data": {"modes": ["file", "api"]},
@@ -41,6 +43,7 @@ DEFAULTS: dict[str, Json] = {
     "reciprocal-trade": {"days": 30, "percent": 10},
     "ring-trade": {"days": 60, "percent": 80},
     "paper-trade": {"days": 30},
+    "payment-irregular": {"factor": 1.5},
     "duplicate-registration": {"jaccard": 0.9},
     "dominance": {"shares": ["1/2", "2/3", "3/4"], "least_share": "1/10", "contracts": 30},
     "concentration": {"moderate": 1_000, "high": 1_800, "change": 200},
@@ -54,12 +57,19 @@ DEFAULTS: dict[str, Json] = {
         "first_items": 50,
         "second_items": 500,
         "other_items": 5_000,
+        "proceeds": 5_000,
+        "currency": "CNY",
+        "in_service_tags": ["obtained-in-duty", "obtained-in-service"],
     },
     "credit-clock": {"objection_working_days": 7, "repair_working_days": 10, "holidays": [], "workdays": []},
     "quality": {"completeness": 0.95, "update_factor": 2},
     "feed-silence": {"seconds": 300},
     "reconciliation": {"percent": 1},
 }
+
+# From what states nothing up.
+LEVELS = ("ungraded", "general", "important", "core")
+CLASSES = ("none", "personal", "sensitive", "minor")
 
 # A product is listed again and again, a mark seen again and again: each event is an act of its own.
 EACH = ("product.listed", "product.delisted", "watermark.sighted", "request.refused")
@@ -78,8 +88,12 @@ class World:
         self.events: list[One] = []
         self.found: set[Found] = set()
         self.rejected = 0
-        self.numbers: dict[tuple[str, str, str], list[int]] = {}
+        # By (topic, source, subject) and epoch the time of each number that came, and why others were rejected.
+        self.numbers: dict[tuple[str, str, str], dict[int, dict[int, Moment]]] = {}
+        self.refused: dict[tuple[str, str, str, int, int], set[str]] = {}
         self.gaps: list[tuple[One, set[int]]] = []
+        # Events that began an epoch, with the epoch before and its highest number.
+        self.begun: list[tuple[One, int, int]] = []
         self.desks: dict[str, Desk] = {}
         # Looked at only once all is taken in.
         self.standing: list[One] | None = None
@@ -94,20 +108,40 @@ class World:
             same = (e for e in self.events if (e.topic, *e.cause, e.subject) == (one.topic, *one.cause, one.subject))
             if any(e.sequence is None for e in same):
                 return
-        elif one.sequence in self.numbers.get(key, []):
+        reused = one.sequence is not None and self.reused(key, one.epoch, one.sequence, one.time)
+        if reused is None:
             return
         if not self.accepted(one):
             self.rejected += 1
+            if one.sequence is not None:
+                self.refused.setdefault((*key, one.epoch, one.sequence), set()).add("invalid-data")
+            return
+        if reused:
+            self.rejected += 1
             return
         if one.sequence is not None:
-            came = self.numbers.setdefault(key, [])
+            epochs = self.numbers.setdefault(key, {})
+            if epochs and one.epoch > max(epochs):
+                before = max(epochs)
+                self.begun.append((one, before, max(epochs[before])))
+            came = epochs.setdefault(one.epoch, {})
             missing = set(range(max(came, default=0) + 1, one.sequence))
             if missing:
                 self.gaps.append((one, missing))
-            came.append(one.sequence)
+            came[one.sequence] = one.time
         self.events.append(one)
         if one.topic == "contracts":
             self.desk(one).after(one)
+
+    def reused(self, key: tuple[str, str, str], epoch: int, number: int, time: Moment) -> bool | None:
+        """Whether a number is of a source that counts anew without saying so; None of a duplicate."""
+        epochs = self.numbers.get(key, {})
+        came = epochs.get(epoch, {})
+        if epochs and epoch < max(epochs) and (epoch not in sorted(epochs)[-2:] or number > max(came)):
+            return True
+        if number not in came:
+            return False
+        return True if time > max(came.values()) else None
 
     def desk(self, one: One) -> "Desk":
         return self.desks.setdefault(one.subject, Desk(one.subject, self))
@@ -142,12 +176,33 @@ class World:
         """Of several reports of one act that of the best reporter; with a business id the earliest of its reports."""
         acts: dict[tuple[str, str], list[One]] = {}
         for one in self.all(type_, subject=subject):
+            if type_ in STATING and self.home(one.subject) not in (None, one.source):
+                continue
             acts.setdefault((one.subject, one.data[business] if business else ""), []).append(one)
         kept: list[One] = []
         for reports in acts.values():
             best = [one for one in reports if one.reporter == min(each.reporter for each in reports)]
             kept += best[:1] if business and type_ not in EACH else best
         return sorted(kept, key=lambda one: one.order)
+
+    def home(self, contract: str, by: int | None = None) -> str | None:
+        """The source of what makes a contract's home."""
+        made = self.made_home(contract, by)
+        return None if made is None else made.source
+
+    def made_home(self, contract: str, by: int | None = None) -> One | None:
+        """The first signing on the key by the best reporter (of what came up to the place `by`).
+
+        Of what was taken back only what was so before it came makes no home.
+        """
+        signed = [
+            one
+            for one in self.events
+            if (one.type, one.subject) == ("contract.signed", contract)
+            and (by is None or one.at <= by)
+            and self.stands(one, one.at)
+        ]
+        return min(signed, key=lambda one: (one.reporter, one.at), default=None)
 
     def pack(self, instant: Moment, by: int | None = None) -> Json:
         """The pack in force at an instant (of what was published up to the place `by`)."""
@@ -178,11 +233,14 @@ class World:
         occurred: Moment,
         by: int | None = None,
         **evidence: Any,
-    ) -> None:
+    ) -> Found | None:
         mode = self.setting(detector, occurred, by)["mode"]
-        if mode != "off":
-            named = None if cause is None else cause.cause
-            self.found.add(Found(detector, severity, about, party, named, occurred, mode, chosen(**evidence)))
+        if mode == "off":
+            return None
+        named = None if cause is None else cause.cause
+        found = Found(detector, severity, about, party, named, occurred, mode, chosen(**evidence))
+        self.found.add(found)
+        return found
 
     def first_stated(self, statements: Sequence[One], instant: Moment) -> One | None:
         """The latest that is not after the instant, else the earliest: for what registrations and terms describe."""
@@ -200,13 +258,45 @@ class World:
         found = self.first_stated(registered, instant)
         if found is None:
             return None
-        facts = dict(found.data)
-        later = [one for one in self.all("asset.registered", "asset.graded", subject=asset) if one.time <= instant]
-        if later:
-            facts |= {"level": later[-1].data["level"], "personal": later[-1].data["personal"]}
+        facts = self.held(found.data, self.first_stated(self.own(asset), instant))
+        facts |= self.graded(one for one in self.leveling(asset) if one.time <= instant)
         if not facts.get("industry"):
             facts["industry"] = self.party(facts["owner"], instant).get("industry")
         return facts
+
+    def own(self, asset: str) -> list[One]:
+        """The registrations by the home of an asset: the source of the first that stands by the best reporter."""
+        registered = self.all("asset.registered", subject=asset)
+        made = min(registered, key=lambda one: (one.reporter, one.at), default=None)
+        return [one for one in registered if made is not None and one.source == made.source]
+
+    @staticmethod
+    def held(data: Json, own: One | None) -> Json:
+        """What is registered, with the owner and the rights of what its home registered."""
+        return {**data, "owner": own.data["owner"], "rights": own.data["rights"]} if own is not None else dict(data)
+
+    def owner_by(self, one: One, *, before: bool = False) -> str:
+        """Who owns an asset once one of its registrations was made, or just before it."""
+        own = self.own(one.subject)
+        made = [each for each in own if each.order < one.order or (each is one and not before)]
+        owner: str = (made or own[:1])[-1].data["owner"]
+        return owner
+
+    def leveling(self, asset: str) -> list[One]:
+        """What states the level and class of an asset, in its order."""
+        return self.all("asset.registered", "asset.graded", subject=asset)
+
+    @staticmethod
+    def graded(statements: Iterable[One]) -> Json:
+        """The highest that was stated since the last approved grading, that one included; empty where nothing was."""
+        since: list[One] = []
+        for one in statements:
+            since = [one] if one.type == "asset.graded" and one.data.get("approved_by") is not None else [*since, one]
+        return {
+            member: max((one.data[member] for one in since), key=ranks.index)
+            for member, ranks in (("level", LEVELS), ("personal", CLASSES))
+            if since
+        }
 
     def contract(self, contract: str, instant: Moment) -> Json | None:
         statements = [one for type_ in TERMS_TYPES for one in self.acts(type_, None, contract)]
@@ -275,19 +365,14 @@ class World:
                 and bool(one.data.get("evidence"))
             )
             found += [(one.time, one.subject, each["asset"], stops) for each in one.data["inputs"]]
-        runs: dict[tuple[str, str], list[One]] = {}
-        for one in self.events:
-            if one.run:
-                runs.setdefault((one.source, one.subject), []).append(one)
-        for events in runs.values():
-            completed = [one.time for one in events if one.data.get("eventType") == "COMPLETE"]
-            if completed:
-                named = [
-                    {f"{d['namespace']}/{d['name']}" for one in events for d in one.data.get(side, [])}
-                    for side in ("inputs", "outputs")
-                ]
-                found += [(min(completed), output, input_, False) for output in named[1] for input_ in named[0]]
+        edges = lineage.derivations(self.lineage)
+        found += [(time, output, input_, False) for (output, input_), time in edges.items()]
         return [one for one in found if one[1] != one[2]]
+
+    @property
+    def lineage(self) -> list[Json]:
+        """The OpenLineage events."""
+        return [one.data for one in self.events if one.run]
 
     def edges(self, instant: Moment) -> list[tuple[str, str, bool]]:
         """(output, input, whether inheritance stops there) of the derivations made by then."""

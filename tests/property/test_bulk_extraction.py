@@ -9,12 +9,13 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from circulation.admission import Admission
+from circulation.admission.admission import Admission
 from circulation.calendar import HOUR, format_instant, parse_instant
-from circulation.cases import SINCE, Json, event, only, signed, used
-from circulation.rulepack import parse_pack
-from streams import replay
-from streams.store import Store
+from circulation.examples import SINCE, Json, event, signed, used
+from circulation.packs.reading import parse_pack
+from streams.offline import replay
+from streams.store.store import Store
+from tests.modes import only
 
 N, K = 4, 2
 RULES = only("bulk-extraction")

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from circulation.cases import Json, asset, event, only, party, signed
-from streams.replay import findings_of
+from circulation.examples import Json, asset, event, party, signed
+from streams.offline.replay import findings_of
+from tests.modes import only
 
 SELLERS = ("x:a", "x:b", "x:c", "x:d")
 BUYER = "x:buyer"
@@ -22,7 +23,7 @@ RINGS = only("ring-trade")
 
 
 class Paid(NamedTuple):
-    """What one party is paid by another, on a day of a month."""
+    """What one party is paid by another, under a contract of a day of a month, so many months later."""
 
     payer: str
     payee: str
@@ -30,6 +31,12 @@ class Paid(NamedTuple):
     cents: int
     month: int
     day: int
+    later: int = 0
+
+    @property
+    def paid_in(self) -> int:
+        """The month of the payment: none ends later than the last one."""
+        return min(self.month + self.later, LAST + 1)
 
 
 SALES = st.lists(
@@ -39,8 +46,9 @@ SALES = st.lists(
         payee=st.sampled_from(SELLERS),
         category=st.sampled_from(CATEGORIES),
         cents=st.sampled_from((50, 100, 100, 200, 300)),
-        month=st.integers(1, LAST + 2),
+        month=st.integers(1, LAST + 1),
         day=st.sampled_from((1, 15, 28)),
+        later=st.sampled_from((0, 0, 1, 3, 12)),
     ),
     max_size=12,
 )
@@ -55,11 +63,12 @@ def written(month: int) -> str:
 def events_of(paid: Sequence[Paid]) -> Iterable[Json]:
     for at, one in enumerate(paid):
         contract = f"c{at}"
-        yield signed(contract, "2025-01-01", asset=one.category, seller=one.payee, buyer=one.payer)
+        day = f"{written(one.month)}-{one.day:02}"
+        yield signed(contract, day, asset=one.category, seller=one.payee, buyer=one.payer)
         yield event(
             "settlement.paid",
             contract,
-            f"{written(one.month)}-{one.day:02}",
+            f"{written(one.paid_in)}-{one.day:02}",
             id=f"s{at:02}",
             settlement="s",
             payer=one.payer,
@@ -83,10 +92,15 @@ def head(seller: str, controllers: Mapping[str, str]) -> str:
     return min(chain[chain.index(above) :])
 
 
+def counts(one: Paid, category: str, month: int) -> bool:
+    """Whether it counts at the end of a month: of a contract of twelve months, and paid by then."""
+    return one.category == category and month - 12 < one.month <= month and one.paid_in <= month
+
+
 def parts(paid: Sequence[Paid], controllers: Mapping[str, str], category: str, month: int) -> list[Fraction]:
     sums: dict[str, int] = {}
     for one in paid:
-        if one.category == category and month - 12 < one.month <= month:
+        if counts(one, category, month):
             sums[head(one.payee, controllers)] = sums.get(head(one.payee, controllers), 0) + one.cents
     return sorted((Fraction(one, sum(sums.values())) for one in sums.values()), reverse=True)
 
@@ -101,7 +115,7 @@ def expected(paid: Sequence[Paid], controllers: Mapping[str, str]) -> set[tuple[
         for month in range(1, LAST + 1):
             now = parts(paid, controllers, category, month)
             before = parts(paid, controllers, category, month - 1)
-            count = sum(one.category == category and month - 12 < one.month <= month for one in paid)
+            count = sum(counts(one, category, month) for one in paid)
             for members, limit in ((1, Fraction(1, 2)), (2, Fraction(2, 3)), (3, Fraction(3, 4))):
                 if count >= 2 and len(now) >= members and sum(now[:members]) >= limit:
                     presumed = sum(members == 1 or one >= Fraction(1, 10) for one in now[:members])
@@ -141,6 +155,7 @@ PAYMENTS = st.lists(
         cents=st.sampled_from((50, 80, 100)),
         month=st.integers(1, 4),
         day=st.sampled_from((1, 2, 15)),
+        later=st.just(0),
     ),
     max_size=9,
 )

@@ -3,18 +3,24 @@
 from typing import NamedTuple
 
 import orjson
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from circulation.admission import Admission
+import detectors
+from circulation.admission.admission import Admission
 from circulation.calendar import parse_instant
-from circulation.cases import Json, event
-from circulation.rulepack import parse_pack
-from streams import replay
-from streams.store import Store
+from circulation.examples import Json, event
+from circulation.packs.reading import parse_pack
+from circulation.rules import parameters
+from streams.offline import replay
+from streams.simulate.market import NOT_IN_A_FILE
+from streams.store.store import Store
 from tests.model import examples, markets, slow
+from tests.model.world import DEFAULTS
 
 NOT_IN_THE_MODEL = {"sandbox-cap"}
+MODELLED = [id_ for id_ in detectors.RULES if id_ not in NOT_IN_THE_MODEL | NOT_IN_A_FILE]
 
 untils = st.sampled_from(markets.UNTIL)
 
@@ -24,6 +30,8 @@ class Judged(NamedTuple):
 
     standing: list[Json]
     statements: list[Json]
+    # As they were sent last, by party.
+    sent: dict[str, Json]
     cases: list[tuple[str, str, str, str]]
 
     @property
@@ -38,8 +46,16 @@ def judged(lines: list[Json], default: Json, until: str) -> Judged:
     run.run(orjson.dumps(one) for one in lines)
     with store.reading() as db:
         standing = [orjson.loads(row[0]) for row in db.rows("select data from findings where standing")]
+        sent = {row[0]: orjson.loads(row[1]) for row in db.rows("select party, data from statements")}
         cases = [tuple(row) for row in db.rows("select detector, about_kind, about, state from cases")]
-    return Judged(standing, [orjson.loads(one) for one in run.statements()], cases)
+    return Judged(standing, [orjson.loads(one) for one in run.statements()], sent, cases)
+
+
+@pytest.mark.parametrize("id_", MODELLED)
+def test_the_model_has_every_detector_and_its_parameters(id_: str) -> None:
+    assert id_ in slow.MEMBERS, slow.missing(id_)
+    text = f"tests/model/world.py: DEFAULTS: {id_} must have the parameters of the contract, which are the rule's"
+    assert parameters(detectors.RULES)[id_] == DEFAULTS.get(id_, {}), text
 
 
 # Each theme by itself, so that a wrong rule is seen beside few others and shrinks fast.
@@ -68,6 +84,7 @@ def test_the_engine_states_the_credit_that_the_model_states(
     assert world.found - upheld == set(engine.found.values())
     expected = [slow.statement(world, one["party"], engine.found) for one in engine.statements]
     assert expected == [slow.stated(one) for one in engine.statements]
+    assert expected == [slow.stated(engine.sent[one["party"]]) for one in engine.statements]
 
 
 @st.composite

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from circulation.admission import Admission
+from circulation.admission.admission import Admission
 from circulation.calendar import parse_instant
-from circulation.cases import Json
-from circulation.rulepack import parse_pack
-from streams import replay
-from streams.store import Store
+from circulation.examples import Json
+from circulation.packs.reading import parse_pack
+from streams.offline import replay
+from streams.store.store import Store
 from tests.model import markets
 
 # They say when a finding left and to whom, not what was found.
@@ -53,12 +53,12 @@ def test_any_interleaving_that_keeps_each_key_s_order_finds_the_same(
 
 @settings(max_examples=60)
 @given(
-    lines=markets.markets(themes=[markets.SCREENING, markets.CIRCULATING]),
+    lines=markets.markets(themes=markets.NOTHING_COUNTED),
     default=markets.packs,
     until=st.sampled_from(markets.UNTIL),
     seed=st.integers(0, 2**16),
 )
-def test_any_interleaving_finds_the_same_whenever_packs_come_where_nothing_is_used(
+def test_any_interleaving_finds_the_same_whenever_packs_come_where_nothing_is_counted(
     lines: list[Json], default: Json, until: str, seed: int
 ) -> None:
     again = markets.interleaved(lines, seed, packs_first=False)

@@ -1,4 +1,5 @@
-"""What is found of days is a function of what was reported: against a slow model, in any order, grouping and fetch."""
+"""What is found of days and of limits is a function of what was reported: against a slow model, in any order, grouping
+and fetch."""
 
 import random
 from collections.abc import Sequence
@@ -10,19 +11,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from circulation.admission import ANY, Admission
+from circulation.admission.admission import Admission
+from circulation.admission.envelope import ANY
 from circulation.calendar import parse_instant
-from circulation.cases import BUYER, THIRD, Json, delivered, event, only, retracted, signed, terminated, used
-from circulation.events import Event
-from circulation.rulepack import parse_pack
-from streams import replay
-from streams.desks import Arrival
+from circulation.events.event import Event
+from circulation.examples import BUYER, THIRD, Json, delivered, event, retracted, signed, terminated, used
+from circulation.packs.reading import parse_pack
 from streams.engine import Engine
-from streams.replay import findings_of
-from streams.store import Store
+from streams.intake import Arrival
+from streams.offline import replay
+from streams.offline.replay import findings_of
+from streams.store.store import Store
 from tests.model import examples, slow
 from tests.model.events import Found
 from tests.model.markets import interleaved
+from tests.modes import only
 
 PACK = only("report-overdue", "reconciliation", "usage-limit")
 UNTIL = ("2025-02-06T00:00:00+08:00", "2025-02-06T00:00:00.000001+08:00", "2025-02-20")
@@ -72,6 +75,10 @@ stated = st.builds(
             "valid_from": some("2025-01-01", "2025-02-02"),
             "valid_to": some(None, None, "2025-02-04T12:00:00+08:00", "2025-02-05"),
             "uses_max": some(None, 10, 20, 100),
+            "bytes_max": some(None, 100, 120),
+            "rows_max": some(None, 5, 10),
+            "persons_max": some(None, 100),
+            "windows": some(None, None, [{"uses_max": 5, "seconds": 86_400}], [{"uses_max": 100, "seconds": 259_200}]),
             "quota_group": some(None, "g", "g", "h"),
             "report_within_days": some(None, 1, 2, 3),
         }
@@ -108,7 +115,7 @@ def lines(draw: st.DrawFn) -> list[Json]:
     found: list[Json] = draw(st.lists(st.one_of(*kinds), min_size=1, max_size=24))
     for at, one in enumerate(found):
         one["id"] = f"n{at}"
-    for at, time, count in draw(st.lists(cancelled, max_size=3)):
+    for at, time, count in draw(st.lists(cancelled, max_size=5)):
         targets = [one for one in found if one["type"].endswith("usage.reported")]
         if targets:
             use = targets[at % len(targets)]
@@ -129,6 +136,10 @@ def lines(draw: st.DrawFn) -> list[Json]:
     return found
 
 
+def of_all(found: Sequence[Json]) -> set[Found]:
+    return {slow.seen(one) for one in found}
+
+
 def of_days(found: Sequence[Json]) -> set[Found]:
     return {slow.seen(one) for one in found if "cause" not in one}
 
@@ -141,6 +152,16 @@ def expected(events: Sequence[Json], until: str) -> set[Found]:
 @given(events=lines(), until=some(*UNTIL))
 def test_what_is_found_of_days_is_what_the_model_finds(events: list[Json], until: str) -> None:
     assert expected(events, until) == of_days(findings_of(events, pack=PACK, until=until))
+
+
+@settings(max_examples=examples(100))
+@given(events=lines(), until=some(*UNTIL), seed=st.integers(0, 2**16))
+def test_what_is_found_of_limits_in_any_interleaving_is_what_the_model_finds(
+    events: list[Json], until: str, seed: int
+) -> None:
+    model = slow.findings(events, PACK, until)
+    assert model == of_all(findings_of(events, pack=PACK, until=until))
+    assert model == of_all(findings_of(interleaved(events, seed), pack=PACK, until=until))
 
 
 @settings(max_examples=examples(40))
@@ -160,7 +181,7 @@ def written(events: Sequence[Json], until: str) -> bytes:
 
 @settings(max_examples=examples(40))
 @given(events=lines(), until=some(*UNTIL))
-def test_any_grouping_of_uses_writes_the_same_bytes_of_days(events: list[Json], until: str) -> None:
+def test_any_grouping_of_uses_writes_the_same_bytes(events: list[Json], until: str) -> None:
     whole = written(events, until)
     for run_max in (1, 2, 5):
         with mock.patch.object(replay, "RUN_MAX", run_max):
@@ -174,12 +195,12 @@ def standing(store: Store) -> list[Json]:
 
 @settings(max_examples=examples(40))
 @given(events=lines(), until=some(*UNTIL), cut=st.integers(0, 30))
-def test_a_restart_anywhere_finds_the_same_of_days(events: list[Json], until: str, cut: int) -> None:
+def test_a_restart_anywhere_finds_the_same(events: list[Json], until: str, cut: int) -> None:
     store = Store("sqlite://")
     for portion, end in ((events[:cut], None), (events[cut:], parse_instant(until))):
         engine = replay.offline(store, parse_pack(PACK, published=False))
         replay.Replay(engine, Admission(), until=end).run(orjson.dumps(one) for one in portion)
-    assert of_days(findings_of(events, pack=PACK, until=until)) == of_days(standing(store))
+    assert of_all(findings_of(events, pack=PACK, until=until)) == of_all(standing(store))
 
 
 def fetched(events: Sequence[Json], workers: int, seed: int) -> Store:
@@ -231,8 +252,8 @@ def rest(store: Store, until: str) -> None:
 @pytest.mark.parametrize("workers", [1, 3])
 @settings(max_examples=examples(60))
 @given(events=lines(), seed=st.integers(0, 2**16))
-def test_any_fetches_on_any_workers_find_the_same_of_days(workers: int, events: list[Json], seed: int) -> None:
+def test_any_fetches_on_any_workers_find_the_same(workers: int, events: list[Json], seed: int) -> None:
     store = fetched(events, workers, seed)
     rest(store, "2025-02-20")
     # `PACK` says nothing of the terms of a use, so what is left is a function of the events alone.
-    assert expected(events, "2025-02-20") == of_days(standing(store))
+    assert slow.findings(events, PACK, "2025-02-20") == of_all(standing(store))

@@ -9,12 +9,15 @@ from typing import Any, NamedTuple
 import orjson
 import yaml
 
-from circulation.admission import Admission
+from circulation.admission.admission import Admission
 from circulation.calendar import parse_instant
-from circulation.cases import Json, asset, entry, event, granted, listed, party
-from circulation.rulepack import parse_pack
-from streams.replay import Replay, Tally, offline
-from streams.store import Store
+from circulation.examples import Json, asset, entry, event, granted, listed, party
+from circulation.openlineage.names import dataset_id
+from circulation.packs.reading import parse_pack
+from streams.offline.replay import Replay, Tally, offline
+from streams.store import schema
+from streams.store.store import Store
+from tests.model import lineage
 
 
 class Played(NamedTuple):
@@ -39,9 +42,9 @@ def standing(store: Store) -> list[Json]:
 
 
 def derivations(store: Store) -> set[tuple[str, str, int]]:
-    """(output, input, since when) of every edge that the store has."""
+    """(output, input, since when) of every edge that the store has, each with its earliest time."""
     with store.reading() as db:
-        return set(db.rows("select output, input, time from derivations"))
+        return set(db.rows(f"select output, input, min(time) from {schema.STEPS} d group by output, input"))
 
 
 def played(lines: Iterable[bytes], *, pack: Json | None = None) -> Played:
@@ -87,30 +90,23 @@ def runs_apart(file: Path) -> list[Json]:
 
 
 def dataset(named: Json) -> str:
-    return f"{named['namespace']}/{named['name']}"
+    return dataset_id(named["namespace"], named["name"])
 
 
-def derived_by(events: Iterable[Json]) -> dict[tuple[str, str, str, str], str]:
-    """(producer, run, output, input) to the time of COMPLETE: the contract's sentence on runs, in plain loops."""
-    runs: dict[tuple[str, str], list[Json]] = {}
-    for one in events:
-        runs.setdefault((one.get("producer") or "", one["run"]["runId"]), []).append(one)
-    found = {}
-    for (producer, run), members in runs.items():
-        completed = [one["eventTime"] for one in members if one.get("eventType") == "COMPLETE"]
-        if not completed:
-            continue
-        inputs = {dataset(each) for one in members for each in one.get("inputs") or ()}
-        outputs = {dataset(each) for one in members for each in one.get("outputs") or ()}
-        for output in outputs:
-            for each in inputs - {output}:
-                found[producer, run, output, each] = min(completed)
-    return found
+def canonically(value: Any) -> Any:
+    """The same JSON with datasets by their ids' parts, as the slow model takes them."""
+    if isinstance(value, dict):
+        if {"namespace", "name"} <= value.keys() and "/" in (name := dataset(value)):
+            namespace, _, rest = name.rpartition("/")
+            value = value | {"namespace": namespace, "name": rest}
+        return {name: canonically(member) for name, member in value.items()}
+    return [canonically(one) for one in value] if isinstance(value, list) else value
 
 
 def edges(events: Iterable[Json]) -> set[tuple[str, str, int]]:
-    """The edges that a store must have of these run events."""
-    return {(output, one, parse_instant(time)) for (_, _, output, one), time in derived_by(events).items()}
+    """The edges that a store must have of these run events, each with its earliest time."""
+    found = lineage.derivations(canonically(list(events)))
+    return {(*edge, parse_instant(time.isoformat())) for edge, time in found.items()}
 
 
 # The catalogue.
@@ -277,7 +273,8 @@ class Stall(NamedTuple):
         return f"{self.seller} offers {self.asset}"
 
     def registered(self) -> Json:
-        return asset(self.asset, PURGATORY_REGISTERED, owner=self.owner)
+        # Fields of its own: what is registered twice is another rule's, and here it would be most of the work.
+        return asset(self.asset, PURGATORY_REGISTERED, owner=self.owner, fields=[self.asset])
 
     def listed(self, time: str) -> Json:
         return listed(self.asset, time, seller=self.seller, id=self.listing)

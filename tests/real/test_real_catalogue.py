@@ -6,7 +6,9 @@ import pytest
 import yaml
 from real_input import LISTED, Played, Product, catalogue, catalogue_story, played, wire
 
+import detectors
 import packs
+from streams.facts.rulebook import shipped
 
 PRODUCTS = 100
 
@@ -47,6 +49,7 @@ def test_a_listing_raises_what_its_facts_warrant_and_nothing_else(products: list
     levels are known and consents and authorisations are there, nothing is left to say of a listing.
     """
     expected = {}
+    titles = {one.id: one.title for one in shipped(detectors.RULES).negative_list}
     for one in products:
         sensitive = one.personal == "sensitive"
         entries = ["NL-02", *(f"NL-{number}" for number in range(19, 24) if sensitive)]
@@ -55,10 +58,12 @@ def test_a_listing_raises_what_its_facts_warrant_and_nothing_else(products: list
             "action": "list",
             "verdict": "needs-info",
             "entries": entries,
+            "count": len(entries),
             "missing": missing,
         }
         if one.public:
             evidence = {"action": "list", "verdict": "match", "entry": "NL-07", "origin": one.id, "path": [one.id]}
+            evidence |= {"title": titles["NL-07"], "steps": 0}
             expected[one.id, "orange"] = evidence
 
     said = market.standing()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from real_input import ALPHABET, credit_code, played, wire
 
-from circulation.cases import party
+from circulation.examples import party
 
 CODES = 100
 

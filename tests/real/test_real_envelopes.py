@@ -7,11 +7,13 @@ import orjson
 import pytest
 from real_input import ASKED, catalogue, catalogue_story, conformance_samples, wire
 
-from circulation.admission import ANY, Admission, Reason, Rejection
-from circulation.cases import Json
-from circulation.events import Event
-from streams.replay import Replay, offline
-from streams.store import Store
+from circulation.admission.admission import Admission
+from circulation.admission.envelope import ANY
+from circulation.admission.reasons import Reason, Rejection
+from circulation.events.event import Event
+from circulation.examples import Json
+from streams.offline.replay import Replay, offline
+from streams.store.store import Store
 
 NOW = 2**60
 

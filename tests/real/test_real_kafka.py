@@ -21,8 +21,8 @@ from real_input import (
 )
 from running import Sender, Worker, differences, received, replayed, sent_findings, truth, wait_drained
 
-from circulation.cases import Json, event, pack, party
-from streams.store import Store
+from circulation.examples import Json, event, pack, party
+from streams.store.store import Store
 from streams.topics import PARTIES, REJECTED
 
 PUBLISHED = "2026-08-01"

@@ -18,7 +18,7 @@ from real_input import (
 )
 
 from circulation.calendar import format_instant, parse_instant
-from circulation.cases import Json, entry, event, listed, pack
+from circulation.examples import Json, entry, event, listed, pack
 
 AFTER_ALL = "2022-06-01"
 SECOND = 1_000_000

@@ -10,9 +10,8 @@ from real_input import CLEAN, PURGATORY_REGISTERED, Change, account, entry_of, h
 
 import detectors
 from circulation.calendar import format_instant, parse_instant
-from circulation.cases import Json, asset, delivered, event, pack, signed
-from circulation.lint import lint
-from streams.rulebook import parameters
+from circulation.examples import Json, asset, delivered, event, pack, signed
+from circulation.lint.lint import lint
 
 SECOND = 1_000_000
 OTHERS = 30
@@ -71,7 +70,7 @@ def published(versions: dict[str, dict[Key, Change]]) -> list[Json]:
 def test_each_version_of_the_list_is_a_pack_in_which_nothing_is_wrong(versions: dict[str, dict[Key, Change]]) -> None:
     assert 39 == len(versions)
     for one in published(versions):
-        assert () == lint(one["data"], parameters(detectors.RULES)).remarks
+        assert () == lint(one["data"], detectors.RULES).remarks
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["packs as they were made", "packs at the end, newest first"])

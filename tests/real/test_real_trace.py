@@ -4,7 +4,7 @@ from pathlib import Path
 
 from real_input import dataset, derivations, files_of_runs, played, runs_apart, wire
 
-from streams import trace
+from streams.answers import trace
 
 EVER = 2**62
 
@@ -53,7 +53,7 @@ def test_columns_and_the_runs_above_are_told_as_the_files_have_them(test_data: P
         for source in said["inputFields"]
     }
     above = {
-        (one["run"]["runId"], dataset(one["run"]["facets"]["parent"]["job"]))
+        (one["run"]["runId"], "/".join(one["run"]["facets"]["parent"]["job"][name] for name in ("namespace", "name")))
         for one in events
         if "parent" in one["run"].get("facets", {}) and one.get("outputs")
     }

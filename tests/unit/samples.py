@@ -1,9 +1,10 @@
-"""One good event of every type, as JSON would have it."""
+"""One good event of every type, as JSON would have it, and the commands that read a store."""
 
 from typing import Any
 
 from circulation.calendar import parse_instant
-from circulation.events import ASSETS, CONTRACTS, HEARTBEAT, ORDERS, PARTIES, RETRACTED, RULES, TYPES
+from circulation.events.names import ASSETS, CONTRACTS, EVENT_RETRACTED, ORDERS, PARTIES, RULES, SOURCE_HEARTBEAT
+from circulation.events.types import TYPES
 
 NOW = parse_instant("2026-11-23T12:00:00+08:00")
 SELLER, BUYER = "91110000600037341L", "N2110111MF12345676"
@@ -81,6 +82,7 @@ DATA: dict[str, dict[str, Any]] = {
         "level": "general",
         "asset": "asset-1",
         "contract": "contract-1",
+        "delivery": "delivery-1",
         "grant": "grant-1",
         "exemption": "hr",
     },
@@ -104,7 +106,7 @@ DATA: dict[str, dict[str, Any]] = {
     "circulation.repair.applied": {"repair": "r-1", "record": "record-1", "evidence": ["letter-1"]},
     "circulation.repair.decided": {"repair": "r-1", "outcome": "granted", "decided_by": "office"},
     "circulation.merit.recorded": {"merit": "m-1", "act": "standard", "points": 5, "decided_by": "office"},
-    HEARTBEAT: {},
+    SOURCE_HEARTBEAT: {},
     "circulation.asset.registered": {
         "title": "水文数据",
         "owner": SELLER,
@@ -193,7 +195,7 @@ DATA: dict[str, dict[str, Any]] = {
         "currency": "CNY",
     },
     "circulation.deletion.proved": {"evidence": "letter-1"},
-    RETRACTED: {"event": "e-1", "type": "circulation.delivery.completed", "reason": "error"},
+    EVENT_RETRACTED: {"event": "e-1", "type": "circulation.delivery.completed", "reason": "error"},
     "circulation.case.acknowledged": ORDER,
     "circulation.case.ordered": ORDER,
     "circulation.case.rectified": ORDER,
@@ -212,7 +214,7 @@ def topic_of(type_name: str) -> str:
 
 def sample(type_name: str, **changes: Any) -> dict[str, Any]:
     """A good event of a type; `changes` replace attributes."""
-    subject = SOURCE if type_name == HEARTBEAT else SUBJECTS[topic_of(type_name)]
+    subject = SOURCE if type_name == SOURCE_HEARTBEAT else SUBJECTS[topic_of(type_name)]
     return {
         "specversion": "1.0",
         "id": "e-1",
@@ -222,3 +224,21 @@ def sample(type_name: str, **changes: Any) -> dict[str, Any]:
         "time": "2026-11-23T11:00:00+08:00",
         "data": DATA[type_name],
     } | changes
+
+
+# Commands that open a store that is there, and make none.
+READING = (
+    ("findings",),
+    ("cases",),
+    ("credit", "scheme:x"),
+    ("trace", "asset"),
+    ("impact", "asset"),
+    ("party", "scheme:x"),
+    ("outbox", "list"),
+    ("queue", "list"),
+    ("queue", "retry", "--all"),
+    ("rules", "compare"),
+    ("rules", "history"),
+    ("feed", "list"),
+    ("feed", "resume", "circulation.assets", "0", "--from", "earliest", "--by", "x", "--note", "y"),
+)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from circulation.admission import Admission
+from circulation.admission.admission import Admission
 from circulation.calendar import parse_instant
-from circulation.cases import (
+from circulation.examples import (
     BUYER,
     OWNER,
     SELLER,
@@ -27,16 +27,20 @@ from circulation.cases import (
     party,
     retracted,
     signed,
+    terms,
+    used,
 )
-from circulation.rulepack import parse_pack
-from streams import anew, screening
-from streams.replay import Replay, findings_of, offline
-from streams.store import Store
+from circulation.packs.reading import parse_pack
+from streams.facts import circulations as screening
+from streams.judging import late_pack_search as anew
+from streams.offline.replay import Replay, findings_of, offline
+from streams.store.store import Store
 from tests.model import markets
 from tests.property.test_order import standing
 
 PAID, DAYS = "2025-02-01", 30
 WHEN, UNTIL = "2025-02-15", "2025-12-01"
+LIMITED = terms(bytes_max=100)
 # A payment for nothing: its deadline comes long after the pack.
 TRADED = [party(OWNER), asset("asset", tags=["secret"]), listed("asset", "2025-01-15"), signed("c", "2025-01-20")]
 TRADED += [event("settlement.paid", "c", PAID, settlement="s", payer=BUYER, payee=SELLER, amount="100.00")]
@@ -95,6 +99,7 @@ def test_a_pack_that_sets_a_rule_otherwise_looks_at_its_sums() -> None:
     assert set() == judged(served, version(1, WHEN, paper_trade={"days": DAYS, "mode": "enforce"})).keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slice_max", [1, 2, 2_000])
 @pytest.mark.parametrize(
     ("versions", "found"),
@@ -162,3 +167,26 @@ def test_slices_of_any_size_find_the_same(lines: list[Json], default: Json, unti
     with mock.patch.object(anew, "SLICE_MAX", slice_max), mock.patch.object(screening, "SLICE_MAX", slice_max):
         sliced = standing(lines, default, until)
     assert sliced == standing(lines, default, until)
+
+
+@pytest.mark.parametrize("what", ["use", "delivery", "amendment"])
+def test_what_was_counted_when_a_pack_comes_late_was_counted_by_the_one_before(what: str) -> None:
+    sent = delivered("c", "2025-02-20", bytes=60)
+    counted = {
+        "use": [used("c", "2025-02-20", 1, bytes=60)],
+        "delivery": [sent],
+        "amendment": [sent | {"time": instant("2025-02-01")}, signed("c", "2025-02-20", amended=True, terms=LIMITED)],
+    }[what]
+    agreed = signed("c", "2025-01-20", terms=terms() if what == "amendment" else LIMITED)
+    stricter = version(1, WHEN, usage_limit={"warning_percent": 50})
+
+    def bands(*lines: Json) -> list[tuple[int, str]]:
+        found = findings_of(lines, pack=pack(version="0"), until=UNTIL)
+        return [
+            (one["evidence"]["band"], one["rulepack"]["version"]) for one in found if one["detector"] == "usage-limit"
+        ]
+
+    assert bands(agreed, stricter, *counted) == [(50, "1")]
+    assert bands(agreed, *counted, stricter) == []
+    # What is counted from then on is counted by it, and so is what there was.
+    assert bands(agreed, *counted, stricter, delivered("c", "2025-02-21", delivery="e", bytes=1)) == [(50, "1")]

@@ -13,30 +13,20 @@ import pytest
 from click.testing import CliRunner, Result
 
 import detectors
-from circulation.admission import Admission
+from circulation.admission.admission import Admission
 from circulation.calendar import parse_instant
-from circulation.cases import (
-    BUYER,
-    SELLER,
-    Json,
-    asset,
-    entry,
-    event,
-    listed,
-    pack,
-    party,
-    signed,
-    terms,
-    used,
-)
-from circulation.rulepack import Pack, parse_pack
-from streams.backtest import ASIDE, Ran, Span, Tries, document, over_events, over_store
+from circulation.examples import BUYER, SELLER, Json, asset, entry, event, listed, pack, party, signed, terms, used
+from circulation.packs.pack import Pack
+from circulation.packs.reading import parse_pack
+from circulation.rules import parameters
 from streams.breaker import Limits
-from streams.cli import cli
-from streams.replay import Replay, findings_of, offline
-from streams.rulebook import parameters, shipped
-from streams.schema import metadata
-from streams.store import Store
+from streams.cli.main import cli
+from streams.facts.rulebook import shipped
+from streams.offline.backtest import Ran, Tries, document, over_events, over_store
+from streams.offline.comparison import ASIDE, Span
+from streams.offline.replay import Replay, findings_of, offline
+from streams.store.schema import metadata
+from streams.store.store import Store
 
 LIMITS = Limits(percent=50, looks_min=10, seconds=900)
 OLD = pack(entry("secret"), entry("road"), detectors={"paper-trade": {"mode": "warn"}})
@@ -172,6 +162,7 @@ def _log(path: Path) -> Path:
     return path.with_name(path.name + "-wal")
 
 
+@pytest.mark.slow
 def test_over_a_store_it_is_the_same_and_nothing_of_the_store_changes(live: Store) -> None:
     filled(live, KEPT)
     before = state(live)
@@ -215,6 +206,7 @@ def entries_of(ran: Ran, what: str) -> set[tuple[str, str]]:
     return {(one["evidence"]["entry"], one["about"]["id"]) for one in found if one["detector"] == "negative-list"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("over", ["file", "store"])
 def test_it_is_held_against_the_packs_that_were_published(over: str, tmp_path: Path) -> None:
     events = [published(pack(entry("road"), version="7")), *KEPT]
@@ -229,6 +221,7 @@ def test_it_is_held_against_the_packs_that_were_published(over: str, tmp_path: P
     assert {("road", "aroad")} == entries_of(ran, "cleared")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("over", ["file", "store"])
 def test_from_an_instant_on_it_takes_the_place_of_all_later_packs(over: str, tmp_path: Path) -> None:
     later = pack(entry("road"), entry("none"), version="2", valid_from="2025-01-12")
@@ -264,6 +257,7 @@ def test_an_earlier_pack_that_is_tried_as_published_has_no_effect_beside_a_later
     assert {"raised": {}, "cleared": {}, "changed": {}} == differences(ran)
 
 
+@pytest.mark.slow
 def test_a_detector_that_would_fire_on_most_of_what_it_looks_at_would_be_held() -> None:
     many = [one for n in range(12) for one in (asset(f"x{n}", tags=["t"]), listed(f"x{n}", "2025-01-02"))]
     for mode, held in (("enforce", True), ("warn", True), ("shadow", False)):
@@ -289,6 +283,7 @@ def files(tmp_path: Path) -> dict[str, Path]:
     return found
 
 
+@pytest.mark.slow
 def test_the_command_goes_over_a_file(files: dict[str, Path]) -> None:
     arguments = ("rules", "backtest", files["new"], "--events", files["events"], "--against", files["old"])
     done = run(*arguments)
@@ -301,6 +296,7 @@ def test_the_command_goes_over_a_file(files: dict[str, Path]) -> None:
     assert "2" == found["pack"]["version"]
 
 
+@pytest.mark.slow
 def test_the_command_goes_over_the_store_of_the_settings_and_says_what_it_cannot_answer(
     files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

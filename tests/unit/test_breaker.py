@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from streams.breaker import STEPS, Breaker, Fires, Limits
-from streams.metrics import Metrics
+from streams.worker.registry import Metrics
 
 LIMITS = Limits(percent=50, looks_min=200, seconds=900)
 

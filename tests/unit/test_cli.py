@@ -17,8 +17,10 @@ import zstandard
 from click.testing import CliRunner, Result
 
 import packs
-from streams import console, story
-from streams.cli import ELSEWHERE, SECTIONS, SHELLS, cli
+from streams import console
+from streams.cli.main import ELSEWHERE, SECTIONS, cli
+from streams.cli.program import SHELLS
+from streams.demo import chapters, story
 from streams.settings import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,7 +97,7 @@ def test_what_the_list_says_of_commands_elsewhere_is_how_their_own_help_begins()
 
 def test_help_imports_nothing_heavy() -> None:
     program = (
-        "import sys; from click.testing import CliRunner; from streams.cli import cli;"
+        "import sys; from click.testing import CliRunner; from streams.cli.main import cli;"
         "assert CliRunner().invoke(cli, ['--help']).exit_code == 0;"
         "print([one for one in ('kafka', 'confluent_kafka', 'faust', 'sqlalchemy', 'rich', 'psycopg', 'detectors')"
         " if one in sys.modules])"
@@ -195,6 +197,46 @@ def test_replay_moves_the_clock_on_to_until(tmp_path: Path) -> None:
         assert count == len(overdue), until
 
 
+def test_replay_writes_over_nothing_that_it_reads_or_writes(file: Path, tmp_path: Path) -> None:
+    again, pack_, out = tmp_path / "again.jsonl", tmp_path / "pack.yaml", tmp_path / "out.jsonl"
+    again.hardlink_to(file)
+    (tmp_path / "folder").mkdir()
+    round_about = tmp_path / "folder" / ".." / file.name
+    before = file.read_bytes()
+    pack_.write_text("pack: p\nversion: '1'\nvalid_from: 2025-01-01T00:00:00+08:00\n")
+    for option in ("--findings", "--credit", "--rejected"):
+        for path in (file, again, round_about):
+            assert "EVENTS" in refused(run("replay", file, option, path))
+    assert "--rules" in refused(run("replay", file, "--rules", pack_, "--findings", pack_))
+    assert "--findings" in refused(run("replay", file, "--findings", out, "--rejected", out))
+    assert (before, False) == (file.read_bytes(), out.exists())
+    assert pack_.read_text().startswith("pack: p")
+    assert 0 == run("replay", file, "--findings", os.devnull, "--rejected", os.devnull).exit_code
+
+
+@pytest.mark.parametrize("option", ["--findings", "--credit", "--rejected"])
+def test_replay_writes_over_what_a_replay_wrote_there_and_over_nothing_else(
+    option: str, file: Path, tmp_path: Path
+) -> None:
+    """Not over other events, either, which are of the same form as findings."""
+    out, events = tmp_path / "out.jsonl", tmp_path / "other-events.jsonl"
+    events.write_bytes(file.read_bytes())
+    out.touch()
+    assert 0 == run("replay", file, option, out).exit_code
+    before = out.read_bytes()
+    assert before
+    assert 0 == run("replay", file, option, out).exit_code
+    assert before == out.read_bytes()
+    notes = tmp_path / "notes.txt"
+    notes.write_text("what I must not forget\n")
+    for other in (events, notes):
+        there = other.read_bytes()
+        assert f"{option} {other} holds something else" in refused(run("replay", file, option, other))
+        assert there == other.read_bytes()
+    assert 0 == run("replay", file, option, notes, "--force").exit_code
+    assert before == notes.read_bytes()
+
+
 def test_replay_goes_by_the_pack_that_is_given(file: Path, tmp_path: Path) -> None:
     rules, out = tmp_path / "pack.yaml", tmp_path / "out.jsonl"
     rules.write_text(PACK)
@@ -207,13 +249,31 @@ def test_replay_goes_by_the_pack_that_is_given(file: Path, tmp_path: Path) -> No
 
 def test_replay_asks_the_sources_that_are_set(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sources, bad = tmp_path / "sources.yaml", tmp_path / "bad.jsonl"
-    sources.write_text(f"{story.EXCHANGE}: {{types: ['circulation.*']}}\n")
+    sources.write_text(f"{chapters.EXCHANGE}: {{types: ['circulation.*']}}\n")
     monkeypatch.setenv("CIRCULATION_SOURCES", str(sources))
     assert 0 == run("replay", file, "--rejected", bad).exit_code
     reasons = Counter(one["reason"] for one in written(bad))
-    assert {"bad-identifier": 1, "not-authorised": 4} == dict(reasons)
+    assert {"bad-identifier": 1, "not-authorised": 5} == dict(reasons)
     sources.write_text("a: 1\n")
     assert "CIRCULATION_SOURCES" in refused(run("replay", file))
+
+
+def test_replay_takes_everybody_for_officials_unless_it_is_set_who_is(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = tmp_path / "bad.jsonl"
+
+    def refused_types() -> list[str]:
+        assert 0 == run("replay", file, "--rejected", bad, "--force").exit_code
+        return [json.loads(one["record"])["type"] for one in written(bad) if one["reason"] == "not-authorised"]
+
+    assert [] == refused_types()
+    monkeypatch.setenv("CIRCULATION_OFFICIAL_SOURCES", "urn:office, /circulation/officials")
+    assert [] == refused_types()
+    monkeypatch.setenv("CIRCULATION_OFFICIAL_SOURCES", "urn:office")
+    assert ["circulation.objection.decided"] == refused_types()
+    monkeypatch.setenv("CIRCULATION_OFFICIAL_SOURCES", "urn:office,,")
+    assert "CIRCULATION_OFFICIAL_SOURCES must be sources" in refused(run("replay", file))
 
 
 def test_replay_of_an_empty_file_is_no_error(tmp_path: Path) -> None:
@@ -261,7 +321,7 @@ def test_a_store_is_kept_and_findings_reads_it(file: Path, tmp_path: Path, monke
         ("--detector", "usage-limit", 3),
         ("--severity", "red", sum("red" == one.severity for one in story.STANDING)),
         ("--about", "contract-traffic", 3),
-        ("--party", story.TRAVEL, sum(one.about == story.TRAVEL for one in story.STANDING)),
+        ("--party", chapters.TRAVEL, sum(one.about == chapters.TRAVEL for one in story.STANDING)),
         ("--party", "nobody", 0),
     ):
         assert expected == len(json.loads(run("findings", "--json", option, value).stdout)), option
@@ -273,7 +333,7 @@ def test_a_store_is_kept_and_findings_reads_it(file: Path, tmp_path: Path, monke
 
 
 def test_a_store_in_use_is_refused_with_the_reason(file: Path, tmp_path: Path) -> None:
-    from streams.store import Store
+    from streams.store.store import Store
 
     url = f"sqlite:///{tmp_path / 'used.db'}"
     other = Store(url)
@@ -369,3 +429,26 @@ def test_the_event_of_the_readme_is_admitted(tmp_path: Path) -> None:
     path = tmp_path / "example.jsonl"
     path.write_text(json.dumps(json.loads(example)))
     assert "1 admitted, 0 of them duplicates; 0 rejected" in run("replay", path).stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "told"),
+    [
+        ("CIRCULATION_SOURCES", "a: 1\n", "CIRCULATION_SOURCES"),
+        ("CIRCULATION_SOURCES", "a: [", "CIRCULATION_SOURCES"),
+        ("CIRCULATION_RULES", "pack: 1\n", "pack"),
+    ],
+)
+def test_a_worker_with_a_wrong_file_stops_with_what_is_wrong(
+    variable: str, text: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file.yaml"
+    file.write_text(text)
+    monkeypatch.setenv(variable, str(file))
+    monkeypatch.setenv("CIRCULATION_STORE", f"sqlite:///{tmp_path}/store.db")
+    result = run("worker")
+    assert 2 == result.exit_code
+    assert str(file) in result.stderr
+    assert told in result.stderr
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "store.db").exists()

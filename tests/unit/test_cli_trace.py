@@ -7,11 +7,11 @@ import orjson
 import pytest
 from click.testing import CliRunner, Result
 
-from circulation.admission import Admission
-from circulation.cases import SELLER, asset, derived, granted, listed, party
-from streams.cli import cli
-from streams.replay import Replay, offline
-from streams.store import Store
+from circulation.admission.admission import Admission
+from circulation.examples import SELLER, asset, derived, granted, listed, party
+from streams.cli.main import cli
+from streams.offline.replay import Replay, offline
+from streams.store.store import Store
 
 EVENTS = [
     party(SELLER),

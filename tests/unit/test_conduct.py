@@ -7,9 +7,9 @@ import orjson
 import pytest
 from world import admitted
 
-from circulation.admission import Admission
+from circulation.admission.admission import Admission
 from circulation.calendar import parse_instant
-from circulation.cases import (
+from circulation.examples import (
     BUYER,
     OWNER,
     SELLER,
@@ -28,12 +28,12 @@ from circulation.cases import (
     terminated,
     used,
 )
-from circulation.facts import CONTROLLERS_MAX
+from circulation.facts.parties import CONTROLLERS_MAX
 from circulation.licences import Licences
-from circulation.rulepack import parse_pack
+from circulation.packs.reading import parse_pack
 from detectors.broken_provenance import NAMED_MAX
-from streams.replay import Replay, findings_of, offline
-from streams.store import Store
+from streams.offline.replay import Replay, findings_of, offline
+from streams.store.store import Store
 
 RULES = pack()
 
@@ -205,6 +205,7 @@ def test_a_link_of_the_chain_that_was_taken_back_clears_the_trade() -> None:
     assert {} == severities([*lines, retracted(link, "2025-03-01")])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [CONTROLLERS_MAX - 1, CONTROLLERS_MAX, CONTROLLERS_MAX + 1])
 @pytest.mark.parametrize("topmost_last", [True, False])
 def test_a_chain_of_control_is_followed_so_far_and_no_further(steps: int, topmost_last: bool) -> None:

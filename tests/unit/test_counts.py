@@ -7,15 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from circulation.admission import Admission
-from circulation.cases import event, pack, signed, terms, used
-from circulation.rulepack import parse_pack
-from streams.book import LIVE, STATING
-from streams.counts import SHARE, Cadence, Delay, count
-from streams.desks import AGAIN, ASIDE
-from streams.replay import Replay, offline
-from streams.schema import deadlines, outbox, queue
-from streams.store import Store
+from circulation.admission.admission import Admission
+from circulation.examples import event, pack, signed, terms, used
+from circulation.packs.reading import parse_pack
+from streams.offline.replay import Replay, offline
+from streams.store.queue import AGAIN, ASIDE, LIVE, STATING
+from streams.store.schema import deadlines, outbox, queue, unsent
+from streams.store.store import Store
+from streams.worker.counts import SHARE, Cadence, Delay, Oldest, count
 
 TP = ("circulation.contracts", 0)
 PACK = parse_pack(pack(detectors={"purpose-drift": {"mode": "shadow"}}), published=False)
@@ -40,7 +39,7 @@ def licensed(contract: str, *counts: int) -> list[dict[str, object]]:
 
 def test_an_empty_store_counts_as_nothing(store: Store) -> None:
     with store.reading() as db:
-        assert ({}, {}, {}, {}, {}, {}, {}, None, 0, None, 0, 0, None) == tuple(count(db, 0))
+        assert ({}, {}, {}, {}, {}, {}, {}, None, None, 0, None, 0, 0, None, 0, {}) == tuple(count(db, 0))
 
 
 def test_a_contract_counts_once_by_the_gravest_of_its_bands(store: Store) -> None:
@@ -77,9 +76,11 @@ def test_what_waits_is_counted_with_its_oldest_and_what_is_set_aside_has_no_age(
         db.many(queue, [(LIVE, "a", 30), (AGAIN, "b", 20), (STATING, "d", 25), (ASIDE, "c", 10)])
         db.many(outbox, [(7, "t", None, b"[]", b""), (8, "t", None, b"[]", b"")])
         db.many(deadlines, [("a", 99), ("a", 100), ("b", 101)])
+        db.many(unsent, [(1, "t", None, b"[]", b"", 2, "too large")])
         counts = count(db, 100)
     assert {("live",): 1, ("again",): 1, ("stating",): 1, ("aside",): 1} == counts.queue
-    assert (20, 2, 7, 3, 1, 99) == counts[7:]
+    assert (20, 30, 2, 7, 3, 1, 99, 1) == counts[7:15]
+    assert {} == counts.set_aside
 
 
 @pytest.mark.parametrize(("took", "early", "due"), [(0.0, 1.99, 2.0), (0.1, 1.99, 2.0), (1.0, SHARE - 1.01, SHARE - 1)])
@@ -108,3 +109,9 @@ def test_a_partition_that_is_read_to_its_end_at_every_look_is_never_behind(steps
     for more, seconds in steps:
         end, now = end + more, now + seconds
         assert 0 == delay.look({TP: (end, end)}, now)
+
+
+def test_what_waits_is_stuck_only_where_its_oldest_stays_the_same() -> None:
+    oldest = Oldest()
+    seen = [oldest.look(*one) for one in (((1, 7), 10.0), ((1, 7), 70.0), ((2, 8), 71.0), ((2, 8), 80.0), (None, 90.0))]
+    assert [0.0, 60.0, 0.0, 9.0, 0.0] == seen

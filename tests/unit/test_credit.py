@@ -11,28 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from circulation.admission import ANY, Admission
+from circulation.admission.admission import Admission
+from circulation.admission.envelope import ANY
 from circulation.calendar import DAY, parse_instant, start_of_day
-from circulation.cases import (
-    BUYER,
-    SELLER,
-    Json,
-    entry,
-    event,
-    listed,
-    only,
-    pack,
-    party,
-    retracted,
-    signed,
-    terms,
-    used,
-)
-from circulation.credit import Settings, Standing, settings_of, statement
-from circulation.events import Event
-from circulation.rulepack import PackInvalid, parse_pack
-from streams.replay import Replay, offline
-from streams.store import Store
+from circulation.credit.settings import Decision, Settings, settings_of
+from circulation.credit.statement import Standing, statement
+from circulation.events.event import Event
+from circulation.examples import BUYER, SELLER, Json, entry, event, listed, pack, party, retracted, signed, terms, used
+from circulation.packs.problems import PackInvalid
+from circulation.packs.reading import parse_pack
+from streams.offline.replay import Replay, offline
+from streams.store.store import Store
+from tests.modes import only
 
 NOW = parse_instant("2025-06-01")
 
@@ -151,23 +141,46 @@ def test_a_repair_has_an_effect_from_the_day_on_which_it_may_be_granted() -> Non
 
 def test_the_first_status_that_fits_is_the_status() -> None:
     upheld = [objected(record="r"), decided("upheld")]
-    open_ = objected("open", record="r")
-    late = "2027-01-01"
+    open_, within = objected("open", record="r", time="2026-02-02"), "2026-02-05"
     everything = [determined(), *upheld, *repaired("2025-05-01"), open_]
-    assert "withdrawn" == record(everything, late)[0]
-    assert "repaired" == record([determined(), *repaired("2025-05-01"), open_], late)[0]
-    assert "objected" == record([determined(), open_], late)[0]
-    assert "expired" == record([determined()], late)[0]
+    assert "withdrawn" == record(everything, within)[0]
+    assert "repaired" == record([determined(), *repaired("2025-05-01"), open_], within)[0]
+    assert "objected" == record([determined(), open_], within)[0]
+    assert "expired" == record([determined()], within)[0]
     assert "published" == record([determined()])[0]
+
+
+# Seven working days after Saturday, 1 March 2025, end on 11 March.
+LIMIT = parse_instant("2025-03-12")
 
 
 def test_an_objection_suspends_the_points_unless_the_pack_says_otherwise() -> None:
     said = [determined(), objected(record="r")]
-    assert ("objected", 0) == record(said)
-    assert ("objected", 15) == record(said, settings=Settings(objection_suspends=False))
-    assert ("objected", 0) == record(said, "2026-01-31", Settings(objection_suspends=False))
-    assert ("published", 15) == record([*said, decided("rejected")])
+    assert ("objected", 0) == record(said, LIMIT - 1)
+    assert ("objected", 15) == record(said, LIMIT - 1, Settings(objection_suspends=False))
+    assert ("published", 15) == record([*said, decided("rejected", time="2025-03-05")], "2025-03-06")
     assert ("published", 15) == record(said, parse_instant("2025-03-01") - 1)
+
+
+def test_an_objection_suspends_until_the_days_for_its_decision_are_over() -> None:
+    said = [determined(), objected(record="r")]
+    assert [("objected", 0), ("published", 15)] == [record(said, at) for at in (LIMIT - 1, LIMIT)]
+    longer = Settings(decision=Decision(working_days=8))
+    assert ("objected", 0) == record(said, LIMIT, longer)
+    unknown = [determined(date="2026-12-01"), objected(record="r", time="2026-12-30")]
+    assert ("objected", 0) == record(unknown, "2027-06-01")
+
+
+def test_another_objection_to_the_same_record_suspends_nothing_but_after_a_correction() -> None:
+    second = objected("o2", record="r", time="2025-04-01")
+    rejected, corrected = decided("rejected", time="2025-03-05"), decided("corrected", time="2025-03-05", tier="minor")
+    assert ("published", 15) == record([determined(), objected(record="r"), rejected, second], "2025-04-02")
+    assert ("published", 15) == record([determined(), objected(record="r"), second], "2025-04-02")
+    assert ("objected", 0) == record([determined(), objected(record="r"), corrected, second], "2025-04-02")
+    third = [decided("rejected", "o2", "2025-04-03"), objected("o3", record="r", time="2025-04-04")]
+    assert ("published", 5) == record([determined(), objected(record="r"), corrected, second, *third], "2025-04-05")
+    before = objected("o2", record="r", time="2025-03-04")
+    assert ("published", 5) == record([determined(), objected(record="r"), before, corrected], "2025-03-06")
 
 
 def test_a_correction_gives_the_record_its_tier() -> None:
@@ -177,10 +190,12 @@ def test_a_correction_gives_the_record_its_tier() -> None:
     assert ("minor", "2025-04-30") == (one["tier"], one["public_until"])
 
 
-def test_a_finding_takes_no_points_while_objected_or_once_a_record_names_it() -> None:
+def test_a_finding_takes_no_points_while_an_objection_suspends_it_or_once_a_record_names_it() -> None:
+    found = [Standing("f", "red", parse_instant("2025-02-20"))]
+    objection = objected(finding="f")
+    assert [80, 70] == [stated([objection], at=at, findings=found)["score"] for at in (LIMIT - 1, LIMIT)]
+    assert 70 == stated([objection, decided("rejected", time="2025-03-05")], at="2025-03-06", findings=found)["score"]
     found = [Standing("f", "red", NOW - DAY)]
-    assert 80 == stated([objected(finding="f")], findings=found)["score"]
-    assert 70 == stated([objected(finding="f"), decided("rejected")], findings=found)["score"]
     named = determined(finding="f")
     assert (65, []) == tuple(stated([named], findings=found)[name] for name in ("score", "findings"))
     withdrawn = stated([named, objected(record="r"), decided("upheld")], findings=found)
@@ -235,9 +250,23 @@ def test_nothing_changes_before_the_instant_that_a_statement_names(days_later: i
 
 
 def test_a_pack_sets_the_numbers_and_what_is_wrong_is_named() -> None:
-    changed = settings_of({"base": 70, "points": {"minor": 6}, "finding_days": 1})
+    changed = settings_of({"base": 70, "points": {"minor": 6}, "finding_days": 1}, Decision(working_days=3))
     assert (70, 6, 15, 1) == (changed.base, changed.points.minor, changed.points.general, changed.finding_days)
-    for wrong in ({"base": "x"}, {"base": -1}, {"grades": {"C": 80}}, {"points": 3}, {"objection_suspends": 1}):
+    assert 3 == changed.decision.working_days
+    assert (
+        5
+        == parse_pack(
+            pack(detectors={"credit-clock": {"objection_working_days": 5}}), published=False
+        ).credit.decision.working_days
+    )
+    for wrong in (
+        {"base": "x"},
+        {"base": -1},
+        {"grades": {"C": 80}},
+        {"points": 3},
+        {"objection_suspends": 1},
+        {"decision": {}},
+    ):
         with pytest.raises(PackInvalid, match=r"\$\.credit"):
             parse_pack(pack() | {"credit": wrong}, published=False)
 

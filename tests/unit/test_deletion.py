@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from world import said
 
 from circulation.calendar import days, format_instant, parse_instant
-from circulation.cases import BUYER, Json, event, pack, signed, terminated, terms
+from circulation.examples import BUYER, Json, event, pack, signed, terminated, terms
 from detectors.deletion_overdue import RULE
 
 END = parse_instant("2025-03-01")

@@ -12,9 +12,8 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from circulation.admission import Admission
+from circulation.admission.admission import Admission
 from circulation.calendar import DAY, parse_instant
-from circulation.cases import BUYER, Json, asset, entry, event, listed, pack, party, retracted, signed, terms, used
 from circulation.docket import (
     STATES,
     VERBS,
@@ -30,11 +29,12 @@ from circulation.docket import (
     order_of,
     step_of,
 )
-from circulation.rulepack import parse_pack
-from streams import replay
-from streams.cli import cli
-from streams.replay import Replay, offline
-from streams.store import Store
+from circulation.examples import BUYER, Json, asset, entry, event, listed, pack, party, retracted, signed, terms, used
+from circulation.packs.reading import parse_pack
+from streams.cli.main import cli
+from streams.offline import replay
+from streams.offline.replay import Replay, offline
+from streams.store.store import Store
 from tests.unit.world import admitted
 
 D = docket_id("usage-limit", "contract", "c")

@@ -8,15 +8,18 @@ import click
 import pytest
 
 import detectors
-from circulation.lint import KINDS
-from circulation.rulepack import Entry, Match, Pack
-from streams import handbook
-from streams.cli import cli
+from circulation.lint.remarks import KINDS
+from circulation.packs.entry import Entry, Match
+from circulation.packs.pack import Pack
+from streams.cli import handbook
+from streams.cli.main import cli
 from streams.settings import ELSEWHERE, SETTINGS
+from streams.store import schema
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EVERYTHING = dict(handbook.commands(cli))
+CODE = ("circulation", "streams", "dashboards", "detectors", "tests/model", "tests/unit")
 CALLABLE = {path: command for path, command in EVERYTHING.items() if not isinstance(command, click.Group)}
 
 
@@ -86,10 +89,11 @@ def test_options_and_settings_of_the_readme_exist() -> None:
 def test_links_of_the_readme_lead_somewhere_and_no_page_is_forgotten() -> None:
     links = set(re.findall(r"\]\(([^)#:]+)\)", README))
     assert {link for link in links if not (ROOT / link).exists()} == set()
-    assert {f"docs/{page.name}" for page in (ROOT / "docs").iterdir()} <= links
+    forgotten = {f"docs/{page.name}" for page in (ROOT / "docs").iterdir()} - links
+    assert set() == forgotten, "README.md: link every page of docs/"
 
 
-def test_every_option_and_every_parameter_says_what_it_does() -> None:
+def test_every_option_says_what_it_does() -> None:
     silent = [
         (" ".join(path), option.name)
         for path, command in EVERYTHING.items()
@@ -97,7 +101,6 @@ def test_every_option_and_every_parameter_says_what_it_does() -> None:
         if isinstance(option, click.Option) and not option.help
     ]
     assert [] == silent
-    assert [] == [rule.id for rule in detectors.RULES.values() for one in rule.parameters.values() if not one.effect]
 
 
 @pytest.mark.parametrize("id_", detectors.RULES)
@@ -107,6 +110,49 @@ def test_the_docstring_of_each_detector_falls_into_its_parts(id_: str) -> None:
     text = " ".join((detectors.MODULES[id_].__doc__ or "").split()).casefold()
     for part in (advice.why, advice.false_positives, advice.what_to_do):
         assert part.casefold() in text
+
+
+DEVELOPING = (ROOT / "docs" / "developing.md").read_text(encoding="utf-8")
+
+
+def test_the_page_for_developers_names_every_folder_and_module_of_the_words_and_of_the_route() -> None:
+    tables = DEVELOPING.partition("\n## Add a detector")[0].split("\n| in `")
+    project, *inside = (_first_cells(table) for table in tables)
+    folders = {f"{path.name}/" for path in ROOT.iterdir() if path.is_dir() and list(path.glob("[!.]*.*"))}
+    folders -= {one for one in folders if one.startswith((".", "circulation.egg"))}
+    message = "docs/developing.md: say in the tables of *Where what lives* what these are"
+    assert sorted(folders) == sorted(project), message
+    for package, named in zip(("circulation", "streams"), inside, strict=True):
+        modules = {path.stem for path in (ROOT / package).glob("*.py")} - {"__init__"}
+        stations = {f"{path.parent.name}/" for path in (ROOT / package).glob("*/__init__.py")}
+        assert sorted(modules | stations) == sorted(named), message
+
+
+def _first_cells(table: str) -> list[str]:
+    """The names in the first column of a table."""
+    firsts = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    return [name for first in firsts for name in re.findall(r"`([^`]+)`", first)]
+
+
+def test_the_page_for_developers_names_only_files_commands_and_names_that_there_are() -> None:
+    paths = set(re.findall(r"`([a-z_]+/[\w/.-]*|[a-z_]+\.(?:py|yaml))`", DEVELOPING)) - {"detectors/nil_price.py"}
+    inside = ("simulate", "store", "wire")
+    folders = ("", "circulation", "streams", *(f"streams/{one}" for one in inside), "tests/model", "dashboards")
+    lost = [one for one in paths if not any((ROOT / folder / one).exists() for folder in folders)]
+    assert [] == lost, "docs/developing.md"
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set() == set(re.findall(r"`make ([a-z-]+)", DEVELOPING)) - set(targets), "docs/developing.md"
+    code = "\n".join(path.read_text(encoding="utf-8") for name in CODE for path in (ROOT / name).rglob("*.py"))
+    names = set(re.findall(r"`(\w*[A-Z_]\w*)`", DEVELOPING)) - {"TODO"}
+    assert [] == [one for one in names if not re.search(rf"\b{one}\b", code)], "docs/developing.md"
+
+
+def test_the_page_on_retention_has_every_table_once_and_every_span_that_can_be_set() -> None:
+    text = (ROOT / "docs" / "retention.md").read_text(encoding="utf-8")
+    named = [one for row in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE) for one in re.findall(r"`([^`]*)`", row)]
+    assert sorted(schema.metadata.tables) == sorted(named)
+    spans = {one.variable for one in SETTINGS if one.name.endswith("_days")}
+    assert spans == set(re.findall(r"\bCIRCULATION_[A-Z_]+", text))
 
 
 def test_the_page_on_packs_names_the_members_and_kinds_that_there_are() -> None:

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams import drawings
-from streams.traced import Asset, Controller, CutOff, Derivation, Holder, Match, Run, Trace
+from streams.answers import drawings
+from streams.answers.trace_document import Asset, Controller, CutOff, Derivation, Holder, Match, Run, Trace
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 EVIL = [
@@ -88,7 +88,14 @@ def test_a_graph_of_mermaid_has_the_edges_of_the_trace_and_no_others(names: list
 
 
 def test_prov_names_entities_agents_activities_and_what_joins_them() -> None:
-    run = Run(run="r 1", job="j", state="completed", time="2025-01-01T00:00:00+08:00", outputs=["a"])
+    run = Run(
+        run="r 1",
+        job="j",
+        state="completed",
+        time="2025-01-01T00:00:00+08:00",
+        derives="2025-01-01T00:00:00+08:00",
+        outputs=["a"],
+    )
     document = json.loads(drawings.prov(traced("a", "b/c", runs=[run])))
     assert {"asset:a", "asset:b%2Fc"} == document["entity"].keys()
     assert {"party:x%3Ao", "party:x%3Ac"} == document["agent"].keys()

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from world import said
 
-from circulation.cases import SELLER, Json, exported, granted, pack, party
+from circulation.examples import SELLER, Json, exported, granted, pack, party
 from detectors.export_assessment_missing import RULE
 
 LIMITS = {"persons": 1_000_000, "sensitive_persons": 10_000}
@@ -32,7 +32,7 @@ COUNTS = st.lists(
 def test_any_exports_raise_each_band_once_at_the_export_that_first_reaches_it(counts: list[tuple[int, int]]) -> None:
     found = said(RULE, exports(counts), pack())
     assert len(found) == len({one.apart for one in found})
-    assert len(found) == len({one.cause for one in found})
+    assert len(found) == len({(one.cause, one.evidence["measure"]) for one in found})
     reds = [one for one in found if one.severity == "red"]
     first = None
     persons = sensitive = 0

@@ -15,12 +15,14 @@ from click.testing import CliRunner, Result
 
 from circulation import near
 from circulation.calendar import parse_instant
-from circulation.cases import event, signed, terms, used
 from circulation.docket import docket_id
-from streams import console, found, story
-from streams.cli import cli
-from streams.found import Wanted
-from streams.store import Store
+from circulation.examples import event, signed, terms, used
+from streams import console
+from streams.answers import findings as found
+from streams.answers.findings import Wanted
+from streams.cli.main import cli
+from streams.demo import story
+from streams.store.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -198,6 +200,10 @@ def test_a_tree_ends_in_a_cycle_and_at_its_limit() -> None:
     assert ["b", "a", "..."] == [name for _, name, _ in console.tree("a", below, lines_max=2)]
 
 
+def test_a_year_is_a_name_and_no_amount() -> None:
+    assert ["The year is 2025.", "The sum is 2,025."] == found.sentences({"year": 2025, "sum": 2025})
+
+
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
@@ -237,7 +243,7 @@ def test_a_terminal_has_colours_unless_no_color_is_set(url: str, plain: bool) ->
         name: value for name, value in os.environ.items() if not name.startswith(("CIRCULATION_", "NO_COLOR"))
     }
     environment |= {"CIRCULATION_STORE": url, "TERM": "xterm-256color"} | ({"NO_COLOR": "1"} if plain else {})
-    command = [sys.executable, "-m", "streams.cli", "findings", "--severity", "red"]
+    command = [sys.executable, "-m", "streams.cli.main", "findings", "--severity", "red"]
     with subprocess.Popen(command, cwd=ROOT, stdout=theirs, stderr=theirs, stdin=theirs, env=environment) as ran:
         os.close(theirs)
         said = b""

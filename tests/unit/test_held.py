@@ -5,14 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from circulation.admission import Admission
-from circulation.cases import Json, derived, event, retracted
+from circulation.admission.admission import Admission
+from circulation.examples import Json, derived, event, retracted
 from circulation.lineage import Edge
-from streams import held, schema, trace
-from streams.held import Held
-from streams.lineages import AsKnown, Stored, Way
-from streams.replay import Replay, offline
-from streams.store import Db, Store
+from streams.answers import lineage_cache as held
+from streams.answers import trace
+from streams.answers.lineage_cache import Held
+from streams.answers.lineages import AsKnown, Stored, Way
+from streams.offline.replay import Replay, offline
+from streams.store import schema
+from streams.store.db import Db
+from streams.store.store import Store
 
 NAMES = "abcdef"
 EVER = 2**62
@@ -79,7 +82,8 @@ def histories(draw: st.DrawFn) -> list[Json]:
                     ]
                 )
             )
-            events.append(run(draw(st.sampled_from("xy")), state, draw(name), draw(name), number, facets))
+            some = st.lists(name, min_size=1, max_size=3, unique=True)
+            events.append(run(draw(st.sampled_from("xy")), state, draw(some), draw(some), number, facets))
         elif kind == "run retracted" and any("run" in one for one in events):
             one = draw(st.sampled_from([one for one in events if "run" in one]))
             id_ = f"{one['eventType']}@{one['eventTime']}"
@@ -90,14 +94,14 @@ def histories(draw: st.DrawFn) -> list[Json]:
     return events
 
 
-def run(run_: str, state: str, input_: str, output: str, number: int, facets: Json) -> Json:
+def run(run_: str, state: str, inputs: list[str], outputs: list[str], number: int, facets: Json) -> Json:
     return {
         "eventType": state,
         "eventTime": f"2025-01-01T00:00:{number:02}Z",
         "run": {"runId": run_},
         "job": {"namespace": "j", "name": "j"},
-        "inputs": [{"namespace": "d", "name": input_}],
-        "outputs": [{"namespace": "d", "name": output, "facets": facets}],
+        "inputs": [{"namespace": "d", "name": one} for one in inputs],
+        "outputs": [{"namespace": "d", "name": one, "facets": facets} for one in outputs],
         "producer": "urn:p",
         "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
     }

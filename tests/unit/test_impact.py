@@ -9,9 +9,9 @@ import orjson
 import pytest
 from click.testing import CliRunner, Result
 
-from circulation.admission import Admission
+from circulation.admission.admission import Admission
 from circulation.calendar import parse_instant
-from circulation.cases import (
+from circulation.examples import (
     BUYER,
     OWNER,
     SELLER,
@@ -29,12 +29,15 @@ from circulation.cases import (
     terminated,
     terms,
 )
-from circulation.rulepack import Entry, Packs, parse_pack
-from streams import impact, parties
-from streams.cli import cli
-from streams.impact import Impact, Limits, Regrade
-from streams.replay import Replay, offline
-from streams.store import Store
+from circulation.packs.entry import Entry
+from circulation.packs.in_force import Packs
+from circulation.packs.reading import parse_pack
+from streams.answers import impact, parties
+from streams.answers.impact import Limits, Regrade
+from streams.answers.impact_document import Impact
+from streams.cli.main import cli
+from streams.offline.replay import Replay, offline
+from streams.store.store import Store
 
 LATER = parse_instant("2026-01-01")
 STOPPING = {"process": "model", "irreversible": True, "evidence": "document"}

@@ -9,13 +9,15 @@ import orjson
 import pytest
 from click.testing import CliRunner, Result
 
-from circulation.admission import Admission
-from circulation.cases import Json, asset, entry, event, listed, only, pack
-from circulation.rulepack import parse_pack
-from streams import emit
-from streams.cli import cli
-from streams.replay import Replay, offline
-from streams.store import Store
+from circulation.admission.admission import Admission
+from circulation.examples import Json, asset, entry, event, listed, pack
+from circulation.packs.pack import Pack
+from circulation.packs.reading import parse_pack
+from streams.cli.main import cli
+from streams.offline.replay import Replay, offline
+from streams.store.store import Store
+from streams.wire import publishing
+from tests.modes import only
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +41,12 @@ def written(folder: Path, name: str, data: Json) -> Path:
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What would have been sent: that it is, and what follows, is tested on a real Kafka."""
     found: list[dict[str, Any]] = []
-    monkeypatch.setattr(emit, "emit", lambda lines, servers: found.extend(map(orjson.loads, lines)))
+
+    def send(_: str, record: bytes, pack: Pack) -> publishing.Sent:
+        found.append(orjson.loads(record))
+        return publishing.Sent(pack.pack, pack.digest, 0, 0, {})
+
+    monkeypatch.setattr(publishing, "send", send)
     return found
 
 
@@ -63,7 +70,7 @@ def test_diff_refuses_a_file_that_is_no_pack(tmp_path: Path) -> None:
 
 def test_publish_sends_the_pack_of_the_file(tmp_path: Path, sent: list[Json]) -> None:
     data = pack(entry("a"))
-    done = run("rules", "publish", written(tmp_path, "pack.yaml", data))
+    done = run("rules", "publish", "--no-wait", written(tmp_path, "pack.yaml", data))
     assert 0 == done.exit_code, done.output
     assert [data] == [one["data"] for one in sent]
     assert parse_pack(data, published=True).digest == sent[0]["id"]
@@ -72,7 +79,18 @@ def test_publish_sends_the_pack_of_the_file(tmp_path: Path, sent: list[Json]) ->
 def test_older_content_is_published_as_a_new_version_from_now_on(tmp_path: Path, sent: list[Json]) -> None:
     path = written(tmp_path, "pack.yaml", pack(entry("a")))
     done = run(
-        "rules", "publish", path, "--version", "3", "--valid-from", "now", "--approved-by", "x", "--approved-by", "y"
+        "rules",
+        "publish",
+        "--no-wait",
+        path,
+        "--version",
+        "3",
+        "--valid-from",
+        "now",
+        "--approved-by",
+        "x",
+        "--approved-by",
+        "y",
     )
     assert 0 == done.exit_code, done.output
     (one,) = sent
@@ -81,7 +99,7 @@ def test_older_content_is_published_as_a_new_version_from_now_on(tmp_path: Path,
 
 def test_publish_says_what_lint_calls_an_error(tmp_path: Path, sent: list[Json]) -> None:
     data = pack(detectors={"usage-limit": {"warning_percent": 96}})
-    done = run("rules", "publish", written(tmp_path, "pack.yaml", data))
+    done = run("rules", "publish", "--no-wait", written(tmp_path, "pack.yaml", data))
     assert (0, 1) == (done.exit_code, len(sent))
     assert (
         "lint` calls it an error: $.detectors.usage-limit.warning_percent: must be below late_warning_percent,"
@@ -91,10 +109,10 @@ def test_publish_says_what_lint_calls_an_error(tmp_path: Path, sent: list[Json])
 
 def test_publish_refuses_one_approver_and_a_wrong_instant(tmp_path: Path, sent: list[Json]) -> None:
     path = written(tmp_path, "pack.yaml", pack(entry("a")))
-    alone = run("rules", "publish", path, "--approved-by", "x")
+    alone = run("rules", "publish", "--no-wait", path, "--approved-by", "x")
     assert 2 == alone.exit_code
     assert "two distinct approvers" in alone.stderr
-    assert 2 == run("rules", "publish", path, "--valid-from", "tomorrow").exit_code
+    assert 2 == run("rules", "publish", "--no-wait", path, "--valid-from", "tomorrow").exit_code
     assert [] == sent
 
 
@@ -113,16 +131,17 @@ def test_publish_warns_where_another_version_keeps_it_from_being_in_force(
     path = written(tmp_path, "pack.yaml", pack(entry("a")))
     assert (
         "warning: version 2, valid from 2025-01-01T00:00:00+08:00, is in force then"
-        in run("rules", "publish", path).stderr
+        in run("rules", "publish", "--no-wait", path).stderr
     )
-    assert "" == run("rules", "publish", path, "--version", "3", "--valid-from", "now").stderr
-    assert "" == run("rules", "publish", path, "--version", "3", "--valid-from", "2025-01-01").stderr
+    assert "" == run("rules", "publish", "--no-wait", path, "--version", "3", "--valid-from", "now").stderr
+    assert "" == run("rules", "publish", "--no-wait", path, "--version", "3", "--valid-from", "2025-01-01").stderr
     assert (
         "until 2099-01-01T00:00:00+08:00 version 2 stays in force"
-        in run("rules", "publish", path, "--version", "4", "--valid-from", "2099-01-01").stderr
+        in run("rules", "publish", "--no-wait", path, "--version", "4", "--valid-from", "2099-01-01").stderr
     )
 
 
+@pytest.mark.slow
 def test_publish_tries_a_pack_first_where_that_is_asked_for(
     tmp_path: Path, sent: list[Json], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,14 +155,14 @@ def test_publish_tries_a_pack_first_where_that_is_asked_for(
     monkeypatch.setenv("CIRCULATION_BREAKER_LOOKS_MIN", "4")
     good = written(tmp_path, "good.yaml", only("negative-list", entries=[entry("none")]))
     bad = written(tmp_path, "bad.yaml", only("negative-list", entries=[entry("all")]))
-    done = run("rules", "publish", bad, "--backtest")
+    done = run("rules", "publish", "--no-wait", bad, "--backtest")
     assert 1 == done.exit_code
     assert (
         "not published: it would newly fire on too much of what is looked at: negative-list on 100% of 4" in done.stderr
     )
     assert [] == sent
-    assert 0 == run("rules", "publish", good, "--backtest").exit_code
-    assert 0 == run("rules", "publish", bad).exit_code
+    assert 0 == run("rules", "publish", "--no-wait", good, "--backtest").exit_code
+    assert 0 == run("rules", "publish", "--no-wait", bad).exit_code
     assert ["none", "all"] == [one["data"]["negative_list"][0]["id"] for one in sent]
 
 
@@ -151,7 +170,7 @@ def test_publish_cannot_try_a_pack_without_a_store(
     tmp_path: Path, sent: list[Json], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CIRCULATION_STORE", f"sqlite:///{tmp_path}/none.db")
-    done = run("rules", "publish", written(tmp_path, "pack.yaml", pack()), "--backtest")
+    done = run("rules", "publish", "--no-wait", written(tmp_path, "pack.yaml", pack()), "--backtest")
     assert 2 == done.exit_code
     assert "there is no store" in done.stderr
     assert [] == sent

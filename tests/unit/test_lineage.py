@@ -106,6 +106,7 @@ def test_only_an_irreversible_process_with_evidence_stops() -> None:
     assert stopping == {(process, True, "doc") for process in ("aggregate", "model", "anonymise")}
 
 
+@pytest.mark.slow
 def test_a_chain_of_100_000_assets_is_walked_without_recursion() -> None:
     names = [f"{number:06}" for number in range(100_000)]
     edges = [Edge(output, source, 0, False) for output, source in pairwise(names)]

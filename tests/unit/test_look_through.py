@@ -7,10 +7,10 @@ import msgspec
 import orjson
 import pytest
 
-from circulation import cases
-from circulation.admission import Admission
+from circulation import examples
+from circulation.admission.admission import Admission
 from circulation.calendar import parse_instant
-from circulation.cases import (
+from circulation.examples import (
     BUYER,
     OWNER,
     SELLER,
@@ -30,11 +30,12 @@ from circulation.cases import (
     terms,
 )
 from circulation.onward import Sold, Start, way
-from circulation.rulepack import Packs, parse_pack
-from streams import trace
-from streams.replay import Replay, offline
-from streams.store import Store
-from streams.traced import Limits, Trace
+from circulation.packs.in_force import Packs
+from circulation.packs.reading import parse_pack
+from streams.answers import trace
+from streams.answers.trace_document import Limits, Trace
+from streams.offline.replay import Replay, offline
+from streams.store.store import Store
 
 LATER = parse_instant("2026-01-01")
 
@@ -50,7 +51,7 @@ def memory(*events: Json) -> Store:
 
 
 def looked(store: Store, asset_: str, at: str | int = LATER, *entries: Json, **options: Any) -> Trace:
-    instant = parse_instant(cases.instant(at)) if isinstance(at, str) else at
+    instant = parse_instant(examples.instant(at)) if isinstance(at, str) else at
     packs = Packs(parse_pack(pack(*entries), published=True))
     with store.reading() as db:
         return trace.look_through(db, asset_, instant, packs=packs, **options)

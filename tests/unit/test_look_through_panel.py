@@ -5,9 +5,9 @@ from typing import Any
 import orjson
 import pytest
 
-from circulation.admission import Admission
+from circulation.admission.admission import Admission
 from circulation.calendar import parse_instant
-from circulation.cases import (
+from circulation.examples import (
     BUYER,
     OWNER,
     SELLER,
@@ -24,11 +24,11 @@ from circulation.cases import (
     terminated,
     terms,
 )
-from circulation.rulepack import parse_pack
+from circulation.packs.reading import parse_pack
 from dashboards.look_through import ASSETS_MAX, DASHBOARD, EDGES_MAX
-from streams import trace
-from streams.replay import Replay, offline
-from streams.store import Store
+from streams.answers import trace
+from streams.offline.replay import Replay, offline
+from streams.store.store import Store
 
 # The panels ask PostgreSQL, as Grafana does.
 pytestmark = pytest.mark.parametrize("store", ["postgresql"], indirect=True)

@@ -15,15 +15,17 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import make_url
 
-from circulation.admission import Admission
-from circulation.cases import OWNER, derived, event
+from circulation.admission.admission import Admission
 from circulation.docket import docket_id
-from streams import looks, schema, story
-from streams.cli import cli
-from streams.replay import Replay, offline
+from circulation.examples import OWNER, derived, event
+from streams.cli.main import cli
+from streams.demo import chapters, story
+from streams.offline.replay import Replay, offline
 from streams.settings import Settings
-from streams.store import Store
-from streams.worker import Worker
+from streams.store import schema
+from streams.store.store import Store
+from streams.wire import lookups as looks
+from streams.worker.worker import Worker
 
 USER = pwd.getpwuid(os.geteuid()).pw_name
 CASE = docket_id("usage-limit", "contract", "contract-traffic") + "-1"
@@ -35,11 +37,12 @@ COMMANDS = [
     ["findings", "--party=" + OWNER, "--since", "2025-01-01"],
     ["cases", "--state", "open"],
     ["cases", CASE, "--json"],
-    ["credit", story.TRAVEL, "--as-of", "2026-01-01", "--json"],
+    ["credit", chapters.TRAVEL, "--as-of", "2026-01-01", "--json"],
     ["trace", "traffic", "--json", "--as-of", "2026-01-01"],
     ["impact", "NL-27", "--as-of", "2026-01-01", "--json"],
-    ["party", story.TRAVEL, "--as-of", "2026-01-01", "--json"],
+    ["party", chapters.TRAVEL, "--as-of", "2026-01-01", "--json"],
     ["rules", "compare", "--detector", "usage-limit", "--json"],
+    ["outbox", "list", "--json"],
     # That there is nothing is an answer, too.
     ["findings", "ffffffff"],
     ["cases", "nothing"],
@@ -99,10 +102,11 @@ def sent(store: Store) -> list[tuple[bytes, dict[str, Any]]]:
     return [(bytes(key), json.loads(bytes(value))) for _, key, value in rows]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_a_command_that_looks_is_written_down_and_answers_as_it_would_otherwise(command: list[str], url: str) -> None:
     result = ran(url, *command)
-    words = 2 if command[0] == "rules" else 1
+    words = 2 if command[0] in ("rules", "outbox") else 1
     assert [(USER, USER, " ".join(command[:words]), command[words:])] == written(url)
     assert "written down" not in result.stderr
     without_the_table(url)
@@ -111,6 +115,14 @@ def test_a_command_that_looks_is_written_down_and_answers_as_it_would_otherwise(
     note = "note: that this was looked at could not be written down for the journal: no such table: looks\n"
     assert note in again.stderr
     assert result.stderr == again.stderr.replace(note, "")
+
+
+def test_a_look_before_any_worker_says_what_is_missing(tmp_path: Path) -> None:
+    store = tmp_path / "store.db"
+    store.touch()
+    with looks.Notebook(f"sqlite:///{store}") as notebook:
+        rows = looks.looks("rejected list", [], official=None, at=1)
+        assert "the store is empty: a worker makes its tables" == notebook.write(rows)
 
 
 def test_who_looks_has_a_name_beside_that_of_the_operating_system(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,6 +227,7 @@ def test_an_argument_is_kept_without_secrets_and_within_bounds(given: str, kept:
     assert ([kept], ["-", kept]) == (orjson.loads(row.arguments), orjson.loads(other.arguments))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("argument", ["", '"' * 1_200, "数" * 1_200, "a"])
 def test_whatever_is_asked_fits_into_a_row(argument: str) -> None:
     rows = looks.looks("trace", [argument] * 10_000, [argument] * 10_000, official="数" * 128, at=AT)
@@ -253,7 +266,7 @@ def test_a_worker_sends_looks_in_their_order_and_once(empty: Store) -> None:
         db.many(schema.looks, looks.looks("trace", ["b", "--json"], official="Li Wei", at=AT))
     worker = Worker(Settings.read({"CIRCULATION_STORE": address(empty)}), empty)
     for _ in range(2):
-        worker._looks()
+        worker.sending.post_lookups()
     worker.reader.close()
     (key, first), (_, second) = sent(empty)
     assert b"Li Wei" == key
@@ -317,6 +330,7 @@ def test_of_two_workers_one_sends(postgres_url: str) -> None:
     two.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [{"look": ""}, {"who": ""}, {"who": "x" * 129}, {"login": "x" * 129}, {"command": "x" * 129}, {"arguments": ""},
@@ -329,6 +343,7 @@ def test_the_store_refuses_a_row_that_no_worker_could_send(change: dict[str, str
         db.many(schema.looks, [row._replace(**change)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kept", "told"), [("not JSON", ["not JSON"]), ('{"a": 1}', ['{"a": 1}']), ("[1]", ["[1]"]), ('["a"]', ["a"])]
 )

@@ -4,8 +4,7 @@ import datetime as dt
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from circulation.rulepack import load_yaml
-from packs import shipped
+from circulation.working_days import YEARS
 
 # (first day off, last day off) and the weekend days that are worked for them, both days included.
 ARRANGED = (
@@ -50,6 +49,6 @@ def misread(holidays: Collection[Any], workdays: Collection[Any]) -> list[str]:
     return found + sorted(day for day in (*named, *made_up) if not "2025" <= day < "2027")
 
 
-def test_the_shipped_pack_knows_each_working_day_of_its_years() -> None:
-    setting = load_yaml(shipped())["detectors"]["credit-clock"]
-    assert [] == misread(setting["holidays"], setting["workdays"])
+def test_the_calendar_knows_each_working_day_of_these_years() -> None:
+    years = [YEARS[year] for year in (2025, 2026)]
+    assert [] == misread(*(sorted(day for year in years for day in year[at]) for at in (0, 1)))

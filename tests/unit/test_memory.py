@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from streams import schema
+from circulation.calendar import DAY
+from streams.health.clock import wall
 from streams.settings import Settings
-from streams.store import Store
-from streams.worker import DAY, Worker, wall
+from streams.store import schema
+from streams.store.store import Store
+from streams.worker.pruning import PASS_SECONDS
+from streams.worker.worker import Worker
 
 # As long as a test may take between filling the store and pruning it.
 MINUTE = 60_000_000
@@ -23,8 +26,9 @@ def test_what_is_older_than_its_span_is_forgotten(days: int, name: str, tmp_path
     kept, gone = now - days * DAY + MINUTE, now - days * DAY - 1
     with store.writing() as db:
         db.many(schema.seen, [("kept", kept), ("gone", gone)])
-        db.many(schema.remembered, [("circulation.contracts", 0, taken, b"", b"") for taken in (kept, gone)])
-    worker._prune()
+        db.many(schema.remembered, [("circulation.contracts", 0, taken, b"", b"", None) for taken in (kept, gone)])
+    while worker.pruning.step(now) < PASS_SECONDS:
+        pass
     with store.reading() as db:
         assert [(kept,)] == db.rows(f"select taken from {name} where taken in (?, ?)", kept, gone)
     worker.reader.close()

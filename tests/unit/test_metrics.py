@@ -8,15 +8,16 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 import detectors
-from circulation.admission import Reason
-from circulation.events import TYPES
+from circulation.admission.reasons import Reason
+from circulation.events.types import TYPES
 from dashboards.rules import ALERTS, RECORDINGS
-from streams.counts import Counts
-from streams.metrics import METRICS, OTHER, STAGES, Metrics
+from streams.worker.counts import Counts
+from streams.worker.metrics import METRICS, OTHER, STAGES
+from streams.worker.registry import Metrics
 
 DOCUMENTED = re.compile(r"^\| `(circulation_\w+)` \| (\w+) \| ([^|]*) \| ([^|]*) \|$", re.MULTILINE)
 NOW = 1_800_000_000_000_000
-EMPTY = Counts({}, {}, {}, {}, {}, {}, {}, None, 0, None, 0, 0, None)
+EMPTY = Counts({}, {}, {}, {}, {}, {}, {}, None, None, 0, None, 0, 0, None, 0, {})
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 
 
@@ -40,14 +41,16 @@ def test_every_metric_is_documented_and_every_documented_one_exists() -> None:
         name: (kind, tuple(re.findall(r"`(\w+)`", labels)), meaning)
         for name, kind, labels, meaning in DOCUMENTED.findall(page)
     }
-    assert {one.name: (one.kind, one.labels, one.meaning) for one in METRICS.values()} == found
+    assert {one.name: (one.kind, one.labels, one.meaning) for one in METRICS.values()} == found, (
+        "docs/metrics.md has a line for each metric, word for word"
+    )
     told = set(re.findall(r"`(circulation_\w+)`", page))
     assert set(METRICS) == told
 
 
 def test_what_is_exposed_is_what_is_declared(metrics: Metrics) -> None:
     declared = {name.removesuffix("_total"): one.kind for name, one in METRICS.items()}
-    assert declared == families(metrics)
+    assert declared == families(metrics), "streams/worker/registry.py: each of METRICS has a member of Metrics"
 
 
 def test_names_say_their_unit_or_that_they_are_totals() -> None:

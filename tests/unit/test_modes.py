@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import orjson
 import pytest
 
-from circulation.admission import Admission
+from circulation.admission.admission import Admission
 from circulation.calendar import days, format_instant, parse_instant
-from circulation.cases import (
+from circulation.examples import (
     BUYER,
     SELLER,
     SOURCE,
@@ -22,16 +22,16 @@ from circulation.cases import (
     event,
     exported,
     listed,
-    only,
     party,
     retracted,
     signed,
     terms,
     used,
 )
-from circulation.rulepack import parse_pack
-from streams.replay import Replay, offline
-from streams.store import Store
+from circulation.packs.reading import parse_pack
+from streams.offline.replay import Replay, offline
+from streams.store.store import Store
+from tests.modes import only
 
 TURN = parse_instant("2025-06-01")
 INSTANTS = {"before": TURN - 1, "at": TURN, "after": TURN + 1}
@@ -158,6 +158,7 @@ def expect(found: Ran, first: str, second: str) -> None:
 PAIRS = [("off", "enforce"), ("enforce", "off"), ("shadow", "warn"), ("warn", "enforce"), ("enforce", "shadow")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("first", "second"), PAIRS)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_mode_is_that_of_the_instant_at_which_it_occurred(shape: str, first: str, second: str) -> None:
@@ -170,6 +171,7 @@ def test_the_mode_is_that_of_the_instant_at_which_it_occurred(shape: str, first:
     assert sorted((name, mode) for name, mode in modes.items() if mode != "off") == sorted(found.left)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("first", "second"), PAIRS)
 @pytest.mark.parametrize("shape", LATE)
 def test_a_pack_that_comes_late_is_as_if_it_had_come_before(shape: str, first: str, second: str) -> None:
@@ -182,6 +184,7 @@ def test_a_pack_that_comes_late_is_as_if_it_had_come_before(shape: str, first: s
     assert {name: one | {"revision": 0} for name, one in early.standing.items()} == revised
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("first", "second"), PAIRS)
 @pytest.mark.parametrize("shape", LATE)
 def test_a_pack_that_is_taken_back_is_as_if_it_had_never_been(shape: str, first: str, second: str) -> None:

@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import detectors
-from streams import schema
-from streams.desks import AGAIN, joined
 from streams.engine import Engine
-from streams.pace import ROUND_SECONDS, THINGS_MIN, Pace
-from streams.rulebook import shipped
-from streams.store import Store
+from streams.facts.rulebook import shipped
+from streams.judging.pace import ROUND_SECONDS, THINGS_MIN, Pace
+from streams.store import queue
+from streams.store.queue import AGAIN
+from streams.store.store import Store
 
 MOST = 500
 
@@ -54,7 +54,8 @@ def engine():
 
 def queued(engine, *things):
     with engine.store.writing() as db:
-        db.many(schema.queue, [(AGAIN, thing, 0) for thing in things])
+        for thing in things:
+            queue.put(db, [thing], AGAIN, 0)
 
 
 def waits(engine):
@@ -63,8 +64,8 @@ def waits(engine):
 
 
 def test_a_round_of_bulk_has_things_of_one_kind_and_as_many_as_the_pace_says(engine):
-    screens = [joined("screen", f"asset-{number}") for number in range(THINGS_MIN + 1)]
-    credit = joined("credit", "party:one")
+    screens = [queue.screen(f"asset-{number}") for number in range(THINGS_MIN + 1)]
+    credit = queue.credit("party:one")
     # one of them waits twice, and is judged once
     queued(engine, screens[0], credit, *screens)
     judged = engine.judge_round(0, 1000, pace=Pace(MOST))
@@ -76,7 +77,7 @@ def test_a_round_of_bulk_has_things_of_one_kind_and_as_many_as_the_pace_says(eng
 
 
 def test_without_a_pace_all_of_a_priority_is_one_round(engine):
-    things = [joined("screen", "asset-1"), joined("credit", "party:one")]
+    things = [queue.screen("asset-1"), queue.credit("party:one")]
     queued(engine, *things)
     assert 2 == engine.judge_round(0, 1000).items
     assert [] == waits(engine)

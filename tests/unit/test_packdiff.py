@@ -7,10 +7,11 @@ import pytest
 
 import detectors
 from circulation.calendar import format_instant, parse_instant
-from circulation.cases import Json, entry, pack
-from circulation.packdiff import Change, Diff, Screened, diff, in_words
-from circulation.rulepack import Packs, Published, parse_pack
-from streams.rulebook import parameters
+from circulation.examples import Json, entry, pack
+from circulation.packs.diff import Change, Diff, Screened, diff, in_words
+from circulation.packs.in_force import Packs, Published
+from circulation.packs.reading import parse_pack
+from circulation.rules import parameters
 
 DEFAULTS = parameters(detectors.RULES)
 

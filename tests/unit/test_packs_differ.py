@@ -6,21 +6,9 @@ from typing import Any
 import pytest
 
 import packs
-from circulation.cases import (
-    BUYER,
-    OWNER,
-    SELLER,
-    Json,
-    asset,
-    event,
-    exported,
-    granted,
-    listed,
-    party,
-    signed,
-)
-from circulation.rulepack import load_yaml
-from streams import replay
+from circulation.examples import BUYER, OWNER, SELLER, Json, asset, event, exported, granted, listed, party, signed
+from circulation.packs.yaml import load_yaml
+from streams.offline import replay
 
 DATA = {name: load_yaml(packs.shipped(name)) for name in packs.NAMES}
 UNTIL = "2026-12-31"
@@ -157,6 +145,7 @@ STORIES: list[tuple[str, list[Json], dict[str, Found]]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("events", "expected"), [pytest.param(*one[1:], id=one[0]) for one in STORIES])
 def test_the_same_events_are_judged_by_each_pack_in_its_own_way(events: list[Json], expected: dict[str, Found]) -> None:
     # What both say alike of how the example is built is none of the example.

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from streams import patience
-from streams.patience import BACKOFF_SECONDS, backoff, forever
+from streams.worker import retry as patience
+from streams.worker.retry import BACKOFF_SECONDS, backoff, forever
 
 
 class Stop(threading.Event):

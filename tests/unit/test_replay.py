@@ -10,12 +10,14 @@ import orjson
 import pytest
 import zstandard
 
-from circulation.admission import Admission
+from circulation.admission.admission import Admission
 from circulation.calendar import parse_instant
-from circulation.cases import Json, asset, entry, event, listed, only, party, signed, terms, used
-from circulation.rulepack import parse_pack
-from streams.replay import Replay, Tally, findings_of, lines_of, offline
-from streams.store import Store
+from circulation.examples import Json, asset, entry, event, listed, party, signed, terms, used
+from circulation.packs.reading import parse_pack
+from streams.offline.replay import Replay, Tally, findings_of, offline
+from streams.store.store import Store
+from streams.wire.files import lines_of
+from tests.modes import only
 
 RULES = only("negative-list", "usage-limit", "deletion-overdue", entries=[entry("secret")])
 SECRET = asset("asset", tags=["secret"])

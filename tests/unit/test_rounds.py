@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from streams.book import LIVE, STATING, Change
-from streams.desks import AGAIN
-from streams.judge_process import JudgeFailed, JudgeProcess, Word, _decode, _encode
+from streams.findings.book import Change
+from streams.health.clock import Clock
 from streams.judging import Judged
-from streams.rounds import REST_SECONDS_MAX, TURNS_COUNT, Rounds
 from streams.settings import Settings
-from streams.store import StoreAway
+from streams.store.errors import StoreAway, StoreRefuses
+from streams.store.queue import AGAIN, LIVE, STATING
+from streams.worker.judge_process import JudgeFailed, JudgeProcess, Word, _decode, _encode
+from streams.worker.rounds import REST_SECONDS_MAX, TURNS_COUNT, Rounds
 
 SETTINGS = Settings.read({"CIRCULATION_STORE": "sqlite:///x.db", "CIRCULATION_JUDGE_BATCH": "30"})
 
@@ -30,13 +31,13 @@ class Engine:
         self.taken_up = 0
         self.aside = 0
 
-    def take_up(self) -> None:
+    def take_up(self, now: int) -> None:
         self.taken_up += 1
 
     def waiting(self) -> bool:
         return bool(self._answers)
 
-    def set_aside(self) -> str:
+    def set_aside(self, now: int, error: Exception) -> str:
         self.aside += 1
         return "act\x1fa"
 
@@ -60,8 +61,10 @@ def steps(engine: Engine, count: int) -> tuple[list[float], list[int], list[str]
     rounds = Rounds(
         engine,  # type: ignore[arg-type]
         SETTINGS,
+        Clock(SETTINGS, engine.store),  # type: ignore[arg-type]
         lambda one, _: told.append(one.items),
         lambda doing, error: failed.append(f"{doing}: {error}"),
+        lambda: None,
     )
     return [rounds._step() for _ in range(count)], told, failed
 
@@ -107,9 +110,11 @@ def test_a_round_that_fails_is_judged_one_by_one_and_what_fails_alone_is_set_asi
     assert [30, 1, 1, 1, 1] == engine.limits
 
 
-def test_a_store_that_is_away_is_not_taken_for_a_failing_item():
-    engine = Engine(StoreAway("gone"))
-    with pytest.raises(StoreAway):
+@pytest.mark.parametrize("error", [StoreAway("gone"), StoreRefuses("read only"), MemoryError(), OSError("no space")])
+@pytest.mark.parametrize("before", [[], [ValueError("all")]])
+def test_a_passing_fault_is_not_taken_for_a_failing_item(before, error):
+    engine = Engine(*before, error)
+    with pytest.raises(type(error)):
         steps(engine, 1)
     assert 0 == engine.aside
 
@@ -124,6 +129,7 @@ def heard(*words: Word) -> tuple[list[tuple[Judged, float]], list[tuple[str, typ
         SETTINGS,
         lambda one, seconds: told.append((one, seconds)),
         lambda doing, error: failed.append((doing, type(error), str(error))),
+        lambda: None,
     )
     for word in words:
         process._hear(_decode(_encode(word)))
@@ -150,12 +156,12 @@ def test_a_line_holds_one_word_whatever_it_says():
 
 def test_a_judge_goes_by_the_settings_of_its_worker():
     other = dataclasses.replace(SETTINGS, official="李伟", judge_batch=7, rules=None)
-    environ = JudgeProcess(other, lambda *_: None, lambda *_: None)._environ
+    environ = JudgeProcess(other, lambda *_: None, lambda *_: None, lambda: None)._environ
     assert other == Settings.read(environ)
 
 
 def test_nothing_is_said_to_a_judge_that_is_not_there():
-    process = JudgeProcess(SETTINGS, lambda *_: None, lambda *_: None)
+    process = JudgeProcess(SETTINGS, lambda *_: None, lambda *_: None, lambda: None)
     process.came()
     process.end()
     stop = threading.Event()

@@ -9,9 +9,11 @@ from unittest import mock
 import orjson
 import pytest
 
-from circulation.admission import ANY, Admission
+from circulation.admission.admission import Admission
+from circulation.admission.envelope import ANY
 from circulation.calendar import parse_instant
-from circulation.cases import (
+from circulation.events.event import Event
+from circulation.examples import (
     BUYER,
     OWNER,
     SELLER,
@@ -31,15 +33,14 @@ from circulation.cases import (
     terminated,
     terms,
 )
-from circulation.events import Event
-from circulation.rulepack import parse_pack
-from streams import screening
-from streams.book import LIVE, STATING
-from streams.desks import AGAIN, Arrival
+from circulation.packs.reading import parse_pack
 from streams.engine import Engine
-from streams.judging import Judge
-from streams.replay import Replay, findings_of, offline
-from streams.store import Store
+from streams.facts import circulations as screening
+from streams.intake import Arrival
+from streams.judging import judge
+from streams.offline.replay import Replay, findings_of, offline
+from streams.store.queue import AGAIN, LIVE, STATING
+from streams.store.store import Store
 
 WHEN = "2025-03-01"
 JUST_BEFORE, JUST_AFTER = "2025-02-28T23:59:59.999999", "2025-03-01T00:00:00.000001"
@@ -78,6 +79,7 @@ def hit(action: str = "list", since: str = WHEN, by: str = SELLER, entry_: str =
 DELISTED = {"product": "product-asset", "reason": "sold out"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "stated", "found"),
     [
@@ -355,6 +357,7 @@ def standing(engine: Engine) -> list[Json]:
     return [{name: value for name, value in one.items() if name not in ("revision", "sectors")} for one in members]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slice_max", [1, 2, 7, 2_000])
 def test_the_search_finds_the_same_in_slices_of_any_size(slice_max: int) -> None:
     expected = screened(MARKET)
@@ -403,9 +406,9 @@ def test_two_workers_of_one_store_screen_the_same(postgres_url: str, seed: int) 
     alone = offline(Store("sqlite://"), parse_pack(NOTHING, published=False))
     take(alone, MARKET)
     clock = parse_instant(UNTIL)
-    alone.settle(clock)
+    alone.settle_apart(clock)
     while alone.release(clock, clock):
-        alone.settle(clock)
+        alone.settle_apart(clock)
 
     pair = []
     for _ in range(2):
@@ -442,18 +445,18 @@ def test_a_pack_that_comes_as_a_round_of_judging_begins_is_screened(postgres_url
         pair.append(offline(store, parse_pack(NOTHING, published=False)))
     mine, other = pair
     clock = parse_instant(UNTIL)
-    waiting, coming = Judge._waiting, [version(1, WHEN, secret())]
+    claim, coming = judge.claim, [version(1, WHEN, secret())]
 
     def meanwhile(*given: Any) -> Any:
-        items = None if before else waiting(*given)
+        items = None if before else claim(*given)
         take(other, coming)
         coming.clear()
-        return waiting(*given) if before else items
+        return claim(*given) if before else items
 
     try:
         take(mine, [*KNOWN, listed("asset", "2025-02-01")])
-        mine.settle(clock)
-        with mock.patch.object(Judge, "_waiting", meanwhile):
+        mine.settle_apart(clock)
+        with mock.patch.object(judge, "claim", meanwhile):
             mine.judge_round(clock, 50)
             while mine.judge_round(clock, 50).items:
                 pass

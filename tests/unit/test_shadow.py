@@ -9,12 +9,13 @@ import orjson
 import pytest
 from click.testing import CliRunner, Result
 
-from circulation.admission import Admission
+from circulation.admission.admission import Admission
 from circulation.calendar import parse_instant
-from circulation.cases import SELLER, THIRD, Json, asset, entry, event, listed, only, signed, terms, used
-from streams.cli import cli
-from streams.replay import Replay, offline
-from streams.store import Store
+from circulation.examples import SELLER, THIRD, Json, asset, entry, event, listed, signed, terms, used
+from streams.cli.main import cli
+from streams.offline.replay import Replay, offline
+from streams.store.store import Store
+from tests.modes import only
 
 TURN = "2025-06-01T00:00:00+08:00"
 MODES = ("certificate-invalid", "negative-list", "usage-limit", "paper-trade")

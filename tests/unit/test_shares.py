@@ -144,6 +144,7 @@ def test_a_clique_that_nobody_can_walk_is_cut_off_and_what_lies_behind_it_too() 
     assert {*names[1:], "behind"} == found.keys()
 
 
+@pytest.mark.slow
 def test_a_chain_of_50_000_assets_is_walked_without_recursion() -> None:
     chain = {str(number): [Edge(str(number), str(number + 1), 0, False, 1.0)] for number in range(50_000)}
     assert Origin(1.0, False, False) == origins(chain, "0", 0)["50000"]

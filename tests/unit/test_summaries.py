@@ -1,23 +1,33 @@
-"""Days of uses in either store: rows and what desks remember add up, and what is old is forgotten."""
+"""Days of uses in either store: rows and what desks remember add up."""
 
 import orjson
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
 
-from circulation.admission import ANY, Admission
+from circulation.admission.admission import Admission
+from circulation.admission.envelope import ANY
 from circulation.calendar import DAY, parse_instant
-from circulation.cases import SINCE, Json, only, signed, terms, used
-from circulation.events import Event
-from circulation.rulepack import parse_pack
-from streams import summaries
-from streams.desks import Arrival
+from circulation.events.event import Event
+from circulation.examples import SELLER, SINCE, Json, signed, terms, used
+from circulation.packs.reading import parse_pack
 from streams.engine import Engine
-from streams.store import Store
+from streams.facts import used_days as summaries
+from streams.facts.known import Known
+from streams.intake import Arrival
+from streams.store.migrations import config
+from streams.store.store import Store
+from streams.worker.pruning import Days, Size
+from tests.modes import only
 
 NOW = parse_instant("2025-03-01")
 PACK = only("report-overdue", "reconciliation", "usage-limit")
 LASTING = terms(report_within_days=30)
 
 
-def taken(store: Store, events: list[Json], now: int = NOW) -> Engine:
+def taken(store: Store, events: list[Json], now: int = NOW, *, settled: bool = True) -> Engine:
     engine = Engine(store, parse_pack(PACK, published=False))
     arrivals = []
     for order, one in enumerate(events):
@@ -25,9 +35,19 @@ def taken(store: Store, events: list[Json], now: int = NOW) -> Engine:
         assert isinstance(admitted, Event)
         arrivals.append(Arrival(order, now, admitted, b"", ("circulation.contracts", 0, order)))
     engine.take(arrivals, [], now)
-    while engine.judge_round(now, 100).items or engine.release(now, now):
+    while settled and (engine.judge_round(now, 100).items or engine.release(now, now)):
         pass
     return engine
+
+
+def standing(store: Store) -> list[Json]:
+    with store.reading() as db:
+        return [orjson.loads(row[0]) for row in db.rows("select data from findings where standing order by finding")]
+
+
+def scopes_of(store: Store) -> list[str]:
+    with store.reading() as db:
+        return [row[0] for row in db.rows("select scope from scopes where rule = 'reconciliation' order by scope")]
 
 
 def uses_of(store: Store, contract: str) -> list[int]:
@@ -45,12 +65,96 @@ def test_rows_and_what_the_desk_remembers_add_up(store: Store) -> None:
     assert [11, 2, 3, 4, 5] == uses_of(store, "c")
 
 
+def forget(store: Store, before: int, count: int = 1_000) -> int:
+    """Takes one slice of the days that were written before an instant; answers with how many days it looked at."""
+    task = Days(before, ["reconciliation"], Known(alone=not store.postgres), lambda *_: (), Size(1, 1.0))
+    with store.reading() as db:
+        rows = task.find(db, count)
+    with store.writing() as db:
+        task.drop(db, rows)
+    return len({(contract, day) for contract, day, _ in rows})
+
+
 def test_old_days_are_forgotten_but_where_they_last_or_a_finding_stands_on_them(store: Store) -> None:
     events = [signed("plain", SINCE), signed("lasting", SINCE, terms=LASTING), signed("apart", SINCE)]
     events += [*days("plain"), *days("lasting"), *days("apart", "provider"), *days("apart", "consumer", 2)]
     taken(store, events)
     for before in (NOW, NOW + DAY):
-        with store.writing() as db:
-            summaries.forget(db, before, ["reconciliation"])
+        forget(store, before)
         kept = {one: len(uses_of(store, one)) for one in ("plain", "lasting", "apart")}
         assert {"plain": 2 if before > NOW else 5, "lasting": 5, "apart": 10} == kept
+
+
+def test_a_day_of_long_ago_whose_uses_came_today_is_judged_again_when_its_contract_is_signed(store: Store) -> None:
+    # Pruning runs at every start of a worker, also between the moment at which a day is looked for and that at which
+    # it is judged. What it takes for old is old by the wall clock; events may be of any time.
+    unsigned = [*days("c", "provider"), *days("c", "consumer", 2)]
+    engine = taken(store, unsigned[:-1])
+    taken(store, unsigned[-1:], settled=False)
+    assert 1 == engine.judge_round(NOW, 1).items
+    forget(store, NOW)
+    taken(store, [])
+    assert [None] * 5 == [one.get("party") for one in standing(store)]
+    taken(store, [signed("c", SINCE)])
+    assert [SELLER] * 5 == [one.get("party") for one in standing(store)]
+
+
+def test_what_says_that_a_day_is_looked_at_goes_with_the_last_of_the_day(store: Store) -> None:
+    events = [signed("c", SINCE), *days("c", "provider"), *days("c", "consumer")]
+    taken(store, events)
+    whole = [f"2025-02-0{day}/c" for day in range(1, 6)]
+    assert whole == scopes_of(store)
+    # One reporter's day is of yesterday, the other's came again today.
+    taken(store, [used("c", "2025-02-02T13:00", 0, reporter="provider")], NOW + DAY)
+    assert 3 == forget(store, NOW + 1)
+    assert whole[1:2] + whole[3:] == scopes_of(store)
+    assert 0 == forget(store, NOW + 1)
+    assert 1 == forget(store, NOW + 2 * DAY)
+    # What the desk remembers is forgotten when it has become rows.
+    assert whole[3:] == scopes_of(store)
+
+
+def test_more_days_than_one_slice_takes_are_forgotten_by_several(store: Store) -> None:
+    taken(store, [signed("c", SINCE), *days("c")])
+    assert [2, 1, 0] == [forget(store, NOW + 1, 2) for _ in range(3)]
+    assert [4, 5] == uses_of(store, "c")
+
+
+def migrated(store: Store, name: str) -> None:
+    """Has the one migration of this name run on what is there."""
+    url = store._url.set(drivername="postgresql+psycopg") if store.postgres else store._url
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.begin() as connection, Operations.context(MigrationContext.configure(connection)):
+        (one,) = (
+            one for one in ScriptDirectory.from_config(config()).walk_revisions() if one.path.endswith(f"{name}.py")
+        )
+        one.module.upgrade()
+
+
+def test_days_whose_row_pruning_took_away_are_found_again_by_a_migration(store: Store) -> None:
+    taken(store, [*days("c", "provider"), *days("c", "consumer", 2), *days("plain")])
+    whole = scopes_of(store)
+    with store.writing() as db:
+        # As it was left: judged without its contract, and not again when that was signed.
+        db.run("delete from scopes where rule = 'reconciliation'")
+    taken(store, [signed("c", SINCE)])
+    assert [None] * 5 == [one.get("party") for one in standing(store)]
+    migrated(store, "days_that_are_looked_for")
+    assert whole == scopes_of(store)
+    engine = taken(store, [])
+    assert [SELLER] * 5 == [one.get("party") for one in standing(store)]
+    migrated(store, "days_that_are_looked_for")
+    assert not engine.waiting()
+
+
+def test_what_days_that_were_forgotten_before_had_served_is_told_by_a_migration(store: Store) -> None:
+    """`forgotten` has lost its rows, and so nobody knows; `rows` and `desk` have theirs still."""
+    taken(store, [signed(one, SINCE) for one in ("forgotten", "rows", "desk")])
+    taken(store, [*days("forgotten"), *days("rows"), used("desk", "2025-02-01")])
+    with store.writing() as db:
+        db.run("delete from used_days where contract = ?", "forgotten")
+        for table in ("served", "used_abroad"):
+            db.run(f"drop table {table}")
+    migrated(store, "served")
+    with store.reading() as db:
+        assert [("forgotten", parse_instant("2025-02-01"))] == db.rows("select contract, time from served")

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from circulation.admission import Admission
+from circulation.admission.admission import Admission
 from circulation.calendar import format_instant, parse_instant
-from circulation.cases import (
+from circulation.examples import (
     ABROAD,
     BUYER,
     OWNER,
@@ -30,10 +30,11 @@ from circulation.cases import (
 )
 from circulation.lineage import Edge
 from circulation.shares import parts
-from streams import schema, trace
-from streams.replay import Replay, offline
-from streams.store import Store
-from streams.trace import Limits, Trace
+from streams.answers import trace
+from streams.answers.trace import Limits, Trace
+from streams.offline.replay import Replay, offline
+from streams.store import schema
+from streams.store.store import Store
 
 NAMES = "abcdef"
 LATER = parse_instant("2026-01-01")

@@ -5,12 +5,12 @@ from typing import Any
 import orjson
 import pytest
 
-from circulation.admission import Admission
-from circulation.cases import OWNER, asset, derived, entry, listed, pack
-from circulation.rulepack import parse_pack
-from streams import schema
-from streams.replay import Replay, offline
-from streams.store import Store
+from circulation.admission.admission import Admission
+from circulation.examples import OWNER, asset, derived, entry, listed, pack
+from circulation.packs.reading import parse_pack
+from streams.offline.replay import Replay, offline
+from streams.store import schema
+from streams.store.store import Store
 
 EVENTS = [
     asset("source", title='A "title" \u0000', category="genome", level="important"),

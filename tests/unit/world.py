@@ -5,14 +5,20 @@ from typing import Any
 
 import orjson
 
-from circulation.admission import ANY, Admission
+from circulation.admission.admission import Admission
+from circulation.admission.envelope import ANY
 from circulation.calendar import parse_instant
-from circulation.cases import Json
-from circulation.events import Event
-from circulation.facts import Act, AssetFacts, ContractFacts, Facts, PartyFacts, order
+from circulation.events.event import Event
+from circulation.examples import Json
+from circulation.facts.acts import Act, order
+from circulation.facts.assets import AssetFacts
+from circulation.facts.contracts import ContractFacts
+from circulation.facts.facts import Facts, Loaded, Need
+from circulation.facts.parties import PartyFacts
 from circulation.findings import Said
-from circulation.lineage import Edge, stops
-from circulation.rulepack import Packs, parse_pack
+from circulation.lineage import Edge, Inputs, stops
+from circulation.packs.in_force import Packs
+from circulation.packs.reading import parse_pack
 from circulation.rules import Rule
 
 NOW = parse_instant("2030-01-01")
@@ -49,7 +55,8 @@ class Everything(dict[str, Any]):
         return self[id_]
 
 
-def facts(events: Sequence[Event], rule: Rule, in_force: Packs) -> Facts:
+def facts(events: Sequence[Event], rule: Rule, needs: frozenset[Need], in_force: Packs) -> Facts:
+    """The facts of a rule with these needs."""
     edges: dict[str, list[Edge]] = {}
     for one in events:
         if one.type == "circulation.asset.derived":
@@ -60,14 +67,21 @@ def facts(events: Sequence[Event], rule: Rule, in_force: Packs) -> Facts:
     for one in events:
         if one.type == "circulation.usage.reported":
             uses[one.subject] = min(one.time, uses.get(one.subject, one.time))
-    return Facts(
+    assets = Everything(AssetFacts, "circulation.assets", events)
+    inputs = {}
+    for asset, some in edges.items():
+        stated = {one.input: assets[one.input].times() for one in some}
+        inputs[asset] = Inputs(some, stated, max(one.time for one in some))
+    return Loaded(
         packs=in_force,
-        assets=Everything(AssetFacts, "circulation.assets", events),
+        assets=assets,
         parties=Everything(PartyFacts, "circulation.parties", events),
         contracts=Everything(ContractFacts, "circulation.contracts", events),
         edges=edges,
+        inputs=inputs,
         uses=uses,
-    ).bound(rule.id, rule.settings)
+        served=uses,
+    ).bound(rule.id, needs, rule.settings)
 
 
 def acts(events: Sequence[Event], types: frozenset[str]) -> list[Act]:
@@ -92,12 +106,14 @@ def acts(events: Sequence[Event], types: frozenset[str]) -> list[Act]:
 def said(rule: Rule, stated: Sequence[Json], pack: Json) -> list[Said]:
     """What a rule says of these events, deadlines that are not due included."""
     events = [admitted(one) for one in stated]
-    known = facts(events, rule, packs(pack))
+    in_force = packs(pack)
     found: list[Said] = []
     if rule.check is not None:
+        known = facts(events, rule, rule.check.needs, in_force)
         for act in acts(events, rule.check.acts):
             found += rule.check.check(act, known)
     if rule.sum is not None:
+        known = facts(events, rule, rule.sum.needs, in_force)
         scopes: dict[str, list[Act]] = {}
         for act in acts(events, rule.sum.acts):
             for scope in rule.sum.scopes(act, known):

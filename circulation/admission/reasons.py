@@ -1,0 +1,89 @@
+"""Why a record could not be an event."""
+
+import enum
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from circulation.identifiers import FAULTS_MAX
+
+DETAIL_LENGTH_MAX: Final = 300
+
+
+class Reason(enum.StrEnum):
+    """Why a record could not be an event. The first that applies, in this order, is the one."""
+
+    TOO_LARGE = "too-large"
+    TOO_DEEP = "too-deep"
+    NOT_JSON = "not-json"
+    NOT_CLOUDEVENT = "not-cloudevent"
+    UNKNOWN_TYPE = "unknown-type"
+    BAD_IDENTIFIER = "bad-identifier"
+    KEY_MISMATCH = "key-mismatch"
+    NOT_AUTHORISED = "not-authorised"
+    FROM_THE_FUTURE = "from-the-future"
+    INVALID_DATA = "invalid-data"
+    # Of a feed that begins to count anew, which only its desk can tell.
+    SEQUENCE_REUSED = "sequence-reused"
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """What a rejected record says of itself, as far as it could be read; `sequence` under `epoch` is its number."""
+
+    topic: str | None = None
+    source: str | None = None
+    type: str | None = None
+    subject: str | None = None
+    id: str | None = None
+    sequence: int | None = None
+    epoch: int = 0
+
+
+class Rejection(msgspec.Struct, frozen=True):
+    """A record (of a batch: an element) that could not be an event, byte for byte, with the path and rule broken.
+
+    `detail` has up to ten faults, one a line: those that make the code first.
+    """
+
+    reason: Reason
+    detail: str
+    record: bytes
+    index: int | None = None
+    claim: Claim = Claim()
+
+    @property
+    def in_one_line(self) -> str:
+        """The detail as a message says it."""
+        return self.detail.replace("\n", "; ")
+
+
+class Refused(Exception):
+    """An answer on its way up, with what is wrong, the first thing first. It never leaves this package."""
+
+    def __init__(self, reason: Reason, *details: object) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.details = [str(one) for one in details]
+
+    @property
+    def detail(self) -> str:
+        """What is wrong, in lines."""
+        return in_lines(self.details)
+
+
+def one_line(detail: str) -> str:
+    """A detail as it goes into a header and a table: printable, and of bounded length."""
+    if not detail.isprintable():
+        detail = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in detail)
+    return detail if len(detail) <= DETAIL_LENGTH_MAX else detail[: DETAIL_LENGTH_MAX - 1] + "…"
+
+
+def in_lines(details: Sequence[str]) -> str:
+    """Up to ten details, one a line."""
+    return "\n".join(map(one_line, details[:FAULTS_MAX]))
+
+
+def not_cloudevent(*details: object) -> Refused:
+    """What to raise of a record that is no CloudEvent."""
+    return Refused(Reason.NOT_CLOUDEVENT, *details)

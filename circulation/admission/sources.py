@@ -1,0 +1,161 @@
+"""Who may say what: the file that `CIRCULATION_SOURCES` names."""
+
+import fnmatch
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import yaml
+
+from circulation.calendar import shown
+from circulation.events.names import OPENLINEAGE_RUN, REPORTERS
+from circulation.events.types import TYPES
+from circulation.identifiers import check_party, check_source
+
+SOURCES_BYTES_MAX: Final = 16 * 1_048_576
+_ANY_RANK: Final = frozenset(range(len(REPORTERS)))
+# As whom a source may report, one or a list of them.
+_AS_WHOM: Final = ("reporter", "reporters")
+# What of OpenLineage is a source's own: its programs (globs of their `producer`), and the namespaces of its jobs.
+OWNED: Final = ("producers", "namespaces")
+_MEMBERS: Final = frozenset({"types", "party", *_AS_WHOM, *OWNED})
+
+
+class SourcesInvalid(ValueError):
+    """Every thing that is wrong with a file of sources, with its path."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class Sources:
+    """Who may say what: which types each source may report, as whom, and which party an exchange's source is.
+
+    `reporters` are the ranks that a source may report as, of those that may not report as any. `own` has by source
+    which producers and namespaces of jobs (see `OWNED`) are its own.
+    """
+
+    def __init__(
+        self,
+        types: Mapping[str, frozenset[str]],
+        parties: Mapping[str, str],
+        reporters: Mapping[str, frozenset[int]] | None = None,
+        own: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
+    ) -> None:
+        self._types = dict(types)
+        self._reporters = dict(reporters or {})
+        self._own = dict(own or {})
+        self.parties: Mapping[str, str] = dict(parties)
+
+    @classmethod
+    def parse(cls, text: bytes) -> "Sources":
+        """Read YAML `source: {types: [globs], party?, reporter?, producers?: [globs], namespaces?: [names]}`.
+
+        `SourcesInvalid` (a `ValueError`) lists all that is wrong.
+        """
+        problems: list[str] = []
+        types: dict[str, frozenset[str]] = {}
+        parties: dict[str, str] = {}
+        reporters: dict[str, frozenset[int]] = {}
+        own: dict[str, dict[str, Sequence[str]]] = {}
+        for source, entry in _load_sources(text).items():
+            where = f"sources[{shown(str(source))}]"
+            if not isinstance(source, str) or check_source(source) is not None:
+                problems.append(f"{where}: a source is a text of 1 to 1024 printable characters")
+                continue
+            if not isinstance(entry, dict):
+                problems.append(f"{where}: expected `types` and, for an exchange, `party`")
+                continue
+            for name in entry.keys() - _MEMBERS:
+                problems.append(f"{where}: unknown member {shown(str(name))}")
+            globs = entry.get("types")
+            if not isinstance(globs, list) or not globs or not all(isinstance(glob, str) for glob in globs):
+                problems.append(f"{where}.types: expected a list of globs of event types")
+            else:
+                types[source] = frozenset().union(*(_matching(glob) for glob in globs))
+                problems += [
+                    f"{where}.types: {shown(glob)} fits no event type" for glob in globs if not _matching(glob)
+                ]
+            as_whom = [one for name in _AS_WHOM for one in _listed(entry.get(name))]
+            unknown = [one for one in as_whom if one not in REPORTERS]
+            problems += [f"{where}.reporter: expected {', '.join(REPORTERS)}, got {shown(str(one))}" for one in unknown]
+            if as_whom and not unknown:
+                reporters[source] = frozenset(REPORTERS.index(one) for one in as_whom)
+            for name in OWNED:
+                given = entry.get(name)
+                if given is not None and not (isinstance(given, list) and all(isinstance(one, str) for one in given)):
+                    problems.append(f"{where}.{name}: expected a list of texts")
+                elif given:
+                    own.setdefault(source, {})[name] = given
+            party = entry.get("party")
+            if party is None:
+                continue
+            broken = check_party(party) if isinstance(party, str) else "a party is a text"
+            if broken is None:
+                parties[source] = party
+            else:
+                problems.append(f"{where}.party: {broken}, got {shown(str(party))}")
+        if problems:
+            raise SourcesInvalid(problems)
+        return cls(types, parties, reporters, own)
+
+    def allows(self, source: str, type_name: str) -> bool:
+        """Whether the source may report events of this type."""
+        return type_name in self._types.get(source, ())
+
+    def of_producer(self, producer: str) -> str:
+        """The source whose program wrote an OpenLineage event that says no source: the first of those that own it."""
+        for source, own in sorted(self._own.items()):
+            if any(fnmatch.fnmatchcase(producer, glob) for glob in own.get("producers", ())):
+                return source
+        return producer
+
+    def not_its_own(self, source: str, producer: str, namespace: str | None) -> str | None:
+        """What of an OpenLineage event belongs to other sources only, as a sentence; None where nothing does."""
+        for name, fits in (
+            ("producers", lambda glob: fnmatch.fnmatchcase(producer, glob)),
+            ("namespaces", lambda own: own == namespace),
+        ):
+            owners = {one for one, own in self._own.items() if any(map(fits, own.get(name, ())))}
+            if owners and source not in owners:
+                where, value = ("$.producer", producer) if name == "producers" else ("$.job.namespace", namespace)
+                return f"{where}: {shown(str(value))} is another source's own, not one of {shown(source)}"
+        return None
+
+    def allows_as(self, source: str, reporter: int) -> bool:
+        """Whether the source may report as a reporter of this rank."""
+        return reporter in self._reporters.get(source, _ANY_RANK)
+
+
+def _listed(value: Any) -> list[Any]:
+    return [] if value is None else value if isinstance(value, list) else [value]
+
+
+def _matching(glob: str) -> frozenset[str]:
+    return frozenset(name for name in (*TYPES, OPENLINEAGE_RUN) if fnmatch.fnmatchcase(name, glob))
+
+
+class _SourcesLoader(yaml.SafeLoader):
+    """YAML in which a source given twice is an error, not the last one's word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key, _ in node.value:
+            name = self.construct_object(key, deep=True)
+            if name in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{name!r} is given twice", key.start_mark)
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
+def _load_sources(text: bytes) -> dict[Any, Any]:
+    if len(text) > SOURCES_BYTES_MAX:
+        raise SourcesInvalid([f"sources: at most {SOURCES_BYTES_MAX} bytes, got {len(text)}"])
+    try:
+        # A safe loader: it makes plain values only.
+        document = yaml.load(text, Loader=_SourcesLoader)  # noqa: S506
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise SourcesInvalid([f"sources: not YAML: {' '.join(str(error).split())}"]) from None
+    if not isinstance(document, dict):
+        raise SourcesInvalid(["sources: expected a mapping of source to `types` and `party`"])
+    return document

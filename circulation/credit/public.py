@@ -1,0 +1,110 @@
+"""Which records of a party were public at an instant."""
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from circulation.credit.settings import Settings
+from circulation.credit.statement import (
+    KINDS,
+    NEVER,
+    OBJECTION,
+    RECORD,
+    UPHELD,
+    Line,
+    around,
+    claim,
+    record_line,
+    states_of,
+)
+from circulation.events.event import Event
+
+
+class _Public(NamedTuple):
+    """The line of a record, which holds from one instant to before another, and whether it was ever withdrawn."""
+
+    line: Line
+    since: int
+    until: int
+    withdrawn: bool
+    settings: Settings
+
+
+class Records:
+    """What was recorded of a party, for who asks again and again what was public at an instant.
+
+    What is known of a record is kept until something more is said of it, and until the instant at which it changes.
+    """
+
+    def __init__(self) -> None:
+        self._said: dict[tuple[str, str], list[Event]] = {}
+        # By record the objections and repairs that ever named it, and by tier the records that ever were of it.
+        self._about: dict[str, set[tuple[str, str]]] = {}
+        self._of_tier: dict[str, set[str]] = {}
+        # When anything was said of objections, with their ids.
+        self._objected: list[tuple[int, str]] = []
+        self._kept: dict[str, _Public] = {}
+
+    def add(self, event: Event) -> None:
+        """Adds what was said."""
+        kind = KINDS[event.type]
+        key = (kind, getattr(event.data, kind))
+        said = self._said.setdefault(key, [])
+        said.append(event)
+        if kind == RECORD:
+            self._kept.pop(key[1], None)
+            self._of_tier.setdefault(event.data.tier, set()).add(key[1])
+            return
+        if kind == OBJECTION:
+            insort(self._objected, (event.time, key[1]))
+        tiers = {getattr(one.data, "tier", None) for one in said}
+        for record in self._named(said):
+            self._kept.pop(record, None)
+            self._about.setdefault(record, set()).add(key)
+            for tier in filter(None, tiers):
+                self._of_tier.setdefault(tier, set()).add(record)
+
+    @staticmethod
+    def _named(said: Iterable[Event]) -> set[str]:
+        named = {getattr(one.data, "record", None) for one in said}
+        return {one for one in named if one is not None}
+
+    def published(self, tier: str, instant: int, settings: Settings) -> list[str]:
+        """The records of a tier that are public at the instant, in their order, without those ever withdrawn."""
+        found: list[tuple[str, str]] = []
+        for record in self._of_tier.get(tier, ()):
+            known = self._kept.get(record)
+            if known is None or known.settings is not settings or not known.since <= instant < known.until:
+                known = self._kept[record] = self._public(record, instant, settings)
+            row = known.line.row
+            if row is not None and row["tier"] == tier and row["status"] == "published" and not known.withdrawn:
+                found.append((known.line.place, record))
+        return [record for _, record in sorted(found)]
+
+    def _public(self, record: str, instant: int, settings: Settings) -> _Public:
+        about = [(kind, self._said[kind, id_]) for kind, id_ in self._about.get(record, ())]
+        then, ever = (
+            states_of(one for kind, said in about if (one := claim(kind, said, as_of)) is not None).get(
+                (RECORD, record), {}
+            )
+            for as_of in (instant, NEVER)
+        )
+        line = record_line(self._said.get((RECORD, record), ()), then, instant, settings)
+        instants = [*line.instants, *(one.time for _, said in about for one in said)]
+        return _Public(line, *around(instants, instant), UPHELD in ever, settings)
+
+    def since(self, instant: int) -> int:
+        """From when on what is public may be other than it was, if what was said came from an instant on.
+
+        A record that is withdrawn was never public, and neither was one whose withdrawal is decided otherwise.
+        """
+        later = {one for _, one in self._objected[bisect_left(self._objected, (instant, "")) :]}
+        said = (self._said[OBJECTION, one] for one in later)
+        records = {
+            record
+            for some in said
+            if any(getattr(one.data, "outcome", None) == UPHELD for one in some)
+            for record in self._named(some)
+        }
+        times = (one.time for record in records for one in self._said.get((RECORD, record), ()))
+        return min([instant, *times])

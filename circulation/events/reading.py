@@ -1,0 +1,251 @@
+"""Reads the data of events (contract §2): JSON objects into structs, and says what is wrong.
+
+Instants come as text and are microseconds once read. Members that no struct names are left out: a monitor keeps
+what it judges by, never what it was not asked to look at. One that is a slip away from a known member is a fault, and
+so is any inside of a member (`terms`, `windows`, `price`, `inputs`): a slip must not loosen a licence.
+"""
+
+import functools
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import orjson
+from msgspec import inspect
+
+from circulation.calendar import Instant, parse_instant, shown
+from circulation.events.assets import Run
+from circulation.events.contracts import ContractAmended, ContractSigned
+from circulation.events.names import OPENLINEAGE_RUN
+from circulation.events.types import TYPES
+from circulation.identifiers import Fault, Found, Rule
+from circulation.near import did_you_mean, meant, named, slips_of
+from circulation.odrl.policy import terms_of
+
+
+class Reading(NamedTuple):
+    """An event's data, read: the struct and the canonical JSON of it, or what is wrong.
+
+    `identifiers` are malformed identifiers, wherever they stand; `faults` all other faults; the first ten of each.
+    `unknown` counts the members that were left out since nobody knows them.
+    """
+
+    data: Any
+    raw: bytes
+    identifiers: tuple[Fault, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    unknown: int = 0
+
+    @property
+    def identifier(self) -> Fault | None:
+        """The first malformed identifier."""
+        return self.identifiers[0] if self.identifiers else None
+
+    @property
+    def fault(self) -> Fault | None:
+        """The first of all other faults."""
+        return self.faults[0] if self.faults else None
+
+
+def read(type_name: str, data: dict[str, Any]) -> Reading:
+    """Read an event's data, as JSON gave it. Total: what is wrong is in the answer."""
+    target = _target(type_name)
+    if target is None:
+        raw = _canonical(data)
+        if b"null" not in raw:  # as of nearly all packs, which are long
+            return Reading(data, raw)
+        kept = _without_nulls(data)
+        return Reading(kept, _canonical(kept))
+    found = Found()
+    if target in (ContractSigned, ContractAmended):
+        data = _with_terms(data, found)
+    kept = _walk(_plan(target), data, None, found)
+    if not found.identifiers and not found.faults:
+        try:
+            return Reading(msgspec.convert(kept, target, dec_hook=_dec_hook), _canonical(kept), unknown=found.unknown)
+        except msgspec.ValidationError:
+            pass
+    _check_types(target, kept, None, found)
+    return Reading(None, b"", tuple(found.identifiers), tuple(found.faults))
+
+
+def decode_data(type_name: str, raw: bytes) -> Any:
+    """The data of an event from its `raw_data`; `msgspec.ValidationError` for what `read` never wrote."""
+    return _decoder(type_name).decode(raw)
+
+
+def _target(type_name: str) -> Any | None:
+    return Run if type_name == OPENLINEAGE_RUN else TYPES[type_name][1]
+
+
+@functools.cache
+def _decoder(type_name: str) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(_target(type_name) or dict[str, Any], dec_hook=_dec_hook)
+
+
+def _dec_hook(target: type, value: Any) -> Any:
+    if target is Instant and isinstance(value, str):
+        return Instant(parse_instant(value))
+    raise ValueError(f"Expected `str`, got `{type(value).__name__}`")
+
+
+def _canonical(kept: Any) -> bytes:
+    return orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nulls(member) for name, member in value.items() if member is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def _with_terms(contract: dict[str, Any], found: Found) -> dict[str, Any]:
+    """A contract's data with `terms`, in whichever of the two forms they are stated. Only terms are kept: what is
+    judged is what was admitted, also when the mapping learns more one day."""
+    terms, policy = contract.get("terms") is not None, contract.get("policy") is not None
+    if terms == policy:
+        found.add("$.data", "exactly one of `terms` and `policy`")
+    return contract if terms or not policy else contract | {"terms": terms_of(contract, found)}
+
+
+class _Plan(NamedTuple):
+    """How to walk over a value of some type: the rule for a text, and what to do with items or members."""
+
+    rule: Rule | None = None
+    item: "_Plan | None" = None
+    members: "dict[str, _Plan] | None" = None
+    # Members that mean something: also those that are read in another way.
+    known: frozenset[str] = frozenset()
+
+
+# Nothing is to be looked at in such a value: its type is left to msgspec.
+_PLAIN: Final = _Plan()
+
+# A place in a value: the place that holds it, and the member or item there.
+_Place = tuple[Any, str | int]
+
+
+def _walk(plan: _Plan, value: Any, place: _Place | None, found: Found) -> Any:
+    """The value without nulls and members that no struct names. msgspec stops at the first fault, and codes have an
+    order, so malformed identifiers are looked for here, in all of the data. Types are left to msgspec."""
+    if isinstance(value, str):
+        if plan.rule is not None and (broken := plan.rule.check(value)) is not None:
+            found.add(_path(place), f"{broken}, got {shown(value)}", identifies=plan.rule.identifies)
+        return value
+    if plan.members is not None and isinstance(value, dict):
+        kept = {
+            name: member if of_member is _PLAIN else _walk(of_member, member, (place, name), found)
+            for name, of_member in plan.members.items()
+            if (member := value.get(name)) is not None
+        }
+        if len(kept) < len(value):
+            _check_unknown(plan, value, place, found)
+        return kept
+    if plan.item is not None and isinstance(value, list):
+        return [_walk(plan.item, item, (place, index), found) for index, item in enumerate(value)]
+    return value
+
+
+def _check_unknown(plan: _Plan, value: Mapping[str, Any], place: _Place | None, found: Found) -> None:
+    """Find fault with members that are a slip away from an absent one; inside of a member with all that are unknown."""
+    absent = frozenset(name for name in plan.known if value.get(name) is None)
+    slips = slips_of(absent)
+    for name, member in value.items():
+        if member is None or name in plan.known or found.full:
+            continue
+        if place is not None:
+            found.add(_path((place, named(name))), f"no such member{meant(name, absent)}")
+        elif names := slips.of(name):
+            found.add(_path((place, named(name))), f"no such member{did_you_mean(names)}")
+        else:
+            found.unknown += 1
+
+
+def _check_types(target: Any, value: Any, place: _Place | None, found: Found) -> None:
+    """Find fault with a value of a type, in as many of its members as there are: msgspec stops at the first."""
+    before = len(found.faults)
+    structs, items = _parts(target)
+    if structs and isinstance(value, dict):
+        for field in msgspec.structs.fields(structs[0]):
+            member = value.get(field.encode_name)
+            if member is not None:
+                _check_types(field.type, member, (place, field.encode_name), found)
+            elif field.required:
+                found.add(_path(place), f"Object missing required field `{field.encode_name}`")
+    elif items and isinstance(value, list):
+        for index, item in enumerate(value):
+            if found.full:
+                return
+            _check_types(items[0], item, (place, index), found)
+    if len(found.faults) == before:
+        try:
+            msgspec.convert(value, target, dec_hook=_dec_hook)
+        except msgspec.ValidationError as error:
+            rule, _, path = str(error).partition(" - at `$")
+            path = _path(place) + path.removesuffix("`")
+            if all(fault.path != path for fault in found.faults):
+                found.add(path, rule)
+
+
+@functools.cache
+def _parts(target: Any) -> tuple[list[Any], list[Any]]:
+    """The structs that a value of a type may be, and the types of the items that it may have."""
+    origin, parts = typing.get_origin(target), typing.get_args(target)
+    if origin is typing.Annotated:
+        return _parts(parts[0])
+    if origin is tuple:
+        return [], [parts[0]]
+    if origin in (typing.Union, types.UnionType):
+        each = [_parts(one) for one in parts]
+        return [one for structs, _ in each for one in structs], [one for _, items in each for one in items]
+    return ([target] if isinstance(target, type) and issubclass(target, msgspec.Struct) else []), []
+
+
+def _path(place: _Place | None) -> str:
+    if place is None:
+        return "$.data"
+    before, step = place
+    return f"{_path(before)}[{step}]" if isinstance(step, int) else f"{_path(before)}.{step}"
+
+
+def _check_instant(text: str) -> str | None:
+    try:
+        parse_instant(text)
+    except ValueError:
+        return "Expected RFC 3339 with an offset, or a date"
+    return None
+
+
+_INSTANT: Final = _Plan(Rule(_check_instant, identifies=False))
+
+
+@functools.cache
+def _plan(struct: Any) -> _Plan:
+    return _plan_of(inspect.type_info(struct))
+
+
+def _plan_of(of: inspect.Type) -> _Plan:
+    match of:
+        case inspect.Metadata(type=inner, extra=extra):
+            plan = _plan_of(inner)
+            return plan._replace(rule=extra["rule"]) if extra else plan
+        case inspect.UnionType(types=of_union):
+            plans = [_plan_of(one) for one in of_union]
+            return _Plan(
+                next((plan.rule for plan in plans if plan.rule), None),
+                next((plan.item for plan in plans if plan.item), None),
+                next((plan.members for plan in plans if plan.members is not None), None),
+                next((plan.known for plan in plans if plan.known), frozenset()),
+            )
+        case inspect.VarTupleType(item_type=item):
+            return _Plan(item=_plan_of(item))
+        case inspect.StructType(fields=fields):
+            members = {field.encode_name: _plan_of(field.type) for field in fields}
+            members = {name: _PLAIN if plan == _PLAIN else plan for name, plan in members.items()}
+            # Terms may be stated as a policy.
+            return _Plan(members=members, known=frozenset({*members, *(["policy"] if "terms" in members else [])}))
+        case inspect.CustomType(cls=cls) if cls is Instant:
+            return _INSTANT
+    return _PLAIN

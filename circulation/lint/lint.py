@@ -1,0 +1,145 @@
+"""What is wrong with a rule pack beyond what keeps it from taking effect: what cannot be meant.
+
+A pack is approved by people who read it, and a slip in it looks like law. So everything that can be told from the pack
+alone is told at once: what can never match, what changes nothing, numbers that stand in the wrong order, law that
+nobody has seen. An error is what nobody can want; a warning is what somebody may have good reasons for.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from circulation.lint.detectors import alike_remarks, detector_remarks, order_remarks
+from circulation.lint.entries import entry_remarks, globs_remarks, has_division, twice_remarks
+from circulation.lint.remarks import Remark
+from circulation.packs.pack import Pack
+from circulation.packs.problems import PackInvalid, Problem
+from circulation.packs.reading import parse_pack
+from circulation.rules import Rule, parameters
+
+REMARKS_MAX: Final = 1_000
+
+
+class Linted(NamedTuple):
+    """What lint made of a pack: the pack, where it can be read at all, and everything that is to be said of it."""
+
+    pack: Pack | None
+    remarks: tuple[Remark, ...]
+
+    @property
+    def errors(self) -> list[Remark]:
+        """The remarks for which the pack must not be used."""
+        return [one for one in self.remarks if one.level == "error"]
+
+
+def lint(data: object, rules: Mapping[str, Rule]) -> Linted:
+    """Everything that is to be said of a pack; `rules` are the detectors that there are, by their ids."""
+    known = parameters(rules)
+    remarks: list[Remark] = []
+    pack: Pack | None
+    try:
+        pack = parse_pack(data, published=False, known=known)
+    except PackInvalid as error:
+        remarks += [Remark("error", one.kind, one.path, one.rule) for one in _problems(error)]
+        # What only means nothing is no reason to look no further.
+        pack = _lenient(data, known)
+    if pack is not None:
+        remarks += _unpublishable(data if remarks else _shortened(data), remarks)
+        remarks += _semantics(pack, rules)
+    if len(remarks) > REMARKS_MAX:
+        left = len(remarks) - REMARKS_MAX
+        remarks = [*remarks[:REMARKS_MAX], Remark(remarks[REMARKS_MAX].level, "invalid", "$", f"and {left} more")]
+    return Linted(pack, tuple(remarks))
+
+
+def _problems(error: PackInvalid) -> Sequence[Problem]:
+    return error.found or [Problem("$", one.removeprefix("$: ")) for one in error.problems]
+
+
+def _lenient(data: object, known: Mapping[str, Mapping[str, Any]]) -> Pack | None:
+    try:
+        return parse_pack(data, published=False, known=known, strict=False)
+    except PackInvalid:
+        return None
+
+
+def _shortened(data: object) -> object:
+    """A pack that is good as a file, with one entry: what it lacks for being published does not hang on how many."""
+    if not isinstance(data, Mapping) or not data.get("negative_list"):
+        return data
+    return {**data, "negative_list": data["negative_list"][:1]}
+
+
+def _unpublishable(data: object, said: Collection[Remark]) -> Iterator[Remark]:
+    """What a file may lack and what is published may not: two approvers."""
+    try:
+        parse_pack(data, published=True)
+    except PackInvalid as error:
+        paths = {one.path for one in said}
+        for one in _problems(error):
+            path = "$" + one.path.removeprefix("$.data")
+            if path not in paths:
+                yield Remark("warning", one.kind, path, f"cannot be published: {one.rule}")
+
+
+def _semantics(pack: Pack, rules: Mapping[str, Rule]) -> Iterator[Remark]:
+    for index, entry in enumerate(pack.negative_list):
+        yield from entry_remarks(entry, f"$.negative_list[{index}]", pack)
+    yield from twice_remarks(pack.negative_list)
+    yield from globs_remarks(pack.negative_list)
+    for id_, setting in pack.detectors.items():
+        yield from detector_remarks(rules[id_], setting)
+    yield from order_remarks(pack, rules)
+    yield from alike_remarks(pack, rules)
+    yield from _modes(pack, rules)
+    yield from _credit(pack)
+    yield from _sectors(pack)
+
+
+def _modes(pack: Pack, rules: Mapping[str, Rule]) -> Iterator[Remark]:
+    list_mode = pack.setting("negative-list").mode
+    if pack.negative_list and list_mode == "off":
+        text = f"is off, so that {len(pack.negative_list)} entries of negative_list have no effect"
+        yield Remark("warning", "no-effect", "$.detectors.negative-list", text)
+    place = "$.detectors.sandbox-cap" if pack.setting("sandbox-cap").parameters.get("sandbox") else "$.sandbox"
+    if pack.sandbox and pack.setting("sandbox-cap").mode == "off":
+        yield Remark("warning", "no-effect", place, "names detectors, but sandbox-cap is off")
+    for id_ in pack.sandbox:
+        mode = pack.setting(id_).mode
+        if mode in ("off", "shadow"):
+            text = f"names {id_}, which is {mode} already and cannot be downgraded"
+            yield Remark("warning", "no-effect", place, text)
+        if rules[id_].never_tried:
+            yield Remark("warning", "no-effect", place, f"names {id_}, which no sandbox holds back")
+
+
+def _credit(pack: Pack) -> Iterator[Remark]:
+    given = pack.credit
+    for tier in given.points.__struct_fields__:
+        public, repairable = (getattr(one, tier) for one in (given.public_months, given.repairable_months))
+        if repairable > public:
+            text = f"is {repairable}, but a record is public for {public} months only: it could never be repaired"
+            yield Remark("error", "order", f"$.credit.repairable_months.{tier}", text)
+    for name, part, reverse in (
+        ("points", given.points, False),
+        ("public_months", given.public_months, False),
+        ("repairable_months", given.repairable_months, False),
+        ("finding_points", given.finding_points, True),
+    ):
+        numbers = {one: getattr(part, one) for one in part.__struct_fields__}
+        if list(numbers.values()) != sorted(numbers.values(), reverse=reverse):
+            shown = ", ".join(f"{one} {number}" for one, number in numbers.items())
+            text = f"must {'fall' if reverse else 'rise'} from {' to '.join(numbers)}, got {shown}"
+            yield Remark("error", "order", f"$.credit.{name}", text)
+
+
+def _sectors(pack: Pack) -> Iterator[Remark]:
+    for prefix, receivers in pack.sectors.items():
+        path = f"$.sectors.{prefix}"
+        if not receivers:
+            yield Remark("warning", "no-effect", path, f"{prefix} names nobody, so that nobody is told")
+        if not has_division(prefix):
+            yield Remark("warning", "never-matches", path, f"GB/T 4754-2017 has no division {prefix}")
+        around = pack.receivers(prefix[:-1])
+        if receivers and receivers == around:
+            text = f"{prefix} tells {', '.join(receivers)}, whom the shorter prefix tells already"
+            yield Remark("warning", "no-effect", path, text)

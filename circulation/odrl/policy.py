@@ -1,0 +1,167 @@
+"""Maps an ODRL 2.2 Agreement onto the terms of a contract (contract §3): `policy` is the other form of `terms`.
+
+An agreement that is taken in means what its terms mean, no more and no less: what has no counterpart is refused and
+never skipped, for a constraint that nobody watches would look like one that is kept. There is one judge of terms, so
+the mapping happens once, at admission, and what is kept is the terms.
+
+Source: W3C, ODRL Information Model 2.2 and ODRL Vocabulary & Expression 2.2.
+
+What the two have in common:
+
+| constraint | terms |
+| --- | --- |
+| `count` `lteq` or `lt` n | `uses_max` |
+| `dateTime` `gteq` or `gt` t, `lt` or `lteq` t | `valid_from` (without it the day of signature, `signed`), `valid_to` |
+| `elapsedTime` `eq`, `lt` or `lteq` an ISO 8601 duration | `valid_to`, counted from `valid_from` |
+| `purpose` `eq` or `isAnyOf` | `purposes` |
+| `spatial` `eq` or `isAnyOf` | `countries` (two letters) or `regions` (six digits) |
+| `recipient`, `deliveryChannel`, `systemDevice` | `recipients`, `delivery`, `environments` |
+| the actions `use` and `read`; nothing but `delete` and `print` | any use; no use (`uses_max` 0) |
+
+Several constraints on one limit, or `and` of several: all of them hold, so the tightest is the term. A country may be
+an IRI of the EU's authority table or of GeoNames. What becomes of each term is in `circulation/odrl/vocabulary.py`.
+"""
+
+import difflib
+from typing import Any, Final
+
+from circulation.calendar import shown
+from circulation.identifiers import Found
+from circulation.near import did_you_mean
+from circulation.odrl.constraints import read_constraint, refuse_others, types_of
+from circulation.odrl.json_ld import MEMBER, RDF, Members, Node, Reader, brief, party_of
+from circulation.odrl.limits import Json, Limits
+from circulation.odrl.vocabulary import TERMS, why_refused
+
+POLICY_TAKEN: Final = frozenset({"@context", "@id", "@type", "permission", "assigner", "assignee", "target", "action"})
+PERMISSION_TAKEN: Final = frozenset({"@id", "@type", "assigner", "assignee", "target", "action", "constraint"})
+
+# Whom and what a policy names, and the member of the contract that says the same.
+NAMED: Final = {"assigner": "seller", "assignee": "buyer", "target": "asset"}
+
+# Actions that allow any use, and those that are none of what a contract counts as a use.
+ANY_USE: Final = frozenset({"use", "read"})
+NO_USE: Final = frozenset({"delete", "print"})
+ACTION_TAKEN: Final = frozenset({"@id", "@type", f"{RDF}value"})
+# What is said of a policy: a name that is as like as this to one of these is a slip of the pen.
+LIKENESS_MIN: Final = 0.75
+OF_A_POLICY: Final = tuple(
+    name for name, term in TERMS.items() if term.place in ("rule", "member") and name[0].islower()
+)
+
+
+def terms_of(contract: Json, found: Found) -> Json | None:
+    """The terms that a contract's `policy` states, as JSON; None where it does not map, and `found` says why.
+
+    Args:
+        contract: the data of a signed or an amended contract, not yet checked, with a `policy`.
+        found: takes what is wrong, with the path into the record.
+    """
+    reader = Reader(contract["policy"], found)
+    node = reader.document()
+    policy = reader.members(node)
+    if policy is None:
+        return None
+    limits = Limits(found)
+    _read_policy(reader, node.path, policy, contract, limits)
+    return limits.terms(contract.get("signed"))
+
+
+def _read_policy(reader: Reader, path: str, policy: Members, contract: Json, limits: Limits) -> None:
+    own = types_of(reader, policy)
+    if "Agreement" not in own or own - {"Agreement", "Policy"}:
+        reader.fault(path, "Expected an ODRL Agreement by its `@type`")
+    _refuse_others(reader, policy)
+    permissions = policy.get("permission", [])
+    if not permissions:
+        reader.fault(path, "Expected a permission")
+    for node in permissions[1:]:
+        reader.fault(node.path, "a second permission does not map onto terms")
+    actions = _read_named(reader, policy, contract)
+    for node in permissions[:1]:
+        permission = reader.members(node)
+        if permission is None:
+            continue
+        if types_of(reader, permission) - {"Permission", "Rule"}:
+            reader.fault(node.path, "Expected a permission")
+        refuse_others(reader, permission, PERMISSION_TAKEN)
+        actions += _read_named(reader, permission, contract)
+        if not actions:
+            reader.fault(node.path, "Expected an `action`")
+        for constraint in permission.get("constraint", ()):
+            read_constraint(reader, constraint, limits)
+    if actions and NO_USE.issuperset(actions):
+        limits.at_most("uses_max", 0)
+
+
+def _refuse_others(reader: Reader, policy: Members) -> None:
+    """What a policy says besides its permission: terms of ODRL, and what may be one.
+
+    A name of no vocabulary says nothing where it is like none of ODRL's, and all that names mean stands in place.
+    """
+    for name, nodes in policy.items():
+        term = TERMS.get(name)
+        if name in POLICY_TAKEN or (term is not None and (term.place, term.fate) == ("member", "nothing")):
+            continue
+        meant = [] if term is not None or ":" in name else difflib.get_close_matches(name, OF_A_POLICY, 1, LIKENESS_MIN)
+        if term is not None or meant or reader.unsaid(name) or (":" not in name and not reader.whole):
+            rule = f"`{brief(name)}` does not map onto terms{why_refused(name)}{did_you_mean(meant)}"
+            reader.fault(nodes[0].path, rule)
+
+
+def _read_named(reader: Reader, members: Members, contract: Json) -> list[str]:
+    """Read whom and what a policy or its permission names; return the actions that map."""
+    for role, member in NAMED.items():
+        for node in members.get(role, ()):
+            _check_named(reader, node, role, member, contract.get(member))
+        for node in members.get(role, [])[1:]:
+            reader.fault(node.path, f"a second {role} makes a second permission")
+    return [_read_action(reader, node) for node in members.get("action", ())]
+
+
+def _check_named(reader: Reader, node: Node, role: str, member: str, agreed: Any) -> None:
+    """Two names of one scheme must be equal.
+
+    ODRL names parties and assets by IRIs, the contract by credit codes and ids: across schemes nobody can say who is
+    who, and the contract's own members count.
+    """
+    value = node.value
+    if isinstance(value, dict):
+        object_ = reader.members(node) or {}
+        if "refinement" in object_:
+            reader.fault(object_["refinement"][0].path, f"a refinement of the {role} does not map")
+        for name, nodes in object_.items():
+            if name != "refinement" and name in TERMS and TERMS[name].fate != "nothing":
+                reader.fault(nodes[0].path, f"`{name}` of the {role} does not map onto terms{why_refused(name)}")
+        if "@id" not in object_:
+            return
+        node = object_["@id"][0]
+        value = reader.iri(node.value) if isinstance(node.value, str) else node.value
+    if not isinstance(value, str):
+        reader.fault(node.path, "Expected an IRI")
+        return
+    given = party_of(value)
+    if isinstance(agreed, str) and _scheme(given) == _scheme(agreed) and given != agreed:
+        reader.fault(node.path, f"the {role} must be the contract's {member}, {shown(agreed)}, got {shown(given)}")
+
+
+def _scheme(text: str) -> str:
+    scheme, colon, _ = text.partition(":")
+    return scheme if colon else ""
+
+
+def _read_action(reader: Reader, node: Node) -> str:
+    """The name of an action; said is where it does not map."""
+    if isinstance(node.value, dict):
+        members = reader.members(node) or {}
+        if "refinement" in members:
+            reader.fault(members["refinement"][0].path, "a refinement of the action does not map")
+            return ""
+        refuse_others(reader, members, ACTION_TAKEN)
+        node = next(iter(members.get(f"{RDF}value", ())), node)
+    name = reader.term(node) or ""
+    if ":" in name or not MEMBER.fullmatch(name):
+        reader.fault(node.path, f"only actions of ODRL map onto terms, got {shown(name)}")
+    elif name not in ANY_USE | NO_USE:
+        reader.fault(node.path, f"the action {shown(name)} does not map onto terms{why_refused(name)}")
+    return name

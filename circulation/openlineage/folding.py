@@ -1,0 +1,82 @@
+"""Which events of a run say all that its events say: what it derives costs these, not all that it ever sent."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Final
+
+import msgspec
+
+from circulation.events.event import Event
+from circulation.openlineage.runs import ENDS, Heard, heard_at, tells
+
+_NAMES: Final = ("inputs", "outputs")
+_BY_DATASET: Final = ("listed", "whole", "fields", "aliases", "changes")
+
+
+class Folded(msgspec.Struct, frozen=True):
+    """The events of a subject up to the instant `last` (µs): the numbers of those that say all that they say, and when
+    each run was heard of, by its key.
+    """
+
+    last: int
+    numbers: tuple[int, ...]
+    heard: dict[str, Heard]
+
+
+def telling(events: Sequence[Event]) -> list[Event]:
+    """Those of the events of one run, in order, that say all that these say, whatever comes after them.
+
+    1. The first, and what says anything that none before it says; of one instant all events count together.
+    2. After each of these the first with which the run may derive.
+    """
+    streaming = any(one.data.streaming for one in events)
+    found: list[Event] = list(events[:1])
+    known: set[tuple[str, ...]] = set()
+    waits = True
+    for _, group in groupby(events, key=lambda one: one.time):
+        some = list(group)
+        kept = []
+        for one in some:
+            said = set(_said(one))
+            if one.data.renamed or not said <= known:
+                kept.append(one)
+                known |= said
+        waits = waits or bool(kept)
+        if waits and (derives := [one for one in some if tells(one, streaming=streaming)]):
+            kept.append(derives[0])
+            waits = False
+        found += kept
+    wanted = set(map(id, found))
+    return [one for one in events if id(one) in wanted]
+
+
+def heard_of(runs: Mapping[str, Iterable[Event]], before: Mapping[str, Heard] | None = None) -> dict[str, Heard]:
+    """When each run was heard of, by its key: by these events, after those `before`. Jobs and datasets have none."""
+    found = dict(before or {})
+    for key, events in runs.items():
+        times = [one.time for one in events if one.data.kind == "run"]
+        if times:
+            found[key] = heard_at(times, found.get(key))
+    return found
+
+
+def _said(event: Event) -> Iterator[tuple[str, ...]]:
+    """All that an event says of its run, in parts; what it was renamed from counts each time, and is none of them."""
+    data = event.data
+    for member in _NAMES:
+        yield from ((member, name) for name in getattr(data, member))
+    for member in _BY_DATASET:
+        for dataset, some in getattr(data, member).items():
+            yield member, dataset
+            yield from ((member, dataset, one) for one in some)
+    for dataset, columns in data.columns.items():
+        yield "columns", dataset
+        for column, some in columns.items():
+            yield "columns", dataset, column
+            yield from (("columns", dataset, column, one.input) for one in some)
+    if data.streaming:
+        yield ("streaming",)
+    if data.parent is not None:
+        yield "parent", data.parent
+    if data.event_type in ENDS:
+        yield "ended", data.event_type

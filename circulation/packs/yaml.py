@@ -1,0 +1,215 @@
+"""Reads packs from YAML, a part of it that means what JSON means, and finds the lines of what is told of them."""
+
+import math
+import re
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+import yaml
+
+from circulation.packs import quick_yaml
+from circulation.packs.problems import PROBLEMS_MAX, PackInvalid, brief, name_in_path, type_name
+
+YAML_BYTES_MAX = 64 * 1024 * 1024
+YAML_NODES_MAX = 8_000_000
+
+# From this size on a file is tried by the reader that is quick, and knows little of YAML.
+QUICK_BYTES_MIN = 256 * 1024
+NESTING_MAX = 64
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_INT = re.compile(r"[-+]?[0-9]{1,19}")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_CONSTANTS = {"": None, "~": None, "null": None, "true": True, "false": False}
+
+
+class Written(NamedTuple):
+    """A YAML file: the one mapping that it holds, and where that stands, as far as it was noted on the way."""
+
+    raw: bytes
+    document: dict[str, Any]
+    quick: quick_yaml.Quick | None = None
+
+
+def load_yaml(raw: bytes) -> dict[str, Any]:
+    """The one mapping of a YAML file, as plain JSON values; see `read_yaml`."""
+    return read_yaml(raw).document
+
+
+def read_yaml(raw: bytes, *, lined: bool = False) -> Written:
+    """Read a YAML file; with `lined` so that `lines_of` need not read a long one again.
+
+    YAML as in JSON, with nicer quotes: plain scalars are null, true, false, numbers or text, so that a date stays
+    the text that an event would hold, and the mode `off` does not become false. Keys are texts. A key given twice,
+    anchors, aliases and tags are refused, and so is what passes the limits.
+
+    Raises `PackInvalid`.
+    """
+    if len(raw) > YAML_BYTES_MAX:
+        raise PackInvalid([f"$: must be at most {YAML_BYTES_MAX} bytes, got {len(raw)}"])
+    if len(raw) >= QUICK_BYTES_MIN:
+        quick = quick_yaml.read(raw, _scalar, nodes_max=YAML_NODES_MAX, lined=lined)
+        if quick is not None:
+            return Written(raw, quick.document, quick if lined and quick.lines else None)
+    problems: list[str] = []
+    try:
+        document = _compose(raw, problems)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = "" if mark is None else f"line {mark.line + 1}: "
+        what = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be read"
+        raise PackInvalid([*problems, f"$: {place}is no YAML: {what}"]) from error
+    if problems:
+        raise PackInvalid(problems[:PROBLEMS_MAX])
+    if type(document) is not dict:
+        raise PackInvalid([f"$: Expected `object`, got `{type_name(document)}`"])
+    return Written(raw, document)
+
+
+def _compose(raw: bytes, problems: list[str]) -> Any:
+    """Builds the document from the parser's events: no recursion, and nothing is kept that is not asked for."""
+    document: Any = None
+    documents = 0
+    nodes = 0
+    # The containers that are open, each with the key that waits for its value (of a list always None).
+    stack: list[tuple[Any, list[str | None]]] = []
+
+    def refuse(event: Any, rule: str) -> None:
+        problems.append(f"$: line {event.start_mark.line + 1}: {rule}")
+
+    event: Any
+    for event in yaml.parse(raw, Loader=_LOADER):
+        kind = type(event)
+        if kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            stack.pop()
+            continue
+        if kind is yaml.DocumentStartEvent:
+            documents += 1
+            if documents > 1:
+                refuse(event, "a second document")
+                return None
+            continue
+        if kind is yaml.AliasEvent:
+            refuse(event, "aliases are not taken")
+            return None
+        if kind not in (yaml.ScalarEvent, yaml.MappingStartEvent, yaml.SequenceStartEvent):
+            continue
+        nodes += 1
+        if nodes > YAML_NODES_MAX:
+            refuse(event, f"more than {YAML_NODES_MAX} values")
+            return None
+        if event.anchor is not None:
+            refuse(event, "anchors are not taken")
+        if event.tag is not None:
+            refuse(event, "tags are not taken")
+
+        holder: Any
+        holder, waiting = stack[-1] if stack else (None, [None])
+        as_key = type(holder) is dict and waiting[0] is None
+        if kind is yaml.ScalarEvent:
+            if as_key:
+                if event.value in holder:
+                    refuse(event, f"the key {brief(event.value)} is given twice")
+                waiting[0] = event.value
+                continue
+            value: Any = _scalar(event.value) if event.implicit[0] else event.value
+        elif as_key:
+            refuse(event, "a key must be a text")
+            return None
+        else:
+            value = {} if kind is yaml.MappingStartEvent else []
+
+        if type(holder) is dict:
+            holder[waiting[0]] = value
+            waiting[0] = None
+        elif type(holder) is list:
+            holder.append(value)
+        else:
+            document = value
+        if kind is not yaml.ScalarEvent:
+            if len(stack) >= NESTING_MAX:
+                refuse(event, f"more than {NESTING_MAX} levels deep")
+                return None
+            stack.append((value, [None]))
+    return document
+
+
+def _scalar(text: str) -> Any:
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    if _INT.fullmatch(text):
+        return int(text)
+    if _FLOAT.fullmatch(text) and math.isfinite(number := float(text)):
+        return number
+    return text
+
+
+def lines_of(written: Written, paths: Collection[str]) -> dict[str, int]:
+    """The lines of a YAML file, the first being 1, at which these paths begin: `$.negative_list[2].match`.
+
+    Of a path that is not there it is the line of the nearest thing around it.
+    """
+    if not paths:
+        return {}
+    if b"\n" not in written.raw.rstrip():
+        return dict.fromkeys(paths, 1)
+    wanted = {path: _around(path) for path in paths}
+    found = {"$": 1}
+    seen = {one for around in wanted.values() for one in around}
+    if written.quick is not None:
+        found |= _lines_of(written.quick, seen)
+        return {path: next(found[one] for one in around if one in found) for path, around in wanted.items()}
+    # Of each open container its path and, of a list the index of the next item, of a mapping the waiting key.
+    stack: list[list[Any]] = []
+    event: Any
+    for event in yaml.parse(written.raw, Loader=_LOADER):
+        kind = type(event)
+        if kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            stack.pop()
+            continue
+        if kind not in (yaml.ScalarEvent, yaml.MappingStartEvent, yaml.SequenceStartEvent):
+            continue
+        path, line = "$", event.start_mark.line + 1
+        if stack:
+            holder = stack[-1]
+            path, is_mapping, at = holder
+            if is_mapping and at is None:
+                holder[2] = (event.value, line)
+                continue
+            if is_mapping:
+                name, line = at
+                path, holder[2] = f"{path}.{name_in_path(name)}", None
+            else:
+                path, holder[2] = f"{path}[{at}]", at + 1
+        if path in seen:
+            found[path] = line
+        if kind is not yaml.ScalarEvent:
+            is_mapping = kind is yaml.MappingStartEvent
+            stack.append([path, is_mapping, None if is_mapping else 0])
+    return {path: next(found[one] for one in around if one in found) for path, around in wanted.items()}
+
+
+def _lines_of(quick: quick_yaml.Quick, seen: Collection[str]) -> dict[str, int]:
+    """The lines of those places of a document that are asked for."""
+    found: dict[str, int] = {}
+    open_: list[tuple[str, Any, int]] = [("$", quick.document, 1)]
+    while open_:
+        path, container, own = open_.pop()
+        # What is within a flow collection is on its line.
+        lines = quick.lines.get(id(container)) or [own] * len(container)
+        members = container.items() if type(container) is dict else enumerate(container)
+        for line, (name, member) in zip(lines, members, strict=True):
+            place = f"{path}.{name_in_path(name)}" if type(name) is str else f"{path}[{name}]"
+            if place in seen:
+                found[place] = line
+                if type(member) is dict or type(member) is list:
+                    open_.append((place, member, line))
+    return found
+
+
+def _around(path: str) -> list[str]:
+    """A path and all that it lies in, the nearest first."""
+    found = [path]
+    while path != "$":
+        path = path[: max(path.rfind("."), path.rfind("["), 1)]
+        found.append(path)
+    return found

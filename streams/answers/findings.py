@@ -1,0 +1,244 @@
+"""Findings as the store has them: those that fit, one by its id or the beginning of it, and each in words.
+
+A finding says what was found in numbers; a person also asks who that is, which law it is about, what brought it
+about, how it may be false, and what to do. All that is known already: here it is put together.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import orjson
+
+from circulation.bounds import LEFT_OUT
+from circulation.calendar import format_instant
+from circulation.events.names import ASSETS, CONTRACTS, PARTIES
+from streams.store.db import Db
+
+if TYPE_CHECKING:
+    from circulation.facts.parties import PartyFacts
+
+# An id is a digest: fewer characters would seldom be a person's intention.
+PREFIX_CHARACTERS_MIN: Final = 4
+MATCHES_SHOWN_MAX: Final = 5
+REASONS: Final = {
+    "refuted": "later facts refute it",
+    "objection-upheld": "an objection to it was upheld",
+    "retracted": "what it rests on was taken back",
+}
+
+
+# Numbers that are names: nobody writes the year 2,025.
+PLAIN: Final = frozenset({"year", "partition"})
+# Blue findings, and those in shadow, have no case: they are open while they stand (contract §4).
+OPEN: Final = (
+    "not exists (select 1 from case_findings m join cases c on c.case_id = m.case_id"
+    " where m.finding = findings.finding and c.state = 'closed')"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which findings: members that are None do not restrict. `occurred` lies in [since, until), µs.
+
+    `state`: those that stand, those of them whose case is not closed (`open`), or all, the cleared ones too.
+    """
+
+    detector: str | None = None
+    severity: str | None = None
+    mode: str | None = None
+    about: str | None = None
+    party: str | None = None
+    since: int | None = None
+    until: int | None = None
+    state: Literal["open", "standing", "all"] = "standing"
+
+    def condition(self) -> tuple[str, list[Any]]:
+        """As SQL over `findings`, and its values. The columns are ours, the values are bound."""
+        conditions = {"all": [], "standing": ["standing"], "open": ["standing", OPEN]}[self.state]
+        values: list[Any] = []
+        for column in ("detector", "severity", "mode", "about", "party"):
+            if (value := getattr(self, column)) is not None:
+                conditions.append(f"{column} = ?")
+                values.append(value)
+        for text, value in (("occurred >= ?", self.since), ("occurred < ?", self.until)):
+            if value is not None:
+                conditions.append(text)
+                values.append(value)
+        return (" where " + " and ".join(conditions) if conditions else ""), values
+
+
+Json = dict[str, Any]
+
+
+def count(db: Db, wanted: Wanted) -> int:
+    """How many findings fit."""
+    where, values = wanted.condition()
+    row = db.one(f"select count(*) from findings{where}", *values)  # noqa: S608
+    return int(row[0]) if row else 0
+
+
+def those(db: Db, wanted: Wanted, limit: int | None = None) -> list[Json]:
+    """Their `data` (contract §4) in the order of `occurred`: of more than `limit` the latest."""
+    where, values = wanted.condition()
+    found: list[tuple[Any, ...]] = []
+    # Those that stand and those that do not, for the index that knows the latest has them apart.
+    for stands in ("standing", "not standing") if wanted.state == "all" else ("",):
+        both = f"{where}{' and ' if where else ' where '}{stands}" if stands else where
+        newest = f"{both} order by occurred desc, finding desc{'' if limit is None else ' limit ?'}"
+        query = f"select data, standing, cleared, reason, occurred, finding from findings{newest}"  # noqa: S608
+        found += db.rows(query, *values, *(() if limit is None else (limit,)))
+    found.sort(key=lambda row: row[4:])
+    return [_document(row[:4], stated=wanted.state == "all") for row in found[-limit if limit else 0 :]]
+
+
+def of_id(db: Db, text: str) -> list[Json]:
+    """The findings whose id begins so; none where that is too short to mean one."""
+    if len(text) < PREFIX_CHARACTERS_MIN or not text.isalnum():
+        return []
+    rows = db.rows(
+        "select data, standing, cleared, reason from findings where finding >= ? and finding < ?"
+        " order by finding limit ?",
+        *_beginning(text.lower()),
+        MATCHES_SHOWN_MAX + 1,
+    )
+    return [_document(row, stated=True) for row in rows]
+
+
+def alike(db: Db, text: str, count_max: int) -> list[str]:
+    """Some ids of findings that begin as this text does."""
+    query = "select finding from findings where finding >= ? and finding < ? limit ?"
+    return [row[0] for row in db.rows(query, *_beginning(text[:2]), count_max)]
+
+
+def _beginning(text: str) -> tuple[str, str]:
+    """From where to where ids lie that begin so. They are hexadecimal, whose digits every collation has in one order;
+    `like` goes through all of them on SQLite, and on most databases of PostgreSQL."""
+    return text, text + "g"
+
+
+def _document(row: tuple[Any, ...], *, stated: bool) -> Json:
+    data, standing, cleared, reason = row
+    found: Json = orjson.loads(data)
+    if stated:
+        found["standing"] = bool(standing)
+        if not standing:
+            found |= {"cleared": format_instant(cleared), "reason": reason}
+    return found
+
+
+def explain(db: Db, findings: Sequence[Json]) -> list[Json]:
+    """For each finding what a person asks of it, by name of the question: texts, and lists of texts."""
+    from streams.facts.known import with_controllers
+
+    ids = {one["party"] for one in findings if one.get("party")}
+    ids |= {one["about"]["id"] for one in findings if one["about"]["kind"] == "party"}
+    parties = with_controllers(db, ids)
+    return [_explained(db, one, parties) for one in findings]
+
+
+def _explained(db: Db, one: Json, parties: "Mapping[str, PartyFacts]") -> Json:
+    import detectors
+
+    rule, advice = detectors.RULES.get(one["detector"]), detectors.ADVICE.get(one["detector"])
+    about = one["about"]
+    pack = one["rulepack"]
+    return {
+        "what": one["summary"],
+        "rule": "" if rule is None else f"{rule.title}.",
+        "state": _state(one),
+        "case": _case(db, one),
+        "about": f"{about['kind']} {about['id']}",
+        "who": _who(one, parties),
+        "evidence": sentences(one.get("evidence") or {}),
+        "cause": _cause(db, one),
+        "law": list(one.get("legal_basis") or ()),
+        "pack": f"{pack['pack']}, version {pack['version']}, digest {pack['digest']}, mode {one['mode']}",
+        "why_it_matters": "" if advice is None else advice.why,
+        "false_positives": "" if advice is None else advice.false_positives,
+        "what_to_do": "" if advice is None else advice.what_to_do,
+    }
+
+
+def _state(one: Json) -> str:
+    if one.get("standing", True):
+        return f"It stands, in revision {one['revision']}."
+    return f"It was cleared at {one['cleared']}: {REASONS.get(one['reason'], one['reason'])}."
+
+
+def _case(db: Db, one: Json) -> str:
+    row = db.one(
+        "select c.case_id, c.state from case_findings m join cases c on c.case_id = m.case_id where m.finding = ?",
+        one["finding"],
+    )
+    return "There is no case." if row is None else f"Case {row[0]}, {row[1]}."
+
+
+def _who(one: Json, parties: "Mapping[str, PartyFacts]") -> str:
+    from circulation.facts.parties import chain
+
+    party = one.get("party")
+    if not party:
+        return "nobody in particular"
+    # The latest that is known: who it is now is whom to ask.
+    named = []
+    for step in chain(parties, party, 2**62):
+        data = parties[step].at(2**62)
+        named.append(step if data is None else f"{data.name} ({step})")
+    return ", controlled by ".join(named)
+
+
+def _cause(db: Db, one: Json) -> str:
+    cause = one.get("cause")
+    if not cause:
+        return f"No single event: a deadline passed, or a period ended, at {one['occurred']}."
+    said = f"Event {cause['id']} of {cause['source']}"
+    # Events are found by their entity; what caused a finding is nearly always of what it is about, or of the party.
+    row = db.one(
+        "select e.type, e.subject, e.time from events e join findings f on f.finding = ? where e.source = ?"
+        " and e.event = ? and (e.thing = f.thing or e.topic = any(?) and e.subject = any(?)) limit 1",
+        one["finding"],
+        cause["source"],
+        cause["id"],
+        [PARTIES, ASSETS, CONTRACTS],
+        [text for text in (one["about"]["id"], one.get("party")) if text],
+    )
+    if row is None:
+        return f"{said}, at {one['occurred']}."
+    return f"{said}: {row[0]} on {row[1]}, at {format_instant(row[2])}."
+
+
+def sentences(evidence: Mapping[str, Any]) -> list[str]:
+    """Evidence as sentences: `The maximum is 1,000.`"""
+    return [_sentence(name, value) for name, value in evidence.items()]
+
+
+def _sentence(member: str, value: Any) -> str:
+    name = member.replace("_", " ")
+    if member.endswith(LEFT_OUT):
+        way = "; circulation trace shows all of it" if member == f"path{LEFT_OUT}" else ""
+        return f"Of the {member.removesuffix(LEFT_OUT).replace('_', ' ')}, {_text(value)} more are left out{way}."
+    if value is None:
+        return f"The {name} was not given."
+    if isinstance(value, list):
+        if not value:
+            return f"The {name}: none."
+        if name == "path":
+            return f"The path leads {' → '.join(map(_text, value))}."
+        verb = "is" if len(value) == 1 else "are"
+        return f"The {name} {verb} {', '.join(map(_text, value))}."
+    return f"The {name} is {value if member in PLAIN else _text(value)}."
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,}"
+    if isinstance(value, list):
+        return "–".join(map(_text, value))
+    if isinstance(value, dict):
+        return "; ".join(f"{name.replace('_', ' ')} {_text(one)}" for name, one in value.items())
+    return "not given" if value is None else str(value)

@@ -1,0 +1,363 @@
+"""What a step would reach: before an asset is regraded or delisted, an entry is published, or a grant is revoked.
+
+Nothing is changed and nothing is judged: it is told what was derived, what is listed and under which contracts in
+force, and whose it is, so that one knows whom the step concerns before one takes it.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from circulation.calendar import format_instant
+from circulation.events.names import EXPORT_PERFORMED, GRANT_ISSUED, PARTIES
+from circulation.facts.assets import AssetFacts
+from circulation.facts.grades import CLASSES, LEVELS
+from circulation.facts.parties import PartyFacts, chain, topmost
+from circulation.lineage import Edge, ancestry, is_run, shortest_path, steps
+from circulation.packs.entry import Entry, Subject, Verdict
+from circulation.packs.matching import judge_entry
+from streams.answers.impact_document import Affected, Concerned, Contract, Impact, Kind, Listing
+from streams.answers.seen import concerned, contracts_over, valid
+from streams.facts import circulations as screening
+from streams.facts import loading
+from streams.facts.known import with_controllers
+from streams.store.db import Db
+from streams.store.kept_events import COLUMNS, event_of
+
+# In the place of what several assets have in common, so that one search begins at all of them.
+_ROOT = ""
+EVER = 2**62
+
+
+class Limits(NamedTuple):
+    """What is looked at, at most: assets at which it begins, assets in all, derivations among them, and contracts."""
+
+    sources_max: int = 10_000
+    assets_max: int = 50_000
+    derivations_max: int = 500_000
+    contracts_max: int = 50_000
+
+
+class Regrade(NamedTuple):
+    """A grade that is asked about: members that are None stay as they are."""
+
+    level: str | None = None
+    personal: str | None = None
+
+
+def of_asset(db: Db, asset: str, at: int, regrade: Regrade | None = None, limits: Limits | None = None) -> Impact:
+    """What a regrade, a delisting or a withdrawal of the asset reaches."""
+    look = _Look(db, at, limits or Limits())
+    reached = look.reach([asset], through_stops=True)
+    look.load(reached.distances)
+    below = look.graded_below(asset, regrade) if regrade is not None else set()
+    return look.told("asset", asset, look.title(asset), reached, below=below)
+
+
+def of_entry(db: Db, entry: Entry, at: int, limits: Limits | None = None) -> Impact:
+    """What an entry of the negative list would reach if it took effect at the instant.
+
+    All that it matches by what the asset is and whose it is, and all that inherits that. What an act adds (its seller,
+    its buyer) counts where the asset is listed or under contract.
+    """
+    look = _Look(db, at, limits or Limits())
+    sources, undecided = look.matching(entry)
+    reached = look.reach(sources, through_stops=entry.sticky)
+    look.load({*reached.distances, *undecided})
+    found = look.told("entry", entry.id, entry.title, reached, entry=entry)
+    circulating = {one.asset for one in look.listed(undecided, None)}
+    circulating |= {one.asset for one in look.traded(undecided, None)}
+    return msgspec.structs.replace(found, undecided=sorted(circulating - reached.distances.keys()))
+
+
+def of_grant(db: Db, holder: str, grant: Any, at: int, limits: Limits | None = None) -> Impact:
+    """What the revocation of a grant reaches: what its holder does with the assets that it covers.
+
+    A grant that names no assets covers all that its holder owns, lists or sells.
+    """
+    look = _Look(db, at, limits or Limits())
+    assets = list(grant.assets) if grant.assets is not None else sorted(screening.of_parties(db, {holder}))
+    reached = look.reach(assets, through_stops=True)
+    look.load(reached.distances, {holder})
+    found = look.told("grant", grant.grant, None, reached)
+    mine = [one for one in found.listings if one.seller == holder and one.asset in assets]
+    sold = [one for one in found.contracts if one.seller == holder and one.asset in assets]
+    others = [
+        one.grant
+        for one in look.parties[holder].grants(at)
+        if one.kind == grant.kind
+        and one.grant != grant.grant
+        and (one.assets is None or (grant.assets is not None and {*grant.assets} <= {*one.assets}))
+    ]
+    parties = look.concerned(found.assets, mine, sold, {holder: {"holder"}})
+    return msgspec.structs.replace(
+        found,
+        title=grant.kind,
+        listings=mine,
+        contracts=sold,
+        parties=parties,
+        instead=sorted(others),
+        exports=look.exports(holder, grant.grant),
+    )
+
+
+def grants(db: Db, grant: str) -> list[tuple[str, Any]]:
+    """The grants of this id, by holder: the id alone does not name one."""
+    query = f"select {COLUMNS} from events where type = ? and retracted is null"  # noqa: S608
+    issued = [one for one in map(event_of, db.rows(query, GRANT_ISSUED)) if one.data.grant == grant]
+    facts = loading.parties(db, {one.subject for one in issued})
+    kinds = {one.data.kind for one in issued}
+    return [
+        (holder, one)
+        for holder, some in sorted(facts.items())
+        for one in some.issued(kinds, EVER)
+        if one.grant == grant
+    ]
+
+
+class _Reach(NamedTuple):
+    """What is reached, with distances and ways; and what is reached without a step that stops."""
+
+    distances: dict[str, int]
+    paths: dict[str, list[str]]
+    going_on: set[str]
+
+
+class _Look:
+    """One question: what was loaded for it, and which limits it reached."""
+
+    def __init__(self, db: Db, at: int, limits: Limits) -> None:
+        self._db, self._at, self._limits = db, at, limits
+        self._cut: list[str] = []
+        self._edges: dict[str, list[Edge]] = {}
+        self.assets: Mapping[str, AssetFacts] = {}
+        self.parties: Mapping[str, PartyFacts] = {}
+        self._contracts: Mapping[str, Any] = {}
+        self._circulations: Mapping[str, Any] = {}
+
+    def _over(self, name: str) -> None:
+        if name not in self._cut:
+            self._cut.append(name)
+
+    def reach(self, sources: Sequence[str], *, through_stops: bool) -> _Reach:
+        """The assets and all that is derived from them, nearest first."""
+        edges: dict[str, list[Edge]] = {_ROOT: [Edge(_ROOT, one, self._at, False) for one in sources]}
+        met, layer, count = set(sources), list(sources), 0
+        runs: set[str] = set()
+        while layer and not self._cut:
+            # Through a run it is one step: what it wrote belongs to the same layer.
+            through: list[str] = []
+            ahead, layer = layer, []
+            for nodes in (ahead, through):
+                rows = self._db.rows(
+                    "select output, input, time, stops from derivations where input = any(?) and time <= ? limit ?",
+                    nodes,
+                    self._at,
+                    self._limits.derivations_max - count + 1,
+                )
+                count += len(rows)
+                for output, input_, time, stops in rows:
+                    edges.setdefault(input_, []).append(Edge(input_, output, time, bool(stops)))
+                    if is_run(output):
+                        if output not in runs:
+                            runs.add(output)
+                            through.append(output)
+                    elif output not in met and (through_stops or not stops):
+                        met.add(output)
+                        layer.append(output)
+                if count > self._limits.derivations_max:
+                    self._over("derivations_max")
+                    break
+                if not through:
+                    break
+            if len(met) > self._limits.assets_max:
+                self._over("assets_max")
+        self._edges = edges
+        above = ancestry(edges, _ROOT, self._at, through_stops)
+        going_on = set(ancestry(edges, _ROOT, self._at, False).distances)
+        nearest = [one for layer in above.layers() for one in layer if one != _ROOT][: self._limits.assets_max]
+        paths = {one: [*reversed(shortest_path(above, one)[:-1])] for one in nearest}
+        return _Reach({one: above.distances[one] - 1 for one in nearest}, paths, going_on)
+
+    def load(self, assets: Collection[str], parties: Iterable[str] = ()) -> None:
+        """Facts of the assets, of the contracts over them, and of all parties of these."""
+        ids = sorted(assets)
+        self.assets = loading.assets(self._db, ids)
+        self._contracts, more = contracts_over(self._db, ids, None, self._limits.contracts_max)
+        if more:
+            self._over("contracts_max")
+        self._circulations, _, _ = screening.circulations(self._db, ids)
+        wanted = concerned(self.assets, self._contracts, self._at) | set(parties)
+        self.parties = with_controllers(self._db, wanted)
+
+    def title(self, asset: str) -> str | None:
+        """What the asset is called."""
+        data = self.assets[asset].registration(self._at)
+        return None if data is None else str(data.title)
+
+    def subject(self, asset: str) -> Subject:
+        """The asset as a negative list sees it."""
+        facts = self.assets[asset]
+        data = facts.registration(self._at)
+        if data is None or data.owner is None:
+            return facts.subject(self._at, None)
+        owner = self.parties[data.owner].at(self._at)
+        found = facts.subject(self._at, None if owner is None else owner.industry)
+        return msgspec.structs.replace(found, controllers=tuple(chain(self.parties, data.owner, self._at)[1:]))
+
+    def matching(self, entry: Entry) -> tuple[list[str], list[str]]:
+        """The assets that an entry matches, and those of which it cannot be told."""
+        found: list[str] = []
+        undecided: list[str] = []
+        for ids in screening.candidates(self._db, entry):
+            self.assets = loading.assets(self._db, ids)
+            owners = {owner for one in self.assets.values() for owner in one.owners()}
+            selling = {one: self.assets[one].sellers(self._at) for one in ids}
+            self.parties = with_controllers(self._db, owners.union(*selling.values()))
+            for one in sorted(ids):
+                sellers = {above for each in selling[one] for above in chain(self.parties, each, self._at)}
+                verdict, _ = judge_entry(entry, self.subject(one), sellers)
+                (found if verdict is Verdict.MATCH else undecided if verdict is Verdict.UNKNOWN else []).append(one)
+            if len(found) > self._limits.sources_max:
+                self._over("sources_max")
+                return found[: self._limits.sources_max], undecided
+        return found, undecided
+
+    def graded_below(self, asset: str, regrade: Regrade) -> set[str]:
+        """What was derived from the asset in one step and would be graded below it."""
+        new = self.subject(asset)
+        new = msgspec.structs.replace(
+            new, level=regrade.level or new.level, personal=regrade.personal or new.personal, registered=True
+        )
+        found = set()
+        for edge in steps(self._edges, asset):
+            if edge.stops or edge.input not in self.assets:
+                continue
+            made = self.subject(edge.input)
+            for ranks, given, above in ((LEVELS, made.level, new.level), (CLASSES, made.personal, new.personal)):
+                if given in ranks and above in ranks and ranks[given] < ranks[above]:
+                    found.add(edge.input)
+        return found
+
+    def listed(self, assets: Iterable[str], entry: Entry | None) -> list[Listing]:
+        """What is listed of these assets."""
+        found: dict[tuple[str, str, str], Listing] = {}
+        for asset in assets:
+            circulation = self._circulations.get(asset)
+            for data in () if circulation is None else circulation.listings(self._at):
+                satisfied = self._satisfied(entry, asset, data.seller, purposes=data.purposes or ())
+                key = (asset, data.product, data.seller)
+                found[key] = Listing(product=data.product, asset=asset, seller=data.seller, satisfied=satisfied)
+        return [found[key] for key in sorted(found)]
+
+    def traded(self, assets: Iterable[str], entry: Entry | None) -> list[Contract]:
+        """The contracts in force over these assets."""
+        wanted = set(assets)
+        found = []
+        for one in self._contracts.values():
+            data = valid(one, self._at)
+            if data is None or data.asset not in wanted:
+                continue
+            terms = data.terms
+            satisfied = self._satisfied(
+                entry,
+                data.asset,
+                data.seller,
+                purposes=terms.purposes or (),
+                countries=terms.countries or (),
+                recipients=(data.buyer,),
+            )
+            until = None if terms.valid_to is None else format_instant(terms.valid_to)
+            found.append(
+                Contract(
+                    contract=one.id,
+                    asset=data.asset,
+                    seller=data.seller,
+                    buyer=data.buyer,
+                    valid_to=until,
+                    satisfied=satisfied,
+                )
+            )
+        return sorted(found, key=lambda one: one.contract)
+
+    def _satisfied(self, entry: Entry | None, asset: str, seller: str, **named: Any) -> bool:
+        return (
+            entry is not None
+            and entry.disposition == "restrict"
+            and bool(entry.unless)
+            and self.parties[seller].covered(self._at, entry.unless, asset=asset, **named)
+        )
+
+    def concerned(
+        self,
+        assets: Iterable[Affected],
+        listings: Iterable[Listing],
+        contracts: Iterable[Contract],
+        more: Mapping[str, set[str]],
+    ) -> list[Concerned]:
+        """The parties of all these, with what they are there."""
+        roles: dict[str, set[str]] = {party: set(some) for party, some in more.items()}
+        for one in assets:
+            if one.owner is not None:
+                roles.setdefault(one.owner, set()).add("owner")
+        for listing in listings:
+            roles.setdefault(listing.seller, set()).add("seller")
+        for contract in contracts:
+            roles.setdefault(contract.seller, set()).add("seller")
+            roles.setdefault(contract.buyer, set()).add("buyer")
+        found = []
+        for party, some in sorted(roles.items()):
+            data = self.parties[party].at(self._at)
+            head = topmost(self.parties, party, self._at)
+            name = None if data is None else data.name
+            found.append(Concerned(party=party, roles=sorted(some), controller=head, name=name))
+        return found
+
+    def exports(self, holder: str, grant: str) -> int:
+        """How many exports name the grant."""
+        query = f"select {COLUMNS} from events where topic = ? and subject = ? and type = ? and retracted is null"  # noqa: S608
+        acts = map(event_of, self._db.rows(query, PARTIES, holder, EXPORT_PERFORMED))
+        return len({one.data.export for one in acts if one.data.grant == grant})
+
+    def told(
+        self,
+        kind: Kind,
+        id_: str,
+        title: str | None,
+        reached: _Reach,
+        *,
+        entry: Entry | None = None,
+        below: Collection[str] = (),
+    ) -> Impact:
+        """All of it."""
+        assets = []
+        for one, distance in reached.distances.items():
+            data = self.assets[one].registration(self._at)
+            subject = self.subject(one)
+            assets.append(
+                Affected(
+                    asset=one,
+                    distance=distance,
+                    path=reached.paths[one],
+                    title=None if data is None else data.title,
+                    owner=None if data is None else data.owner,
+                    level=None if data is None else subject.level,
+                    personal=None if data is None else subject.personal,
+                    stopped=one not in reached.going_on,
+                    below=one in below,
+                )
+            )
+        listings = self.listed(reached.distances, entry)
+        contracts = self.traded(reached.distances, entry)
+        return Impact(
+            kind=kind,
+            id=id_,
+            as_of=format_instant(self._at),
+            title=title,
+            assets=assets,
+            listings=listings,
+            contracts=contracts,
+            parties=self.concerned(assets, listings, contracts, {}),
+            cut_off=list(self._cut),
+        )

@@ -1,0 +1,294 @@
+"""All derivations held in memory, for those who ask much: people, and programs that look through many assets.
+
+A cache of the store behind the same question (`lineages.Lineage`), never the truth: judging asks the store. Assets are
+numbered, and derivations lie in flat arrays, so that a step costs a look into an array. What came since they were
+loaded is patched in by `refresh`.
+"""
+
+from array import array
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
+from typing import Any, Final
+
+from circulation.events.event import Event
+from circulation.events.names import ASSET_DERIVED, ASSETS, EVENT_RETRACTED, OPENLINEAGE_RUN
+from circulation.lineage import Edge, is_run, steps, then_node
+from circulation.openlineage.runs import nodes_of
+from streams.answers.lineages import Reached, Way, run_events
+from streams.answers.trace_document import LimitName
+from streams.facts.derivations import BY_FORM
+from streams.store.db import Db
+
+# Rows that are read from the store at a time.
+PAGE_ROWS: Final = 100_000
+# Outputs that are patched in; where more have changed since all was loaded, all is loaded anew.
+PATCHED_MAX: Final = 100_000
+# Numbers of events below the highest seen that are looked at again: one of them may have been committed only since,
+# and what a run derives is written some time after its event.
+AGAIN_NUMBERS: Final = 20_000
+
+_STOPS, _SAME = 1, 2
+_NO_SHARE: Final = -1.0
+_COLUMNS: Final = "output, input, time, stops, share, same"
+
+
+class Held:
+    """The lineage as it was when it was loaded, or refreshed."""
+
+    def __init__(self, db: Db) -> None:
+        self._load(db)
+
+    def __len__(self) -> int:
+        """How many derivations are held."""
+        replaced = sum(self._counts[number] for number in self._patched)
+        return len(self._inputs) - replaced + sum(map(len, self._patched.values()))
+
+    def _load(self, db: Db) -> None:
+        self._highest = _highest(db)
+        self._forms = _forms(db)
+        numbers: dict[str, int] = {}
+        outputs, inputs, times, shares, flags = array("i"), array("i"), array("q"), array("d"), bytearray()
+        starts: dict[int, int] = {}
+        for page in _pages(db):
+            for output, input_, time, stopping, share, same in page:
+                number = numbers.setdefault(output, len(numbers))
+                # The derivations of one output come one after another.
+                starts.setdefault(number, len(outputs))
+                outputs.append(number)
+                inputs.append(numbers.setdefault(input_, len(numbers)))
+                times.append(time)
+                shares.append(_NO_SHARE if share is None else share)
+                flags.append((_STOPS if stopping else 0) | (_SAME if same else 0))
+        self._numbers, self._names = numbers, list(numbers)
+        self._runs = {number for name, number in numbers.items() if is_run(name)}
+        self._outputs, self._inputs, self._times, self._shares, self._flags = outputs, inputs, times, shares, flags
+        count = len(numbers)
+        self._counts = _counted(outputs, count)
+        self._starts = array("i", (starts.get(number, 0) for number in range(count)))
+        # The same derivations in the order of what was derived from.
+        self._uses = _counted(inputs, count)
+        self._firsts = array("i", accumulate(self._uses, initial=0))
+        at = array("i", self._firsts)
+        self._by_input = array("i", bytes(inputs.itemsize * len(inputs)))
+        for edge, source in enumerate(inputs):
+            self._by_input[at[source]] = edge
+            at[source] += 1
+        self._latest = max(times, default=0)
+        # What takes the place of the derivations of an output, and what was derived by these from an input.
+        self._patched: dict[int, list[Edge]] = {}
+        self._more: dict[int, dict[int, None]] = {}
+
+    def refresh(self, db: Db) -> int:
+        """Takes in what the store has by now; answers with how many outputs have other derivations than before."""
+        since = self._highest - AGAIN_NUMBERS
+        highest = _highest(db)
+        # An expression keeps both dialects from the index by type, which would have them read all derivations.
+        rows = db.rows(
+            "select subject, type from events where id > ? and type || '' = any(?) and topic || '' = ?",
+            since,
+            [ASSET_DERIVED, OPENLINEAGE_RUN, EVENT_RETRACTED],
+            ASSETS,
+        )
+        changed = {subject for subject, type_ in rows if type_ != OPENLINEAGE_RUN}
+        for events in run_events(db, {subject for subject, type_ in rows if type_ != ASSET_DERIVED}, None).values():
+            changed |= _written(events)
+        forms = _forms(db)
+        if forms != self._forms:
+            # No event tells of them, and they never go.
+            changed |= {row[0] for row in db.rows("select output from derivations where origin = ?", BY_FORM)}
+        self._highest, self._forms = highest, forms
+        if len(changed | {self._names[number] for number in self._patched}) > PATCHED_MAX:
+            self._load(db)
+            return len(changed)
+        edges: dict[str, list[Edge]] = {one: [] for one in changed}
+        query = f"select {_COLUMNS} from derivations where output = any(?)"  # noqa: S608
+        for output, input_, time, stopping, share, same in db.rows(query, sorted(changed)):
+            edges[output].append(Edge(output, input_, time, bool(stopping), share, bool(same)))
+        count = 0
+        for output, some in edges.items():
+            known = self._edges(self._numbers[output]) if output in self._numbers else []
+            if sorted(some, key=repr) != sorted(known, key=repr):
+                self._patch(output, some)
+                count += 1
+        return count
+
+    def _patch(self, output: str, edges: list[Edge]) -> None:
+        number = self._number(output)
+        for edge in self._patched.get(number, ()):
+            self._more[self._numbers[edge.input]].pop(number, None)
+        self._patched[number] = edges
+        for edge in edges:
+            self._more.setdefault(self._number(edge.input), {})[number] = None
+            self._latest = max(self._latest, edge.time)
+
+    def _number(self, name: str) -> int:
+        number = self._numbers.setdefault(name, len(self._names))
+        if number == len(self._names):
+            self._names.append(name)
+            if is_run(name):
+                self._runs.add(number)
+            for table in (self._counts, self._starts, self._uses, self._firsts):
+                table.append(0)
+        return number
+
+    def reached(self, asset: str, at: int, way: Way, assets_max: int, derivations_max: int) -> Reached:
+        """As `Lineage` says."""
+        if asset not in self._numbers:
+            return Reached([asset], {})
+        numbers = self._walk(self._numbers[asset], at, way, assets_max)
+        cut: list[LimitName] = []
+        if len(numbers) > assets_max + 1:
+            cut.append("assets_max")
+            del numbers[assets_max + 1 :]
+        edges: dict[str, list[Edge]] = {}
+        count = 0
+        for number in numbers:
+            some = self._until(number, at)
+            runs = {edge.input for edge in some if is_run(edge.input)}
+            if runs:
+                name = self._names[number]
+                some = steps({name: some} | {one: self._until(self._numbers[one], at) for one in runs}, name)
+            count += len(some)
+            if count > derivations_max:
+                cut.append("derivations_max")
+                break
+            if some:
+                edges[some[0].output] = some
+        return Reached([self._names[number] for number in numbers], edges, tuple(cut))
+
+    def _until(self, number: int, at: int) -> list[Edge]:
+        return [edge for edge in self._edges(number) if edge.time <= at]
+
+    def distances(self, asset: str, at: int, way: Way) -> dict[str, int]:
+        """Everything that is reached, without a limit, with the steps to it; the asset itself at 0."""
+        if asset not in self._numbers:
+            return {asset: 0}
+        depths: list[int] = []
+        numbers = self._walk(self._numbers[asset], at, way, len(self._names), depths)
+        names = self._names
+        found: dict[str, int] = {}
+        begin = 0
+        for distance, end in enumerate(depths):
+            found.update((names[number], distance) for number in numbers[begin:end])
+            begin = end
+        return found
+
+    def _walk(self, start: int, at: int, way: Way, assets_max: int, depths: list[int] | None = None) -> list[int]:
+        """The numbers of what is reached, nearest first; somewhat more than the limit where there are more.
+
+        To `depths` is added how many are reached within each number of steps.
+        """
+        met = bytearray(len(self._names))
+        met[start] = 1
+        found = [start]
+        begin = 0
+        ahead = self._above if way == "up" else self._below
+        whole = at >= self._latest
+        while begin < len(found) <= assets_max + 1:
+            layer = found[begin:]
+            begin = len(found)
+            if depths is not None:
+                depths.append(begin)
+            for number in layer:
+                for other in ahead(number, at, whole):
+                    if not met[other]:
+                        met[other] = 1
+                        if other not in self._runs:
+                            found.append(other)
+                            continue
+                        # Through a run it is one step.
+                        for further in ahead(other, at, whole):
+                            if not met[further]:
+                                met[further] = 1
+                                found.append(further)
+        return found
+
+    def _above(self, number: int, at: int, whole: bool) -> Iterable[int]:
+        if self._patched and number in self._patched:
+            return [self._numbers[edge.input] for edge in self._patched[number] if edge.time <= at]
+        count = self._counts[number]
+        if not count:
+            return ()
+        start = self._starts[number]
+        inputs = self._inputs[start : start + count]
+        if whole:
+            return inputs
+        return [one for one, time in zip(inputs, self._times[start : start + count], strict=True) if time <= at]
+
+    def _below(self, number: int, at: int, whole: bool) -> Iterable[int]:
+        count = self._uses[number]
+        first = self._firsts[number]
+        edges = self._by_input[first : first + count] if count else ()
+        if not self._patched:
+            return [self._outputs[edge] for edge in edges if whole or self._times[edge] <= at]
+        found = [
+            self._outputs[edge]
+            for edge in edges
+            if self._outputs[edge] not in self._patched and (whole or self._times[edge] <= at)
+        ]
+        name = self._names[number]
+        for output in self._more.get(number, ()):
+            if any(edge.input == name and edge.time <= at for edge in self._patched[output]):
+                found.append(output)
+        return found
+
+    def _edges(self, number: int) -> list[Edge]:
+        if number in self._patched:
+            return self._patched[number]
+        output, names, start = self._names[number], self._names, self._starts[number]
+        return [
+            Edge(
+                output,
+                names[self._inputs[edge]],
+                self._times[edge],
+                bool(self._flags[edge] & _STOPS),
+                None if self._shares[edge] == _NO_SHARE else self._shares[edge],
+                bool(self._flags[edge] & _SAME),
+            )
+            for edge in range(start, start + self._counts[number])
+        ]
+
+
+def _counted(numbers: Iterable[int], count: int) -> "array[int]":
+    found = array("i", bytes(4 * count))
+    for number in numbers:
+        found[number] += 1
+    return found
+
+
+def _highest(db: Db) -> int:
+    (number,) = db.one("select max(id) from events") or (None,)
+    return number or 0
+
+
+def _forms(db: Db) -> int:
+    """How many derivations there are between an id and its canonical form."""
+    (count,) = db.one("select count(*) from derivations where origin = ?", BY_FORM) or (0,)
+    return int(count)
+
+
+def _pages(db: Db) -> Iterator[list[tuple[Any, ...]]]:
+    """All derivations, those of one output one after another."""
+    query = (
+        f"select {_COLUMNS}, origin from derivations where (key(output), key(input), key(origin))"  # noqa: S608
+        " > (key(?), key(?), key(?)) order by key(output), key(input), key(origin) limit ?"
+    )
+    last = ("", "", "")
+    while rows := db.rows(query, *last, PAGE_ROWS):
+        last = (rows[-1][0], rows[-1][1], rows[-1][6])
+        yield [row[:6] for row in rows]
+
+
+def _written(events: Iterable[Event]) -> set[str]:
+    """All that a run may derive, or may have derived before something was taken back."""
+    found: set[str] = set()
+    said = [one for one in events if one.type == OPENLINEAGE_RUN]
+    times = {one.time for one in said}
+    for one in said:
+        data = one.data
+        found |= {*data.outputs, *data.listed, *data.renamed, *data.aliases}
+        found |= {name for names in data.aliases.values() for name in names}
+        found |= nodes_of(one)
+        before = {name for names in data.renamed.values() for name in names}
+        found |= {then_node(name, time) for name in before for time in times}
+    return found

@@ -1,0 +1,244 @@
+"""Where lineage is looked up: in the store as it is, in the store as it was known once, or in memory.
+
+All three answer the same question: what is reached from an asset, nearest first, over the derivations made by an
+instant, and by which of them. So whoever asks need not know which of them answers.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, Protocol
+
+from circulation.events.event import Event
+from circulation.events.names import ASSET_DERIVED, ASSETS, EVENT_RETRACTED, OPENLINEAGE_RUN
+from circulation.lineage import Edge, is_run, steps, stops
+from circulation.openlineage.runs import runs_of
+from circulation.shares import stated
+from streams.answers.trace_document import LimitName
+from streams.facts import derivations
+from streams.store.db import Db
+from streams.store.kept_events import COLUMNS, event_of, standing
+
+Way = Literal["up", "down"]
+
+
+class Reached(NamedTuple):
+    """The asset and what was reached from it, nearest first; and what each was derived from, by output.
+
+    `cut` are the limits beyond which nothing was looked at.
+    """
+
+    assets: list[str]
+    edges: dict[str, list[Edge]]
+    cut: tuple[LimitName, ...] = ()
+
+
+class Lineage(Protocol):
+    """What answers with the derivations above and below an asset."""
+
+    def reached(self, asset: str, at: int, way: Way, assets_max: int, derivations_max: int) -> Reached:
+        """What is reached from the asset by derivations made no later than `at` (µs).
+
+        At most `assets_max` others, and no output whose inputs would be more than `derivations_max` in all.
+        """
+
+
+class Stored:
+    """The store as it is: a recursive query, layer by layer."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def reached(self, asset: str, at: int, way: Way, assets_max: int, derivations_max: int) -> Reached:
+        """As `Lineage` says."""
+        here, there = ("output", "input") if way == "up" else ("input", "output")
+        # The names of the columns are ours. Both dialects stop the recursion once the limit is full.
+        rows = self._db.rows(
+            f"with recursive reached(node) as (select {here} from derivations where {here} = ? and time <= ?"  # noqa: S608
+            f" union select d.{there} from derivations d join reached on d.{here} = reached.node where d.time <= ?)"
+            " select node from reached limit ?",
+            asset,
+            at,
+            at,
+            assets_max + 2,
+        )
+        found = [row[0] for row in rows]
+        assets = list(dict.fromkeys([asset, *(one for one in found if not is_run(one))]))
+        cut: list[LimitName] = []
+        if len(found) == assets_max + 2 and any(map(is_run, found)):
+            # To the store it is one step more through a run: what is nearest is found layer by layer.
+            assets = self._layers(asset, at, here, there, assets_max)
+        if len(assets) > assets_max + 1:
+            cut.append("assets_max")
+            assets = assets[: assets_max + 1]
+        # All inputs of each output, also those that are not shown: what is assumed of one depends on the others.
+        edges, whole = self._edges(assets, at, derivations_max)
+        through = sorted({edge.input for some in edges.values() for edge in some if is_run(edge.input)})
+        outputs = list(edges)
+        if through:
+            of_runs, whole_runs = self._edges(through, at, derivations_max)
+            edges |= of_runs
+            whole = whole and whole_runs
+        shown: dict[str, list[Edge]] = {}
+        count = 0
+        for output in outputs:
+            some = steps(edges, output)
+            count += len(some)
+            known = all(not is_run(edge.input) or edge.input in edges for edge in edges[output])
+            if count > derivations_max or not known:
+                whole = False
+                break
+            if some:
+                shown[output] = some
+        if not whole:
+            cut.append("derivations_max")
+        return Reached(assets, shown, tuple(cut))
+
+    def _layers(self, asset: str, at: int, here: str, there: str, assets_max: int) -> list[str]:
+        """What is reached, nearest first; somewhat more than the limit where there are more."""
+        query = f"select distinct {there} from derivations where {here} = any(?) and time <= ?"  # noqa: S608
+        found = {asset: None}
+        met: set[str] = set()
+        layer = [asset]
+        while layer and len(found) <= assets_max + 1:
+            ahead = [row[0] for row in self._db.rows(query, layer, at)]
+            through = [one for one in ahead if is_run(one) and one not in met]
+            met.update(through)
+            if through:
+                ahead += [row[0] for row in self._db.rows(query, through, at)]
+            layer = [one for one in dict.fromkeys(ahead) if one not in found and not is_run(one)]
+            found.update(dict.fromkeys(layer))
+        return list(found)
+
+    def _edges(self, outputs: Sequence[str], at: int, derivations_max: int) -> tuple[dict[str, list[Edge]], bool]:
+        """What these are derived from, in the order of the outputs, and whether that is all of it.
+
+        Where there is more than the limit, all of some of them.
+        """
+        rows = self._db.rows(
+            "select output, input, time, stops, share, same from derivations where output = any(?) and time <= ?"
+            " order by output limit ?",
+            outputs,
+            at,
+            derivations_max + 1,
+        )
+        whole = len(rows) <= derivations_max
+        if not whole:
+            rows = [row for row in rows if row[0] != rows[-1][0]]
+        edges: dict[str, list[Edge]] = {}
+        for output, input_, time, stopping, share, same in rows:
+            edges.setdefault(output, []).append(Edge(output, input_, time, bool(stopping), share, bool(same)))
+        return edges, whole
+
+
+class AsKnown:
+    """The store as it was known at an instant (µs of the clocks that took events in).
+
+    What was taken back since stands again, and what came since is not there: read from the events themselves, one
+    layer after another.
+    """
+
+    def __init__(self, db: Db, known_at: int) -> None:
+        self._db = db
+        self._known_at = known_at
+
+    def reached(self, asset: str, at: int, way: Way, assets_max: int, derivations_max: int) -> Reached:
+        """As `Lineage` says."""
+        found = {asset: None}
+        layer = [asset]
+        cut: list[LimitName] = []
+        edges: dict[str, list[Edge]] = {}
+        while layer and not cut:
+            outputs = layer if way == "up" else self._outputs(layer, at)
+            new = self._edges([one for one in outputs if one not in edges], at, derivations_max)
+            if sum(map(len, edges.values())) + sum(map(len, new.values())) > derivations_max:
+                cut.append("derivations_max")
+                break
+            edges.update(new)
+            if way == "up":
+                ahead = [edge.input for one in layer for edge in edges.get(one, ())]
+            else:
+                here = set(layer)
+                ahead = [one for one in outputs if any(edge.input in here for edge in edges.get(one, ()))]
+            layer = [one for one in dict.fromkeys(ahead) if one not in found]
+            if len(found) - 1 + len(layer) > assets_max:
+                cut.append("assets_max")
+                layer = layer[: assets_max + 1 - len(found)]
+            found.update(dict.fromkeys(layer))
+        return Reached(list(found), edges, tuple(cut))
+
+    def _outputs(self, inputs: Sequence[str], at: int) -> list[str]:
+        """What may have been derived from these."""
+        rows = self._db.rows(
+            "select distinct e.subject, e.type from refs r join events e on e.id = r.event"
+            " where r.kind = 'input' and r.ref = any(?) and e.taken <= ?",
+            list(inputs),
+            self._known_at,
+        )
+        found = {subject for subject, type_ in rows if type_ == ASSET_DERIVED}
+        runs = {subject for subject, type_ in rows if type_ == OPENLINEAGE_RUN}
+        # What a run without outputs read, those above it read; and a dataset's other names are in what writes it.
+        given = self._db.rows("select distinct parent from given where input = any(?)", list(inputs))
+        runs |= {row[0] for row in given} | self._runs("output", inputs)
+        found |= {output for output, _ in self._forms("input", inputs)}
+        found |= {row[0] for row in self._derived(runs) if not is_run(row[0])}
+        return sorted(found)
+
+    def _runs(self, kind: str, assets: Sequence[str]) -> set[str]:
+        rows = self._db.rows(
+            "select distinct e.subject from refs r join events e on e.id = r.event"
+            " where r.kind = ? and r.ref = any(?) and e.type = ? and e.taken <= ?",
+            kind,
+            list(assets),
+            OPENLINEAGE_RUN,
+            self._known_at,
+        )
+        return {row[0] for row in rows}
+
+    def _forms(self, column: str, assets: Sequence[str]) -> list[tuple[Any, ...]]:
+        """(output, input) of what are two forms of one id."""
+        query = f"select output, input from derivations where {column} = any(?) and origin = ?"  # noqa: S608
+        return self._db.rows(query, list(assets), derivations.BY_FORM)
+
+    def _derived(self, subjects: Iterable[str]) -> set[derivations.Row]:
+        events = run_events(self._db, subjects, self._known_at)
+        given = derivations.given_to(self._db, events)
+        return {row for some in events.values() for row in derivations.of_runs(runs_of(some, given))}
+
+    def _edges(self, outputs: Sequence[str], at: int, derivations_max: int) -> dict[str, list[Edge]]:
+        """All derivations of these outputs, or one more than the limit."""
+        stood, values = standing(self._known_at)
+        query = f"select {COLUMNS} from events where topic = ? and subject = any(?) and type = ? and {stood}"  # noqa: S608
+        found: dict[str, list[Edge]] = {one: [] for one in outputs}
+        for row in sorted(self._db.rows(query, ASSETS, list(outputs), ASSET_DERIVED, *values)):
+            event = event_of(row)
+            stopping = stops(event.data.process, event.data.irreversible, event.data.evidence)
+            for source, share in stated((one.asset, one.share) for one in event.data.inputs).items():
+                if source != event.subject and event.time <= at:
+                    found[event.subject].append(Edge(event.subject, source, event.time, stopping, share))
+        edges: dict[str, list[Edge]] = {}
+        for output, input_ in self._forms("output", outputs):
+            edges.setdefault(output, []).append(Edge(output, input_, 0, False, None, True))
+        for output, input_, _, time, _, _, same in self._derived(
+            self._runs("output", outputs) | self._runs("input", outputs)
+        ):
+            if time <= at:
+                edges.setdefault(output, []).append(Edge(output, input_, time, False, None, same))
+        for output in outputs:
+            found[output] += steps(edges, output)
+            if sum(map(len, found.values())) > derivations_max:
+                break
+        return {one: some for one, some in found.items() if some}
+
+
+def run_events(db: Db, ids: Iterable[str], known_at: int | None) -> Mapping[str, list[Event]]:
+    """The events of runs and what takes them back, by run."""
+    found: dict[str, list[Event]] = {}
+    query = (
+        f"select {COLUMNS} from events where topic = ? and subject = any(?) and type = any(?) and taken <= ?"  # noqa: S608
+        " order by id"
+    )
+    if wanted := sorted(ids):
+        for row in db.rows(
+            query, ASSETS, wanted, [OPENLINEAGE_RUN, EVENT_RETRACTED], 2**62 if known_at is None else known_at
+        ):
+            found.setdefault(row[2], []).append(event_of(row))
+    return found

@@ -1,0 +1,95 @@
+"""The facts that the parts of a trace are told from: loaded in bulk, with the limits that each part says it reached."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from circulation.events.names import CONTRACT_AMENDED, CONTRACT_SIGNED, CONTRACTS
+from circulation.facts.assets import AssetFacts
+from circulation.facts.contracts import ContractFacts
+from circulation.facts.parties import PartyFacts, chain
+from circulation.packs.entry import Subject
+from streams.answers.trace_document import Cut, CutOff, LimitName, Limits
+from streams.facts import loading
+from streams.store.db import Db
+from streams.store.kept_events import standing
+
+SIGNINGS = [CONTRACT_SIGNED, CONTRACT_AMENDED]
+
+
+class Seen(NamedTuple):
+    """What the parts are told from: the assets that are shown, nearest first, and the facts about them."""
+
+    db: Db
+    at: int
+    known_at: int | None
+    limits: Limits
+    cut: list[CutOff]
+    shown: Sequence[str]
+    assets: Mapping[str, AssetFacts]
+    registrations: Mapping[str, Any]
+    contracts: Mapping[str, ContractFacts]
+    parties: Mapping[str, PartyFacts]
+
+    def over(self, name: LimitName, of: Cut) -> None:
+        """Says that a limit was reached."""
+        self.cut.append(CutOff(name=name, maximum=getattr(self.limits, name), of=of))
+
+    def owner(self, asset: str) -> str | None:
+        """Whose asset it is."""
+        data = self.registrations[asset]
+        return None if data is None else data.owner
+
+    def name(self, party: str) -> str | None:
+        """What a party is called."""
+        data = self.parties[party].at(self.at) if party in self.parties else None
+        return None if data is None else data.name
+
+    def subject(self, asset: str) -> Subject:
+        """The asset as a negative list sees it."""
+        owner = self.owner(asset)
+        if owner is None or owner not in self.parties:
+            return self.assets[asset].subject(self.at, None)
+        data = self.parties[owner].at(self.at)
+        found = self.assets[asset].subject(self.at, None if data is None else data.industry)
+        return msgspec.structs.replace(found, controllers=tuple(chain(self.parties, owner, self.at)[1:]))
+
+    def in_force(self) -> Iterator[tuple[ContractFacts, Any]]:
+        """The contracts in force over shown assets, with what they say then."""
+        objects = set(self.shown)
+        for one in self.contracts.values():
+            data = valid(one, self.at)
+            if data is not None and data.asset in objects:
+                yield one, data
+
+
+def valid(contract: ContractFacts, at: int) -> Any | None:
+    """The statement of a contract that is in force at the instant; None before it was signed, and when it is not."""
+    data = contract.statement(at)
+    return data if data is not None and contract.in_force(at) and data.terms.valid_from <= at else None
+
+
+def contracts_over(
+    db: Db, assets: Sequence[str], known_at: int | None, count_max: int
+) -> tuple[dict[str, ContractFacts], bool]:
+    """The contracts that were ever about one of the assets, and whether there are more."""
+    stood, values = standing(known_at, "e")
+    rows = db.rows(
+        "select distinct e.subject from refs r join events e on e.id = r.event where r.kind = 'asset'"  # noqa: S608
+        f" and r.ref = any(?) and e.topic = ? and e.type = any(?) and {stood} order by e.subject limit ?",
+        list(assets),
+        CONTRACTS,
+        SIGNINGS,
+        *values,
+        count_max + 1,
+    )
+    return loading.contracts(db, [row[0] for row in rows[:count_max]], known_at), len(rows) > count_max
+
+
+def concerned(seen_assets: Mapping[str, AssetFacts], contracts: Mapping[str, ContractFacts], at: int) -> set[str]:
+    """The parties whose facts a trace asks for."""
+    found = {party for one in contracts.values() for party in one.parties()}
+    for one in seen_assets.values():
+        found |= one.owners() | one.sellers(at)
+    return found

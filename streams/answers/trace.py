@@ -1,0 +1,256 @@
+"""Looking through an asset: what it came from, what came of it, who holds that by what right, and where it went.
+
+Lineage is reached layer by layer, nearest first, so that what lies beyond a limit is the farthest, and is said to have
+been cut off. Everything is as of one instant: by what is known now, so that a statement that came late counts from its
+time; or by what was known at another instant, so that what came later is not there.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache, partial
+from typing import Any
+
+from circulation.calendar import format_instant
+from circulation.events.names import ASSET_REGISTERED, ASSET_WITHDRAWN, ASSETS
+from circulation.facts.assets import AssetFacts
+from circulation.lineage import RUN_MARK, Ancestry, Edge, ancestry
+from circulation.packs.in_force import Packs
+from circulation.shares import Part, origins, parts
+from streams.answers import trace_acts, trace_holders, trace_matches, trace_runs
+from streams.answers.lineages import AsKnown, Lineage, Reached, Stored, Way
+from streams.answers.seen import Seen, concerned, contracts_over
+from streams.answers.trace_document import Asset, Cut, CutOff, Derivation, End, Limits, Trace, schema
+from streams.facts import loading
+from streams.facts.known import with_controllers
+from streams.store.db import Db
+from streams.store.kept_events import standing
+
+SHARE_DIGITS = 6
+ORIGINS: Mapping[str | None, End] = {
+    "collected": "collected",
+    "generated": "collected",
+    "derived": "unknown",
+    "acquired": "unknown",
+    None: "unstated",
+}
+
+__all__ = ["Limits", "Trace", "is_known", "known_assets", "look_through", "schema"]
+
+
+def is_known(db: Db, asset: str) -> bool:
+    """Whether anything names this asset: a statement about it, a derivation, a run, a contract."""
+    query = (
+        "select 1 from events where topic = ? and subject = ? union all select 1 from derivations where output = ?"
+        " union all select 1 from derivations where input = ? union all select 1 from refs where kind = any(?)"
+        " and ref = ? limit 1"
+    )
+    return db.one(query, ASSETS, asset, asset, asset, ["asset", "input", "output"], asset) is not None
+
+
+def known_assets(db: Db, like: str, count_max: int) -> list[str]:
+    """Some assets whose ids are like this pattern of SQL."""
+    query = (
+        "select subject from events where type = ? and subject like ? union select output from derivations"
+        " where output like ? and substr(output, 1, 1) <> ? union select input from derivations where input like ?"
+        " and substr(input, 1, 1) <> ? limit ?"
+    )
+    values = (ASSET_REGISTERED, like, like, RUN_MARK, like, RUN_MARK, count_max)
+    return [row[0] for row in db.rows(query, *values)]
+
+
+def look_through(
+    db: Db,
+    asset: str,
+    at: int,
+    *,
+    up: bool = True,
+    down: bool = True,
+    limits: Limits | None = None,
+    known_at: int | None = None,
+    lineage: Lineage | None = None,
+    packs: Packs | None = None,
+) -> Trace:
+    """What is known of the asset's circulation as of the instant `at` (µs), or was known of it at `known_at`.
+
+    `lineage` answers with the derivations, the store where it is None; `packs` are the negative lists that are held
+    against the ancestors.
+    """
+    limits = limits or Limits()
+    cut: list[CutOff] = []
+    lineage = lineage or (Stored(db) if known_at is None else AsKnown(db, known_at))
+    above = _reached(lineage, asset, at, "up", limits, cut) if up else Reached([asset], {})
+    below = _reached(lineage, asset, at, "down", limits, cut) if down else Reached([asset], {})
+    ancestors = ancestry(above.edges, asset, at, True)
+    inherited = ancestry(above.edges, asset, at, False)
+    # From an asset to what was made of it: the same edges, turned round.
+    turned = _turned(below.edges)
+    descendants = ancestry(turned, asset, at, True)
+    inheriting = ancestry(turned, asset, at, False)
+    upward, downward = list(_in_order(ancestors, set(above.assets))), list(_in_order(descendants, set(below.assets)))
+    of_each: dict[str, dict[str, Part]] = {}
+    shares = origins(above.edges, asset, at, of_each=of_each)
+    shown = list(dict.fromkeys([asset, *(one for one, _ in upward), *(one for one, _ in downward)]))
+
+    derivations = _derivations(set(shown), of_each, above.edges, below.edges)
+
+    assets = loading.assets(db, shown, known_at)
+    contracts, more = contracts_over(db, shown, known_at, limits.contracts_max)
+    parties = with_controllers(db, concerned(assets, contracts, at), known_at)
+    registrations = {one: facts.registration(at) for one, facts in assets.items()}
+    seen = Seen(db, at, known_at, limits, cut, shown, assets, registrations, contracts, parties)
+    if more:
+        seen.over("contracts_max", "holders")
+    acts = trace_acts.acts(seen)
+    ran = trace_runs.ran(seen, asset)
+    unfinished = {
+        output
+        for one in ran.runs
+        if one.derives is None and one.state not in ("completed", "missing")
+        for output in one.outputs
+    }
+    withdrawn = _withdrawn(db, shown, at, known_at)
+
+    reached = set(above.assets)
+
+    def described(one: str, distance: int) -> dict[str, Any]:
+        owners = ran.owners.get(one, [])
+        return _described(assets[one], registrations[one], at, withdrawn) | {
+            "asset": one,
+            "distance": distance,
+            "owners": owners,
+        }
+
+    def ended(one: str) -> End | None:
+        if not up or any(edge.input not in reached for edge in above.edges.get(one, ())):
+            return "cut-off" if up else None
+        return None if above.edges.get(one) else _end(assets[one], at, above, one in unfinished)
+
+    def ancestor(one: str, distance: int) -> Asset:
+        share = shares[one]
+        return Asset(
+            **described(one, distance),
+            share=round(share.share, SHARE_DIGITS),
+            assumed=share.assumed,
+            at_least=share.at_least or bool(above.cut),
+            stopped=one not in inherited.distances,
+            end=ended(one),
+        )
+
+    return Trace(
+        asset=Asset(**described(asset, 0), end=ended(asset)),
+        as_of=format_instant(at),
+        known_at=None if known_at is None else format_instant(known_at),
+        ancestors=[ancestor(*one) for one in upward] if up else None,
+        descendants=[
+            Asset(**described(one, distance), stopped=one not in inheriting.distances) for one, distance in downward
+        ]
+        if down
+        else None,
+        derivations=derivations,
+        matches=[]
+        if packs is None or not up
+        else trace_matches.matches(
+            seen, packs.in_force(at), ancestors, inherited, cache(partial(_outputs, above.edges))
+        ),
+        holders=trace_holders.holders(seen),
+        controllers=trace_holders.controllers(seen),
+        contracts=trace_holders.contracts(seen, acts),
+        rights=trace_holders.rights(seen, derivations),
+        countries=trace_acts.countries(seen, acts),
+        watermarks=trace_acts.watermarks(seen, acts),
+        columns=ran.columns,
+        runs=ran.runs,
+        cut_off=cut,
+    )
+
+
+def _reached(lineage: Lineage, asset: str, at: int, way: Way, limits: Limits, cut: list[CutOff]) -> Reached:
+    found = lineage.reached(asset, at, way, limits.assets_max, limits.derivations_max)
+    of: Cut = "ancestors" if way == "up" else "descendants"
+    for name in found.cut:
+        cut.append(CutOff(name=name, maximum=getattr(limits, name), of=of))
+    return found
+
+
+def _end(facts: AssetFacts, at: int, above: Reached, unfinished: bool) -> End:
+    """Why nothing is known of what an asset came from."""
+    if "derivations_max" in above.cut:
+        return "cut-off"
+    if unfinished:
+        return "run-not-completed"
+    stated = facts.stated(at)
+    return "unregistered" if stated is None else ORIGINS[stated.origin]
+
+
+def _turned(edges: Mapping[str, Iterable[Edge]]) -> dict[str, list[Edge]]:
+    found: dict[str, list[Edge]] = {}
+    for some in edges.values():
+        for edge in some:
+            found.setdefault(edge.input, []).append(edge._replace(output=edge.input, input=edge.output))
+    return found
+
+
+def _outputs(edges: Mapping[str, Iterable[Edge]], going_on: bool) -> dict[str, list[str]]:
+    """What was derived from each asset; with `going_on` only by derivations that do not stop."""
+    found: dict[str, set[str]] = {}
+    for some in edges.values():
+        for edge in some:
+            if not (going_on and edge.stops):
+                found.setdefault(edge.input, set()).add(edge.output)
+    return {one: sorted(outputs) for one, outputs in found.items()}
+
+
+def _in_order(reached: Ancestry, shown: Collection[str]) -> Iterator[tuple[str, int]]:
+    for distance, layer in enumerate(reached.layers()):
+        if distance:
+            yield from ((one, distance) for one in layer if one in shown)
+
+
+def _derivations(
+    shown: Collection[str], of_each: Mapping[str, dict[str, Part]], *groups: Mapping[str, Sequence[Edge]]
+) -> list[Derivation]:
+    found: dict[tuple[str, str], Derivation] = {}
+    for edges in groups:
+        for output, some in edges.items():
+            if output not in shown:
+                continue
+            by_input: dict[str, list[Edge]] = {}
+            for edge in some:
+                by_input.setdefault(edge.input, []).append(edge)
+            shares = of_each.get(output) or parts(edge for edge in some if edge.input != output)
+            for input_, part in shares.items():
+                if input_ not in shown or (output, input_) in found:
+                    continue
+                steps = by_input[input_]
+                found[output, input_] = Derivation(
+                    output=output,
+                    input=input_,
+                    since=format_instant(min(edge.time for edge in steps)),
+                    share=round(part.share, SHARE_DIGITS),
+                    assumed=part.assumed,
+                    stops=all(edge.stops for edge in steps),
+                    same=any(edge.same for edge in steps),
+                )
+    return [found[key] for key in sorted(found)]
+
+
+def _described(facts: AssetFacts, data: Any | None, at: int, withdrawn: Mapping[str, int]) -> dict[str, Any]:
+    since = withdrawn.get(facts.id)
+    found: dict[str, Any] = {
+        "registered": facts.stated(at) is not None,
+        "withdrawn": None if since is None else format_instant(since),
+    }
+    if data is not None:
+        subject = facts.subject(at, None)
+        found |= {"title": data.title, "owner": data.owner, "level": subject.level, "personal": subject.personal}
+        found["public"] = subject.public
+    return found
+
+
+def _withdrawn(db: Db, assets: Sequence[str], at: int, known_at: int | None) -> dict[str, int]:
+    """The first withdrawal of each asset that was withdrawn by then."""
+    stood, values = standing(known_at)
+    query = (
+        "select subject, min(time) from events where topic = ? and subject = any(?) and type = ? and time <= ?"  # noqa: S608
+        f" and {stood} group by subject"
+    )
+    return dict(db.rows(query, ASSETS, list(assets), ASSET_WITHDRAWN, at, *values))

@@ -1,0 +1,164 @@
+"""The parts of a trace that say what was done: where the assets went, and where their watermarks were seen."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from circulation import onward
+from circulation.calendar import format_instant
+from circulation.events.event import Event
+from circulation.events.names import ASSETS, CONTRACTS, DELIVERY_COMPLETED, EXPORT_PERFORMED, WATERMARK_SIGHTED
+from circulation.facts.acts import order
+from circulation.facts.contracts import ContractFacts
+from circulation.facts.parties import topmost
+from circulation.onward import Sold, Start
+from streams.answers.seen import Seen
+from streams.answers.trace_document import Country, Delivery, Sighting, Watermark
+from streams.facts.known import with_controllers
+from streams.store.kept_events import COLUMNS, event_of, standing
+
+
+def acts(seen: Seen) -> list[Event]:
+    """Exports and deliveries of the assets by then; of several reports of one act the one that counts."""
+    columns = ", ".join(f"e.{name.strip()}" for name in COLUMNS.split(","))
+    stood, values = standing(seen.known_at, "e")
+    where = f"e.type = ? and e.time <= ? and {stood} order by e.id limit ?"
+    rest = (seen.at, *values, seen.limits.acts_max + 1)
+    named = f"select {columns} from refs r join events e on e.id = r.event where r.kind = ? and r.ref = any(?)"  # noqa: S608
+    ids = list(seen.contracts)
+    rows = seen.db.rows(f"{named} and {where}", "asset", sorted(seen.shown), EXPORT_PERFORMED, *rest)
+    if ids:
+        rows += seen.db.rows(f"{named} and {where}", "contract", ids, EXPORT_PERFORMED, *rest)
+        query = f"select {columns} from events e where e.topic = ? and e.subject = any(?) and {where}"  # noqa: S608
+        rows += seen.db.rows(query, CONTRACTS, ids, DELIVERY_COMPLETED, *rest)
+    if len(rows) > seen.limits.acts_max:
+        seen.over("acts_max", "countries")
+    reports: dict[str, Event] = {}
+    for row in rows[: seen.limits.acts_max]:
+        event = event_of(row)
+        if row[4] not in reports or _rank(event) < _rank(reports[row[4]]):
+            reports[row[4]] = event
+    return list(reports.values())
+
+
+def _rank(event: Event) -> tuple[int, tuple[int, str, str]]:
+    return (event.reporter, order(event))
+
+
+def countries(seen: Seen, done: Iterable[Event]) -> list[Country]:
+    """Where exports and deliveries of the assets went."""
+    went: dict[str, list[tuple[Event, str]]] = {}
+    shown = set(seen.shown)
+    for event in done:
+        asset = object_of(event, seen.contracts)
+        if event.data.country is not None and asset in shown:
+            went.setdefault(event.data.country, []).append((event, asset))
+    return [
+        Country(
+            country=country,
+            exports=sum(event.type == EXPORT_PERFORMED for event, _ in some),
+            deliveries=sum(event.type == DELIVERY_COMPLETED for event, _ in some),
+            first=format_instant(min(event.time for event, _ in some)),
+            last=format_instant(max(event.time for event, _ in some)),
+            assets=sorted({asset for _, asset in some}),
+        )
+        for country, some in sorted(went.items())
+    ]
+
+
+def object_of(event: Event, contracts_: Mapping[str, ContractFacts]) -> str | None:
+    """The asset of an act: the one it names, else that of its contract then."""
+    named: str | None = getattr(event.data, "asset", None)
+    contract = contracts_.get(event.subject if event.type == DELIVERY_COMPLETED else event.data.contract or "")
+    if named is not None or contract is None:
+        return named
+    data = contract.statement(event.time)
+    return None if data is None else str(data.asset)
+
+
+def watermarks(seen: Seen, done: Iterable[Event]) -> list[Watermark]:
+    """The marks of the assets: to whom they were delivered, where they were seen, and how they may have come there."""
+    stood, values = standing(seen.known_at)
+    rows = seen.db.rows(
+        f"select {COLUMNS} from events where topic = ? and subject = any(?) and type = ? and time <= ? and {stood}"  # noqa: S608
+        " order by time, source, event limit ?",
+        ASSETS,
+        list(seen.shown),
+        WATERMARK_SIGHTED,
+        seen.at,
+        *values,
+        seen.limits.marks_max + 1,
+    )
+    sighted: dict[tuple[str, str], list[Event]] = {}
+    for row in rows[: seen.limits.marks_max]:
+        event = event_of(row)
+        sighted.setdefault((event.subject, event.data.watermark), []).append(event)
+    delivered: dict[tuple[str, str], list[Event]] = {}
+    shown = set(seen.shown)
+    for act in sorted((one for one in done if one.type == DELIVERY_COMPLETED), key=order):
+        asset = object_of(act, seen.contracts)
+        if act.data.watermark is not None and asset in shown:
+            delivered.setdefault((asset, act.data.watermark), []).append(act)
+    # Who holds or receives what bears a mark may be a party of nothing else.
+    named = {one.data.holder for some in sighted.values() for one in some}
+    named |= {one.data.recipient for some in delivered.values() for one in some}
+    if strangers := named - seen.parties.keys():
+        more = with_controllers(seen.db, strangers, seen.known_at)
+        seen = seen._replace(parties={**more, **seen.parties})
+    names = sorted({*sighted, *delivered})
+    if len(names) > seen.limits.marks_max or len(rows) > seen.limits.marks_max:
+        seen.over("marks_max", "watermarks")
+    return [
+        Watermark(
+            watermark=mark,
+            asset=asset,
+            deliveries=[_delivery(act) for act in delivered.get((asset, mark), ())],
+            sightings=[
+                _sighting(seen, asset, one, delivered.get((asset, mark), ())) for one in sighted.get((asset, mark), ())
+            ],
+        )
+        for asset, mark in names[: seen.limits.marks_max]
+    ]
+
+
+def _delivery(act: Event) -> Delivery:
+    data = act.data
+    time = format_instant(act.time)
+    return Delivery(
+        delivery=data.delivery, contract=act.subject, recipient=data.recipient, time=time, country=data.country
+    )
+
+
+def _sighting(seen: Seen, asset: str, event: Event, delivered: Sequence[Event]) -> Sighting:
+    data = event.data
+    starts: list[Start] = []
+    for act in delivered:
+        if act.time <= event.time:
+            statement = seen.contracts[act.subject].statement(event.time)
+            resale = statement is not None and statement.terms.resale
+            starts.append(Start(act.data.recipient, resale))
+            if statement is not None:
+                starts.append(Start(statement.buyer, resale))
+    sold = []
+    for one in seen.contracts.values():
+        if one.signed is not None and one.signed.time <= event.time:
+            statement = one.statement(event.time) or one.signed.data
+            if statement.asset == asset:
+                sold.append(Sold(one.id, statement.seller, statement.buyer, statement.terms.resale))
+    allowed = onward.way(starts, sold, data.holder, permitted=True)
+    any_way = allowed if allowed is not None else onward.way(starts, sold, data.holder, permitted=False)
+    return Sighting(
+        holder=data.holder,
+        place=data.place,
+        time=format_instant(event.time),
+        permitted=allowed is not None if starts else None,
+        chain=any_way or [],
+        related=_related(seen, data.holder, {one.party for one in starts}),
+    )
+
+
+def _related(seen: Seen, holder: str, parties: Collection[str]) -> list[str]:
+    """Of the parties those of the holder's group, itself not among them."""
+    if holder not in seen.parties:
+        return []
+    head = topmost(seen.parties, holder, seen.at)
+    known = (one for one in parties if one != holder and one in seen.parties)
+    return sorted(one for one in known if topmost(seen.parties, one, seen.at) == head)

@@ -1,0 +1,176 @@
+"""The parts of a trace that say who holds the assets, who controls the holders, and by what contract or right."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from circulation.calendar import format_instant
+from circulation.events.event import Event
+from circulation.events.names import DELIVERY_COMPLETED
+from circulation.facts.parties import chain, topmost
+from streams.answers.seen import Seen
+from streams.answers.trace_document import Contract, Controller, Derivation, Holder, Right
+
+# The kinds of grant by which a right may be had.
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "holding": ("holding-right",),
+    "processing": ("processing-right",),
+    "operating": ("operating-right", "public-operation"),
+}
+
+
+def holders(seen: Seen) -> list[Holder]:
+    """Owners, and buyers of the contracts in force."""
+    held: dict[tuple[str, Literal["owner", "buyer"]], tuple[set[str], list[str]]] = {}
+    for asset in seen.shown:
+        owner = seen.owner(asset)
+        if owner is not None:
+            held.setdefault((owner, "owner"), (set(), []))[0].add(asset)
+    selling: dict[str, set[str]] = {}
+    for contract, data in seen.in_force():
+        assets, names = held.setdefault((data.buyer, "buyer"), (set(), []))
+        assets.add(data.asset)
+        names.append(contract.id)
+        selling.setdefault(data.seller, set()).add(data.asset)
+    return [
+        Holder(
+            party=party,
+            name=seen.name(party),
+            holds=holds,
+            assets=sorted(assets),
+            contracts=sorted(names),
+            controllers=chain(seen.parties, party, seen.at)[1:],
+            last=assets.isdisjoint(selling.get(party, ())),
+        )
+        for (party, holds), (assets, names) in sorted(held.items())
+    ]
+
+
+def controllers(seen: Seen) -> list[Controller]:
+    """Who controls those who supply the assets, and those who buy them."""
+    sides: dict[Literal["supply", "demand"], set[str]] = {"supply": set(), "demand": set()}
+    for asset in seen.shown:
+        sides["supply"] |= {one for one in (seen.owner(asset), *seen.assets[asset].sellers(seen.at)) if one is not None}
+    for _, data in seen.in_force():
+        sides["supply"].add(data.seller)
+        sides["demand"].add(data.buyer)
+    found = []
+    for side, parties in sides.items():
+        heads: dict[str, list[str]] = {}
+        for party in sorted(parties):
+            heads.setdefault(topmost(seen.parties, party, seen.at), []).append(party)
+        found += [
+            Controller(party=head, side=side, parties=some, name=seen.name(head), circle=_circle(seen, head))
+            for head, some in sorted(heads.items())
+        ]
+    return found
+
+
+def _circle(seen: Seen, head: str) -> list[str]:
+    above = chain(seen.parties, head, seen.at)
+    data = seen.parties[above[-1]].at(seen.at)
+    return sorted(above) if data is not None and data.controller == head and len(above) > 1 else []
+
+
+def contracts(seen: Seen, acts: Sequence[Event]) -> list[Contract]:
+    """The contracts in force, with what was delivered under them."""
+    delivered: dict[str, list[Event]] = {}
+    for act in acts:
+        if act.type == DELIVERY_COMPLETED:
+            delivered.setdefault(act.subject, []).append(act)
+    found = []
+    for one, data in seen.in_force():
+        some = delivered.get(one.id, [])
+        found.append(
+            Contract(
+                contract=one.id,
+                asset=data.asset,
+                seller=data.seller,
+                buyer=data.buyer,
+                channel=data.channel,
+                valid_from=format_instant(data.terms.valid_from),
+                valid_to=None if data.terms.valid_to is None else format_instant(data.terms.valid_to),
+                resale=data.terms.resale,
+                derivation=data.terms.derivation,
+                deliveries=len(some),
+                recipients=sorted({act.data.recipient for act in some}),
+                countries=sorted({act.data.country for act in some if act.data.country is not None}),
+            )
+        )
+    return sorted(found, key=lambda one: one.contract)
+
+
+def rights(seen: Seen, derivations: Iterable[Derivation]) -> list[Right]:
+    """Who holds, processes and operates each asset, and by what right."""
+    processing: dict[str, set[str]] = {}
+    for step in derivations:
+        owner = seen.owner(step.output)
+        if owner is not None and not step.same:
+            processing.setdefault(step.input, set()).add(owner)
+    operating: dict[str, set[str]] = {}
+    for _, data in seen.in_force():
+        operating.setdefault(data.asset, set()).add(data.seller)
+    found: list[Right] = []
+    for asset in seen.shown[: seen.limits.rights_max]:
+        owner = seen.owner(asset)
+        sellers = operating.get(asset, set()) | seen.assets[asset].sellers(seen.at)
+        acting: tuple[tuple[Literal["holding", "processing", "operating"], Iterable[str]], ...] = (
+            ("holding", () if owner is None else (owner,)),
+            ("processing", sorted(processing.get(asset, ()))),
+            ("operating", sorted(sellers)),
+        )
+        for right, parties in acting:
+            for party in parties:
+                found += _had(seen, asset, right, party)
+    if len(seen.shown) > seen.limits.rights_max:
+        seen.over("rights_max", "rights")
+    return found
+
+
+def _had(seen: Seen, asset: str, right: Literal["holding", "processing", "operating"], party: str) -> list[Right]:
+    data = seen.registrations[asset]
+    if data is not None and data.owner == party and right in data.rights:
+        return [
+            Right(
+                asset=asset,
+                right=right,
+                party=party,
+                state="valid",
+                by="registration",
+                certificate=data.certificate,
+            )
+        ]
+    granted = [_granted(seen, asset, right, party, one) for one in _grants(seen, asset, right, party)]
+    good = [one for one in granted if one.state == "valid"]
+    return good or granted or [Right(asset=asset, right=right, party=party, state="missing")]
+
+
+def _grants(seen: Seen, asset: str, right: str, party: str) -> list[Any]:
+    facts = seen.parties.get(party)
+    issued = [] if facts is None else facts.issued(KINDS[right], seen.at)
+    return [one for one in issued if one.assets is None or asset in one.assets]
+
+
+def _granted(
+    seen: Seen, asset: str, right: Literal["holding", "processing", "operating"], party: str, grant: Any
+) -> Right:
+    revoked = seen.parties[party].revoked(grant.grant, seen.at)
+    state: Literal["valid", "not-yet", "expired", "revoked"] = "valid"
+    if revoked is not None:
+        state = "revoked"
+    elif seen.at < grant.valid_from:
+        state = "not-yet"
+    elif grant.valid_to is not None and grant.valid_to <= seen.at:
+        state = "expired"
+    return Right(
+        asset=asset,
+        right=right,
+        party=party,
+        state=state,
+        by="grant",
+        grant=grant.grant,
+        kind=grant.kind,
+        document=grant.document,
+        valid_from=format_instant(grant.valid_from),
+        valid_to=None if grant.valid_to is None else format_instant(grant.valid_to),
+        revoked=None if revoked is None else format_instant(revoked),
+    )

@@ -1,0 +1,58 @@
+"""The part of a trace that says which entries of the negative list match the asset, and by which ways from above."""
+
+from collections.abc import Callable, Mapping
+
+from circulation.lineage import Ancestry, shortest_paths
+from circulation.packs.entry import Entry, Verdict
+from circulation.packs.matching import judge_entry
+from circulation.packs.pack import Pack
+from streams.answers.seen import Seen
+from streams.answers.trace_document import Match
+
+ACTIONS = ("list", "trade", "deliver", "export")
+
+
+def matches(
+    seen: Seen, pack: Pack, above: Ancestry, inherited: Ancestry, outputs: Callable[[bool], Mapping[str, list[str]]]
+) -> list[Match]:
+    """The entries in force that match the asset or one of its ancestors, nearest first, with the ways from there.
+
+    `above` has all ancestors, `inherited` those that entries are inherited from which are not sticky; `outputs` says
+    what was derived from each, over all steps or only over those that do not stop.
+    """
+    if not pack.negative_list:
+        return []
+    at = seen.at
+    reached = [one for layer in above.layers() for one in layer if one in seen.assets]
+    subjects = {one: seen.subject(one) for one in reached}
+    owners = {holder for one in subjects.values() for holder in one.holders()}
+    entries: dict[str, Entry] = {}
+    for action in ACTIONS:
+        found_ = pack.compiled.candidates(action, at, reached, owners, owner_unknown=False)
+        entries.update((one.id, one) for one in found_)
+    found: list[Match] = []
+    for asset in reached:
+        for one in sorted(entries.values(), key=lambda entry: entry.id):
+            if judge_entry(one, subjects[asset], ())[0] is not Verdict.MATCH:
+                continue
+            if len(found) == seen.limits.matches_max:
+                seen.over("matches_max", "matches")
+                return found
+            stops = not one.sticky and asset in inherited.distances
+            within = inherited if stops else above
+            paths, whole = shortest_paths(within, outputs(stops), asset, seen.limits.paths_max)
+            found.append(
+                Match(
+                    asset=asset,
+                    entry=one.id,
+                    title=one.title,
+                    disposition=one.disposition,
+                    actions=sorted(one.actions),
+                    distance=above.distances[asset],
+                    inherited=one.sticky or asset in inherited.distances,
+                    sticky=one.sticky,
+                    paths=paths,
+                    more=not whole,
+                )
+            )
+    return found

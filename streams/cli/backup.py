@@ -1,0 +1,90 @@
+"""`circulation backup` and `circulation restore`: a store as a folder, and back."""
+
+import time
+from pathlib import Path
+
+import click
+
+from streams.cli.groups import Refused
+from streams.cli.inputs import configured
+from streams.cli.store import looked_at
+
+
+@click.command()
+@click.argument("out", metavar="OUT/", type=click.Path(path_type=Path, file_okay=False))
+def backup(out: Path) -> None:
+    """Copy the store to a new folder, as it is at one instant; workers go on meanwhile.
+
+    With it goes a manifest: schema, version, where reading goes on, and a digest. Of PostgreSQL it is what pg_dump
+    writes. Events are not needed to go on from it, as long as Kafka has what came since: keep those in an archive. Keys
+    and files that settings name are not in it.
+
+    \b
+    circulation backup /data/backup/2026-11-29
+    """
+    from streams.offline import backup as backups
+    from streams.offline.backup_manifest import BackupError
+
+    settings = configured()
+    with looked_at(settings, noted=False):
+        pass
+    from streams.store.errors import StoreAway
+
+    try:
+        done = backups.backup(settings.store, out, time.time_ns() // 1000)
+    except BackupError as error:
+        raise Refused(str(error)) from error
+    except (StoreAway, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    counts = ", ".join(f"{count:,} {name}" for name, count in done.counts.items())
+    click.echo(f"{out}: schema {done.schema}, {done.bytes:,} bytes; {counts}")
+
+
+@click.command()
+@click.argument("in_", metavar="IN/", type=click.Path(path_type=Path, file_okay=False))
+def restore(in_: Path) -> None:
+    """Put a backup into the store that CIRCULATION_STORE names, which must be empty, and say what Kafka lacks.
+
+    Workers read on from where the backup was made; what they send again bears the ids that it had. Where Kafka no
+    longer has the records that came next, the partition stands until `circulation feed resume` says from where it goes
+    on, with --archive from the records that an archive kept. The store gets an id of its own, and is there as a whole
+    or not at all. Stop the workers of the store that it replaces first, and remove what a SQLite file of that name left
+    beside it (-wal, -shm, -journal, .judging).
+
+    \b
+    circulation restore /data/backup/2026-11-29
+    CIRCULATION_STORE=postgresql://host/restored circulation restore /data/backup/2026-11-29
+    """
+    from confluent_kafka import KafkaException
+
+    from streams.feeds import feeds
+    from streams.offline import backup as backups
+    from streams.offline.backup_manifest import BackupError
+    from streams.store import schema_version
+    from streams.store.errors import StoreAway
+    from streams.store.store import Store
+    from streams.wire.broker import Broker
+
+    settings = configured()
+    try:
+        done = backups.restore(in_, settings.store)
+    except BackupError as error:
+        raise Refused(str(error)) from error
+    except (StoreAway, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"restored what was backed up at {done.made}, store {done.store}, schema {done.schema}")
+    store = Store(settings.store)
+    try:
+        with store.reading() as db:
+            if older := schema_version.behind(db, store.place):
+                click.echo(f"{older}; then circulation feed list says what Kafka lacks", err=True)
+                return
+            found = feeds.look(db, Broker(settings.kafka))
+    except KafkaException:
+        click.echo(f"Kafka at {settings.kafka} does not answer: circulation feed list says what it lacks", err=True)
+        return
+    finally:
+        store.close()
+    for one in found:
+        if one.state in feeds.STOPPED and one.position is not None:
+            click.echo(f"{one.name} is not read on: {one.why}; circulation feed resume has it go on", err=True)

@@ -1,0 +1,93 @@
+"""`circulation rules compare`: what detectors in shadow found, beside what is acted upon."""
+
+from typing import Any
+
+import click
+
+import detectors
+from circulation.findings import SEVERITIES
+from streams import console
+from streams.cli.findings import Detector, Instant
+from streams.cli.inputs import configured
+from streams.cli.store import looked_at
+from streams.facts.rulebook import Rulebook, start
+from streams.health.store_clock import of_store
+
+
+@click.command()
+@click.option("--detector", metavar="ID", type=Detector(), help="Only this one; else all that are, or were, in shadow.")
+@click.option("--since", metavar="INSTANT", type=Instant(), help="Only what occurred at this instant or later.")
+@click.option("--until", metavar="INSTANT", type=Instant(), help="Only what occurred before this instant.")
+@click.option("--examples", type=click.IntRange(0, 1_000), default=3, show_default=True, help="Of each detector.")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON document.")
+def compare(detector: str | None, since: int | None, until: int | None, examples: int, as_json: bool) -> None:
+    """Compare what detectors in shadow found with what is acted upon, before they are enforced.
+
+    To try a detector, or other parameters of it, on the living market: publish a version of the pack in which its mode
+    is shadow. It judges and finds as always, and nothing follows: no cases, no alerts, no points. After a while this
+    says what it found, beside what the same detector found while it was acted upon, what would follow from it, and
+    whether other detectors found something about the same things. Then publish a version in which it is enforced, or
+    let it be.
+
+    \b
+    circulation rules compare
+    circulation rules compare --detector paper-trade --since 2026-01-01
+    """
+    settings = configured()
+    from streams.offline import shadow
+
+    window = shadow.Window(since, until)
+    with looked_at(settings, read_only=True) as store:
+        default, name = start(settings, detectors.RULES)
+        book = Rulebook(default, name)
+        with store.reading() as db:
+            now = of_store(db, settings)
+            book.refresh(db)
+            wanted = [detector] if detector is not None else shadow.tried(db, book(), now)
+            found = [shadow.compare(db, book(), one, window, now, examples_max=examples) for one in wanted]
+    if as_json:
+        console.document(found)
+        return
+    if not found:
+        click.echo("no detector is in shadow, and none found anything there", err=True)
+    for one in found:
+        _tell(one)
+
+
+def _tell(one: dict[str, Any]) -> None:
+    click.echo(f"{one['detector']}  {one['title']}; now in mode {one['mode']}")
+    follows = one["if_enforced"]
+    follow = (
+        f"{follows['cases']:,} cases; about {follows['known']:,} of these things other detectors found something;"
+        f" {follows['parties']:,} parties responsible, {follows['points']:,} points in all, before any limit"
+    )
+    examples = []
+    for each in one["examples"]:
+        others = f"; also {', '.join(each['others'])}" if each["others"] else ""
+        about = f"{each['severity']} about {each['about']['id']}, {each['occurred'][:10]}"
+        examples.append(f"{about}: {each['summary']}{others}")
+    console.paragraphs(
+        [
+            ("In shadow", _side(one["shadow"])),
+            ("Acted upon", _side(one["live"])),
+            ("If it were enforced", follow if one["shadow"]["found"] else ""),
+            ("The latest", examples),
+        ]
+    )
+
+
+def _side(one: dict[str, Any]) -> str:
+    when = ", ".join(
+        " ".join(f"{word} {at[:10]}" for word, at in (("from", span["since"]), ("until", span["until"])) if at)
+        or "always"
+        for span in one["spans"]
+    )
+    if not when and not one["found"]:
+        return "never"
+    numbers = ", ".join(f"{one['found'][s]:,} {s}" for s in reversed(SEVERITIES) if s in one["found"]) or "nothing"
+    acts = ""
+    if one["looked_at"] is None:
+        acts = "; how many uses it looked at is not kept"
+    elif one["share"] is not None:
+        acts = f" in {one['looked_at']:,} acts that it looked at ({one['share']:.1%})"
+    return f"{when or 'in sandboxes'}: found {numbers}{acts}"

@@ -1,0 +1,96 @@
+"""`circulation queue`: what is set aside, and trying it again."""
+
+import click
+
+from streams.cli.groups import Helpful
+from streams.cli.inputs import configured
+from streams.cli.store import looked_at
+
+
+@click.group(cls=Helpful)
+def queue() -> None:
+    """What the judge set aside: list it, and have it tried again.
+
+    An item that costs more than its budget, on which the monitor itself failed, or over which its process died twice
+    is set aside, so that all others are judged; a finding `detector-error` says so. What it costs or an error it failed
+    with is tried again by the next start, what the process died of only by `retry`.
+
+    \b
+    circulation queue list
+    circulation queue retry --all
+    """
+
+
+@queue.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+def list_(as_json: bool) -> None:
+    """Show what is set aside, what was first there first.
+
+    \b
+    circulation queue list
+    circulation queue list --json
+    """
+    from circulation.calendar import format_instant
+    from streams import console
+    from streams.judging import aside
+    from streams.store import queue as queue_keys
+
+    with looked_at(configured()) as store, store.reading() as db:
+        items = aside.all_of(db)
+    if as_json:
+        console.document(
+            [
+                {
+                    "item": one.digest,
+                    "thing": queue_keys.parts_of(one.thing),
+                    "budget": one.budget,
+                    "error": one.error,
+                    "deaths": one.deaths,
+                    "since": format_instant(one.since),
+                    "finding": one.finding,
+                }
+                for one in items
+            ]
+        )
+        return
+    if not items:
+        click.echo("nothing is set aside")
+        return
+    rows = [
+        [one.digest, " ".join(queue_keys.parts_of(one.thing)), one.budget or "", one.error, format_instant(one.since)]
+        for one in items
+    ]
+    console.table(["item", "thing", "budget", "error", "since"], rows)
+
+
+@queue.command("retry")
+@click.argument("items", metavar="[ITEM]...", nargs=-1)
+@click.option("--all", "all_", is_flag=True, help="All that is set aside.")
+def retry(items: tuple[str, ...], all_: bool) -> None:
+    """Have ITEMs tried again, each by itself: by the beginning of what `list` calls them.
+
+    A worker that runs takes them up within a second; one over which the process dies once more is set aside again.
+
+    \b
+    circulation queue retry 3f9a2c41
+    circulation queue retry --all
+    """
+    from streams.health.workers import now
+    from streams.judging import aside
+    from streams.store.store import PATIENCE_SECONDS, Store
+
+    settings = configured()
+    if bool(items) == all_:
+        raise click.UsageError("name the items, or say --all")
+    with looked_at(settings) as store:
+        with store.reading() as db:
+            known = [one.digest for one in aside.all_of(db)]
+        wanted = [one for one in known if all_ or one.startswith(items)]
+        if unknown := [one for one in items if not any(each.startswith(one) for each in known)]:
+            raise click.ClickException(f"nothing that is set aside is called {', '.join(unknown)}")
+        # A worker that writes a SQLite file all the time lets nobody in who asks less often.
+        own = Store(settings.store, hurried_seconds=PATIENCE_SECONDS)
+        with own.writing() as db:
+            count = aside.retry(db, wanted, now(db))
+        own.close()
+    click.echo(f"{count:,} {'item is' if count == 1 else 'items are'} tried again")

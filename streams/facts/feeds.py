@@ -1,0 +1,44 @@
+"""What of a feed's gap is missing still, and what of it came and was rejected."""
+
+from typing import Final
+
+import msgspec
+
+from circulation.sequences import Gap, Sequence, of_epoch
+from streams.store import queue
+from streams.store.db import Db
+
+# Of a gap so many codes of numbers that were rejected are told.
+REFUSED_MAX: Final = 1_000
+
+
+class _Numbers(msgspec.Struct, array_like=True):
+    """The beginning of a desk's state, as far as its sequences."""
+
+    days: msgspec.Raw
+    sequences: dict[str, Sequence]
+
+
+_numbers = msgspec.msgpack.Decoder(_Numbers).decode
+
+
+def missing(db: Db, topic: str, subject: str, source: str, gap: Gap) -> list[tuple[int, int]]:
+    """The numbers of a gap that have not come, [first, last] each."""
+    row = db.one("select state from desks where topic = ? and subject = ?", topic, subject)
+    known = None if row is None else _numbers(bytes(row[0])).sequences.get(source)
+    sequence = None if known is None else of_epoch(known, gap.epoch)
+    for one in [] if sequence is None else sequence.gaps:
+        if one.begin == gap.begin:
+            return one.missing
+    feed = queue.feed(topic, subject, source, gap.epoch)
+    row = db.one("select gap from older_gaps where feed = ? and begin = ?", feed, gap.begin)
+    return [] if row is None else msgspec.msgpack.decode(row[0], type=Gap).missing
+
+
+def refused(db: Db, feed: str, gap: Gap) -> list[tuple[int, str]]:
+    """The numbers of a gap that ever came and were rejected, in order, each with its code."""
+    query = (
+        "select number, reason from refused_numbers where feed = ? and number between ? and ?"
+        " order by number, reason limit ?"
+    )
+    return [(row[0], row[1]) for row in db.rows(query, feed, gap.begin, gap.last, REFUSED_MAX)]

@@ -1,0 +1,92 @@
+"""Loads what assets were derived from in one step, and the facts of those inputs that are new or changed."""
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from circulation.events.names import ASSET_GRADED, ASSET_REGISTERED, ASSETS
+from circulation.facts.assets import AssetFacts
+from circulation.lineage import Inputs, is_run, steps
+from streams.facts import loading
+from streams.facts.known import Known
+from streams.facts.loading import TOLD, edges_of, grouped
+from streams.facts.running_sums import EARLIEST
+from streams.store import schema
+from streams.store.db import Db
+
+# Statements since an instant, of whatever assets, that are looked at; where there are more, those of inputs are sought.
+STATED_MAX: Final = 200
+# What is stated of the level of an asset.
+_LEVELS: Final = (ASSET_REGISTERED, ASSET_GRADED)
+
+# Whether a derivation leads to the node of a run.
+IS_RUN: Final = schema.is_run("d.input")
+_STEPS: Final = "select output, input, time, stops, share, same, origin from derivations where output = any(?)"
+
+
+def derived_in_one_step(
+    db: Db, known: Known, asked: Mapping[str, int]
+) -> dict[str, tuple[Inputs, dict[str, AssetFacts]]]:
+    """What each asset was derived from in one step, from an instant on, with the facts of what of it is new or changed.
+
+    Where it is all (`EARLIEST`), these are the facts of all inputs.
+    """
+    begun = {asset: since for asset, since in asked.items() if since > EARLIEST}
+    rows: dict[str, list[tuple[Any, ...]]] = {asset: [] for asset in asked}
+    for row in db.rows(f"{_STEPS} and time >= ?", list(begun), min(begun.values())) if begun else ():
+        if row[2] >= begun[row[0]]:
+            rows[row[0]].append(row)
+    stated = _stated_since(db, min(begun.values())) if begun else []
+    # A run's node may be older than what leads through it, so all of it is asked for.
+    all_of = set(begun) if stated is None else _through_runs_since(db, begun)
+    all_of |= asked.keys() - begun.keys()
+    for one in all_of:
+        rows[one] = []
+    for row in db.rows(_STEPS, list(all_of)) if all_of else ():
+        rows[row[0]].append(row)
+    runs = sorted({row[1] for some in rows.values() for row in some if is_run(row[1])})
+    halves = grouped(db.rows(_STEPS, runs)) if runs else {}
+    edges = {asset: steps({asset: edges_of(some)} | halves, asset) for asset, some in rows.items()}
+    changed: dict[str, set[str]] = {}
+    for asset, some in edges.items():
+        whole = {edge.input for edge in some}
+        if asset not in begun:
+            changed[asset] = whole
+        elif stated is not None:
+            changed[asset] = {edge.input for edge in some if edge.time >= begun[asset]}.union(stated)
+        else:
+            new = {edge.input for edge in some if edge.time >= begun[asset]}
+            changed[asset] = new | _stated_of(db, whole - new, begun[asset])
+    facts = known.assets(db, set[str]().union(*changed.values()))
+    found: dict[str, tuple[Inputs, dict[str, AssetFacts]]] = {}
+    for asset, some in edges.items():
+        of_asset = {one: facts[one] for one in sorted(changed[asset] - {asset})}
+        since = asked[asset]
+        told = {(row[1], row[2]) for row in rows[asset] if row[6].startswith(TOLD)}
+        untold = max((edge.time for edge in some if (edge.input, edge.time) not in told), default=EARLIEST)
+        found[asset] = (Inputs(some, {one: of_asset[one].times(since) for one in of_asset}, untold), of_asset)
+    return found
+
+
+def _through_runs_since(db: Db, begun: Mapping[str, int]) -> set[str]:
+    """Those of the assets that were derived through a run from an instant on; each has an instant of its own."""
+    if not begun:
+        return set()
+    query = (
+        "select distinct d.output, case when d.time < i.time then i.time else d.time end"  # noqa: S608
+        f" from derivations d join derivations i on i.output = d.input where d.output = any(?) and {IS_RUN}"
+        " and (d.time >= ? or i.time >= ?)"
+    )
+    since = min(begun.values())
+    return {row[0] for row in db.rows(query, list(begun), since, since) if row[1] >= begun[row[0]]}
+
+
+def _stated_since(db: Db, since: int) -> list[str] | None:
+    """The assets of which levels were stated from an instant on; None where that is too much."""
+    rows = loading.since(db, _LEVELS, since, STATED_MAX + 1, "subject", void=True)
+    return None if len(rows) > STATED_MAX else [row[0] for row in rows]
+
+
+def _stated_of(db: Db, assets_: Collection[str], since: int) -> set[str]:
+    """Those of the assets of which levels were stated from an instant on."""
+    query = "select distinct subject from events where topic = ? and subject = any(?) and type = any(?) and time >= ?"
+    return {row[0] for row in db.rows(query, ASSETS, sorted(assets_), list(_LEVELS), since)}

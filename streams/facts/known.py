@@ -1,0 +1,443 @@
+"""Keep facts that were read of the store, for those who judge again and again: a cache above `loading`."""
+
+import contextlib
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, Final, TypeVar
+
+from circulation.events.event import Event
+from circulation.events.names import (
+    ASSETS,
+    CONTRACT_SIGNED,
+    CONTRACTS,
+    PARTIES,
+    PARTY_REGISTERED,
+    RULES,
+    SETTLEMENT_PAID,
+)
+from circulation.facts.assets import AssetFacts
+from circulation.facts.contracts import STATING, ContractFacts
+from circulation.facts.parties import CONTROLLERS_MAX, PartyFacts
+from circulation.facts.statements import STATEMENTS
+from circulation.lineage import Edge
+from circulation.voices import Home
+from streams.facts.lasting import Folded, Lasting, Read
+from streams.facts.loading import (
+    asset_statements,
+    contract_statements,
+    edges_above,
+    nodes_above,
+    statements,
+    undone,
+)
+from streams.facts.payments import Kept
+from streams.facts.recorded import RECORDED_MAX, RECORDED_MAX_OF_ROUND, Recorded
+from streams.facts.running_sums import Sums
+from streams.facts.stated import Stated
+from streams.store import queue
+from streams.store.db import Db
+from streams.store.kept_events import COLUMNS, event_of
+from streams.store.schema import OF_RECORDS
+
+
+def controlled(db: Db, ids: Collection[str]) -> list[str]:
+    """The parties and all that were ever stated to be controlled by them, as far as a chain is looked at."""
+    return Known().controlled(db, ids)
+
+
+def with_controllers(db: Db, ids: Collection[str], known_at: int | None = None) -> dict[str, PartyFacts]:
+    """Facts of parties and of all that ever controlled them, as far as a chain is looked at."""
+    return Known(known_at=known_at).with_controllers(db, ids)
+
+
+def with_groups(db: Db, ids: Collection[str]) -> dict[str, PartyFacts]:
+    """Facts of parties and of all that ever had a controller in common with them, with all their controllers."""
+    return Known().with_groups(db, ids)
+
+
+def recorded(db: Db, parties_max: int) -> list[str]:
+    """The parties of which there are records; so many of them, where there are more.
+
+    A round on PostgreSQL asks for one after the other, so that a party with ten thousand records is one step; on SQLite
+    they are read once.
+    """
+    if not db.postgres:
+        query = f"select distinct subject from events where {OF_RECORDS} limit ?"  # noqa: S608
+        return [row[0] for row in db.rows(query, parties_max)]
+    least = f"select min(key(subject)) from events where {OF_RECORDS}"  # noqa: S608
+    query = (
+        f"with recursive named(place) as ({least} union all"  # noqa: S608
+        f" select ({least} and key(subject) > place) from named where place is not null)"
+        f" select (select subject from events where {OF_RECORDS} and key(subject) = place limit 1)"
+        " from named where place is not null limit ?"
+    )
+    return [row[0] for row in db.rows(query, parties_max)]
+
+
+# Of each kind of what is kept, so many at most.
+FACTS_KEPT_MAX: Final = 30_000
+EVENTS_KEPT_MAX: Final = 50_000
+MEMBERS_KEPT_MAX: Final = 200_000
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+_F = TypeVar("_F", bound=Folded)
+
+
+def _count(db: Db, count: int) -> None:
+    """Counts what was kept as what is read: what an item costs does not depend on what was judged before it."""
+    if db.meter is not None:
+        db.meter.known(count)
+
+
+def _bounded(kept: dict[_K, _V], most: int) -> None:
+    """Forgets the older half of what is too much."""
+    if len(kept) > most:
+        for key in list(kept)[: most // 2]:
+            kept.pop(key, None)
+
+
+class Known:
+    """What was read of the store and still holds. Used within writing transactions only.
+
+    What an event said never changes. Facts change, so they are kept only where no other process writes the store
+    (`alone`); who writes says what to forget, and all of it is forgotten where a transaction was undone. With
+    `known_at` it is what was known then.
+    """
+
+    def __init__(self, *, alone: bool = False, known_at: int | None = None) -> None:
+        self.alone = alone
+        self._known_at = known_at
+        # What is asked for at every transaction: the horizon, the next number of an event (None: not known), and
+        # whether packs came or went.
+        self.horizon: int | None = None
+        self.number: int | None = None
+        self.packs_changed = True
+        self._events: dict[int, Event] = {}
+        self._assets: dict[str, AssetFacts] = {}
+        self._parties: dict[str, PartyFacts] = {}
+        self._contracts: dict[str, ContractFacts] = {}
+        self._edges: dict[str, list[Edge]] = {}
+        self._controlled: dict[str, set[str]] = {}
+        self._reported: dict[str, Any] = {}
+        self._members: dict[tuple[str, str], list[str]] = {}
+        self._members_count = 0
+        self.sums = Sums()
+        self.recorded = Recorded()
+        self.stated = Stated()
+        self._lasting = Lasting()
+        self.payments = Kept()
+        # Whether facts are kept: always where nobody else writes, else for one round of judging. What others state
+        # meanwhile brings an item of its own, whose judge finds what was judged without it.
+        self._keeps = alone
+
+    @contextlib.contextmanager
+    def round(self) -> Iterator[None]:
+        """A round of judging, one at a time: facts are read once in it."""
+        self._keeps = True
+        try:
+            yield
+        finally:
+            self._keeps = self.alone
+            self.doubt()
+
+    def doubt(self) -> None:
+        """Has facts read again that may have changed since they were, in the midst of a round: where others write."""
+        if not self.alone:
+            for one in self._facts():
+                one.clear()
+            self.recorded.clear()
+            self.payments.clear()
+
+    def _facts(self) -> tuple[dict[Any, Any], ...]:
+        return (self._assets, self._parties, self._contracts, self._edges, self._controlled, self._reported)
+
+    # What is written.
+
+    def came(self, number: int, event: Event, thing: str, *, void: bool = False) -> None:
+        """An event is kept under this number, and is a report of this thing; of one that is `void` nothing is known."""
+        _bounded(self._events, EVENTS_KEPT_MAX)
+        self._events[number] = event
+        self._reported.pop(thing, None)
+        self._note_payment(event, thing)
+        if event.type == CONTRACT_SIGNED:
+            # The home may be another one now, by whose word the others count.
+            for type_ in STATING:
+                self._reported.pop(queue.act(type_, event.subject), None)
+        if event.type in STATEMENTS.get(event.topic, ()):
+            if not void:
+                self._learn(event)
+            elif event.topic == ASSETS:
+                # What it states of levels may stand all the same.
+                self._forget(event)
+        elif event.topic == RULES:
+            self.packs_changed = True
+
+    def taken_back(self, event: Event, thing: str) -> None:
+        """An event does not count any longer, or is not kept."""
+        self._reported.pop(thing, None)
+        self._note_payment(event, thing)
+        self._forget(event)
+        self.recorded.changed(event)
+
+    def _note_payment(self, event: Event, thing: str) -> None:
+        if event.type == SETTLEMENT_PAID:
+            self.payments.changed(thing)
+        elif event.type == PARTY_REGISTERED:
+            self.payments.moved()
+
+    def _learn(self, event: Event) -> None:
+        """What is known of an entity has one statement more: of one that is stated again and again little is new."""
+        subject = event.subject
+        if event.topic == CONTRACTS:
+            if (contract := self._contracts.get(subject)) is not None:
+                contract.add(event)
+        elif event.topic == ASSETS:
+            if (asset := self._assets.get(subject)) is not None:
+                asset.add(event)
+        else:
+            if (party := self._parties.get(subject)) is not None:
+                party.add(event)
+            controller = getattr(event.data, "controller", None)
+            if controller is not None and (below_ := self._controlled.get(controller)) is not None:
+                below_.add(subject)
+            self.recorded.changed(event)
+
+    def entered(self, rule: str, scope: str, thing: str) -> None:
+        """A thing belongs to a scope now."""
+        if (kept := self._members.get((rule, scope))) is None:
+            return
+        at = bisect_left(kept, thing)
+        if at == len(kept) or kept[at] != thing:
+            kept.insert(at, thing)
+            self._members_count += 1
+
+    def left(self, rule: str, scope: str) -> None:
+        """A thing does not belong to a scope any longer."""
+        self._members_count -= len(self._members.pop((rule, scope), ()))
+
+    def _forget(self, event: Event) -> None:
+        subject = event.subject
+        if event.topic == CONTRACTS:
+            self._contracts.pop(subject, None)
+        elif event.topic == ASSETS:
+            self._assets.pop(subject, None)
+        elif event.topic == PARTIES:
+            self._parties.pop(subject, None)
+            self._controlled.pop(getattr(event.data, "controller", None) or "", None)
+
+    def forget_edges(self, outputs: Iterable[str]) -> None:
+        """What these were derived from is no longer what it was."""
+        for output in outputs:
+            self._edges.pop(output, None)
+
+    def clear(self) -> None:
+        """All of it: what was read may have been undone."""
+        for one in (*self._facts(), self._events, self._members):
+            one.clear()
+        self.sums.clear()
+        self.recorded.clear()
+        self.stated.clear()
+        self._lasting.clear()
+        self.payments.clear()
+        self._keeps = self.alone
+        self._members_count = 0
+        self.horizon = self.number = None
+        self.packs_changed = True
+
+    # What is read.
+
+    def event(self, row: tuple[Any, ...]) -> Event:
+        """As `event_of`."""
+        found = self._events.get(row[0])
+        if found is None:
+            _bounded(self._events, EVENTS_KEPT_MAX)
+            found = self._events[row[0]] = event_of(row)
+        return found
+
+    def reported(
+        self, db: Db, things: Collection[str], make: Callable[[str, list[tuple[Event, bool]]], _V]
+    ) -> dict[str, _V]:
+        """What `make` makes of all reports of a thing, in the order in which they came: (event, whether it counts)."""
+        kept: dict[str, _V] = self._reported
+        found = {one: some for one in things if (some := kept.get(one)) is not None}
+        _count(db, len(found))
+        if missing := [one for one in things if one not in found]:
+            rows: dict[str, list[tuple[Event, bool]]] = {one: [] for one in missing}
+            query = f"select {COLUMNS} from events where thing = any(?)"  # noqa: S608
+            for row in sorted(db.rows(query, missing)):
+                rows[row[4]].append((self.event(row), row[10] is None))
+            new = {one: make(one, some) for one, some in rows.items()}
+            found |= new
+            if self._keeps:
+                _bounded(kept, EVENTS_KEPT_MAX)
+                kept |= new
+        return found
+
+    def members(self, db: Db, scopes: Collection[tuple[str, str]]) -> dict[tuple[str, str], list[str]]:
+        """The things that belong to each scope (rule, scope), in their order."""
+        kept = self._members
+        found = {one: some for one in scopes if (some := kept.get(one)) is not None}
+        _count(db, sum(map(len, found.values())))
+        if missing := [one for one in scopes if one not in found]:
+            new: dict[tuple[str, str], list[str]] = {one: [] for one in missing}
+            query = "select rule, scope, thing from scopes where rule = any(?) and scope = any(?)"
+            wanted = (sorted({one[at] for one in missing}) for at in (0, 1))
+            for rule, scope, thing in sorted(db.rows(query, *wanted)):
+                if (rule, scope) in new:
+                    new[rule, scope].append(thing)
+            found |= new
+            if self.alone:
+                if self._members_count > MEMBERS_KEPT_MAX:
+                    kept.clear()
+                    self._members_count = 0
+                kept |= new
+                self._members_count += sum(map(len, new.values()))
+        return found
+
+    def _of(
+        self, db: Db, ids: Collection[str], kept: dict[str, _V], read: Callable[[list[str]], dict[str, _V]]
+    ) -> dict[str, _V]:
+        found = {id_: facts for id_ in ids if (facts := kept.get(id_)) is not None}
+        _count(db, len(found))
+        if len(found) < len(ids):
+            new = read([id_ for id_ in ids if id_ not in found])
+            found |= new
+            if self._keeps:
+                _bounded(kept, FACTS_KEPT_MAX)
+                kept |= new
+        return found
+
+    def assets(self, db: Db, ids: Collection[str]) -> dict[str, AssetFacts]:
+        """Facts of assets, also of those that are not registered."""
+
+        voices = db.voices()
+
+        def read(missing: list[str]) -> dict[str, AssetFacts]:
+            if self._keeps and not self.alone:
+                gone = undone(db, missing)
+
+                def make(id_: str, some: list[Read]) -> AssetFacts:
+                    return AssetFacts(id_, _standing(some), voices, gone[id_])
+
+                return self._lasting.facts(db, ASSETS, missing, make, self.event)
+            found, gone = asset_statements(db, missing, self._known_at, self.event)
+            return {id_: AssetFacts(id_, some, voices, gone[id_]) for id_, some in found.items()}
+
+        return self._of(db, ids, self._assets, read)
+
+    def parties(self, db: Db, ids: Collection[str]) -> dict[str, PartyFacts]:
+        """Facts of parties, also of those that are not registered."""
+        return self._of(db, ids, self._parties, lambda missing: self._made(db, PARTIES, missing, PartyFacts))
+
+    def _made(self, db: Db, topic: str, ids: Collection[str], make: Callable[[str, list[Event]], _F]) -> dict[str, _F]:
+        if self._keeps and not self.alone:
+            return self._lasting.facts(db, topic, ids, lambda id_, some: make(id_, _standing(some)), self.event)
+        return {id_: make(id_, some) for id_, some in statements(db, topic, ids, self._known_at, self.event).items()}
+
+    def contracts(self, db: Db, ids: Collection[str]) -> dict[str, ContractFacts]:
+        """Facts of contracts, also of those that are not signed."""
+
+        voices = db.voices()
+
+        def make(id_: str, some: list[Read]) -> ContractFacts:
+            home = Home(voices)
+            for one in some:
+                if one.event.type == CONTRACT_SIGNED and one.stood:
+                    home.take(one.event.source, one.event.reporter)
+            return ContractFacts(id_, _standing(some), home)
+
+        def read(missing: list[str]) -> dict[str, ContractFacts]:
+            if self._keeps and not self.alone:
+                return self._lasting.facts(db, CONTRACTS, missing, make, self.event)
+            found, homes = contract_statements(db, missing, self._known_at, self.event)
+            return {id_: ContractFacts(id_, some, homes[id_]) for id_, some in found.items()}
+
+        return self._of(db, ids, self._contracts, read)
+
+    def controlled(self, db: Db, ids: Collection[str]) -> list[str]:
+        """The parties and all that were ever stated to be controlled by them, as far as a chain is looked at."""
+        found = set(ids)
+        layer = sorted(found)
+        kept = self._controlled
+        for _ in range(CONTROLLERS_MAX):
+            if not layer:
+                break
+            below_: dict[str, set[str]] = {one: set() for one in layer if one not in kept}
+            if below_:
+                rows = db.rows(
+                    "select r.ref, e.subject from refs r join events e on e.id = r.event"
+                    " where r.kind = 'controller' and r.ref = any(?)",
+                    list(below_),
+                )
+                for controller, subject in rows:
+                    below_[controller].add(subject)
+            here = [below_[one] if one in below_ else kept[one] for one in layer]
+            layer = sorted(set[str]().union(*here) - found)
+            found.update(layer)
+            if self._keeps:
+                _bounded(kept, FACTS_KEPT_MAX)
+                kept |= below_
+        return sorted(found)
+
+    def with_controllers(self, db: Db, ids: Collection[str]) -> dict[str, PartyFacts]:
+        """Facts of parties and of all that ever controlled them, as far as a chain is looked at."""
+        found: dict[str, PartyFacts] = {}
+        layer = set(ids)
+        for _ in range(CONTROLLERS_MAX):
+            if not layer:
+                break
+            some = self.parties(db, layer)
+            found.update(some)
+            layer = {one for facts in some.values() for one in facts.controllers()} - found.keys()
+        return found
+
+    def with_groups(self, db: Db, ids: Collection[str]) -> dict[str, PartyFacts]:
+        """Facts of parties and of all that ever had a controller in common with them, with all their controllers."""
+        above = self.with_controllers(db, ids)
+        group = self.controlled(db, list(above))
+        return above if len(group) == len(above) else self.with_controllers(db, group)
+
+    def with_recorded(self, db: Db, ids: Collection[str]) -> dict[str, PartyFacts]:
+        """The same, but of those who had a controller in common only the ones of which there are records: few have."""
+        above = self.with_controllers(db, ids)
+        most = RECORDED_MAX if self.alone else RECORDED_MAX_OF_ROUND if self._keeps else 0
+
+        def load() -> list[str]:
+            some = recorded(db, most + 1)
+            if len(some) <= most:
+                self.with_controllers(db, some)  # in few queries, where they are asked for one by one below
+            return some
+
+        below = self.recorded.below(above, most, load, lambda one: self.with_controllers(db, [one]))
+        return self.with_groups(db, ids) if below is None else above | self.with_controllers(db, below - above.keys())
+
+    def edges_above(self, db: Db, ids: Collection[str]) -> dict[str, list[Edge]]:
+        """All derivations upstream of these assets, by output."""
+        if not self._keeps:
+            return edges_above(db, ids)
+        kept = self._edges
+        read = 0
+        if missing := [one for one in nodes_above(ids, _reached(ids, kept)) if one not in kept]:
+            new = edges_above(db, missing)
+            read = sum(map(len, new.values()))
+            kept |= {one: new.get(one, []) for one in nodes_above(missing, new)}
+        found = _reached(ids, kept)
+        _count(db, max(0, sum(map(len, found.values())) - read))
+        _bounded(kept, FACTS_KEPT_MAX)
+        return found
+
+
+def _standing(some: Iterable[Read]) -> list[Event]:
+    return [one.event for one in some if one.stands]
+
+
+def _reached(ids: Iterable[str], edges: Mapping[str, list[Edge]]) -> dict[str, list[Edge]]:
+    """Of the derivations, by output, those upstream of these assets."""
+    found: dict[str, list[Edge]] = {}
+    layer = list(ids)
+    while layer:
+        some = {one: edges[one] for one in layer if one in edges and one not in found}
+        found |= some
+        layer = [edge.input for each in some.values() for edge in each]
+    return found

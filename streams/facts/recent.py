@@ -1,0 +1,228 @@
+"""Finds the acts that a statement touches which holds from an instant on: of all acts the few since then.
+
+What is stated of an asset or a party with ten thousand acts mostly comes behind all of them, and then nothing has to be
+judged again. So a request for a changed fact says from which instant on it may have changed; what an act looks at is
+what would be loaded to judge it. Where it may have changed all along, or too many acts came since, the acts are found
+through what they name (`streams.judging.changed_facts`).
+"""
+
+import functools
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from circulation.events.event import Event
+from circulation.events.names import ASSET_DERIVED, ASSETS, CONTRACT_SIGNED, CONTRACTS, OPENLINEAGE_RUN, PARTIES
+from circulation.events.types import TYPES
+from circulation.facts.acts import Act
+from circulation.facts.contracts import ContractFacts
+from circulation.licences import TERMS_TYPES
+from streams.facts import loading
+from streams.facts.known import Known
+from streams.facts.running_sums import EARLIEST
+from streams.store import queue
+from streams.store.db import Db
+
+# Acts since an instant of which each is looked at; where there are more, others than those concerned are too many.
+RECENT_MAX: Final = 100
+# Of what is about a party or an asset; other kinds of facts are about what they are called.
+ENTITIES: Final = {"grant": "party", "assessed": "asset", "derived": "asset", "withdrawn": "asset"}
+_OF_ASSETS: Final = frozenset({"asset", "assessed", "derived", "withdrawn"})
+_CONTRACT: Final = "contract"
+# What a product is offered as, and for how much, its listing says to what is signed later.
+_OFFERED: Final = "offered"
+_OF_PARTIES: Final = frozenset({"party", "grant", "group"})
+
+
+class Change(NamedTuple):
+    """Something was stated of a subject: what kind of fact, and from which instant on it may be another one."""
+
+    kind: str
+    subject: str
+    since: int
+
+
+class Types(NamedTuple):
+    """The types of acts that are judged, and those of which a rule looks at whole groups, at all ancestors of assets,
+    at what assets were derived from in one step."""
+
+    judged: Sequence[str]
+    whole_groups: Collection[str]
+    ancestors: Collection[str]
+    inputs: Collection[str]
+
+
+class Found(NamedTuple):
+    """The acts, by thing, with the instant from which on they are judged again; and the changes to be looked for
+    among all acts."""
+
+    acts: dict[str, int]
+    others: list[Change]
+
+
+def find(
+    db: Db,
+    known: Known,
+    changes: Iterable[Change],
+    screened: Callable[[int], bool],
+    types: Types,
+) -> Found:
+    """The acts that changes touch. What is `screened` since an instant is looked for among all."""
+    found = Found({}, [])
+    recent: list[Change] = []
+    for one in changes:
+        since = _since(db, known, one)
+        if since > EARLIEST and not screened(since):
+            recent.append(one._replace(since=since))
+            if one.kind == _CONTRACT and known.contracts(db, [one.subject])[one.subject].sold_first_since(since):
+                found.acts[queue.act(CONTRACT_SIGNED, one.subject, "")] = EARLIEST
+        else:
+            found.others.append(one)
+    if not recent:
+        return found
+    assets = [one.subject for one in recent if one.kind in _OF_ASSETS]
+    rows = _rows(db, min(one.since for one in recent), types.judged, assets)
+    if rows is None:
+        found.others.extend(recent)
+        return found
+    heads: dict[str, set[str]] = {}
+    # By asset of which an act may look at inputs: the changes to which it may be one, with the act's thing.
+    inputs: dict[str, list[tuple[Change, str]]] = {}
+    for row in rows:
+        event = known.event(row)
+        looks = _Looks(db, known, event, types)
+        for one in recent:
+            if event.time < one.since:
+                continue
+            if one.kind == _OFFERED:
+                touched = event.type in TERMS_TYPES and one.subject == event.data.asset
+            elif one.kind == _CONTRACT:
+                touched = one.subject in looks.contracts
+            elif one.kind in _OF_ASSETS:
+                touched = one.subject in looks.named or one.subject in looks.assets
+                if not touched and event.type in types.inputs:
+                    for asset in looks.named:
+                        inputs.setdefault(asset, []).append((one, row[4]))
+            else:
+                touched = one.subject in looks.parties
+                if not touched and event.type in types.whole_groups:
+                    # of the same group are those who ever had a controller in common
+                    if one.subject not in heads:
+                        heads[one.subject] = set(known.with_controllers(db, [one.subject]))
+                    touched = not heads[one.subject].isdisjoint(looks.parties)
+            if touched:
+                found.acts[row[4]] = min(one.since, found.acts.get(row[4], one.since))
+    if inputs:
+        subjects = sorted({one.subject for some in inputs.values() for one, _ in some})
+        for output, input_ in loading.derived_from(db, sorted(inputs), subjects):
+            for one, thing in inputs[output]:
+                if one.subject == input_:
+                    found.acts[thing] = min(one.since, found.acts.get(thing, one.since))
+    return found
+
+
+def _since(db: Db, known: Known, change: Change) -> int:
+    kind, subject, since = change
+    if since == EARLIEST:
+        return EARLIEST
+    if kind in _OF_ASSETS:
+        asset = known.assets(db, [subject])[subject]
+        if kind == "asset":
+            return asset.changed_since(since)
+        if kind == "withdrawn":
+            return asset.withdrawn_since(since)
+        return asset.assessed_since(since) if kind == "assessed" else since
+    if kind == _CONTRACT:
+        contract = known.contracts(db, [subject])[subject]
+        # What is done in a sandbox, which a seller holds, is looked at together, whatever of it came first.
+        tried = any(one.trials for one in known.parties(db, contract.sellers()).values())
+        return EARLIEST if tried else contract.changed_since(since)
+    if kind == _OFFERED:
+        return since
+    if kind not in _OF_PARTIES:
+        return EARLIEST
+    party = known.parties(db, [subject])[subject]
+    if kind == "grant":
+        return party.granted_since(since)
+    if kind == "group":
+        return party.recorded_since(since)
+    # Who controls whom is asked of the parties to what was done before, too.
+    return EARLIEST if party.moved_since(since) else party.changed_since(since)
+
+
+def _rows(db: Db, since: int, types: Sequence[str], assets: Sequence[str]) -> list[tuple[Any, ...]] | None:
+    """The acts since an instant; None where there are too many, or what was derived from one of these assets may be
+    judged for a run since, of which no act tells."""
+    if assets and loading.since(db, [OPENLINEAGE_RUN], since, 1, "id") and loading.is_run_since(db, assets, since):
+        return None
+    rows = loading.since(db, types, since, RECENT_MAX + 1)
+    return rows if len(rows) <= RECENT_MAX else None
+
+
+class _Looks:
+    """What is loaded to judge an act; each part of it is looked up when it is asked for.
+
+    `named` are the assets that it names, `assets` these with what they were derived from, where a rule looks at that;
+    `parties` those that it names, or that owned any of these, with all who control them.
+    """
+
+    def __init__(self, db: Db, known: Known, event: Event, types: Types) -> None:
+        self._db, self._known, self._event, self._types = db, known, event, types
+        self.contracts = {*contracts_of(event)}
+
+    @functools.cached_property
+    def _facts(self) -> dict[str, ContractFacts]:
+        return self._known.contracts(self._db, self.contracts)
+
+    @functools.cached_property
+    def named(self) -> set[str]:
+        return {*assets_of(self._event, self._facts)}
+
+    @functools.cached_property
+    def assets(self) -> set[str]:
+        if self._event.type not in self._types.ancestors:
+            return self.named
+        return loading.nodes_above(self.named, self._known.edges_above(self._db, self.named))
+
+    @functools.cached_property
+    def parties(self) -> set[str]:
+        found = {*parties_of(self._event)}
+        found |= {one for contract in self._facts.values() for one in contract.parties_at(self._event.time)}
+        found |= {owner for asset in self._known.assets(self._db, self.assets).values() for owner in asset.owners()}
+        return set(self._known.with_controllers(self._db, found))
+
+
+def contracts_of(act: Act | Event) -> Iterable[str]:
+    """The contracts that an act names."""
+    if topic_of(act.type) == CONTRACTS:
+        yield act.subject
+    named = getattr(act.data, "contract", None)
+    if named is not None:
+        yield named
+
+
+def assets_of(act: Act | Event, contracts: Mapping[str, Any]) -> Iterable[str]:
+    """The assets that an act names, or one of these contracts."""
+    if topic_of(act.type) == ASSETS:
+        yield act.subject
+    named = getattr(act.data, "asset", None)
+    if named is not None:
+        yield named
+    if act.type == ASSET_DERIVED:
+        yield from (one.asset for one in act.data.inputs)
+    for contract in contracts_of(act):
+        yield from contracts[contract].assets()
+
+
+def parties_of(act: Act | Event) -> Iterable[str]:
+    """The parties that an act names."""
+    if topic_of(act.type) == PARTIES:
+        yield act.subject
+    for member in ("seller", "buyer", "recipient", "owner", "payer", "payee"):
+        named = getattr(act.data, member, None)
+        if named is not None:
+            yield named
+
+
+def topic_of(type_: str) -> str:
+    """The topic that events of a type land on."""
+    return TYPES[type_][0] or ""

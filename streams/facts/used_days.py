@@ -1,0 +1,146 @@
+"""What was used on each day, in the store: rows, but for the newest days of a contract, which its desk remembers."""
+
+from collections.abc import Collection, Iterable
+from typing import Any, Final
+
+import msgspec
+
+from circulation.daily import NEVER, Used, UsedAbroad, UsedDay, day_number, of_key
+from circulation.events.names import CONTRACTS
+from streams.store.db import Db
+
+# No day that an instant may be in is farther from 1970.
+DAYS_MAX: Final = 2**31 - 1
+
+
+class _Days(msgspec.Struct, array_like=True):
+    """The beginning of what a desk remembers: the rest is left."""
+
+    days: dict[int, Used]
+
+
+_days = msgspec.msgpack.Decoder(_Days).decode
+
+
+def used_rows(db: Db, contracts: Collection[str], days: Collection[int]) -> dict[str, list[UsedDay]]:
+    """What was used on these days of contracts, without what desks remember."""
+    found: dict[str, list[UsedDay]] = {}
+    query = (
+        'select contract, day, reporter, uses, bytes, "rows", "first", "last" from used_days'
+        " where contract = any(?) and day = any(?)"
+    )
+    for contract, day, reporter, *numbers in db.rows(query, list(contracts), list(days)):
+        found.setdefault(contract, []).append(UsedDay(day, reporter, Used(*numbers)))
+    return found
+
+
+_WHOLE: Final = 'select contract, day, reporter, uses, bytes, "rows", "first", "last", null from used_days'
+_REMEMBERED: Final = "select subject, 0, 0, 0, 0, 0, 0, 0, state from desks where topic = ? and subject = any(?)"
+
+
+def used_days(db: Db, contracts: Collection[str]) -> dict[str, list[UsedDay]]:
+    """What was used on each day of each contract, by reporter, in the order of days: rows and what desks remember.
+
+    One statement, for a day must not be missed, or counted twice, that becomes a row in between.
+    """
+    ids = list(dict.fromkeys(contracts))
+    query = f"{_WHOLE} where contract = any(?) union all {_REMEMBERED}"
+    return _added(ids, db.rows(query, ids, CONTRACTS, ids) if ids else ())
+
+
+def rows_since(db: Db, contract: str, first: int) -> list[UsedDay]:
+    """What was used of a contract from a day on, without what its desk remembers."""
+    query = f"{_WHOLE} where contract = ? and day >= ?"
+    return [UsedDay(day, by, Used(*numbers)) for _, day, by, *numbers, _ in db.rows(query, contract, first)]
+
+
+def used_since(db: Db, contract: str, instant: int) -> tuple[list[UsedDay], int | None]:
+    """The same of one contract, from the last day on with a report before the day of an instant, and when the first
+    report of that day was made; None where there is no such day, and it is all that there is.
+    """
+    day = day_number(instant)
+    query = (
+        f"{_WHOLE} where contract = ? and day >= coalesce((select day from used_days where contract = ? and day < ?"  # noqa: S608
+        f' and "first" < ? order by day desc limit 1), ?) union all {_REMEMBERED}'
+    )
+    rows = db.rows(query, contract, contract, day, NEVER, -DAYS_MAX, CONTRACTS, [contract])
+    found = _added([contract], rows)[contract]
+    reported = [one for one in found if one.day < day and one.used.first < NEVER]
+    if not reported:
+        return found, None
+    last = reported[-1].day
+    first = min(one.used.first for one in reported if one.day == last)
+    return [one for one in found if one.day >= last], first
+
+
+# A desk remembers two days of three reporters: of seven rows there is one of which it remembers nothing.
+_REMEMBERED_MAX: Final = 6
+
+
+def first_served(db: Db, contracts: Collection[str]) -> dict[str, int]:
+    """When the first report was made of the first day of each contract of which uses are left; without the contracts
+    that have no such day. Days that were forgotten are among them.
+    """
+    found: dict[str, int] = {}
+    query = (
+        f"{_WHOLE} where contract = ? and day <= coalesce((select day from used_days where contract = ? and uses > 0"  # noqa: S608
+        f" order by day, reporter limit 1 offset {_REMEMBERED_MAX}), ?) union all {_REMEMBERED}"
+    )
+    for contract in sorted(contracts):
+        days = _added([contract], db.rows(query, contract, contract, DAYS_MAX, CONTRACTS, [contract]))[contract]
+        left = [one for one in days if one.used.uses > 0]
+        if left:
+            found[contract] = min(one.used.first for one in left if one.day == left[0].day)
+    # Only now, for a day must not be missed that is forgotten in between.
+    forgotten = "select contract, time from served where contract = any(?)"
+    for contract, first in db.rows(forgotten, sorted(contracts)) if contracts else ():
+        found[contract] = min(first, found.get(contract, first))
+    return found
+
+
+def served_by(db: Db, rows: Collection[tuple[str, int, int]], before: int) -> list[tuple[str, int]]:
+    """When each contract was served first by those of these rows (contract, day, reporter) that were written before an
+    instant, where that is earlier than what is kept of it: (contract, time).
+    """
+    wanted = {(contract, day, reporter) for contract, day, reporter in rows}
+    contracts = sorted({row[0] for row in wanted})
+    known = dict(db.rows("select contract, time from served where contract = any(?)", contracts))
+    query = (
+        'select contract, day, reporter, "first" from used_days'
+        " where contract = any(?) and day = any(?) and uses > 0 and taken < ?"
+    )
+    found: dict[str, int] = {}
+    for contract, day, reporter, first in db.rows(query, contracts, sorted({row[1] for row in wanted}), before):
+        if (contract, day, reporter) in wanted:
+            found[contract] = min(first, found.get(contract, first))
+    return sorted((one, first) for one, first in found.items() if first < known.get(one, NEVER))
+
+
+def used_abroad(db: Db, contracts: Collection[str]) -> dict[str, list[UsedAbroad]]:
+    """The days on which each contract was used in other countries, in the order of days, as far as uses are left."""
+    found: dict[str, list[UsedAbroad]] = {one: [] for one in contracts}
+    query = (
+        "select contract, day, country, max(uses) from used_abroad where contract = any(?) and uses > 0"
+        " group by contract, day, country"
+    )
+    for contract, *used in sorted(db.rows(query, sorted(contracts)) if contracts else ()):
+        found[contract].append(UsedAbroad(*used))
+    return found
+
+
+def _added(contracts: Collection[str], rows: Iterable[tuple[Any, ...]]) -> dict[str, list[UsedDay]]:
+    """What rows and desks say of each day together."""
+    found: dict[str, dict[tuple[int, int], Used]] = {contract: {} for contract in contracts}
+    for contract, day, reporter, *numbers, state in rows:
+        if state is None:
+            some = {(day, reporter): Used(*numbers)}
+        else:
+            remembered = _days(bytes(state)).days
+            some = {of_key(key): used for key, used in remembered.items()}
+        for key, used in some.items():
+            whole = found[contract].setdefault(key, Used())
+            whole.add(used.uses, used.bytes, used.rows, used.first, used.last)
+    return {
+        contract: [UsedDay(*key, used) for key, used in sorted(some.items(), key=lambda one: one[0])]
+        for contract, some in found.items()
+    }

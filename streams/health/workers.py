@@ -1,0 +1,261 @@
+"""The workers of a store as the store knows them: each says that it lives, and what it runs.
+
+Workers of one store judge the same records and must go by the same rules: one that would start from another pack is
+refused while others live. One that was killed counts as alive until its last beat is `SILENT_SECONDS` old, by the
+clock of the database, which is the same for all.
+"""
+
+import contextlib
+import logging
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from typing import Final, NamedTuple
+
+import orjson
+
+from circulation.bounds import shortened
+from streams.facts.rulebook import Rulebook
+from streams.store import schema, schema_version
+from streams.store.db import Db
+from streams.store.schema_version import StoreNewer
+from streams.store.store import Store
+
+# A worker says so often that it lives, and looks as often for new packs, of which it tells at once.
+BEAT_SECONDS: Final = 5.0
+LOOK_SECONDS: Final = 1.0
+# One that has said nothing for so long was killed, or its store keeps it waiting.
+LATE_SECONDS: Final = 2 * BEAT_SECONDS
+# A worker that has said nothing for so long is not alive.
+SILENT_SECONDS: Final = 30
+LOCK: Final = "workers"
+# So long a worker of a newer schema waits for those of the older one to end. They look every second.
+WAY_SECONDS_MAX: Final = 120.0
+WAY_LOOK_SECONDS: Final = 0.5
+# The first schema in which workers tell of themselves.
+FIRST: Final = "0007"
+# Of what a worker says of itself so many sentences are kept, of so many characters.
+SENTENCES_MAX: Final = 50
+SENTENCE_CHARACTERS_MAX: Final = 600
+_SECOND: Final = 1_000_000
+
+log = logging.getLogger("circulation")
+
+
+class Differs(Exception):
+    """This worker would judge by other rules than those that live; the message says which, and what to do."""
+
+
+class Alive(NamedTuple):
+    """One worker that lives: a row of `workers`."""
+
+    worker: str
+    started: int
+    beat: int
+    version: str
+    pack: str
+    shipped: str
+    admitted: int
+    said: str = "{}"
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why it did not watch all that it should, at its last beat."""
+        return list(orjson.loads(self.said).get("reasons", ()))
+
+    @property
+    def warnings(self) -> list[str]:
+        """What else it had to say then."""
+        return list(orjson.loads(self.said).get("warnings", ()))
+
+
+Says = Callable[[], tuple[Sequence[str], Sequence[str]]]
+
+
+def now(db: Db) -> int:
+    """The clock of the database, µs: the same for all who ask it."""
+    clock = (
+        "select (extract(epoch from clock_timestamp()) * 1000000)::bigint"
+        if db.postgres
+        else "select cast(round((julianday('now') - 2440587.5) * 86400000) * 1000 as integer)"
+    )
+    row = db.one(clock)
+    assert row is not None  # noqa: S101 a query without a table has one row
+    return int(row[0])
+
+
+def alive(db: Db) -> list[Alive]:
+    """The workers that live, those first that began first. A beat from far ahead is of a clock that was put right."""
+    columns = ", ".join(Alive._fields)
+    query = f"select {columns} from workers where beat between ? and ? order by started, worker"  # noqa: S608 ours
+    return [Alive(*row) for row in db.rows(query, *_span(now(db)))]
+
+
+def _span(clock: int) -> tuple[int, int]:
+    return clock - SILENT_SECONDS * _SECOND, clock + SILENT_SECONDS * _SECOND
+
+
+def identity(db: Db) -> str:
+    """The id of the store: other stores on the same Kafka have others."""
+    row = db.one("select store from store_identity where id = 1")
+    assert row is not None  # noqa: S101 the migration that made the table wrote it
+    return str(row[0])
+
+
+def group(store_id: str) -> str:
+    """The group of Kafka that the workers of one store form: those of another take no partitions from them."""
+    return f"circulation-{store_id}"
+
+
+def version() -> str:
+    """The version of this program."""
+    try:
+        return metadata.version("circulation")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def make_way(store: Store, newest: str, *, seconds_max: float = WAY_SECONDS_MAX) -> None:
+    """Has the workers of an older schema end before it is brought to `newest`.
+
+    Their statements would fail one after the other, and what they write could lack what the newer schema asks for. Does
+    nothing where the store is of that schema, or of one before workers told of themselves.
+    """
+    until = time.monotonic() + seconds_max
+    told = False
+    while True:
+        # Outside a transaction: that there is no such table yet would spoil one.
+        with store.reading() as db:
+            version = schema_version.of(db)
+        if version is None or version == newest or version < FIRST:
+            return
+        with store.writing() as db:
+            # Said again and again: a worker that starts meanwhile takes it for one that nobody waits for any more.
+            db.run("update store_identity set wanted = ?", newest)
+            others = [one.worker for one in alive(db)]
+        if not others:
+            return
+        if not told:
+            log.info("the schema goes from %s to %s once these have ended: %s", version, newest, ", ".join(others))
+            told = True
+        if time.monotonic() >= until:
+            log.warning(
+                "they have not ended within %.0f s; the schema is brought to %s all the same", seconds_max, newest
+            )
+            return
+        time.sleep(WAY_LOOK_SECONDS)
+
+
+class Heart:
+    """What says for one worker that it lives, and how it is. `begin` at its start, `beat` again and again, `end` at its
+    end. `says` answers with the reasons why it is not ready, and its warnings."""
+
+    def __init__(
+        self, store: Store, rulebook: Rulebook, *, pack: str, shipped: str, says: Says = lambda: ((), ())
+    ) -> None:
+        self.worker = f"{socket.gethostname()[:64]}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._store = store
+        self._rulebook = rulebook
+        self._pack = pack
+        self._shipped = shipped
+        self._version = version()
+        self._says = says
+        # The newest pack that it told of, and whether it was ready then.
+        self._told = (-1, True)
+        self._beats = 0
+
+    def begin(self) -> None:
+        """Joins the workers that live. Raises `Differs` where they go by other rules.
+
+        Rows of workers that are no more are deleted. On SQLite that is every row: its file serves one.
+        """
+        with self._store.writing() as db:
+            self._join(db)
+
+    def _join(self, db: Db) -> None:
+        # Of two that begin at once, the second sees the first.
+        db.lock([LOCK])
+        clock = now(db)
+        db.run("update store_identity set wanted = null where wanted is not null")
+        if db.postgres:
+            db.run("delete from workers where beat not between ? and ?", *_span(clock))
+        else:
+            db.run("delete from workers")
+        for other in alive(db):
+            if (other.pack, other.shipped) != (self._pack, self._shipped):
+                raise Differs(self._against(other, clock))
+        self._rulebook.refresh(db)
+        ready, said = self._how()
+        self._told = (self._rulebook.newest, ready)
+        row = Alive(self.worker, clock, clock, self._version, self._pack, self._shipped, self._rulebook.newest, said)
+        db.many(schema.workers, [row], "upsert")
+
+    def _against(self, other: Alive, clock: int) -> str:
+        seconds = max(0, clock - other.beat) // _SECOND
+        if other.pack != self._pack:
+            other_runs, this_runs = f"the packs {other.pack!r}", f"{self._pack!r} (CIRCULATION_PACK)"
+        else:
+            other_runs = f"from the pack with digest {other.shipped}"
+            this_runs = f"from {self._shipped} (CIRCULATION_RULES, else the one that version {self._version} ships)"
+        return (
+            f"worker {other.worker} of this store, last heard {seconds} s ago, runs {other_runs}, and this one would"
+            f" run {this_runs}: all workers of a store go by the same; stop the others first"
+            f" (one that was killed counts for {SILENT_SECONDS} s)"
+        )
+
+    def beat(self) -> float:
+        """Says that this worker lives and how, where it is time, a pack has come, or it is ready no more or again.
+
+        Answers with the seconds to the next look.
+
+        One that was silent for too long joins again, and raises `Differs` where others have come meanwhile. Raises
+        `StoreNewer` where the schema has moved on, or is about to.
+        """
+        with self._store.reading() as db:
+            schema_version.check(db, self._store.place)
+            self._gives_way(db)
+            self._rulebook.refresh(db)
+        newest = self._rulebook.newest
+        ready, said = self._how()
+        if (newest, ready) == self._told and self._beats % int(BEAT_SECONDS / LOOK_SECONDS):
+            self._beats += 1
+            return LOOK_SECONDS
+        with self._store.writing() as db:
+            answer = db.one(
+                "update workers set beat = ?, admitted = ?, said = ? where worker = ? returning worker",
+                now(db),
+                newest,
+                said,
+                self.worker,
+            )
+            if answer is None:
+                self._join(db)
+        self._told = (newest, ready)
+        self._beats = 1
+        return LOOK_SECONDS
+
+    def _how(self) -> tuple[bool, str]:
+        """Whether it is ready, and what it says of itself, as its row has it."""
+        reasons, warnings = self._says()
+        said = {"reasons": _bounded(reasons), "warnings": _bounded(warnings)}
+        return not reasons, orjson.dumps(said).decode()
+
+    def _gives_way(self, db: Db) -> None:
+        row = db.one("select wanted from store_identity where id = 1")
+        if row and row[0] is not None and row[0] not in schema_version.known():
+            raise StoreNewer(
+                f"a worker of a newer version is about to bring the store {self._store.place} to the schema {row[0]},"
+                f" which this version ({self._version}) does not know: it ends first"
+            )
+
+    def end(self) -> None:
+        """Leaves the workers that live. A store that does not answer forgets this one by itself."""
+        with contextlib.suppress(Exception), self._store.writing() as db:
+            db.run("delete from workers where worker = ?", self.worker)
+
+
+def _bounded(sentences: Sequence[str]) -> list[str]:
+    return [shortened(one, SENTENCE_CHARACTERS_MAX) for one in sentences[:SENTENCES_MAX]]

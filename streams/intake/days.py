@@ -1,0 +1,178 @@
+"""Days of a contract: what was used on each, by reporter, and what of that is to be judged."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from circulation.calendar import CHINA_OFFSET, DAY
+from circulation.daily import NEVER, Used, UsedDay, day_number, end_of, key_of, of_key
+from circulation.events.names import CONTRACTS
+from circulation.rules import Uses
+from streams.facts import used_days as summaries
+from streams.intake.batch import Arrival, Batch
+from streams.intake.cancellable import Detail
+from streams.intake.desk import Desk
+from streams.store import queue, schema
+
+# Days of one contract whose uses its desk remembers, the newest: what came on others is a row each.
+OPEN_MAX: Final = 2
+
+
+def add_run(
+    batch: Batch, desk: Desk, run: Sequence[Arrival], uses: Uses, *, states_bytes: bool, states_rows: bool
+) -> None:
+    """Add a run of uses; sums of bytes and rows count where any of them states some."""
+    first, last = uses.first, uses.last
+    if first < desk.first_use:
+        _begin_earlier(batch, desk, run[0], first)
+    day = (first + CHINA_OFFSET) // DAY
+    if len(uses.totals) > 1 or last >= end_of(day):
+        for arrival in run:
+            add(batch, desk, arrival)
+        return
+    ((reporter, (count, bytes_, rows)),) = uses.totals.items()
+    stated_bytes, stated_rows = bytes_ if states_bytes else None, rows if states_rows else None
+    used = desk.days.get(day << 2 | reporter)
+    if used is None or desk.watched or day <= desk.served_day:
+        _add(batch, desk, run[0], reporter, first, last, count, stated_bytes, stated_rows)
+    else:
+        used.add(count, stated_bytes, stated_rows, first, last)
+
+
+def add(batch: Batch, desk: Desk, arrival: Arrival) -> None:
+    """Add one use."""
+    event, data = arrival.event, arrival.event.data
+    time = event.time
+    if time < desk.first_use:
+        _begin_earlier(batch, desk, arrival, time)
+    _add(batch, desk, arrival, event.reporter, time, time, data.uses, data.bytes, data.rows)
+
+
+def give_back(batch: Batch, desk: Desk, arrival: Arrival, cancelled: Detail) -> None:
+    """Take cancelled uses off their day."""
+    day = day_number(cancelled.time)
+    used = desk.days.setdefault(key_of(day, cancelled.reporter), Used())
+    used.add(-cancelled.given_back, -cancelled.bytes or None, -cancelled.rows or None, NEVER, -NEVER)
+    if day <= desk.served_day and used.uses <= 0:
+        _serve(batch, desk, arrival, NEVER)
+    if desk.watched:
+        _changed(batch, desk, arrival, day, news=False)
+    _close_oldest(batch, desk, arrival.event.subject)
+
+
+def since(batch: Batch, desk: Desk, contract: str, first: int) -> list[UsedDay]:
+    """What was used from a day on, by reporter, in the order of days: of this fetch what came before this."""
+    found: dict[tuple[int, int], Used] = {}
+    closed = ((day, by, used) for (name, day, by), used in batch.days.items() if name == contract)
+    remembered = ((*of_key(key), used) for key, used in desk.days.items())
+    for day, reporter, used in (*summaries.rows_since(batch.db, contract, first), *closed, *remembered):
+        if day >= first:
+            whole = found.setdefault((day, reporter), Used())
+            whole.add(used.uses, used.bytes, used.rows, used.first, used.last)
+    return [UsedDay(*key, used) for key, used in sorted(found.items(), key=lambda one: one[0])]
+
+
+def watch(batch: Batch, desk: Desk, arrival: Arrival) -> None:
+    """Have days last from these terms on, as long as there is the contract: also those that were before."""
+    batch.db.run("update used_days set taken = null where contract = ?", arrival.event.subject)
+    desk.watched = True
+    for day in sorted({key >> 2 for key in desk.days}):
+        _changed(batch, desk, arrival, day, news=True)
+
+
+def write(batch: Batch) -> None:
+    """Add closed days to the rows that are there."""
+    if not batch.days:
+        return
+    contracts = sorted({contract for contract, _, _ in batch.days})
+    days = sorted({day for _, day, _ in batch.days})
+    for contract, stored in summaries.used_rows(batch.db, contracts, days).items():
+        for day, reporter, used in stored:
+            closed = batch.days.get((contract, day, reporter))
+            if closed is not None:
+                closed.add(used.uses, used.bytes, used.rows, used.first, used.last)
+    rows = []
+    for (contract, day, reporter), used in batch.days.items():
+        kept = batch.desks[(CONTRACTS, contract)].daily
+        numbers = (used.uses, used.bytes, used.rows, used.first, used.last)
+        rows.append((contract, day, reporter, *numbers, None if kept else batch.now))
+    batch.db.many(schema.used_days, rows, "upsert")
+
+
+def _begin_earlier(batch: Batch, desk: Desk, arrival: Arrival, time: int) -> None:
+    """Note an earlier use than any before: rules that ask for it are judged where it can matter to them."""
+    contract = arrival.event.subject
+    desk.first_use = time
+    batch.first_uses[contract] = time
+    if desk.begins_earlier(time):
+        for rule in batch.shapes.of_uses:
+            batch.queue(queue.sum_(rule, contract), queue.LIVE, arrival.order)
+
+
+def _serve(batch: Batch, desk: Desk, arrival: Arrival, served_day: int) -> None:
+    """Note the first day of which uses are left, as far as that is known, and have judged what was paid for them."""
+    desk.served_day = served_day
+    if desk.paid:
+        for rule in batch.shapes.of_served:
+            batch.queue(queue.sum_(rule, arrival.event.subject), queue.LIVE, arrival.order)
+
+
+def _add(
+    batch: Batch,
+    desk: Desk,
+    arrival: Arrival,
+    reporter: int,
+    first: int,
+    last: int,
+    uses: int,
+    bytes_: int | None,
+    rows: int | None,
+) -> None:
+    """Add uses that one reporter reported of one day, from `first` to `last`."""
+    day = (first + CHINA_OFFSET) // DAY
+    used = desk.days.get(day << 2 | reporter)
+    if desk.serves_earlier(day, used, uses, first):
+        _serve(batch, desk, arrival, day if uses > 0 else desk.served_day)
+    if used is None:
+        desk.days[key_of(day, reporter)] = Used(uses, bytes_, rows, first, last)
+        desk.reports(reporter)
+        news = True
+    else:
+        news = first < used.first
+        used.add(uses, bytes_, rows, first, last)
+    if desk.watched:
+        _changed(batch, desk, arrival, day, news=news)
+    if used is None:
+        _close_oldest(batch, desk, arrival.event.subject)
+
+
+def _close_oldest(batch: Batch, desk: Desk, contract: str) -> None:
+    """Make rows of the oldest day where a desk remembers too many."""
+    oldest = min(desk.days)
+    if len(desk.days) <= OPEN_MAX or len({key >> 2 for key in desk.days}) <= OPEN_MAX:
+        return
+    for key in [key for key in desk.days if key >> 2 == oldest >> 2]:
+        used = desk.days.pop(key)
+        closed = batch.days.setdefault((contract, *of_key(key)), Used())
+        closed.add(used.uses, used.bytes, used.rows, used.first, used.last)
+
+
+def _changed(batch: Batch, desk: Desk, arrival: Arrival, day: int, *, news: bool) -> None:
+    """Have a day judged: at its end, and at once where it has ended or something was used earlier than was known.
+
+    What comes later on a day that has not ended changes nothing that stands: the deadline reads it. Whether it
+    has ended is told by the horizon, which the lock keeps where it is until this is there for the judges to see.
+    """
+    if batch.horizon is None:
+        (batch.horizon,) = batch.db.one("select instant from horizon for share") or (0,)
+    end = end_of(day)
+    ended = end < batch.horizon
+    if not news and not ended:
+        return
+    subject = queue.contract_day(arrival.event.subject, day)
+    if desk.daily:
+        thing = queue.fact("uses", subject)
+        batch.queue(thing, queue.LIVE, arrival.order)
+        if not ended:
+            batch.deadlines.append((thing, end))
+    if desk.several:
+        batch.queue(queue.fact("reports", subject), queue.LIVE, arrival.order)

@@ -1,0 +1,67 @@
+"""What the rules ask of intake: tallies over uses, planned by pack, and the types of events that are to be judged."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from circulation.events.names import USAGE_REPORTED
+from circulation.packs.pack import Pack
+from circulation.rules import Rule, Tally
+from streams.facts.circulations import CIRCULATING
+
+
+class Plan(NamedTuple):
+    """A tally that a pack runs, with its parameters; `at` is its place among the memories of a desk."""
+
+    at: int
+    rule: Rule
+    tally: Tally
+    parameters: Mapping[str, Any]
+    # what is remembered before anything was
+    nothing: Any
+
+
+class Shapes:
+    """The rules as intake asks them."""
+
+    def __init__(self, rules: Mapping[str, Rule]) -> None:
+        self.rules = rules
+        self.tallies = [rule for rule in rules.values() if rule.tally is not None]
+        self.part_types = {rule.id: rule.tally.part for rule in self.tallies if rule.tally and rule.tally.part}
+        # The types of events that some check, sum or screen looks at.
+        self.judged = {
+            type_
+            for rule in rules.values()
+            for shape in (rule.check, rule.sum)
+            if shape is not None
+            for type_ in shape.acts
+        } | ({*CIRCULATING} if any(rule.screen for rule in rules.values()) else set())
+        # The sums over a contract that ask for its earliest use.
+        self.of_uses = [rule.id for rule in rules.values() if rule.sum is not None and "uses" in rule.sum.needs]
+        # Those over a contract that ask since when any of its uses are left.
+        self.of_served = [rule.id for rule in rules.values() if rule.sum is not None and "served" in rule.sum.needs]
+        # Those over a contract that ask where it is used abroad.
+        self.of_abroad = [rule.id for rule in rules.values() if rule.sum is not None and "abroad" in rule.sum.needs]
+        # What tallies say of a termination that comes late, by rule.
+        self.of_ends = [(one.id, one.tally.ended) for one in self.tallies if one.tally and one.tally.ended]
+        self._plans: dict[str, list[Plan]] = {}
+        self._use_plans: dict[str, list[Plan]] = {}
+
+    def plan(self, pack: Pack) -> list[Plan]:
+        """Return the tallies as a pack has them."""
+        plan = self._plans.get(pack.digest)
+        if plan is None:
+            # One that is off counts, too: what it counts when it is on again is all that there was (contract §3).
+            plan = self._plans[pack.digest] = [
+                Plan(at, rule, rule.tally, rule.settings(pack.setting(rule.id).parameters), rule.tally.memory())
+                for at, rule in enumerate(self.tallies)
+                if rule.tally is not None
+            ]
+        return plan
+
+    def use_plan(self, pack: Pack) -> list[Plan]:
+        """Return those of them that count plain uses."""
+        plan = self._use_plans.get(pack.digest)
+        if plan is None:
+            plan = [one for one in self.plan(pack) if USAGE_REPORTED in one.tally.events]
+            self._use_plans[pack.digest] = plan
+        return plan

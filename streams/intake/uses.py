@@ -1,0 +1,115 @@
+"""Uses of a contract under its terms: what each counts, and what is remembered so that it may be cancelled."""
+
+from collections.abc import Sequence
+
+import xxhash
+
+from circulation.events.event import Event
+from circulation.events.names import CONTRACTS
+from circulation.licences import Licence, Licences
+from circulation.rules import Counted, Uses
+from streams.intake import waiting
+from streams.intake.batch import Arrival, Batch
+from streams.intake.cancellable import CODES, DETAIL, VOLUME, Detail, Pending, digest_of, seed_of
+from streams.intake.desk import Desk
+
+
+def sum_up(run: Sequence[Arrival], licences: Licences, pending: Pending) -> tuple[Uses, Licence | None, bool, bool]:
+    """Sum up a run of one source, and remember each of its uses.
+
+    Return the sums, the licence of all uses (None where there is not one), and whether any states bytes, and rows.
+    """
+    totals: dict[int, list[int]] = {}
+    states_bytes = states_rows = False
+    kinds: set[tuple[str, str | None, str | None, str | None, str | None]] = set()
+    opening = run[0].event
+    first = latest = opening.time
+    digests, details, volumes = pending.digests, pending.details, pending.volumes
+    seed = seed_of(opening.subject, opening.source)
+    only = licences.only
+    licence = licences.at(first) if only is None else only
+    index = licence.index if licence else -1
+    digest, pack_detail, pack_volume, codes = xxhash.xxh3_128_digest, DETAIL.pack, VOLUME.pack, CODES
+    for arrival in run:
+        event = arrival.event
+        data = event.data
+        time = event.time
+        reporter = event.reporter
+        uses = data.uses
+        if time < first:
+            first = time
+        elif time > latest:
+            latest = time
+        total = totals.get(reporter)
+        if total is None:
+            total = totals[reporter] = [0, 0, 0]
+        total[0] += uses
+        size, rows = data.bytes, data.rows
+        if size is not None:
+            total[1] += size
+            states_bytes = True
+        if rows is not None:
+            total[2] += rows
+            states_rows = True
+        if size or rows:
+            volumes += pack_volume(len(details) // DETAIL.size, size or 0, rows or 0)
+        kinds.add((data.purpose, data.country, data.region, data.environment, data.actor))
+        digests += digest(event.id.encode(), seed)
+        details += pack_detail(time, uses, index | codes[data.country], reporter)
+    if only is None and (licence is not licences.at(first) or licence is not licences.at(latest)):
+        licence = None
+    summed = Uses(
+        totals=totals,
+        kinds=kinds,
+        first=first,
+        last=latest,
+        count=len(run),
+        each=lambda: (one.event for one in run),
+    )
+    return summed, licence, states_bytes, states_rows
+
+
+def one_by_one(run: Sequence[Arrival], licences: Licences, pending: Pending) -> list[tuple[Arrival, Counted, Licence]]:
+    """Return what each use of a run that was just summed up counts; each is remembered under its own licence."""
+    details = pending.details
+    at = len(details) - DETAIL.size * len(run)
+    counted = []
+    for number, arrival in enumerate(run):
+        event = arrival.event
+        licence = licences.at(event.time)
+        if licence is None:
+            raise AssertionError("a run has terms")
+        position = at + number * DETAIL.size
+        details[position : position + DETAIL.size] = DETAIL.pack(
+            event.time, event.data.uses, licence.index | CODES[event.data.country], event.reporter
+        )
+        uses = Counted(event, event.data.uses, event.data.bytes or 0, event.data.rows or 0)
+        counted.append((arrival, uses, licence))
+    return counted
+
+
+def count(desk: Desk, event: Event, pending: Pending) -> tuple[Counted, Licence]:
+    """Remember one use; return what it counts, and the licence that it is under."""
+    licence = desk.licences.at(event.time)
+    if licence is None:
+        raise AssertionError("a use is counted under terms")
+    data = event.data
+    if data.bytes or data.rows:
+        pending.volumes += VOLUME.pack(len(pending.details) // DETAIL.size, data.bytes or 0, data.rows or 0)
+    pending.digests += digest_of(event.subject, event.source, event.id)
+    placed = licence.index | CODES[event.data.country]
+    pending.details += DETAIL.pack(event.time, event.data.uses, placed, event.reporter)
+    return Counted(event, event.data.uses, event.data.bytes or 0, event.data.rows or 0), licence
+
+
+def cancel(batch: Batch, desk: Desk, event: Event, pending: Pending) -> tuple[Detail, Licence | None] | None:
+    """Take a cancelled use off what is remembered; None where no such use is. Where it was counted its licence, too."""
+    if (waited := waiting.cancel(batch, desk, event)) is not None:
+        return waited, None
+    digest = digest_of(event.subject, event.source, event.data.usage)
+    earlier = batch.earlier(CONTRACTS, event.subject)
+    recall, uses = batch.cancellable.recall, event.data.uses
+    detail = recall(batch.db, pending.partition, digest, uses, alone=not earlier)
+    for other in earlier:
+        detail = detail or recall(batch.db, (pending.partition[0], other), digest, uses, alone=False)
+    return None if detail is None else (detail, desk.licences.past(detail.licence))

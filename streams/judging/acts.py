@@ -1,0 +1,144 @@
+"""Judges acts: what checks say of each by itself, and the scopes of sums that it belongs to."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from circulation.events.event import Event
+from circulation.facts.acts import Act, order
+from circulation.facts.facts import Facts, Loaded
+from circulation.findings import Said
+from circulation.rules import Sum
+from streams.facts import circulations as screening
+from streams.facts import loading
+from streams.facts.reports import Reported, each_counts
+from streams.facts.running_sums import EARLIEST
+from streams.findings.book import Entry
+from streams.judging import needs, sandboxes, scopes
+from streams.judging.round import Round
+from streams.judging.scopes import Named, Scope
+from streams.store import queue
+from streams.store.queue import AGAIN
+
+
+def judge(round_: Round, things: Sequence[str]) -> None:
+    """Judge acts in bulk.
+
+    1. Read the reports of each thing, and queue the screening of what they have begun or ended to circulate.
+    2. Load what checks and sums need to know of the acts that count.
+    3. Ask the checks what they say, and the sums which scopes each act belongs to.
+    4. Write the scopes, and have their sums judged.
+    5. Mark what was said within sandboxes, and enter it.
+    """
+    db, shapes = round_.db, round_.shapes
+    since = _since(round_, things)
+    whole = [one for one in things if one not in since] if since else things
+    scoped = db.ask(f"{scopes.ROWS} where thing = any(?)", list(whole)) if whole else list
+    reports = round_.reports(whole)
+    later = round_.reports_since(since) if since else {}
+    acts = {thing: one.acts for thing, one in (reports | later).items()}
+    if shapes.screens:
+        _queue_screens(
+            round_, [event for some in (reports, later) for one in some.values() for event in one.circulating]
+        )
+    flat = sorted((act for some in acts.values() for act in some), key=order)
+    aside = _aside(round_, reports)
+    needed = {need for act in [*flat, *aside] for _, check in shapes.checks.get(act.type, ()) for need in check.needs}
+    needed |= {need for act in flat for _, sum_ in shapes.sums.get(act.type, ()) for need in sum_.needs}
+    facts = needs.load(round_, [*flat, *aside], needed)
+    entries, named_scopes, reached = _ask(round_, things, flat, aside, reports, facts)
+    rows = scoped()
+    if since:
+        rows += scopes.rows_since(db, since, named_scopes)
+    firsts = {thing: one.first for thing, one in (reports | later).items()}
+    lasts = {thing: some[-1].time for thing, some in acts.items() if some}
+    scopes.enter(round_, Named(named_scopes, reached, firsts, lasts, since), rows)
+    entries = sandboxes.mark(round_, entries, things, {(act.thing, act.source, act.id): act for act in [*flat, *aside]})
+
+    def reason(thing: str, data: Mapping[str, Any]) -> str:
+        cause = data.get("cause") or {}
+        void = reports[thing].void if thing in reports else ()
+        return "retracted" if (cause.get("source"), cause.get("id")) in void else "refuted"
+
+    round_.enter(entries, things, reason=reason, facts=facts, since=since)
+
+
+def _since(round_: Round, things: Sequence[str]) -> dict[str, int]:
+    """The instants from which on things are judged that are stated again and again: only what came or changed since."""
+    begins = round_.begins
+    begun = [one for one in things if begins.get(one, EARLIEST) > EARLIEST]
+    apart = each_counts(round_.db, round_.known, begun)
+    return {one: begins[one] for one in things if one in apart}
+
+
+def _queue_screens(round_: Round, circulating: Sequence[Event]) -> None:
+    """Queue the screening of assets whose circulation these began or ended, void reports among them."""
+    if not circulating:
+        return
+    screens = round_.packs.screens
+    if screens.between(min(one.time for one in circulating), round_.horizon):
+        again = screening.touched(round_.db, circulating, screens, round_.horizon)
+        round_.queue([queue.screen(one) for one in again], AGAIN)
+
+
+def _aside(round_: Round, reports: Mapping[str, Reported]) -> list[Act]:
+    """The reports that do not count as acts, and that a check is asked of all the same."""
+    found: list[Act] = []
+    for one in reports.values():
+        if one.reports and one.reports[0].type in round_.shapes.types_of_every_report:
+            counting = {(act.source, act.id) for act in one.acts}
+            found += [act for act in one.reports if (act.source, act.id) not in counting]
+    return sorted(found, key=order)
+
+
+def _ask(
+    round_: Round,
+    things: Sequence[str],
+    acts: Sequence[Act],
+    aside: Sequence[Act],
+    reports: Mapping[str, Reported],
+    facts: Loaded,
+) -> tuple[list[Entry], dict[str, dict[Scope, int]], dict[Scope, int]]:
+    """What is said of acts, the scopes that they belong to, by thing, and from when on they change these.
+
+    See `scopes.Named`. Of those `aside`, which do not count, the checks of every report alone are asked.
+    """
+    shapes = round_.shapes
+    of_checks = needs.Bound(facts, shapes.rules, "check")
+    of_sums = needs.Bound(facts, shapes.rules, "sum")
+    entries: list[Entry] = []
+    reached: dict[Scope, int] = {}
+    named_scopes: dict[str, dict[Scope, int]] = {thing: {} for thing in things}
+    for act in acts:
+        for rule, check in shapes.checks.get(act.type, ()):
+            if said := round_.say(rule, act, partial(check.check, act, of_checks[rule.id])):
+                entries += round_.entries(act.thing, said)
+        for rule, sum_ in shapes.sums.get(act.type, ()):
+            named: dict[str, int] = {}
+            # All that stand, also those that do not count.
+            every = sum_.every_report and act.thing in reports
+            some: Sequence[Act] = reports[act.thing].reports if every else (act,)
+            if said := round_.say(rule, act, partial(_name, named, sum_, some, of_sums[rule.id])):
+                entries += round_.entries(act.thing, said)
+            earliest = min(one.time for one in some)
+            for scope, instant in named.items():
+                if "inputs" in sum_.needs and instant < earliest:
+                    # Nothing changes before the first derivation that it reaches.
+                    derived = loading.first_derived(round_.db, scope, instant)
+                    instant = earliest if derived is None else min(derived, earliest)
+                reached[rule.id, scope] = min(instant, reached.get((rule.id, scope), instant))
+                named_scopes[act.thing].setdefault((rule.id, scope), earliest)
+    for act in aside:
+        for rule, check in shapes.checks.get(act.type, ()):
+            if check.every_report and (said := round_.say(rule, act, partial(check.check, act, of_checks[rule.id]))):
+                entries += round_.entries(act.thing, said)
+    return entries, named_scopes, reached
+
+
+def _name(named: dict[str, int], sum_: Sum, acts: Sequence[Act], facts: Facts) -> Iterable[Said]:
+    """Add the acts' scopes to those named, with the instant from which on they change, and say nothing."""
+    for act in acts:
+        instant = act.time if sum_.reaches is None else sum_.reaches(act, facts)
+        for scope in sum_.scopes(act, facts):
+            named[scope] = min(instant, named.get(scope, instant))
+    return ()

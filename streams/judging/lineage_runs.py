@@ -1,0 +1,110 @@
+"""Derives lineage from OpenLineage events."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from circulation.events.names import ASSETS, EVENT_RETRACTED, OPENLINEAGE_RUN
+from circulation.openlineage.folding import Folded, heard_of, telling
+from circulation.openlineage.runs import NEVER, Given, Run, Unfinished, by_key, runs_of
+from streams.facts import derivations
+from streams.judging.round import Round
+from streams.store import queue, schema
+from streams.store.kept_events import COLUMNS
+from streams.store.queue import LIVE
+
+
+def derive(round_: Round, things: Sequence[str]) -> None:
+    """Derive what the events of a subject say together.
+
+    1. Add up the events of each of its runs, with what runs below it read.
+    2. Replace what was derived by them, and what they left unfinished.
+    3. Replace what they give to the runs above them, which are derived again where that changed.
+    4. Have all outputs judged again of which any of that is other than it was, each as an item of its own: of which
+       only what is unfinished is, from then on.
+    """
+    for thing in things:
+        subject = queue.rest_of(thing)
+        runs = _runs(round_, subject, round_.begins[thing])
+        _give(round_, subject, runs)
+        changed = _derive(round_, subject, runs)
+        begins = _leave_unfinished(round_, subject, runs)
+        round_.queue([queue.fact("asset", output) for output in changed], LIVE)
+        since = {queue.fact("derived", output): begins[output] for output in sorted(begins.keys() - set(changed))}
+        round_.queue(since, LIVE, since)
+
+
+def _runs(round_: Round, subject: str, begins: int) -> list[Run]:
+    """The runs of a subject of which events from an instant on (µs) are new.
+
+    Where all that was folded is of before, only what is new is read, and what of it says all that it says.
+    """
+    db = round_.db
+    kept = db.one("select state from folded_runs where run = ?", subject)
+    before = None if kept is None else msgspec.msgpack.decode(kept[0], type=Folded)
+    query = f"select {COLUMNS} from events where topic = ? and subject = ? and type = any(?)"  # noqa: S608
+    if before is not None and before.last < begins:
+        rows = db.rows(f"{query} and time >= ? and retracted is null", ASSETS, subject, [OPENLINEAGE_RUN], begins)
+        new = by_key(map(round_.known.event, rows))
+        rows += db.rows(f"select {COLUMNS} from events where id = any(?)", list(before.numbers))  # noqa: S608
+        heard = heard_of(new, before.heard)
+    else:
+        rows = db.rows(query, ASSETS, subject, [OPENLINEAGE_RUN, EVENT_RETRACTED])
+        before = None
+        heard = heard_of(by_key(map(round_.known.event, rows)))
+    told = [one for some in by_key(map(round_.known.event, rows)).values() for one in telling(some)]
+    names = {(one.time, one.source, one.id) for one in told}
+    said = [row for row in rows if row[3] == OPENLINEAGE_RUN]
+    folded = Folded(
+        last=max((-NEVER if before is None else before.last, *(row[5] for row in said))),
+        numbers=tuple(sorted(row[0] for row in said if row[5:8] in names)),
+        heard=heard,
+    )
+    if folded != before:
+        db.many(schema.folded_runs, [(subject, msgspec.msgpack.encode(folded))], "upsert")
+    return runs_of(told, derivations.given_to(db, [subject]), heard)
+
+
+def _derive(round_: Round, subject: str, runs: Iterable[Run]) -> list[str]:
+    db = round_.db
+    origins = derivations.origins(subject)
+    query = "select output, input, origin, time, stops, share, same from derivations where origin = any(?)"
+    old = {(*row[:4], bool(row[4]), row[5], bool(row[6])) for row in db.rows(query, origins)}
+    new = derivations.of_runs(runs)
+    if new == old:
+        return []
+    db.run("delete from derivations where origin = any(?)", origins)
+    db.many(schema.derivations, sorted(new), "upsert")
+    round_.known.forget_edges(one[0] for one in new ^ old)
+    return derivations.changed(old, new)
+
+
+def _leave_unfinished(round_: Round, subject: str, runs: Iterable[Run]) -> dict[str, int]:
+    """Replace what runs left unfinished; answer with the outputs of which that changed, and from when on (µs)."""
+    db = round_.db
+    query = "select output, begin, until, since, state, job from unfinished where run = ?"
+    old = {Unfinished(*row) for row in db.rows(query, subject)}
+    # Of jobs that share a run's id one is named.
+    said = sorted((one for run in runs for one in run.unfinished()), reverse=True)
+    new = set({(one.output, one.begin, one.state): one for one in said}.values())
+    if new != old:
+        db.run("delete from unfinished where run = ?", subject)
+        db.many(schema.unfinished, [(output, subject, *rest) for output, *rest in sorted(new)], "upsert")
+    begins: dict[str, int] = {}
+    for one in new ^ old:
+        begins[one.output] = min(one.begin, begins.get(one.output, one.begin))
+    return begins
+
+
+def _give(round_: Round, subject: str, runs: Sequence[Run]) -> None:
+    """Replace what runs without outputs give to those above them, and queue these where it changed."""
+    db = round_.db
+    old = {Given(*row) for row in db.rows("select parent, child, input, time from given where run = ?", subject)}
+    new = {one for run in runs for one in run.gives()}
+    if new == old:
+        return
+    db.run("delete from given where run = ?", subject)
+    db.many(schema.given, [(*one[:3], subject, one.time) for one in sorted(new)], "upsert")
+    # Of the events of these none is new.
+    parents = {queue.run(parent): NEVER for parent in sorted({one.parent for one in new ^ old})}
+    round_.queue(parents, LIVE, parents)

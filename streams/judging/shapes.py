@@ -1,0 +1,68 @@
+"""The rules by their shapes: what asks for them, and what they look at. It never changes over the life of a judge."""
+
+from collections.abc import Mapping
+
+from circulation.rules import Check, Period, Rule, Screen, Sum
+from streams.facts import circulations as screening
+from streams.judging import late_pack_search as anew
+from streams.store.queue import Kind, kind_of, sum_of
+
+
+class Shapes:
+    """Checks and sums by type of act, screens, and the types of acts that each kind of search goes through."""
+
+    def __init__(self, rules: Mapping[str, Rule]) -> None:
+        self.rules = rules
+        self.checks: dict[str, list[tuple[Rule, Check]]] = {}
+        self.sums: dict[str, list[tuple[Rule, Sum]]] = {}
+        for rule in rules.values():
+            for type_ in rule.check.acts if rule.check else ():
+                self.checks.setdefault(type_, []).append((rule, rule.check))  # type: ignore[arg-type]
+            for type_ in rule.sum.acts if rule.sum else ():
+                self.sums.setdefault(type_, []).append((rule, rule.sum))  # type: ignore[arg-type]
+        # Whose reports a check looks at that do not count as well.
+        every = [rule.check.acts for rule in rules.values() if rule.check is not None and rule.check.every_report]
+        self.types_of_every_report = frozenset[str]().union(*every)
+        self.screens: list[tuple[Rule, Screen]] = [(rule, rule.screen) for rule in rules.values() if rule.screen]
+        circulating = screening.CIRCULATING if self.screens else ()
+        # The types of acts that anything is judged by; whose rules look at controllers; at whole groups.
+        self.types = sorted({*self.checks, *self.sums, *circulating})
+        shapes: list[Check | Sum | None] = [shape for rule in rules.values() for shape in (rule.check, rule.sum)]
+        of_groups = [shape.acts for shape in shapes if shape is not None and "controllers" in shape.needs]
+        if any("controllers" in screen.needs for _, screen in self.screens):
+            of_groups.append(screening.CIRCULATING)
+        self.types_of_groups = sorted(frozenset[str]().union(*of_groups))
+        whole = [shape.acts for shape in shapes if shape is not None and "group" in shape.needs]
+        self.types_of_whole_groups = sorted(frozenset[str]().union(*whole))
+        # Whose rules look at all that an asset was derived from; at what it was derived from in one step.
+        above = [shape.acts for shape in shapes if shape is not None and "ancestors" in shape.needs]
+        self.types_of_ancestors = frozenset[str]().union(*above)
+        one_step = [shape.acts for shape in shapes if shape is not None and "inputs" in shape.needs]
+        self.types_of_inputs = frozenset[str]().union(*one_step)
+        self.looks_at_payments = any("payments" in shape.needs for shape in shapes if shape is not None)
+        # Sums over what was used on days: those that acts ask for, and the rules that are asked of each day by itself.
+        daily = {rule.id: rule.sum for rule in rules.values() if rule.sum is not None and "days" in rule.sum.needs}
+        self.each_day = [id_ for id_, shape in daily.items() if shape.each_day]
+        self.daily = {id_: shape for id_, shape in daily.items() if not shape.each_day}
+        self.of_abroad = [rule.id for rule in rules.values() if rule.sum is not None and "abroad" in rule.sum.needs]
+        self.touched_by_pack = anew.Anew(rules, self.types)
+
+    def sum_of(self, rule: str) -> Sum | None:
+        """The sum of a rule; None where it has none, or is gone."""
+        known = self.rules.get(rule)
+        return None if known is None else known.sum
+
+    def period_of(self, rule: str) -> Period | None:
+        """The period of a rule's sum; None where it has none."""
+        shape = self.sum_of(rule)
+        return None if shape is None else shape.period
+
+    def is_begun(self, thing: str) -> bool:
+        """Whether it is a sum that is judged from an instant on where nothing changed before it."""
+        shape = self.sum_of(sum_of(thing)[0]) if kind_of(thing) == Kind.SUM else None
+        return shape is not None and (shape.step is not None or shape.since_report) and shape.period is None
+
+    def has_deadlines(self, thing: str) -> bool:
+        """Whether a sum may have deadlines; of a rule that is gone they go."""
+        shape = self.sum_of(sum_of(thing)[0])
+        return shape is None or shape.due or shape.period is not None or "days" in shape.needs

@@ -1,0 +1,182 @@
+"""Compares what stands in two stores: the findings, the cases and the credit of two runs of one engine."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+import detectors
+from circulation.packs.pack import Pack
+from streams.breaker import ACTED_UPON, Limits
+from streams.facts.rulebook import types_of
+from streams.offline.replay import BEFORE_ALL
+from streams.store.db import Db
+from streams.store.store import Store
+
+# Members of a finding that say nothing of what was found.
+ASIDE: Final = frozenset({"revision", "sectors", "rulepack", "detector_version"})
+# Above all that is published: of equal instants the later published is in force.
+LAST: Final = 2**62
+
+Json = dict[str, Any]
+
+
+class Span(NamedTuple):
+    """From when on the pack is tried, and before when what occurred is compared (µs); None does not restrict."""
+
+    since: int | None = None
+    until: int | None = None
+
+
+class Compared(NamedTuple):
+    """How two runs differ. Counts are by (detector, severity); `members` count what changed, by (detector, member).
+
+    `standing` are the findings of both runs by detector. `looked_at` are the acts and uses that a detector looks at.
+    `cases` are those in which something stands, before and after; `credit` the parties whose score fell and rose.
+    """
+
+    raised: Counter[tuple[str, str]]
+    cleared: Counter[tuple[str, str]]
+    members: Counter[tuple[str, str]]
+    same: Counter[str]
+    changed: Counter[str]
+    standing: dict[str, tuple[int, int]]
+    looked_at: dict[str, int]
+    examples: list[Json]
+    cases: tuple[int, int]
+    credit: tuple[int, int]
+
+    @property
+    def differ(self) -> list[str]:
+        """The detectors that find something else."""
+        found = {detector for detector, _ in (*self.raised, *self.cleared)} | set(self.changed)
+        return sorted(found)
+
+    def fires(self, detector: str) -> int:
+        """How much it would newly find."""
+        return sum(number for (one, _), number in self.raised.items() if one == detector)
+
+    def share(self, detector: str) -> float | None:
+        """What it would newly find beside what it looks at; None where nothing is known of that."""
+        looked_at = self.looked_at.get(detector, 0)
+        return min(1.0, self.fires(detector) / looked_at) if looked_at else None
+
+    def held(self, pack: Pack, limits: Limits) -> list[str]:
+        """The detectors of which the breaker would hold the alerts: the pack acts upon them, and they fire on too
+        much."""
+        return [
+            one
+            for one in self.differ
+            if pack.setting(one).mode in ACTED_UPON and limits.exceeded(self.fires(one), self.looked_at.get(one, 0))
+        ]
+
+
+def compare(before: Store, after: Store, span: Span, uses: dict[str, int], examples_max: int) -> Compared:
+    """How what stands in the two stores differs, of what occurred within the span. `uses` are not kept, so they are
+    given, by type. Of each detector, severity and difference there are `examples_max` examples."""
+    raised: Counter[tuple[str, str]] = Counter()
+    cleared: Counter[tuple[str, str]] = Counter()
+    members: Counter[tuple[str, str]] = Counter()
+    same: Counter[str] = Counter()
+    changed: Counter[str] = Counter()
+    standing: dict[str, list[int]] = {}
+    shown: Counter[tuple[str, str, str]] = Counter()
+    examples: list[Json] = []
+
+    def show(what: str, data: Json, **more: Any) -> None:
+        key = (what, data["detector"], data["severity"])
+        shown[key] += 1
+        if shown[key] <= examples_max:
+            examples.append({"what": what, **data, **more})
+
+    for old, new in _pairs(before, after, span):
+        data: Json = new or old or {}
+        detector = data["detector"]
+        count = standing.setdefault(detector, [0, 0])
+        count[0] += old is not None
+        count[1] += new is not None
+        if old is None:
+            raised[detector, data["severity"]] += 1
+            show("raised", data)
+        elif new is None:
+            cleared[detector, data["severity"]] += 1
+            show("cleared", data)
+        else:
+            other = sorted(one for one in {*old, *new} - ASIDE if old.get(one) != new.get(one))
+            if not other:
+                same[detector] += 1
+                continue
+            changed[detector] += 1
+            members.update((detector, one) for one in other)
+            show("changed", data, before={one: old.get(one) for one in other})
+    with before.reading() as old_db, after.reading() as new_db:
+        return Compared(
+            raised=raised,
+            cleared=cleared,
+            members=members,
+            same=same,
+            changed=changed,
+            standing={one: (count[0], count[1]) for one, count in standing.items()},
+            looked_at=_looked_at(new_db, span, uses),
+            examples=sorted(examples, key=lambda one: (one["detector"], one["what"], one["occurred"], one["finding"])),
+            cases=(_cases(old_db), _cases(new_db)),
+            credit=_credit(before, after),
+        )
+
+
+def _pairs(before: Store, after: Store, span: Span) -> Iterator[tuple[Json | None, Json | None]]:
+    """The findings that stand in either store, by their ids: the one of the first, and that of the second."""
+    query = "select finding, data from findings where standing and occurred >= ? and occurred < ? order by finding"
+    since = BEFORE_ALL if span.since is None else span.since
+    until = LAST if span.until is None else span.until
+    for one, other in _merged(_rows(before, query, since, until), _rows(after, query, since, until)):
+        yield (None if one is None else orjson.loads(one[1])), (None if other is None else orjson.loads(other[1]))
+
+
+def _rows(store: Store, query: str, *values: Any) -> Iterator[tuple[Any, ...]]:
+    with store.reading() as db:
+        for rows in db.stream(query, *values):
+            yield from rows
+
+
+Row = tuple[Any, ...]
+
+
+def _merged(some: Iterator[Row], others: Iterator[Row]) -> Iterator[tuple[Row | None, Row | None]]:
+    """Two streams in the order of their first columns, those of the same in pairs."""
+    one, other = next(some, None), next(others, None)
+    while one is not None or other is not None:
+        if other is None or (one is not None and one[0] < other[0]):
+            yield one, None
+            one = next(some, None)
+        elif one is None or other[0] < one[0]:
+            yield None, other
+            other = next(others, None)
+        else:
+            yield one, other
+            one, other = next(some, None), next(others, None)
+
+
+def _looked_at(db: Db, span: Span, uses: dict[str, int]) -> dict[str, int]:
+    by_type = Counter(uses)
+    query = "select type, count(*) from events where retracted is null and time >= ? and time < ? group by type"
+    since = BEFORE_ALL if span.since is None else span.since
+    by_type.update(dict(db.rows(query, since, LAST if span.until is None else span.until)))
+    return {rule.id: sum(by_type[type_] for type_ in types_of(rule)) for rule in detectors.RULES.values()}
+
+
+def _cases(db: Db) -> int:
+    row = db.one("select count(*) from cases where standing > 0")
+    return int(row[0]) if row else 0
+
+
+def _credit(before: Store, after: Store) -> tuple[int, int]:
+    """How many parties have a lower score, and how many a higher one, of those that have a statement in both."""
+    query = "select party, score from statements order by party"
+    fell = rose = 0
+    for old, new in _merged(_rows(before, query), _rows(after, query)):
+        if old is not None and new is not None:
+            fell += new[1] < old[1]
+            rose += new[1] > old[1]
+    return fell, rose

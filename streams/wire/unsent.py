@@ -1,0 +1,176 @@
+"""What Kafka refused for good: set aside by the relay, and seen to by a person, who retries it or discards it.
+
+A message that was set aside is out of the order of its key, for what came after it went on. It is sent again only while
+it still says how things are: one that a later event of the same finding, statement or case has outdated would be read
+as the newest, and is discarded instead.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from circulation.bounds import shortened
+from circulation.events.names import CASES, CREDIT, JOURNAL, MESSAGE_DISCARDED
+from circulation.findings import digest
+from streams.settings import NAME_CHARACTERS_MAX
+from streams.store.db import Db
+from streams.store.outbox import cloudevent, post
+from streams.store.store import Store
+
+SOURCE: Final = "/circulation/outbox"
+# What a person says when discarding, as it is journalled.
+REASON_CHARACTERS_MAX: Final = 1_200
+BY_CHARACTERS_MAX: Final = NAME_CHARACTERS_MAX
+KEY_CHARACTERS_MAX: Final = 256
+ID_CHARACTERS_MAX: Final = 1_200
+
+
+class Unsent(NamedTuple):
+    """One message that was set aside: instants are µs of the wall clock, `size` the bytes of its value."""
+
+    id: int
+    topic: str
+    key: bytes | None
+    size: int
+    since: int
+    aside: int
+    reason: str
+
+    @property
+    def key_shown(self) -> str | None:
+        """The key as text, for people."""
+        return None if self.key is None else shortened(bytes(self.key).decode(errors="replace"), KEY_CHARACTERS_MAX)
+
+
+def set_aside(store: Store, refused: Sequence[tuple[int, str]], now: int) -> None:
+    """Moves messages out of the outbox, each with what Kafka said of it, in one transaction."""
+    with store.writing() as db:
+        for id_, why in refused:
+            db.run(
+                "insert into unsent (since, topic, key, headers, value, aside, reason)"
+                " select since, topic, key, headers, value, ?, ? from outbox where id = ?",
+                now,
+                why,
+                id_,
+            )
+        db.run("delete from outbox where id = any(?)", [id_ for id_, _ in refused])
+
+
+def those(db: Db) -> list[Unsent]:
+    """All that is set aside, the oldest first."""
+    rows = db.rows("select id, topic, key, length(value), since, aside, reason from unsent order by id")
+    return [Unsent(*row) for row in rows]
+
+
+def count(db: Db) -> int:
+    """How many messages are set aside."""
+    return int((db.one("select count(*) from unsent") or (0,))[0])
+
+
+def outdated(db: Db, topic: str, value: bytes) -> str | None:
+    """Why a message no longer says how things are; None where it does, or where nothing can outdate it."""
+    try:
+        event = orjson.loads(value)
+        data, type_ = event["data"], event["type"]
+        if type_.startswith("circulation.finding."):
+            return _later_finding(db, data["finding"], data["revision"], type_)
+        if topic == CREDIT:
+            row = db.one("select data from statements where party = ?", data["party"])
+            return None if row is None or orjson.loads(row[0]) == data else f"{data['party']} has a newer statement"
+        if topic == CASES:
+            row = db.one("select events from cases where case_id = ?", data["case"])
+            number = int(event["id"].rpartition(".")[2])
+            return None if row is None or row[0] <= number else f"the case {data['case']} has had later events"
+    except (orjson.JSONDecodeError, TypeError, KeyError, ValueError, AttributeError):
+        pass  # a record that was rejected may be anything: nothing comes after it
+    return None
+
+
+def _later_finding(db: Db, finding: str, revision: int, type_: str) -> str | None:
+    row = db.one("select revision, standing from findings where finding = ?", finding)
+    if row is None or (row[0], bool(row[1])) == (revision, type_.endswith(".raised")):
+        return None
+    return f"the finding {finding} {'was raised again' if row[1] else 'was cleared'} since"
+
+
+class Retried(NamedTuple):
+    """What became of a retry: the numbers sent again, each with its number in the outbox, those that are not there, and
+    those outdated, with why."""
+
+    sent: dict[int, int]
+    missing: list[int]
+    outdated: dict[int, str]
+
+
+def retry(db: Db, ids: Sequence[int] | None, now: int) -> Retried:
+    """Puts messages that were set aside back into the outbox, at its end, in the open transaction; None is all."""
+    there = [row[0] for row in db.rows("select id from unsent order by id")]
+    wanted = there if ids is None else sorted(set(ids))
+    done = Retried({}, [id_ for id_ in wanted if id_ not in set(there)], {})
+    for id_ in wanted:
+        # One at a time: each may have many MiB.
+        row = db.one("select topic, value from unsent where id = ?", id_)
+        if row is None:
+            continue
+        if (why := outdated(db, row[0], bytes(row[1]))) is not None:
+            done.outdated[id_] = why
+            continue
+        put = db.one(
+            "insert into outbox (since, topic, key, headers, value)"
+            " select ?, topic, key, headers, value from unsent where id = ? returning id",
+            now,
+            id_,
+        )
+        assert put is not None  # noqa: S101 the row was just read
+        db.run("delete from unsent where id = ?", id_)
+        done.sent[id_] = put[0]
+    return done
+
+
+class Left(NamedTuple):
+    """What became of messages that were put back into the outbox: how many wait there, and those refused again."""
+
+    waiting: int
+    refused: list[Unsent]
+
+
+def left(db: Db, done: Retried, since: int) -> Left:
+    """How far a retry is that was done at `since`: what is refused again bears that instant."""
+    waiting = db.rows("select id from outbox where id = any(?)", list(done.sent.values()))
+    refused = [one for one in those(db) if one.since == since]
+    return Left(len(waiting), refused)
+
+
+def discard(db: Db, id_: int, *, by: str, reason: str, now: int) -> Unsent | None:
+    """Deletes one message that was set aside, and has the journal say who did, and why; None where it is not there."""
+    row = db.one("select id, topic, key, length(value), since, aside, reason, value from unsent where id = ?", id_)
+    if row is None:
+        return None
+    one, value = Unsent(*row[:-1]), bytes(row[-1])
+    data: dict[str, Any] = {
+        "by": shortened(by, BY_CHARACTERS_MAX),
+        "reason": shortened(reason, REASON_CHARACTERS_MAX),
+        "message": one.id,
+        "topic": one.topic,
+        "key": one.key_shown,
+        "bytes": one.size,
+        "refused": one.reason,
+        "event": _event_id(value),
+    }
+    identity = digest(str(one.id), str(now), one.topic, data["by"])
+    db.run("delete from unsent where id = ?", id_)
+    post(
+        db, [cloudevent(JOURNAL, data["by"], type_=MESSAGE_DISCARDED, source=SOURCE, id_=identity, time=now, data=data)]
+    )
+    return one
+
+
+def _event_id(value: bytes) -> str | None:
+    """The id of the event that a message is, where it is one."""
+    try:
+        event = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return None
+    id_ = event.get("id") if isinstance(event, dict) else None
+    return shortened(id_, ID_CHARACTERS_MAX) if isinstance(id_, str) else None

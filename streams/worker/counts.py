@@ -1,0 +1,147 @@
+"""What the store holds, counted for the gauges: the same numbers on every worker of one store.
+
+Each count goes over an index. A million standing findings still take a fraction of a second, so `Cadence` lets the
+counting have a small share of the time, however much there is to count.
+"""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from circulation.findings import SEVERITIES
+from streams.store.db import Db
+from streams.store.queue import AGAIN, ASIDE, LIVE, STATING
+from streams.wire import unsent
+
+PRIORITY_NAMES: Final = {LIVE: "live", AGAIN: "again", STATING: "stating", ASIDE: "aside"}
+# Counting may take one part in so many of the time.
+SHARE: Final = 20
+
+Labels = tuple[str, ...]
+
+
+class Counts(NamedTuple):
+    """One look at the store. What is `since` is µs of the wall clock, what is `due` µs of the clock of deadlines; None
+    where nothing waits.
+
+    `standing` and `open` are by (detector, severity, mode), `cases` by (state, severity), `limits` by severity: of each
+    contract the gravest of its standing findings of usage-limit. `set_aside` is by the name of a budget. `unattended`
+    are the red cases that nobody has acknowledged, by (detector,).
+    """
+
+    standing: dict[Labels, int]
+    open: dict[Labels, int]
+    cases: dict[Labels, int]
+    unattended: dict[Labels, int]
+    limits: dict[Labels, int]
+    grades: dict[Labels, int]
+    queue: dict[Labels, int]
+    queue_since: int | None
+    live_since: int | None
+    outbox: int
+    outbox_since: int | None
+    deadlines: int
+    due: int
+    due_since: int | None
+    unsent: int
+    set_aside: Mapping[Labels, int] = {}
+
+
+def count(db: Db, clock: int) -> Counts:
+    """Counts; `clock` is the clock that deadlines go by (µs)."""
+    standing = _labelled(db, "select detector, severity, mode, count(*) from findings where standing group by 1, 2, 3")
+    # What is not open is little beside what stands, and found by the cases that are closed.
+    closed = _labelled(
+        db,
+        "select f.detector, f.severity, f.mode, count(*) from cases c join case_findings m on m.case_id = c.case_id"
+        " join findings f on f.finding = m.finding where c.state = 'closed' and f.standing group by 1, 2, 3",
+    )
+    limits = _labelled(
+        db,
+        "select gravest, count(*) from (select max(case severity when 'red' then 3 when 'orange' then 2"
+        " when 'yellow' then 1 else 0 end) as gravest from findings"
+        " where standing and detector = 'usage-limit' group by about) as contracts group by 1",
+    )
+    queue = db.rows("select priority, count(*), min(since) from queue group by 1")
+    aside = _labelled(db, "select budget, count(*) from set_aside where aside = true group by 1")
+    outbox = db.one("select count(*) from outbox") or (0,)
+    oldest = db.one("select since from outbox order by id limit 1") or (None,)
+    deadlines = db.one("select count(*) from deadlines") or (0,)
+    due = db.one("select count(*), min(due) from deadlines where due < ?", clock) or (0, None)
+    # What older versions set aside stays in the queue until the next start.
+    before = sum(number for priority, number, _ in queue if priority == ASIDE)
+    return Counts(
+        standing=standing,
+        open={labels: number - closed.get(labels, 0) for labels, number in standing.items()},
+        cases=_labelled(db, "select state, severity, count(*) from cases group by 1, 2"),
+        unattended=_labelled(
+            db, "select detector, count(*) from cases where state = 'opened' and severity = 'red' group by 1"
+        ),
+        limits={(SEVERITIES[int(rank)],): number for (rank,), number in limits.items()},
+        grades=_labelled(db, "select grade, count(*) from statements group by 1"),
+        queue={(PRIORITY_NAMES[priority],): number for priority, number, _ in queue if priority != ASIDE}
+        | ({(PRIORITY_NAMES[ASIDE],): away} if (away := before + sum(aside.values())) else {}),
+        # What the engine failed on waits for the next start, or for a person, not for a judge.
+        queue_since=min((since for priority, _, since in queue if priority != ASIDE), default=None),
+        live_since=min((since for priority, _, since in queue if priority == LIVE), default=None),
+        outbox=outbox[0],
+        outbox_since=oldest[0],
+        deadlines=deadlines[0],
+        due=due[0],
+        due_since=due[1],
+        unsent=unsent.count(db),
+        set_aside=aside,
+    )
+
+
+def _labelled(db: Db, query: str) -> dict[Labels, int]:
+    return {tuple(map(str, row[:-1])): int(row[-1]) for row in db.rows(query)}
+
+
+class Cadence:
+    """When to count again: not before `pause_seconds`, and later the longer it takes."""
+
+    def __init__(self, pause_seconds: float) -> None:
+        self._pause_seconds = pause_seconds
+        self._next = float("-inf")
+
+    def due(self, now: float) -> bool:
+        """Whether it is time, by a clock in seconds."""
+        return now >= self._next
+
+    def took(self, begun: float, ended: float) -> None:
+        """Says how long it took."""
+        self._next = ended + max(self._pause_seconds, (ended - begun) * (SHARE - 1))
+
+
+class Delay:
+    """How far behind something is in seconds, from looking at its position and its end now and then.
+
+    A partition is behind by the time since its end was where its position has not come yet. That says nothing of how
+    many records it is: a worker that takes in a million a minute is not behind by much.
+    """
+
+    def __init__(self) -> None:
+        self._marks: dict[tuple[str, int], tuple[int, float]] = {}
+
+    def look(self, positions: dict[tuple[str, int], tuple[int, int]], now: float) -> float:
+        """`positions` are (position, end) by partition; answers with the greatest delay among them, in seconds."""
+        marks: dict[tuple[str, int], tuple[int, float]] = {}
+        for tp, (position, end) in positions.items():
+            mark = self._marks.get(tp)
+            marks[tp] = (end, now) if mark is None or position >= mark[0] else mark
+        self._marks = marks
+        return max((now - since for _, since in marks.values()), default=0.0)
+
+
+class Oldest:
+    """For how long the oldest of what waits has been the same: what moves on has another one soon."""
+
+    def __init__(self) -> None:
+        self._oldest: object = None
+        self._since = 0.0
+
+    def look(self, oldest: object, now: float) -> float:
+        """`oldest` is None where nothing waits; answers in seconds, by a clock in seconds."""
+        if oldest is None or oldest != self._oldest:
+            self._oldest, self._since = oldest, now
+        return now - self._since

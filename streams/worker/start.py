@@ -1,0 +1,151 @@
+"""Starts a worker, and ends its process: `main` is what `circulation worker` runs."""
+
+import asyncio
+import itertools
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from confluent_kafka import KafkaException
+
+from streams.health.workers import Differs, identity, make_way
+from streams.process import begin, collect_rarely
+from streams.settings import Settings
+from streams.store import schema_version
+from streams.store.errors import StoreAway, StoreTaken
+from streams.store.schema_version import StoreForeign, StoreNewer
+from streams.store.store import Store
+from streams.wire.broker import admin_client
+from streams.worker.retry import backoff
+from streams.worker.worker import Worker
+
+log = logging.getLogger("circulation")
+
+# So long the end may take; who stops a worker kills it after 30 s (docker-compose.yml), or sooner.
+END_SECONDS_MAX: Final = 20.0
+# How long one question to a Kafka that does not answer yet takes, seconds.
+KAFKA_SECONDS_MAX: Final = 5.0
+
+
+def main(settings: Settings) -> int:
+    """Runs a worker to its end; 2 where it may not start."""
+    begin(settings)
+    store = Store(settings.store)
+    if taken_by := _web_refused(settings.web):
+        sys.stderr.write(f"circulation: {taken_by}\n")
+        return 2
+    try:
+        store.claim()
+    except (StoreForeign, StoreTaken) as taken:
+        sys.stderr.write(f"circulation: {taken}\n")
+        return 2
+    try:
+        _when_there(lambda: make_way(store, schema_version.newest()))
+        _when_there(store.migrate)
+    except (StoreForeign, StoreNewer) as other:
+        sys.stderr.write(f"circulation: {other}\n")
+        return 2
+    import faust
+
+    from streams.wire.app import make_app
+
+    worker = Worker(settings, store)
+    try:
+        _when_there(worker.heart.begin)
+        _when_there(worker.keep_clock)
+    except Differs as differs:
+        sys.stderr.write(f"circulation: {differs}\n")
+        return 2
+
+    _when_kafka_is_there(settings.kafka)
+
+    class Process(faust.Worker):
+        """Faust's life cycle without its command line."""
+
+        async def on_execute(self) -> None:
+            """Says where the worker is."""
+            log.info("worker on %s, store %s, http://%s", settings.kafka, store.place, settings.web)
+
+        async def on_stop(self) -> None:
+            """Ends all at once what would wait for Kafka or the store by turns, and within `END_SECONDS_MAX`."""
+            threading.Thread(target=_end_in_time, args=(worker,), name="end", daemon=True).start()
+            worker.end()
+            await super().on_stop()
+
+    collect_rarely()
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    with store.reading() as db:
+        app = make_app(worker, settings, identity(db))
+    worker.start()
+    process = Process(app, loop=loop, loglevel="ERROR", quiet=True, redirect_stdouts=False, override_logging=False)
+    # It would show and hide the cursor of whatever its output is, a file too.
+    process.spinner = None
+    try:
+        process.execute_from_commandline()
+    except SystemExit as done:
+        if worker.life.refused:
+            sys.stderr.write(f"circulation: {worker.life.refused}\n")
+            return 2
+        return int(done.code or 0)
+    finally:
+        worker.stop()
+        store.close()
+
+
+def _end_in_time(worker: Worker) -> None:
+    """Ends this process where something waits for a store or a Kafka that stands still. Nothing is lost by it: what
+    was taken in is committed or not, and what was not sent is in the outbox."""
+    time.sleep(END_SECONDS_MAX)
+    log.warning(
+        "it ends though not all has come to its end within %.0f s (%s): store or Kafka do not answer; what is not"
+        " committed is read again, what is not sent is in the outbox",
+        END_SECONDS_MAX,
+        ", ".join(worker.life.at_work()) or "Faust",
+    )
+    logging.shutdown()
+    os._exit(2 if worker.life.refused else 0)
+
+
+def _web_refused(web: str) -> str:
+    """Why nobody can listen where /ready is to answer; empty where that can be done."""
+    host, _, port = web.rpartition(":")
+    host = host.strip("[]")
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listening:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind((host, int(port)))
+    except OSError as error:
+        return f"CIRCULATION_WEB: nothing can listen on {web} ({error.strerror}): name another host:port"
+    return ""
+
+
+def _when_there(step: Callable[[], None]) -> None:
+    """Takes a step of the start as soon as the store answers."""
+    for attempt in itertools.count():
+        try:
+            step()
+            break
+        except StoreAway as error:
+            log.warning("the store does not answer yet: %s", error)
+            time.sleep(backoff(attempt))
+
+
+def _when_kafka_is_there(bootstrap: str) -> None:
+    """Waits until Kafka answers: Faust gives up at its first try, and nobody would watch."""
+    admin = admin_client(bootstrap)
+    for attempt in itertools.count():
+        try:
+            admin.list_topics(timeout=KAFKA_SECONDS_MAX)
+        except KafkaException as error:
+            log.warning("Kafka at %s does not answer yet, the worker begins when it does: %s", bootstrap, error.args[0])
+            time.sleep(backoff(attempt))
+        else:
+            return

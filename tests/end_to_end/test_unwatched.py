@@ -1,0 +1,109 @@
+"""States in which something is not watched though each part by itself seems well: each of them is said."""
+
+import shutil
+import signal
+import subprocess
+import sys
+
+import orjson
+import psycopg
+import pytest
+from kafka import KafkaAdminClient
+from running import ROOT, Sender, Worker, wait_drained
+from test_status import status
+
+from circulation.events.names import CONTRACTS, ORDERS
+from circulation.examples import SELLER, party, signed
+from streams import topics as kafka_topics
+from streams.health.readiness import told_of
+
+SOME = [party(SELLER, "2025-01-01"), signed("c", "2025-01-01")]
+
+
+def begin(worker, topics, url):
+    """Has a worker take in something."""
+    worker.wait_ready()
+    Sender(topics).send(map(orjson.dumps, SOME))
+    wait_drained(topics, url)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_topic_that_is_deleted_while_others_remain_is_missed(kind, topics, request, tmp_path):
+    url = f"sqlite:///{tmp_path}/store.db" if kind == "sqlite" else request.getfixturevalue("postgres_url")
+    missing = {CONTRACTS, ORDERS}
+    with Worker(topics, url, tmp_path) as worker:
+        begin(worker, topics, url)
+        with KafkaAdminClient(bootstrap_servers=topics) as admin:
+            admin.delete_topics([*missing])
+        for again in range(2):
+            said = worker.wait_unready(lambda state: missing == {one["topic"] for one in state["stopped"]})
+            (told,) = [why for why in said["reasons"] if "`circulation topics create` makes them" in why]
+            assert missing == {topic for topic, _ in told_of(told)}, again
+            (gauge,) = [line for line in worker.metric("circulation_partitions_stopped") if f'"{CONTRACTS}"' in line]
+            assert float(gauge.split()[-1]) >= 1
+            assert not status(topics, url)["ready"]
+            if not again:
+                # Nor does one that begins only now take it for a Kafka that is as it should be.
+                assert 0 == worker.signal(signal.SIGTERM)
+                worker.start()
+        kafka_topics.create(topics)
+        worker.wait_unready(lambda state: {CONTRACTS} <= {one["topic"] for one in state["stopped"]})
+
+
+def test_two_stores_of_one_id_are_told_apart(topics, tmp_path):
+    first, second = (f"sqlite:///{tmp_path}/{name}.db" for name in ("first", "second"))
+    with Worker(topics, first, tmp_path) as worker:
+        begin(worker, topics, first)
+    shutil.copy(tmp_path / "first.db", tmp_path / "second.db")
+    with Worker(topics, first, tmp_path, "one") as one, Worker(topics, second, tmp_path, "two") as two:
+        for worker, url in ((one, first), (two, second)):
+            said = worker.wait_unready(lambda state: [why for why in state["reasons"] if "no workers of this" in why])
+            assert "`circulation restore OUT/`" in " ".join(said["reasons"])
+            assert [why for why in status(topics, url)["reasons"] if "no workers of this store" in why]
+        assert 0 == two.signal(signal.SIGTERM)
+        one.wait_ready()
+
+
+def test_a_table_that_somebody_locked_is_said_by_the_worker_and_keeps_nobody_who_looks(topics, postgres_url, tmp_path):
+    with Worker(topics, postgres_url, tmp_path) as worker:
+        begin(worker, topics, postgres_url)
+        with psycopg.connect(postgres_url) as other:
+            other.execute("lock table progress in access exclusive mode")
+            worker.wait_unready(lambda state: [why for why in state["reasons"] if "it has not seen for" in why])
+            looked = subprocess.run(
+                [sys.executable, "-m", "streams.cli.main", "status"],
+                cwd=ROOT,
+                env=worker.settings | {"PATH": "/usr/bin"},
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+            assert 1 == looked.returncode
+            assert "lock timeout" in looked.stderr
+            assert "Traceback" not in looked.stderr
+            other.rollback()
+        worker.wait_ready()
+
+
+def test_a_role_that_may_make_no_tables_is_told_what_to_grant(topics, postgres_url, tmp_path):
+    with psycopg.connect(postgres_url, autocommit=True) as owner:
+        (database,) = owner.execute("select current_database()").fetchone()
+        owner.execute("drop role if exists guest")
+        owner.execute("create role guest login password 'guest'")
+        owner.execute("revoke create on schema public from public")
+    address = psycopg.conninfo.conninfo_to_dict(postgres_url)
+    url = f"postgresql://guest:guest@{address['host']}:{address['port']}/{database}"
+    worker = Worker(topics, url, tmp_path).start()
+    assert 2 == worker.ended()
+    (said,) = [line for line in worker.said().splitlines() if line.startswith("circulation:")]
+    assert "the role guest may make no tables" in said
+    assert f"alter database {database} owner to guest" in said
+    assert "Traceback" not in worker.said()
+
+
+def test_a_worker_whose_port_is_taken_names_the_setting(topics, tmp_path):
+    with Worker(topics, f"sqlite:///{tmp_path}/store.db", tmp_path) as worker:
+        worker.wait_ready()
+        second = Worker(topics, f"sqlite:///{tmp_path}/other.db", tmp_path, "second", web=worker.web).start()
+        assert 2 == second.ended()
+        assert f"circulation: CIRCULATION_WEB: nothing can listen on {worker.web}" in second.said()
