@@ -112,6 +112,7 @@ class Lab(Stores):
                 "partitioner": "murmur2_random",
                 "compression.type": "lz4",
                 "enable.idempotence": True,
+                "max.in.flight.requests.per.connection": 1,  # why, says streams/wire/relay.py
                 "log_level": 3,
                 "linger.ms": 50,
                 "batch.size": 1_000_000,

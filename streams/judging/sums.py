@@ -218,8 +218,8 @@ def _gather(round_: Round, asked: Sequence[Asked], going_on: GoingOn) -> Gathere
     }
     named = [shape.names(scope) for scope, shape in by_shape if shape.names is not None]
     assets, parties = ({one for each in named for one in each[at]} for at in (0, 1))
-    # A contract that was never signed has no act that names what it is on.
-    assets |= {one for facts_ in round_.known.contracts(db, abroad.keys()).values() for one in facts_.assets()}
+    if abroad:  # a contract that was never signed has no act that names what it is on
+        assets |= {one for facts_ in round_.known.contracts(db, abroad.keys()).values() for one in facts_.assets()}
     facts = needs.load(
         round_,
         acts,

@@ -183,12 +183,14 @@ class Sender:
             {
                 "bootstrap.servers": bootstrap,
                 "enable.idempotence": True,
+                "max.in.flight.requests.per.connection": 1,  # why, says streams/wire/relay.py
                 "message.max.bytes": 17_000_000,
                 "queue.buffering.max.messages": 1_000_000,
                 "partitioner": "murmur2_random",
                 "log_level": 0,
             }
         )
+        self._refused: list[str] = []
 
     def send(self, lines: Iterable[bytes]) -> int:
         """Sends events; returns when Kafka has them."""
@@ -214,12 +216,17 @@ class Sender:
         headers: Sequence[tuple[str, bytes]] = (),
         landed: Callable[[Any, Any], None] | None = None,
     ) -> None:
-        """Sends one record as it is; `landed(error, record)` is told where it went."""
-        self._producer.produce(topic, value, key=key, headers=list(headers), on_delivery=landed)
+        """Sends one record as it is; `landed(error, record)` is told where it went. Without it, Kafka has to take it."""
+        self._producer.produce(topic, value, key=key, headers=list(headers), on_delivery=landed or self._landed)
 
     def flush(self) -> None:
         """Waits until Kafka has all that was sent."""
         assert self._producer.flush(60) == 0
+        assert [] == self._refused
+
+    def _landed(self, error: Any, record: Any) -> None:
+        if error is not None:
+            self._refused.append(f"{record.topic()} did not take {record.key()}: {error}")
 
 
 def bytes_around(size: int, key: bytes | None, headers: Sequence[tuple[str, str]] = ()) -> int:

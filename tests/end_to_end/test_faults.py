@@ -48,6 +48,15 @@ def raised(bootstrap: str) -> list[dict[str, Any]]:
     return list({one["id"]: one["data"] for one in records if one["type"] == "circulation.finding.raised"}.values())
 
 
+Place = tuple[str, int, int]
+
+
+def _place(rejected: Any) -> Place:
+    """Where a rejected record stood."""
+    headers = {name: text.decode() for name, text in rejected.headers()}
+    return headers["topic"], int(headers["partition"]), int(headers["offset"])
+
+
 def begun(url: str, more_than: int = 0) -> None:
     store = Store(url)
     wait("the worker takes in", lambda: progressed(store) > more_than, every=0.01)
@@ -156,18 +165,25 @@ def test_poison_between_good_records_is_set_aside_and_stops_nothing(topics, tmp_
     ]
     sender = Sender(topics)
     sender.send(market.packs)
-    sent = 0
+    places: list[Place] = []
+
+    def landed(error: Any, record: Any) -> None:
+        assert error is None, error
+        places.append((record.topic(), record.partition(), record.offset()))
+
     for number, line in enumerate(market.lines):
         sender.put(line)
         if number % 100 == 50:
             for topic in (PARTIES, ASSETS, CONTRACTS):
-                sender.raw(topic, poison[number // 100 % len(poison)], market.contracts[number % 10].encode())
-                sent += 1
+                key = market.contracts[number % 10].encode()
+                sender.raw(topic, poison[number // 100 % len(poison)], key, landed=landed)
     sender.flush()
     with Worker(topics, url, tmp_path) as worker:
         assert_as_replayed(topics, url, expected)
         assert 200 == worker.ready()[0]
-    assert len(expected.rejected) + sent == len(received(topics, REJECTED))
+    rejected = sorted(map(_place, received(topics, REJECTED)))
+    assert set() == set(places) - set(rejected)
+    assert len(expected.rejected) + len(places) == len(rejected)
 
 
 def test_a_topic_that_is_made_anew_is_not_read_any_more_and_the_others_are(topics, tmp_path):
