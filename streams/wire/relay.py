@@ -94,8 +94,8 @@ class Relay:
         self._config: dict[str, Any] = {
             "bootstrap.servers": bootstrap,
             "enable.idempotence": True,
-            # A partition that was just made may refuse the first request and take the second: the first one's retry then
-            # counts as written (DUPLICATE_SEQUENCE_NUMBER), and is nowhere (findings/idempotent-producer-loses-the-first.sh).
+            # A partition that was just made may refuse the first request and take the second. The retry of the first
+            # then counts as written (DUPLICATE_SEQUENCE_NUMBER) and is nowhere: findings/ has it as a script.
             "max.in.flight.requests.per.connection": 1,
             "compression.type": "zstd",
             "linger.ms": 2,

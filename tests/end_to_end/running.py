@@ -216,7 +216,7 @@ class Sender:
         headers: Sequence[tuple[str, bytes]] = (),
         landed: Callable[[Any, Any], None] | None = None,
     ) -> None:
-        """Sends one record as it is; `landed(error, record)` is told where it went. Without it, Kafka has to take it."""
+        """Sends one record as it is; `landed(error, record)` is told where it went. Without it Kafka must."""
         self._producer.produce(topic, value, key=key, headers=list(headers), on_delivery=landed or self._landed)
 
     def flush(self) -> None:
