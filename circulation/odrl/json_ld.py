@@ -27,6 +27,11 @@ KEYWORDS: Final = {"uid": "@id", "type": "@type"}
 CONTEXTS: Final = frozenset(f"{scheme}://www.w3.org/ns/odrl.jsonld" for scheme in ("http", "https"))
 # Names that stand for names that stand for names: no more steps than this.
 STEPS_MAX: Final = 8
+# What the meaning of a name may have besides its IRI without that values stand elsewhere, or names mean something else.
+OF_A_MEANING: Final = frozenset({"@id", "@type", "@container", "@language", "@direction", "@prefix", "@protected"})
+CONTAINERS: Final = ("@set", "@list")
+# Keywords of JSON-LD that name a node or say nothing; what another one holds is said of the node too, or of others.
+OF_A_NODE: Final = frozenset({"@id", "@type", "@index"})
 # What may stand beside a graph: its context and its name.
 OF_A_GRAPH: Final = frozenset({"@graph", "@context", "@id"})
 MEMBER: Final = re.compile(r"@?[A-Za-z][A-Za-z0-9]{0,39}")
@@ -61,7 +66,10 @@ class Reader:
             if isinstance(context, str):
                 self.whole = self.whole and context in CONTEXTS
             for name, meaning in context.items() if isinstance(context, dict) else ():
+                self.whole = self.whole and name != "@import"
                 iri = meaning.get("@id") if isinstance(meaning, dict) else meaning
+                if isinstance(meaning, dict):
+                    self._check_meaning(name, meaning)
                 if isinstance(iri, str) and not name.startswith("@"):
                     stated[name] = iri
         for name, iri in stated.items():
@@ -70,6 +78,17 @@ class Reader:
                 self.fault(f"{ROOT}.@context", f"an IRI of at most {IRI_LENGTH_MAX} characters")
                 continue
             self._context[name] = whole
+
+    def _check_meaning(self, name: str, meaning: Mapping[str, Any]) -> None:
+        """Refuses meanings by which values stand where they are not looked for: contexts within, maps, the reverse."""
+        container = meaning.get("@container") or ()
+        containers = container if isinstance(container, list) else [container] if container else []
+        said = next((one for one in meaning if one not in OF_A_MEANING), None)
+        if said is None:
+            said = next((one for one in containers if one not in CONTAINERS), None)
+        if said is not None:
+            path = _step(f"{ROOT}.@context", name)
+            self.fault(path, f"a name with {shown(str(said))} in its meaning does not map onto terms")
 
     @staticmethod
     def _expanded(iri: str, stated: Mapping[str, str]) -> str:
@@ -161,6 +180,9 @@ class Reader:
         if not isinstance(value, dict):
             return value, None
         members = {self.name(name): member for name, member in value.items()}
+        if len(members) < len(value):
+            self.fault(node.path, "Expected each of its members once")
+            return None
         if isinstance(members.get("@id"), str):
             return self.iri(members["@id"]), None
         if "@value" in members:

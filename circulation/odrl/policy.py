@@ -29,7 +29,7 @@ from circulation.calendar import shown
 from circulation.identifiers import Found
 from circulation.near import did_you_mean
 from circulation.odrl.constraints import read_constraint, refuse_others, types_of
-from circulation.odrl.json_ld import MEMBER, RDF, Members, Node, Reader, brief, party_of
+from circulation.odrl.json_ld import MEMBER, OF_A_NODE, RDF, Members, Node, Reader, brief, party_of
 from circulation.odrl.limits import Json, Limits
 from circulation.odrl.vocabulary import TERMS, why_refused
 
@@ -99,7 +99,10 @@ def _refuse_others(reader: Reader, policy: Members) -> None:
 
     A name of no vocabulary says nothing where it is like none of ODRL's, and all that names mean stands in place.
     """
+    _refuse_keywords(reader, policy, POLICY_TAKEN)
     for name, nodes in policy.items():
+        if name.startswith("@"):
+            continue
         term = TERMS.get(name)
         if name in POLICY_TAKEN or (term is not None and (term.place, term.fate) == ("member", "nothing")):
             continue
@@ -107,6 +110,13 @@ def _refuse_others(reader: Reader, policy: Members) -> None:
         if term is not None or meant or reader.unsaid(name) or (":" not in name and not reader.whole):
             rule = f"`{brief(name)}` does not map onto terms{why_refused(name)}{did_you_mean(meant)}"
             reader.fault(nodes[0].path, rule)
+
+
+def _refuse_keywords(reader: Reader, members: Members, taken: frozenset[str]) -> None:
+    """Keywords of JSON-LD under which more is said of a node, or of others (`@nest`, `@included`, `@reverse`)."""
+    for name, nodes in members.items():
+        if name.startswith("@") and name not in taken | OF_A_NODE:
+            reader.fault(nodes[0].path, f"`{brief(name)}` does not map onto terms: it has to be said in place")
 
 
 def _read_named(reader: Reader, members: Members, contract: Json) -> list[str]:
@@ -128,6 +138,7 @@ def _check_named(reader: Reader, node: Node, role: str, member: str, agreed: Any
     value = node.value
     if isinstance(value, dict):
         object_ = reader.members(node) or {}
+        _refuse_keywords(reader, object_, frozenset())
         if "refinement" in object_:
             reader.fault(object_["refinement"][0].path, f"a refinement of the {role} does not map")
         for name, nodes in object_.items():
@@ -135,6 +146,8 @@ def _check_named(reader: Reader, node: Node, role: str, member: str, agreed: Any
                 reader.fault(nodes[0].path, f"`{name}` of the {role} does not map onto terms{why_refused(name)}")
         if "@id" not in object_:
             return
+        for second in object_["@id"][1:]:
+            reader.fault(second.path, f"a second name of the {role}")
         node = object_["@id"][0]
         value = reader.iri(node.value) if isinstance(node.value, str) else node.value
     if not isinstance(value, str):
@@ -158,7 +171,10 @@ def _read_action(reader: Reader, node: Node) -> str:
             reader.fault(members["refinement"][0].path, "a refinement of the action does not map")
             return ""
         refuse_others(reader, members, ACTION_TAKEN)
-        node = next(iter(members.get(f"{RDF}value", ())), node)
+        values = members.get(f"{RDF}value", [])
+        if len(values) > 1:
+            reader.fault(values[1].path, "a second action makes a second permission")
+        node = next(iter(values), node)
     name = reader.term(node) or ""
     if ":" in name or not MEMBER.fullmatch(name):
         reader.fault(node.path, f"only actions of ODRL map onto terms, got {shown(name)}")
