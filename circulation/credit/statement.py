@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from circulation.calendar import add_months, days, format_instant, start_of_day
-from circulation.credit.settings import Grades, Settings
+from circulation.credit.settings import Grades, Points, Settings
 from circulation.events.event import Event
 from circulation.events.names import (
     CREDIT_DETERMINED,
@@ -37,7 +37,9 @@ LISTS: Final = {RECORD: "records", FINDING: "findings", MERIT: "merits"}
 # How an objection stands to which nobody has answered, how one that gave a record another tier begins, and how a repair
 # stands that has an effect; other objections stand as they were decided.
 OPEN, UPHELD, CORRECTED, GRANTED = "open", "upheld", "corrected:", "granted"
-# Among the states of claims on one thing: the place of the filing of the open objection that suspends it.
+# All the states of objections that corrected: a finding has no tier.
+CORRECTIONS: Final = tuple(CORRECTED + tier for tier in ("", *Points.__struct_fields__))
+# Among the states of claims on one thing: the place of the filing of the open objection that suspends it longest.
 SUSPENDING = "suspending"
 
 SCORE_MAX = 100
@@ -206,22 +208,20 @@ def states_of(claims: Iterable[Claim]) -> dict[tuple[str, str], dict[str, str]]:
     """By what claims are about the states that any is in, each with the latest place, and which of them suspends it."""
     found: dict[tuple[str, str], dict[str, str]] = {}
     filed: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    # The first objection suspends, and so does the first that is filed after each decision that corrected.
+    anew: dict[tuple[str, str], list[str]] = {}
     for one in claims:
         states = found.setdefault(one.about, {})
         states[one.state] = max(one.place, states.get(one.state, ""))
         if one.filed is not None:
             filed.setdefault(one.about, []).append((one.filed, one.state))
+            anew.setdefault(one.about, [""]).extend([one.place] if one.state.startswith(CORRECTED) else [])
     for about, some in filed.items():
-        since = corrected_last(found[about])
-        first, state = min((one for one in some if one[0] > since), default=("", ""))
-        if state == OPEN:
-            found[about][SUSPENDING] = first
+        firsts = (min((one for one in some if one[0] > since), default=("", "")) for since in anew[about])
+        suspending = max((place for place, state in firsts if state == OPEN), default=None)
+        if suspending is not None:
+            found[about][SUSPENDING] = suspending
     return found
-
-
-def corrected_last(states: Mapping[str, str]) -> str:
-    """The place of the last decision that corrected: an objection that is filed after it suspends anew."""
-    return max((place for state, place in states.items() if state.startswith(CORRECTED)), default="")
 
 
 def header(party: str, as_of: int, sums: Mapping[str, Sum], settings: Settings) -> dict[str, Any]:

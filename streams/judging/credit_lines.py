@@ -15,6 +15,7 @@ import orjson
 from circulation.credit.sending import STATED_MAX, Listed, listed
 from circulation.credit.settings import Settings
 from circulation.credit.statement import (
+    CORRECTIONS,
     FINDING,
     KINDS,
     LISTS,
@@ -32,7 +33,6 @@ from circulation.credit.statement import (
     Sum,
     around,
     claim,
-    corrected_last,
     finding_line,
     merit_line,
     record_line,
@@ -286,13 +286,21 @@ class _Fold:
         query = "select about, state, max(rank) from credit_claims where about = any(?) group by about, state"
         for about, state, rank in self._db.rows(query, list(keys)):
             found.setdefault(about, {})[state] = rank
-        query = "select filed, state from credit_claims where about = ? and filed > ? order by filed limit 1"
         for about, states in found.items():
-            if OPEN in states:
-                first = self._db.one(query, about, corrected_last(states))
-                if first is not None and first[1] == OPEN:
-                    states[SUSPENDING] = first[0]
+            if OPEN in states and (suspending := self._suspending(about)) is not None:
+                states[SUSPENDING] = suspending
         return found
+
+    def _suspending(self, about: str) -> str | None:
+        """Of the first objection, and the first that is filed after each correction, the latest that is open."""
+        query = "select rank from credit_claims where about = ? and state = any(?) order by rank desc"
+        corrected = self._db.rows(query, about, list(CORRECTIONS))
+        query = "select filed, state from credit_claims where about = ? and filed > ? order by filed limit 1"
+        for since in (*(row[0] for row in corrected), ""):
+            first = self._db.one(query, about, since)
+            if first is not None and first[1] == OPEN:
+                return str(first[0])
+        return None
 
     def _fold_records(self, keys: set[str]) -> None:
         if not keys:

@@ -46,16 +46,20 @@ def upheld(world: World) -> set[str]:
 
 
 def suspended(world: World, objected: list[tuple[One, One | None]], instant: Moment) -> bool:
-    """Whether an objection suspends: the first, or the first after the last correction, while it is not decided and
-    the working days for that are not over."""
-    corrections = [decided.order for _, decided in objected if decided and decided.data["outcome"] == "corrected"]
-    counting = [pair for pair in objected if not corrections or pair[0].order > max(corrections)]
-    if not counting:
-        return False
-    filed, decided = min(counting, key=lambda pair: pair[0].order)
+    """Whether an objection suspends: the first, or the first after a correction, while it is not decided and the
+    working days for that are not over."""
+    corrections = sorted(decided.order for _, decided in objected if decided and decided.data["outcome"] == "corrected")
     setting = world.setting("credit-clock", instant)
-    end = over(filed.time, setting["objection_working_days"], lambda _: setting)
-    return decided is None and (end is None or instant < end)
+    may_suspend = True
+    for filed, decided in sorted(objected, key=lambda pair: pair[0].order):
+        if corrections and corrections[0] < filed.order:
+            may_suspend = True
+            corrections = [one for one in corrections if one > filed.order]
+        end = over(filed.time, setting["objection_working_days"], lambda _: setting)
+        if may_suspend and decided is None and (end is None or instant < end):
+            return True
+        may_suspend = False
+    return False
 
 
 def records(world: World, party: str, instant: Moment) -> list[Json]:

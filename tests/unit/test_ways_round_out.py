@@ -147,6 +147,18 @@ def test_only_a_correction_lets_an_objection_suspend_anew() -> None:
     )
 
 
+def test_a_correction_that_another_objection_brought_leaves_the_first_one_open() -> None:
+    chain = [objected(1, "2025-03-03"), objected(2, "2025-03-04"), decided(2, "2025-03-05", "corrected", tier="serious")]
+    assert not barred(chain, "2025-03-12")
+    assert barred(chain, "2025-03-13")
+    assert barred([*chain, decided(1, "2025-03-06")], "2025-03-07")
+    # What was filed before the correction, and not first, suspends neither before nor after it.
+    assert barred([*chain, decided(1, "2025-03-06"), objected(3, "2025-03-04T12:00")], "2025-03-07")
+    # Filed after it, one suspends anew, until its own days are over.
+    assert not barred([*chain, objected(3, "2025-03-07")], "2025-03-18T23:59:59.999999")
+    assert barred([*chain, objected(3, "2025-03-07")], "2025-03-19")
+
+
 def test_an_office_that_never_decides_is_told_of_at_the_end_of_its_days() -> None:
     (one,) = Run([objected(1, "2025-03-03")], pack(), "2025-03-14").told("credit-clock")
     assert parse_instant("2025-03-13") == parse_instant(one["occurred"])
