@@ -8,7 +8,8 @@ arrives.
 
 What to do: have the owner grade the asset, and stop its trade until that is done.
 
-An asset that is withdrawn needs no grade any longer. One that is registered again has its days anew.
+An asset that is withdrawn at the end of its days needs no grade any longer. Registered again before that, it goes on
+from when it was first ungraded; registered again later, it has its days anew.
 """
 
 from collections.abc import Iterable
@@ -32,24 +33,26 @@ def scopes(act: Act, _: Facts) -> Iterable[str]:
 
 def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
     """Takes a statement or a withdrawal: each run of statements that leave the asset ungraded has one deadline."""
-    since = ledger.get(_UNGRADED_SINCE)
+    since, was_withdrawn = ledger.get(_UNGRADED_SINCE), ledger.get(_WITHDRAWN)
     if act.type != ASSET_GRADED:
         ledger[_WITHDRAWN] = act.type == ASSET_WITHDRAWN
+    is_withdrawn = ledger.get(_WITHDRAWN)
     grade = facts.asset(scope).grades.after(act)
-    is_ungraded = not ledger.get(_WITHDRAWN) and grade is not None and grade.level == "ungraded"
-    if is_ungraded:
-        since = act.time if since is None else since
-        ledger[_UNGRADED_SINCE] = since
-    elif since is not None:
-        ledger.pop(_UNGRADED_SINCE)
-    if since is None:
-        return ()
-    deadline = past(since, facts.parameters(since)["days"])
-    if is_ungraded:
-        ledger.keep(str(since), _said(scope, since, deadline, facts))
-    elif act.time <= deadline:
+    is_ungraded = grade is not None and grade.level == "ungraded"
+    is_over = since is not None and act.time > _deadline(since, facts)
+    if since is not None and not is_over and (is_withdrawn or not is_ungraded):
         ledger.drop(str(since))
+    if not is_ungraded or (was_withdrawn and is_over):
+        since = None
+    if is_ungraded and not is_withdrawn:
+        since = act.time if since is None else since
+        ledger.keep(str(since), _said(scope, since, _deadline(since, facts), facts))
+    ledger[_UNGRADED_SINCE] = since
     return ()
+
+
+def _deadline(since: int, facts: Facts) -> int:
+    return past(since, facts.parameters(since)["days"])
 
 
 def _said(asset_: str, since: int, deadline: int, facts: Facts) -> Said:
@@ -209,6 +212,55 @@ CASES = (
             ("at", "2025-05-01", []),
             ("just after", "2025-05-01T00:00:00.000001", [_overdue("2025-04-01", "2025-05-01")]),
         )
+    ),
+    *(
+        Case(
+            name=f"registered again after its withdrawal {name} its deadline",
+            rules=_RULES,
+            events=[_UNGRADED, _withdrawn("2025-02-20"), asset("a", again, level="ungraded")],
+            until="2025-06-01",
+            fires=fires,
+        )
+        for name, again, fires in (
+            ("just before", "2025-03-02T23:59:59.999999", [_overdue()]),
+            ("at", "2025-03-03", [_overdue()]),
+            (
+                "just after",
+                "2025-03-03T00:00:00.000001",
+                [{"occurred": "2025-04-02T00:00:00.000001+08:00"}],
+            ),
+        )
+    ),
+    Case(
+        name="withdrawn again after it was registered again",
+        rules=_RULES,
+        events=[
+            _UNGRADED,
+            _withdrawn("2025-02-20"),
+            asset("a", "2025-02-21", level="ungraded"),
+            _withdrawn("2025-03-03"),
+        ],
+        until="2025-06-01",
+    ),
+    Case(
+        name="graded and ungraded again while it is withdrawn",
+        rules=_RULES,
+        events=[
+            _UNGRADED,
+            _withdrawn("2025-02-10"),
+            _graded("2025-02-11"),
+            _graded("2025-02-12", "ungraded", approved_by="an office"),
+            asset("a", "2025-02-13", level="ungraded"),
+        ],
+        until="2025-06-01",
+        fires=[_overdue("2025-02-13", "2025-03-15")],
+    ),
+    Case(
+        name="withdrawn after its deadline, and registered again",
+        rules=_RULES,
+        events=[_UNGRADED, _withdrawn("2025-03-04"), asset("a", "2025-03-05", level="ungraded")],
+        until="2025-06-01",
+        fires=[_overdue(), _overdue("2025-03-05", "2025-04-04")],
     ),
     Case(
         name="other days of the pack",

@@ -34,14 +34,15 @@ def check(act: Act, facts: Facts) -> list[Said]:
     closing = payment_of(act)
     ring = closed(closing, since, share, payments)
     if ring is not None:
-        return [_said(act, ring, "orange")]
+        return [_said(act, ring, "orange", facts)]
     if (groups := payments.groups) is None:
         return []
     ring = closed(groups.seen(closing), since, share, groups)
-    return [] if ring is None else [_said(act, ring, "yellow")]
+    return [] if ring is None else [_said(act, ring, "yellow", facts)]
 
 
-def _said(act: Act, ring: Sequence[Payment], severity: Severity) -> Said:
+def _said(act: Act, ring: Sequence[Payment], severity: Severity, facts: Facts) -> Said:
+    contract = facts.contract(act.subject).statement(act.time)
     parties = [one.payer for one in ring]
     of_groups = severity != RULE.severity
     return Said(
@@ -67,6 +68,7 @@ def _said(act: Act, ring: Sequence[Payment], severity: Severity) -> Said:
             "amounts": [one.text for one in ring],
             "currency": act.data.currency,
         },
+        asset=None if contract is None else contract.asset,
     )
 
 
@@ -81,7 +83,7 @@ RULE = Rule(
         "days": Parameter(60, "days from the first payment to the closing one, at most 60; fewer find less", most=60),
         "percent": Parameter(80, "what each amount is at least of the one before; less finds more"),
     },
-    check=Check(acts=frozenset({SETTLEMENT_PAID}), check=check, needs=frozenset({"payments"})),
+    check=Check(acts=frozenset({SETTLEMENT_PAID}), check=check, needs=frozenset({"payments", "contract"})),
 )
 
 _RULES = pack()

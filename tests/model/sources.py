@@ -116,29 +116,27 @@ def lower(world: World, asset: str, instant: Moment) -> list[tuple[str, str]]:
 
 
 def grading_overdue(world: World) -> None:
+    """Once for each time that an asset is ungraded, from when it was first so: a withdrawal ends one at its end only."""
     for asset in assets(world):
         statements = world.all("asset.registered", "asset.graded", subject=asset)
         statements += world.acts("asset.withdrawn", None, asset)
         statements.sort(key=lambda one: one.order)
-        lacking = []
-        withdrawn = False
+        ungraded, withdrawn = [], []
         for one in statements:
-            withdrawn = one.type == "asset.withdrawn" or (withdrawn and one.type == "asset.graded")
+            gone = one.type == "asset.withdrawn" or (one.type == "asset.graded" and bool(withdrawn and withdrawn[-1]))
             known = [each for each in statements if each.type != "asset.withdrawn" and each.order <= one.order]
-            lacking.append(not withdrawn and world.graded(known).get("level") == "ungraded")
+            withdrawn.append(gone)
+            ungraded.append(world.graded(known).get("level") == "ungraded")
+        deadline = None
         for at, one in enumerate(statements):
-            if not lacking[at] or (at and lacking[at - 1]):
+            if deadline is not None and (not ungraded[at] or (withdrawn[at - 1] and one.time > deadline)):
+                deadline = None
+            if deadline is not None or not ungraded[at] or withdrawn[at]:
                 continue
-            done = next(
-                (
-                    each.time
-                    for each, lacks in zip(statements, lacking, strict=True)
-                    if not lacks and each.order > one.order
-                ),
-                None,
-            )
             deadline = days_after(one.time, world.setting("grading-overdue", one.time)["days"])
-            if world.clock > deadline and not (done is not None and done <= deadline):
+            by_then = [each for each in range(at, len(statements)) if statements[each].time <= deadline]
+            lacks = all(ungraded[each] for each in by_then) and not withdrawn[by_then[-1]]
+            if world.clock > deadline and lacks:
                 about = ("asset", asset)
                 world.say("grading-overdue", "yellow", about, owner(world, asset, deadline), None, deadline)
 

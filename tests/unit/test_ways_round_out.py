@@ -67,6 +67,17 @@ def test_a_finding_about_no_asset_reaches_the_office_of_the_party() -> None:
     assert ["bank office"] == one["sectors"]
 
 
+def test_a_ring_is_told_to_the_office_of_the_asset_and_not_only_to_that_of_who_was_paid() -> None:
+    ring = [SELLER, BUYER, "x:1"]
+    pairs = zip(ring, [*ring[1:], SELLER], strict=True)
+    paid = [
+        event("settlement.paid", "c", f"2025-02-0{at}", settlement=f"s{at}", payer=one, payee=other, amount="1")
+        for at, (one, other) in enumerate(pairs, start=2)
+    ]
+    events = [party(SELLER, industry="I65"), asset("a", industry="J66"), signed("c", "2025-02-01", asset="a"), *paid]
+    assert [["bank office"]] == [one["sectors"] for one in Run(events, pack(sectors=SECTORS)).told("ring-trade")]
+
+
 def test_a_finding_about_an_asset_that_nobody_registered_reaches_the_office_of_the_seller() -> None:
     events = [party(SELLER, industry="J66"), listed("nowhere", "2025-02-01", seller=SELLER)]
     assert [["bank office"]] == [one["sectors"] for one in Run(events, pack(sectors=SECTORS)).told("broken-provenance")]

@@ -269,6 +269,15 @@ def test_the_owner_that_a_retraction_brings_back_is_told_of() -> None:
     assert [("relabelled", "yellow")] == found(events, "relabelled", admission=OFFICE)
 
 
+def test_an_asset_is_withdrawn_for_a_moment_every_month_so_that_nobody_has_to_grade_it() -> None:
+    events = [asset("a", level="ungraded")]
+    for month in range(1, 6):
+        events.append(event("asset.withdrawn", "a", f"2025-{month:02}-28", reason="no longer offered"))
+        events.append(asset("a", f"2025-{month:02}-28T00:00:01", level="ungraded"))
+    overdue = [one for one in replayed(events) if one["detector"] == "grading-overdue"]
+    assert ["2025-01-31T00:00:00+08:00", "2025-03-30T00:00:01+08:00"] == sorted(one["occurred"] for one in overdue)
+
+
 def test_what_stood_before_is_judged_anew_once(tmp_path: Path) -> None:
     (before,) = (
         one for one in ScriptDirectory.from_config(config()).walk_revisions() if one.path.endswith("_judged_anew.py")
