@@ -116,7 +116,7 @@ def lower(world: World, asset: str, instant: Moment) -> list[tuple[str, str]]:
 
 
 def grading_overdue(world: World) -> None:
-    """Once for each time that an asset is ungraded, from when it was first so: a withdrawal ends one at its end only."""
+    """Once for each time that an asset is ungraded, from when it was first so, unless withdrawn when its days end."""
     for asset in assets(world):
         statements = world.all("asset.registered", "asset.graded", subject=asset)
         statements += world.acts("asset.withdrawn", None, asset)

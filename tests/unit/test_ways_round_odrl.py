@@ -1,4 +1,4 @@
-"""Ways in which an ODRL policy says more than the terms that are made of it: each is refused, and nothing is skipped."""
+"""Ways in which an ODRL policy says more than the terms that are made of it: each is refused, nothing is skipped."""
 
 from typing import Any
 
@@ -58,7 +58,8 @@ def test_within_a_permission_the_most_means_the_least() -> None:
 def test_a_permission_is_a_map_so_that_its_constraints_are_not_looked_at(container: Any) -> None:
     permission = {"urn:permission": {"constraint": [AT_MOST_FIVE]}}
     names = meaning(permission={"@id": "odrl:permission", "@container": container})
-    assert "$.data.policy.@context.permission: " in refused(agreement(action="use", **names) | {"permission": permission})
+    policy = agreement(action="use", **names) | {"permission": permission}
+    assert "$.data.policy.@context.permission: " in refused(policy)
 
 
 def test_a_name_that_is_a_set_is_read_as_one() -> None:

@@ -159,7 +159,8 @@ def test_only_a_correction_lets_an_objection_suspend_anew() -> None:
 
 
 def test_a_correction_that_another_objection_brought_leaves_the_first_one_open() -> None:
-    chain = [objected(1, "2025-03-03"), objected(2, "2025-03-04"), decided(2, "2025-03-05", "corrected", tier="serious")]
+    correction = decided(2, "2025-03-05", "corrected", tier="serious")
+    chain = [objected(1, "2025-03-03"), objected(2, "2025-03-04"), correction]
     assert not barred(chain, "2025-03-12")
     assert barred(chain, "2025-03-13")
     assert barred([*chain, decided(1, "2025-03-06")], "2025-03-07")
