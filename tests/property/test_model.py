@@ -99,7 +99,7 @@ def said_of(draw: st.DrawFn, standing: list[Json]) -> list[Json]:
             said.append(event("credit.determined", party, time, record=f"r{at}", decided_by="office", **named))
         else:
             said.append(event("objection.filed", party, time, objection=f"o{at}", finding=finding, grounds="no"))
-            outcome = draw(st.sampled_from([None, "upheld", "rejected"]))
+            outcome = draw(st.sampled_from([None, "upheld", "rejected", "corrected"]))
             if outcome is not None:
                 decided = {"objection": f"o{at}", "outcome": outcome, "decided_by": "office"}
                 said.append(event("objection.decided", party, draw(markets.times), **decided))
