@@ -10,10 +10,11 @@ False positives: sales with the consent of all persons; contracts that were file
 What to do: have the case looked at, and refer it to the police where no consent is shown.
 
 An item is a person of the asset, at most as many as the terms allow; sold to two buyers it counts twice (article 11).
-The class is that of the asset's `category`. Proceeds are the `amount` of each sale of items, or of nobody knows how
-many, in the currency of the limit: other currencies are never added. No member of an event says how data was obtained,
-so one of the asset's tags does (`in_service_tags`); each sale counts as a part of its own limit, half or whole, and
-parts of items add up, and parts of proceeds. Said once a party, at the sale that first reaches either.
+The class is that of the asset's `category`, however it is spelled. Proceeds are the `amount` of each sale of items, or
+of nobody knows how many, in the currency of the limit: other currencies are never added. No member of an event says how
+data was obtained, so one of the asset's tags does (`in_service_tags`); each sale counts as a part of its own limit,
+half or whole, and parts of items add up, and parts of proceeds. Said once a party, at the sale that first reaches
+either.
 """
 
 from collections.abc import Iterable
@@ -75,8 +76,9 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
 def number(category: str, parameters: Parameters) -> int:
     """The items of a class from which on a sale is a crime."""
     classes: tuple[tuple[str, str], ...] = (("first", "first_items"), ("second", "second_items"))
-    named = next((items for class_, items in classes if category in parameters[f"{class_}_categories"]), "other_items")
-    return int(parameters[named])
+    folded = fold(category)
+    named = (items for class_, items in classes if folded in map(fold, parameters[f"{class_}_categories"]))
+    return int(parameters[next(named, "other_items")])
 
 
 def _said(
@@ -333,6 +335,19 @@ CASES = (
         rules=pack(detectors={"black-market": {"proceeds": 10, "currency": "USD", "in_service_tags": ["mine"]}}),
         events=[_people("a", 1, tags=["mine"]), _sold("a", amount="5", currency="USD")],
         fires=[_gained("5", "1/1")],
+    ),
+    *(
+        Case(
+            name=f"the category {category!r} of the asset, and {named!r} of the pack",
+            rules=pack(detectors={"black-market": {"first_categories": [named]}}),
+            events=[_people("a", 50, category), _sold("a")],
+            fires=fires,
+        )
+        for category, named, fires in (
+            ("Tracks ", "tracks", [_crime("1/1")]),
+            ("tr\u00adacks", "Tracks", [_crime("1/1")]),
+            ("tracks of old", "tracks", []),
+        )
     ),
     Case(
         name="other classes of the pack",

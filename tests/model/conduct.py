@@ -270,7 +270,7 @@ def crimes(world: World) -> None:
             items = min(kept((asset.get("persons") or 0, one.data["terms"].get("persons_max"))))
             number = setting["other_items"]
             for class_ in ("second", "first"):
-                if asset["category"] in setting[f"{class_}_categories"]:
+                if same(asset["category"]) in map(same, setting[f"{class_}_categories"]):
                     number = setting[f"{class_}_items"]
             served = {same(tag) for tag in asset.get("tags") or ()} & {same(tag) for tag in setting["in_service_tags"]}
             half = Fraction(1, 2) if served else Fraction(1)

@@ -264,6 +264,9 @@ def test_what_a_store_of_before_never_said_is_said_after_its_migration(store: St
 # Markets
 
 
+SOLD_FOR_ONE = signed("c", "2025-02-01", channel="off-exchange", amount="1")
+
+
 def crimes(stated: Sequence[Json]) -> list[str]:
     found = findings_of(list(stated), pack=pack(), until=UNTIL)
     return [one["evidence"]["proceeds_sum"] for one in found if one["detector"] == "black-market"]
@@ -289,6 +292,11 @@ def test_a_few_records_at_a_high_price_are_a_crime_too(
         for at, (amount, more) in enumerate(sales)
     ]
     assert found == crimes([asset("asset", personal="personal", persons=1, tags=tags), *sold])
+
+
+@pytest.mark.parametrize(("category", "found"), [("TRACKS", 1), ("tracks\u200b", 1), (" tracks", 1), ("track", 0)])
+def test_tracks_that_are_spelled_otherwise_are_no_data_of_another_class(category: str, found: int) -> None:
+    assert found == len(crimes([asset("asset", personal="personal", persons=50, category=category), SOLD_FOR_ONE]))
 
 
 def test_paying_late_moves_no_sale_out_of_its_months() -> None:
