@@ -70,7 +70,8 @@ def records(world: World, party: str, instant: Moment) -> list[Json]:
         objected = objections(world, party, instant, record=record)
         answers = [decided for _, decided in objected]
         outcomes = ["" if each is None else each.data["outcome"] for each in answers]
-        tiers = [each.data["tier"] for each in answers if each and each.data["outcome"] == "corrected"]
+        corrections = [each.data for each in answers if each and each.data["outcome"] == "corrected"]
+        tiers = [each["tier"] for each in corrections if each.get("tier")]
         tier = tiers[-1] if tiers else one.data["tier"]
         date = dt.datetime.fromisoformat(document).replace(tzinfo=CHINA)
         public_until = months_after(date, PUBLIC_MONTHS[tier])
