@@ -60,8 +60,12 @@ class Reader:
         self._root = Node(ROOT, policy)
         if isinstance(policy, list) and len(policy) == 1:
             self._root = Node(f"{ROOT}[0]", policy[0])
-        stated: dict[str, str] = {}
-        contexts = self._root.value.get("@context") if isinstance(self._root.value, dict) else None
+        self._take_context(self._root)
+
+    def _take_context(self, node: Node) -> None:
+        """Adds what names mean by the context of a node: its own meanings count before those that were there."""
+        path, stated = f"{node.path}.@context", dict[str, str]()
+        contexts = node.value.get("@context") if isinstance(node.value, dict) else None
         for context in contexts if isinstance(contexts, list) else [contexts]:
             if isinstance(context, str):
                 self.whole = self.whole and context in CONTEXTS
@@ -69,17 +73,18 @@ class Reader:
                 self.whole = self.whole and name != "@import"
                 iri = meaning.get("@id") if isinstance(meaning, dict) else meaning
                 if isinstance(meaning, dict):
-                    self._check_meaning(name, meaning)
+                    self._check_meaning(_step(path, name), meaning)
                 if isinstance(iri, str) and not name.startswith("@"):
                     stated[name] = iri
+        known = self._context | stated
         for name, iri in stated.items():
-            whole = self._expanded(iri, stated)
+            whole = self._expanded(iri, known)
             if len(whole) > IRI_LENGTH_MAX:
-                self.fault(f"{ROOT}.@context", f"an IRI of at most {IRI_LENGTH_MAX} characters")
+                self.fault(path, f"an IRI of at most {IRI_LENGTH_MAX} characters")
                 continue
             self._context[name] = whole
 
-    def _check_meaning(self, name: str, meaning: Mapping[str, Any]) -> None:
+    def _check_meaning(self, path: str, meaning: Mapping[str, Any]) -> None:
         """Refuses meanings by which values stand where they are not looked for: contexts within, maps, the reverse."""
         container = meaning.get("@container") or ()
         containers = container if isinstance(container, list) else [container] if container else []
@@ -87,7 +92,6 @@ class Reader:
         if said is None:
             said = next((one for one in containers if one not in CONTAINERS), None)
         if said is not None:
-            path = _step(f"{ROOT}.@context", name)
             self.fault(path, f"a name with {shown(str(said))} in its meaning does not map onto terms")
 
     @staticmethod
@@ -115,8 +119,7 @@ class Reader:
             return self._root
         for node in (*graph[1:], *(some[0] for name, some in members.items() if name not in OF_A_GRAPH)):
             self.fault(node.path, "a graph maps onto terms that has one Agreement and nothing else")
-        if isinstance(graph[0].value, dict) and "@context" in graph[0].value:
-            self.fault(graph[0].path, "Expected the `@context` beside the graph")
+        self._take_context(graph[0])
         return graph[0]
 
     def fault(self, path: str, rule: str, *, identifies: bool = False) -> None:

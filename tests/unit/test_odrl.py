@@ -273,6 +273,11 @@ def test_an_agreement_that_allows_no_use_allows_none_whatever_its_count_says() -
         lambda policy: [policy],
         lambda policy: {"@context": policy.pop("@context"), "@graph": [policy]},
         lambda policy: {"@context": policy.pop("@context"), "@id": "urn:graph", "@graph": policy},
+        lambda policy: {"@graph": [policy]},
+        lambda policy: {
+            "@context": {"all": "@graph", "kind": "odrl:count"},
+            "all": [policy | {"@context": {"kind": "@type"}, "kind": policy.pop("@type")}],
+        },
         lambda policy: [
             {"@context": policy.pop("@context"), "odrl:permission": {"@set": policy.pop("permission")}} | policy
         ],
@@ -473,7 +478,11 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("a graph beside it", agreement() | {"@graph": [{}]}, "$.data.policy.@type: a graph maps onto terms that has one"),
     ("a graph of two", {"@graph": [agreement()] * 2}, "$.data.policy.@graph[1]: a graph maps onto terms that has one"),
     ("a graph of no policy", {"@graph": [{"@type": "Party"}]}, "$.data.policy.@graph[0]: Expected an ODRL Agreement"),
-    ("names of its own in a graph", {"@graph": agreement()}, "$.data.policy.@graph: Expected the `@context` beside"),
+    (
+        "a name for a prohibition in a graph",
+        {"@graph": agreement() | {"@context": {"forbid": "odrl:prohibition"}, "forbid": [{}]}},
+        "$.data.policy.@graph.forbid[0]: `prohibition` does not map onto terms",
+    ),
     (
         "a slip in the policy",
         agreement() | {"prohibitions": [{}]},
