@@ -19,7 +19,7 @@ from streams.judging import needs, sandboxes, scopes
 from streams.judging.round import Round
 from streams.judging.scopes import Scope
 from streams.store import schema
-from streams.store.queue import sum_of
+from streams.store.queue import sum_, sum_of
 
 
 class Asked(NamedTuple):
@@ -98,17 +98,34 @@ def judge(round_: Round, things: Sequence[str]) -> None:
     going_on.versions.write()
     _write_deadlines(round_, things, answers, coming, gathered.reported)
     gone = {one for reports in gathered.reports.values() for one in reports.void}
+    cleared: list[tuple[str, str, str]] = []
 
     def reason(thing: str, data: Mapping[str, Any]) -> str:
         cause = data.get("cause")
         if cause is None:
             return "retracted" if thing in answers.empty else "refuted"
+        cleared.append((thing, cause["id"], cause["source"]))
         # What was taken back may belong to no scope any more, so that it was not gathered.
         query = "select 1 from events where event = ? and source = ? and retracted is not null limit 1"
         taken_back = (cause["source"], cause["id"]) in gone or round_.db.one(query, cause["id"], cause["source"])
         return "retracted" if taken_back else "refuted"
 
     round_.enter(entries, judged, reason=reason, facts=gathered.facts, since=answers.since)
+    _queue_others(round_, cleared)
+
+
+def _queue_others(round_: Round, cleared: Sequence[tuple[str, str, str]]) -> None:
+    """Have the other sums of an act judged when one clears what it said of it: of those of a rule only one says it, and
+    which of them that is may have changed."""
+    query = (
+        "select distinct s.scope from events e join scopes s on s.thing = e.thing"
+        " where e.event = ? and e.source = ? and e.retracted is null and s.rule = ?"
+    )
+    others = set()
+    for thing, event, source in cleared:
+        rule, scope = sum_of(thing)
+        others |= {sum_(rule, row[0]) for row in round_.db.rows(query, event, source, rule) if row[0] != scope}
+    round_.queue(sorted(others), round_.priority)
 
 
 def _asked(round_: Round, things: Sequence[str]) -> tuple[list[Asked], list[tuple[str, int]]]:

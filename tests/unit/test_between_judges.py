@@ -34,13 +34,16 @@ from circulation.examples import (
     terms,
     used,
 )
+from circulation.findings import About, Cause, Said
 from circulation.packs.reading import parse_pack
+from detectors import RULES
 from streams.engine import Engine
-from streams.findings.book import Book
+from streams.findings.book import Book, Entry
 from streams.intake import Arrival, Refused, write
 from streams.intake.batch import Batch
 from streams.judging import judge, scopes
 from streams.offline.replay import findings_of
+from streams.store import queue
 from streams.store.errors import StoreAway
 from streams.store.store import Store
 from tests.transactions import db_of
@@ -232,6 +235,54 @@ def test_a_finding_that_is_raised_while_an_objection_to_it_is_upheld_does_not_st
     pair.stopped(pair.mine.book, "enter", meanwhile)
     pair.assert_as_replayed()
     assert [] == of(pair.standing(), "right-missing")
+
+
+@pytest.mark.parametrize("step", ["_taken_over", "_left"])
+def test_a_finding_that_another_sum_says_meanwhile_is_not_cleared_by_the_one_that_said_it(
+    pair: Pair, step: str
+) -> None:
+    signing = signed("c", "2025-03-01", asset="a")
+    cause = Cause(signing["source"], signing["id"])
+    said = Said(
+        severity="orange",
+        about=About("contract", "c"),
+        party=SELLER,
+        occurred=NOW,
+        cause=cause,
+        summary="",
+        summary_zh="",
+        evidence={},
+    )
+    first, second = (
+        Entry(
+            queue.sum_("reciprocal-trade", scope),
+            RULES["reciprocal-trade"],
+            parse_pack(DEFAULT, published=False),
+            said,
+            NOW,
+        )
+        for scope in ("first", "second")
+    )
+    with pair.mine.store.writing() as db:
+        pair.mine.book.enter(db, [first], things=[first.thing], now=NOW)
+
+    def meanwhile() -> None:
+        with pair.other.store.writing() as db:
+            pair.other.book.enter(db, [second], things=[second.thing], now=NOW)
+
+    whole, stopped = getattr(Book, step), []
+
+    def cut(*given: Any) -> Any:
+        if not stopped:
+            stopped.append(step)
+            meanwhile()
+        return whole(*given)
+
+    with mock.patch.object(Book, step, staticmethod(cut)), pair.mine.store.writing() as db:
+        pair.mine.book.enter(db, [], things=[first.thing], now=NOW)
+    assert [first.finding] == [one["finding"] for one in pair.standing()]
+    with pair.mine.store.reading() as db:
+        assert [(second.thing,)] == db.rows("select thing from findings")
 
 
 def test_a_late_pack_reaches_what_was_judged_without_it_in_a_transaction_that_was_still_open(pair: Pair) -> None:

@@ -129,6 +129,15 @@ def test_a_controller_is_registered_only_after_both_sales() -> None:
     assert ["yellow"] == [one["severity"] for one in found("reciprocal-trade", [*lines, *later])]
 
 
+def test_a_controller_that_becomes_known_moves_a_pair_to_another_group_and_it_still_stands() -> None:
+    """The pair of groups that it was found in is judged once more after that in which it is found now."""
+    back, there = sold("x:1", "x:4", "2025-03-08", "100"), sold("x:4", "x:1", "2025-02-21", "91")
+    moves = party("x:4", "2025-04-24", controller="x:b"), party("x:4", "2025-04-15", controller="x:1")
+    others = party("x:2", "2025-02-10", controller="x:b"), sold("x:2", "x:4", "2025-04-23", "100")
+    lines = [moves[0], back, there, moves[1], *others]
+    assert [("orange", "x:1")] == [(one["severity"], one["party"]) for one in found("reciprocal-trade", lines)]
+
+
 # Rings.
 
 
