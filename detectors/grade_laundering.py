@@ -269,6 +269,7 @@ def _word(member: str, value: str) -> str:
 def _said(asset_: str, instant: int, act: Act | None, lower: Sequence[_Lower], facts: Facts) -> Said:
     registered = facts.asset(asset_).registration(instant)
     worst = lower[0]
+    what = "level" if worst.member == "level" else "personal data"
     more = f", and {len(lower) - 1:,} more" if len(lower) > 1 else ""
     more_zh = f"（另有 {len(lower) - 1:,} 项）" if len(lower) > 1 else ""
     return Said(
@@ -279,7 +280,7 @@ def _said(asset_: str, instant: int, act: Act | None, lower: Sequence[_Lower], f
         cause=None if act is None else act.cause,
         apart=() if act is not None else (str(instant),),
         summary=(
-            f"{asset_} is {worst.given}, and was derived from {worst.input}, which is {worst.above}, at"
+            f"{asset_} ({what}: {worst.given}) was derived from {worst.input} ({what}: {worst.above}) at"
             f" {format_instant(worst.since)}{more}, without an approved grading since."
         ),
         summary_zh=(
@@ -434,7 +435,7 @@ CASES = (
             fires=[
                 {
                     "severity": "red",
-                    "summary": "a is general, and was derived from b, which is important, at 2025-02-01T00:00:00+08:00"
+                    "summary": "a (level: general) was derived from b (level: important) at 2025-02-01T00:00:00+08:00"
                     f"{more}, without an approved grading since.",
                 }
             ],
