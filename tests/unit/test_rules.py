@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
-from founded import HAN, ids_of, unfounded
+from founded import HAN, ids_of, unfounded, untranslated
 
 import detectors
 from circulation.admission.admission import Admission
@@ -156,6 +156,7 @@ def test_a_case_finds_exactly_what_it_says(id_: str, number: int) -> None:
         assert HAN.search(one["summary_zh"]), f"{place}: summary_zh is in Chinese"
         assert "\n" not in one["summary"] + one["summary_zh"], f"{place}: a summary is one line"
         assert [] == unfounded(one, named), f"{place}: numbers, ids and instants that are not in the evidence"
+        assert [] == untranslated(one, named), f"{place}: words of summary_zh that circulation/words.py has in Chinese"
         assert list(detectors.RULES[id_].articles) == one["legal_basis"]
 
 
