@@ -20,7 +20,7 @@ ENGLISH: Final = {
     if isinstance(word, words.Word) and word.zh != word.en
     for one in (name.replace("_", "-"), word.en)
 }
-WORDS: Final = re.compile(r"[^\s,;()（），、。；：:“”\u4e00-\u9fff]+")
+WORDS: Final = re.compile(r"[^\s,;()（），、。；：“”\u4e00-\u9fff]+")
 BETWEEN: Final = re.compile(r"[\s,;()（），、。；：:“”]+")
 
 
@@ -79,5 +79,5 @@ def rounds_to(number: Fraction, shown: str) -> bool:
 
 def untranslated(finding: Json, named: set[str]) -> list[str]:
     """The words of the catalogue that the Chinese summary has in English, unless a thing is called so."""
-    ids = named | {finding["about"]["id"], finding.get("party"), finding["evidence"].get("entry")}
+    ids = named | {finding["about"]["id"], finding.get("party"), *map(finding["evidence"].get, ("asset", "entry"))}
     return sorted(set(WORDS.findall(finding["summary_zh"])) & ENGLISH - ids)
