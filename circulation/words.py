@@ -75,7 +75,7 @@ DELIVERY: Final = _group(
 )
 # Terms of a contract that a use or a delivery may break, and the limits that they add up to.
 TERM: Final = _group(
-    time=("time", "期限"),
+    time=("time", "时间"),
     country=("country", "国家或地区"),
     region=("region", "行政区划"),
     recipient=("recipient", "接收方"),

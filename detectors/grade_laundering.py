@@ -27,7 +27,7 @@ from circulation.findings import About, Said
 from circulation.ledger import Ledger
 from circulation.lineage import Inputs
 from circulation.rules import Rule, Sum, over
-from circulation.words import LEVEL, PERSONAL, zh
+from circulation.words import FACT, LEVEL, PERSONAL, zh
 
 MEMBERS = (("level", LEVELS), ("personal", CLASSES))
 
@@ -126,7 +126,7 @@ def _states_less(ledger: Ledger, asset_: str, act: Act, facts: Facts) -> Iterato
             f" {_named(held)}, without an approved grading."
         ),
         summary_zh=(
-            f"{act.source} 于 {format_instant(act.time)} 称 {asset_} 为{_named_zh(given)}，"
+            f"{act.source} 于 {format_instant(act.time)} 称 {asset_} 的级别为{_named_zh(given)}，"
             f"而其当时为{_named_zh(held)}，且未经批准分级。"
         ),
         evidence={
@@ -269,6 +269,8 @@ def _word(member: str, value: str) -> str:
 def _said(asset_: str, instant: int, act: Act | None, lower: Sequence[_Lower], facts: Facts) -> Said:
     registered = facts.asset(asset_).registration(instant)
     worst = lower[0]
+    what = "level" if worst.member == "level" else "personal data"
+    what_zh = zh(FACT, worst.member)
     more = f", and {len(lower) - 1:,} more" if len(lower) > 1 else ""
     more_zh = f"（另有 {len(lower) - 1:,} 项）" if len(lower) > 1 else ""
     return Said(
@@ -279,12 +281,12 @@ def _said(asset_: str, instant: int, act: Act | None, lower: Sequence[_Lower], f
         cause=None if act is None else act.cause,
         apart=() if act is not None else (str(instant),),
         summary=(
-            f"{asset_} is {worst.given}, and was derived from {worst.input}, which is {worst.above}, at"
+            f"{asset_} ({what}: {worst.given}) was derived from {worst.input} ({what}: {worst.above}) at"
             f" {format_instant(worst.since)}{more}, without an approved grading since."
         ),
         summary_zh=(
-            f"{asset_} 为{_word(worst.member, worst.given)}，于 {format_instant(worst.since)} 由 {worst.input}"
-            f"（{_word(worst.member, worst.above)}）衍生{more_zh}，此后未经批准分级。"
+            f"{asset_}（{what_zh}：{_word(worst.member, worst.given)}）于 {format_instant(worst.since)} 由"
+            f" {worst.input}（{what_zh}：{_word(worst.member, worst.above)}）衍生{more_zh}，此后未经批准分级。"
         ),
         evidence={
             "since": format_instant(worst.since),
@@ -434,7 +436,7 @@ CASES = (
             fires=[
                 {
                     "severity": "red",
-                    "summary": "a is general, and was derived from b, which is important, at 2025-02-01T00:00:00+08:00"
+                    "summary": "a (level: general) was derived from b (level: important) at 2025-02-01T00:00:00+08:00"
                     f"{more}, without an approved grading since.",
                 }
             ],

@@ -324,9 +324,7 @@ def _hit(
 ) -> Said:
     prohibited = one.disposition == "prohibit"
     origin, steps = path[0], len(path) - 1
-    where = (
-        "which matches itself" if steps == 0 else f"derived in {steps} {'steps' if steps > 1 else 'step'} from {origin}"
-    )
+    where = "itself a match" if steps == 0 else f"derived in {steps} {'steps' if steps > 1 else 'step'} from {origin}"
     lacking = f" without a valid {' or '.join(sorted(one.unless))}" if not prohibited and one.unless else ""
     lacking_zh = f"且无有效的{'或'.join(zh(GRANT, kind) for kind in sorted(one.unless))}" if lacking else ""
     forbids = "prohibits" if prohibited else "forbids"
@@ -341,9 +339,9 @@ def _hit(
         occurred=instant,
         summary=f"{doing.asset}, {where}, was {DOING[doing.action]}{lacking}{rest}",
         summary_zh=(
-            f"{doing.asset}{'自身匹配' if steps == 0 else f'由 {origin} 经 {steps} 步衍生，匹配'}负面清单条目"
-            f" {one.id}（{one.title}），{'' if cause else '该条目生效时处于'}{zh(ACTION, doing.action)}{lacking_zh}，"
-            f"{'属于禁止' if prohibited else '不符合限制条件'}。"
+            f"{doing.asset} {'自身匹配' if steps == 0 else f'由 {origin} 经 {steps} 步衍生，匹配'}负面清单条目"
+            f" {one.id}（{one.title}），{'已' if cause else '该条目生效时处于'}{zh(ACTION, doing.action)}{lacking_zh}，"
+            f"{'属于禁止' if prohibited else '不满足限制条件'}。"
         ),
         evidence={
             "action": doing.action,

@@ -24,7 +24,7 @@ from circulation.ledger import Ledger
 from circulation.licences import Licence
 from circulation.rules import Check, Counted, Parameters, Rule, Stepped, Sum, Tally, Uses, over
 from circulation.terms import Terms, allows, allows_region, inside
-from circulation.words import ACT, TERM, listed_zh, zh
+from circulation.words import ACT, DELIVERY, TERM, listed_zh, zh
 
 
 class Memory(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -83,10 +83,12 @@ def _said(broken: Broken, *, contract: str, buyer: str, asset: str, cause: Cause
     term, given, allowed = broken
     if given is None:
         summary = f"A {kind} does not state its {term}, which the terms restrict to {_listed(allowed)}."
-        summary_zh = f"一次{zh(ACT, kind)}未说明{zh(TERM, term)}，而合同限定为 {_listed_zh(allowed)}。"
+        summary_zh = f"一次{zh(ACT, kind)}未说明{zh(TERM, term)}，而合同限定为：{_listed_zh(term, allowed)}。"
     else:
         summary = f"A {kind} with {term} {given}; the terms allow {_listed(allowed)}."
-        summary_zh = f"一次{zh(ACT, kind)}的{zh(TERM, term)}为 {given}，合同只允许 {_listed_zh(allowed)}。"
+        summary_zh = (
+            f"一次{zh(ACT, kind)}的{zh(TERM, term)}为 {_word(term, given)}，合同只允许：{_listed_zh(term, allowed)}。"
+        )
     return Said(
         severity="yellow" if given is None else "orange",
         about=About("contract", contract),
@@ -107,10 +109,14 @@ def _listed(allowed: Any) -> str:
     return ", ".join(allowed) or "nothing"
 
 
-def _listed_zh(allowed: Any) -> str:
+def _word(term: str, value: str) -> str:
+    return zh(DELIVERY, value) if term == "mode" else value
+
+
+def _listed_zh(term: str, allowed: Any) -> str:
     if isinstance(allowed, dict):
         return f"自 {allowed['valid_from']} 起{f'至 {until} 之前' if (until := allowed['valid_to']) else ''}"
-    return listed_zh(allowed)
+    return listed_zh(_word(term, one) for one in allowed)
 
 
 def step(memory: Memory, parts: Mapping[str, Any], counted: Counted, licence: Licence, _: Parameters) -> Stepped:

@@ -147,7 +147,7 @@ def _entries(asset_: str, act: Act | Undoing, facts: Facts) -> Iterator[Said]:
             if getattr(before, member) != getattr(after, member)
         }
         summary = (
-            f"{asset_} is registered otherwise from {format_instant(act.time)} on, with another"
+            f"{asset_} is registered otherwise from {format_instant(act.time)} on, with other"
             f" {' and '.join(changed)}, and no longer fits entry {lost.id}."
         )
         summary_zh = (

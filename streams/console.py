@@ -83,6 +83,11 @@ def table(
         click.echo("  ".join(padded).rstrip())
 
 
+def many(count: int, thing: str) -> str:
+    """So many of a thing whose plural takes an s."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def in_words(evidence: Mapping[str, Any]) -> str:
     """Evidence as a person reads it: `limit uses, maximum 1000, used 1210`; a path as its steps."""
     words = []
@@ -90,7 +95,7 @@ def in_words(evidence: Mapping[str, Any]) -> str:
         if value is None:
             text = "not given"
         elif isinstance(value, list):
-            items = ("–".join(map(str, item)) if isinstance(item, list) else str(item) for item in value)
+            items = map(_item, value)
             text = (" → " if name == "path" else ", ").join(items) or "none"
         elif isinstance(value, dict):
             text = f"({in_words(value)})"
@@ -100,6 +105,12 @@ def in_words(evidence: Mapping[str, Any]) -> str:
     if len(evidence) > EVIDENCE_ITEMS_MAX:
         words.append(f"and {len(evidence) - EVIDENCE_ITEMS_MAX} more")
     return ", ".join(words)
+
+
+def _item(item: object) -> str:
+    if isinstance(item, list):
+        return "–".join(map(str, item))
+    return f"({in_words(item)})" if isinstance(item, dict) else str(item)
 
 
 def findings_table(findings: Sequence[Mapping[str, Any]], *, title: str = "", with_state: bool = False) -> None:

@@ -5,11 +5,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Final
 
+from circulation import words
 from circulation.examples import Json
 
 HAN: Final = re.compile(r"[\u4e00-\u9fff]")
 DIGIT: Final = re.compile(r"\d")
 NUMBER: Final = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?")
+# What values of the contract are called in it and in English.
+ENGLISH: Final = {
+    one
+    for group in vars(words).values()
+    if isinstance(group, Mapping)
+    for name, word in group.items()
+    if isinstance(word, words.Word) and word.zh != word.en
+    for one in (name.replace("_", "-"), word.en)
+}
+WORDS: Final = re.compile(r"[^\s,;()（），、。；：“”\u4e00-\u9fff]+")
 BETWEEN: Final = re.compile(r"[\s,;()（），、。；：:“”]+")
 
 
@@ -64,3 +75,9 @@ def rounds_to(number: Fraction, shown: str) -> bool:
     wanted = Fraction(shown.replace(",", ""))
     ways = (number, number * 100)
     return any(wanted == one or wanted == Fraction(f"{float(one):.4g}") for one in ways)
+
+
+def untranslated(finding: Json, named: set[str]) -> list[str]:
+    """The words of the catalogue that the Chinese summary has in English, unless a thing is called so."""
+    ids = named | {finding["about"]["id"], finding.get("party"), *map(finding["evidence"].get, ("asset", "entry"))}
+    return sorted(set(WORDS.findall(finding["summary_zh"])) & ENGLISH - ids)

@@ -145,7 +145,9 @@ def _explained(db: Db, one: Json, parties: "Mapping[str, PartyFacts]") -> Json:
     pack = one["rulepack"]
     return {
         "what": one["summary"],
+        "what_zh": one.get("summary_zh", ""),
         "rule": "" if rule is None else f"{rule.title}.",
+        "rule_zh": "" if rule is None else f"{rule.title_zh}。",
         "state": _state(one),
         "case": _case(db, one),
         "about": f"{about['kind']} {about['id']}",

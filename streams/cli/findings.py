@@ -79,7 +79,7 @@ class Instant(click.ParamType):
     show_default=f"{SHOWN_MAX} on a terminal, else none",
     help="The latest ones, so many at most.",
 )
-@click.option("--explain", is_flag=True, help="Each in words: who, why, which law, what to do.")
+@click.option("--explain", is_flag=True, help="Each in words: what (in Chinese too), who, why, which law, what to do.")
 @click.option("--json", "as_json", is_flag=True, help="The findings as they were sent, one JSON array.")
 def findings(finding: str | None, limit: int | None, explain: bool, as_json: bool, **given: Any) -> None:
     """Show the findings that stand, from the store, or explain one.
@@ -135,8 +135,8 @@ def _tell(one: Json, words: Mapping[str, Any]) -> None:
     click.echo(f"{one['detector']}  {one['severity']}  {one['finding'][: console.ID_CHARACTERS_SHOWN]}")
     console.paragraphs(
         [
-            ("What", words["what"]),
-            ("Rule", words["rule"]),
+            ("What", [text for text in (words["what"], words["what_zh"]) if text]),
+            ("Rule", [text for text in (words["rule"], words["rule_zh"]) if text]),
             ("State", [words["state"], words["case"], f"Its id is {one['finding']}."]),
             ("About", f"{words['about']}, occurred {one['occurred']}"),
             ("Who", words["who"]),

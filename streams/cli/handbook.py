@@ -8,21 +8,38 @@ import inspect
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 import click
 import orjson
 
 import detectors
+from circulation.identifiers import Found
 from circulation.odrl import policy, vocabulary
 from circulation.rules import Rule
 from streams.answers import impact_document, parties, trace
 from streams.answers.coverage import coverage, page
+from streams.cli import event_page
 from streams.cli.main import SECTIONS, cli
 from streams.facts.rulebook import shipped_packs
 from streams.settings import SETTINGS
 from streams.store import schema
 
+# An agreement as a contract's `policy` states it.
+AGREEMENT: Final = {
+    "@context": "http://www.w3.org/ns/odrl.jsonld",
+    "@type": "Agreement",
+    "uid": "urn:policy:1",
+    "permission": [
+        {
+            "action": "use",
+            "constraint": [
+                {"leftOperand": "count", "operator": "lteq", "rightOperand": 1000},
+                {"leftOperand": "purpose", "operator": "eq", "rightOperand": "navigation"},
+            ],
+        }
+    ],
+}
 PLACES = get_args(vocabulary.Place)
 MADE = "Written by `make docs` from the code; change it there."
 
@@ -35,6 +52,7 @@ def pages() -> dict[str, str]:
         "commands.md": "\n".join(_commands()),
         "coverage.md": "\n".join(page(coverage(shipped_packs(detectors.RULES)))),
         "detectors.md": "\n".join(_detectors()),
+        "events.md": "\n".join(event_page.page(MADE)),
         "odrl.md": "\n".join(_odrl()),
         "views.md": "\n".join(_views()),
         **{f"{name}.schema.json": orjson.dumps(one, option=option).decode() + "\n" for name, one in schemas.items()},
@@ -44,7 +62,11 @@ def pages() -> dict[str, str]:
 def _odrl() -> Iterator[str]:
     """What becomes of each term of ODRL in the policy of a contract."""
     yield from ("# Policies in ODRL", "", MADE, "")
-    # Its examples are for those who write it.
+    yield "The data of [a contract](events.md#circulationcontractsigned) has `terms`, or an Agreement as `policy`:"
+    terms = policy.terms_of({"signed": "2025-01-01", "policy": AGREEMENT}, Found())
+    said = orjson.dumps(AGREEMENT, option=orjson.OPT_INDENT_2).decode()
+    yield from ("", "```json", said, "```", "", "Signed on 2025-01-01, these are the terms:", "")
+    yield from ("```json", orjson.dumps(terms).decode(), "```", "")
     yield from inspect.cleandoc(policy.__doc__ or "").partition("\n\n")[2].splitlines()
     yield from ("", "## Each term of ODRL 2.2", "", "| term | of | becomes | |", "| --- | --- | --- | --- |")
     fates = {"mapped": "mapped to", "nothing": "says nothing", "refused": "refused, because"}

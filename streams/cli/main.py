@@ -171,7 +171,7 @@ Examples:
 Settings are environment variables, CIRCULATION_...; `circulation settings` lists them.
 
 Exit codes: 0 done (whatever was found), 1 it failed or what was asked for is not there, 2 a file, an argument or a
-setting is wrong.""",
+setting is wrong, 3 nobody can tell yet.""",
 )
 @click.option(
     "--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Show the version and exit."

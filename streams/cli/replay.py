@@ -13,6 +13,7 @@ from streams.cli.inputs import admission_of_settings, events_of, read_rules
 from streams.cli.store import opened
 
 FINDINGS_SHOWN_MAX: Final = 40
+REJECTED_SHOWN_MAX: Final = 5
 WRITE_BUFFER_BYTES: Final = 1 << 20
 # Of a file that may be written over; a record that was rejected may have 16 MiB.
 FIRST_LINE_BYTES_MAX: Final = 64 << 20
@@ -46,7 +47,8 @@ def replay(
     A file has one event a line (.jsonl, also .gz or .zst); an archive is a folder or a .parquet file that `circulation
     archive` wrote. The clock is the highest time among the events so far; --until moves it on at the end, so that
     deadlines pass. The same file under the same pack writes the same bytes, always. Without --findings the standing
-    findings are shown. Files of before are written over; one that holds something else is refused, unless --force.
+    findings are shown, without --rejected the first lines that were rejected, with why. Files of before are written
+    over; one that holds something else is refused, unless --force.
 
     \b
     circulation replay events.jsonl
@@ -83,11 +85,12 @@ def replay(
         out = _writer(stack, findings)
         bad = _writer(stack, rejected)
         scores = _writer(stack, credit)
+        first: list[bytes] = []
         replaying = Replay(
             offline(kept, pack, name=os.environ.get("CIRCULATION_PACK") or None),
             admission,
             findings=_line_sink(out),
-            rejected=_line_sink(bad),
+            rejected=_first_sink(first) if bad is None else _line_sink(bad),
             until=until_instant,
         )
         advance = stack.enter_context(console.progress("replay", total, unit=unit))
@@ -105,11 +108,15 @@ def replay(
         console.findings_table(rows)
         if standing > FINDINGS_SHOWN_MAX:
             click.echo(f"and {standing - FINDINGS_SHOWN_MAX:,} before them; --findings writes all of them")
+    for line in first:
+        click.echo(console.shown(_rejection(events, line)), err=True)
+    if bad is None and tally.rejected > len(first):
+        click.echo(f"and {tally.rejected - len(first):,} more; --rejected OUT.jsonl writes all of them", err=True)
     seconds = time.monotonic() - began
     click.echo(
-        f"{tally.lines:,} {'records' if unit == 'records' else 'lines'}: {tally.admitted:,} admitted, "
-        f"{tally.duplicates:,} of them duplicates; "
-        f"{tally.rejected:,} rejected; {standing:,} findings stand; {seconds:.1f} s",
+        f"{console.many(tally.lines, 'record' if unit == 'records' else 'line')}: {tally.admitted:,} admitted, "
+        f"{tally.duplicates:,} of them duplicates; {tally.rejected:,} rejected; "
+        f"{console.many(standing, 'finding')} {'stands' if standing == 1 else 'stand'}; {seconds:.1f} s",
         err=True,
     )
 
@@ -156,6 +163,22 @@ def _writer(stack: contextlib.ExitStack, path: Path | None) -> IO[bytes] | None:
         return stack.enter_context(path.open("wb", buffering=WRITE_BUFFER_BYTES))
     except OSError as error:
         raise Refused(f"cannot write {path}: {error.strerror}") from error
+
+
+def _first_sink(first: list[bytes]) -> Callable[[bytes], object]:
+    return lambda line: first.append(line) if len(first) < REJECTED_SHOWN_MAX else None
+
+
+def _rejection(events: Path, line: bytes) -> str:
+    """Where a record was rejected and why, in one line, as `circulation emit` says it."""
+    import orjson
+
+    one = orjson.loads(line)
+    where = f"{events}:{one['line']}" if "line" in one else f"{one['topic']}[{one['partition']}]@{one['offset']}"
+    if "index" in one:
+        where += f"#{one['index']}"
+    detail = one["detail"].replace("\n", "; ")
+    return f"{where}: {one['reason']}: {detail}"
 
 
 def _line_sink(out: IO[bytes] | None) -> Callable[[bytes], object]:

@@ -82,7 +82,7 @@ def lint(pack: str | None, strict: bool, as_json: bool) -> None:
         console.document(_linted(source, found, lines))
     else:
         for one in found.remarks:
-            place = f"{source.name}:{lines[one.path]}"
+            place = f"{source.name}:{lines[one.path]}" if one.path in lines else source.name
             click.echo(console.shown(f"{place}: {one.level}: {one} [{one.kind}]"), err=True)
         _summary(source, found)
     sys.exit(WRONG if failed else 0)
@@ -95,7 +95,7 @@ def _read(source: Source) -> tuple[Linted, Mapping[str, int]]:
     except PackInvalid as error:
         # The line is in the words: where the file cannot be read, there are no places in it.
         texts = [one.removeprefix("$: ") for one in error.problems]
-        return Linted(None, tuple(Remark("error", "invalid", "$", text) for text in texts)), {"$": 1}
+        return Linted(None, tuple(Remark("error", "invalid", "$", text) for text in texts)), {}
     found = linted(written.document, detectors.RULES)
     return found, lines_of(written, {one.path for one in found.remarks})
 
@@ -118,7 +118,7 @@ def _linted(source: Source, found: Linted, lines: Mapping[str, int]) -> dict[str
         "version": pack and pack.version,
         "digest": pack and pack.digest,
         "remarks": [
-            {"level": one.level, "kind": one.kind, "line": lines[one.path], "path": one.path, "text": one.text}
+            {"level": one.level, "kind": one.kind, "line": lines.get(one.path, 1), "path": one.path, "text": one.text}
             for one in found.remarks
         ],
     }

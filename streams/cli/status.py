@@ -75,7 +75,8 @@ def _tell(said: dict[str, Any], pack: str) -> None:
     )
     columns = ("topic", "partition", "position", "end", "lag", "state", "member")
     rows = [["–" if one.get(name) is None else one[name] for name in columns] for one in said["partitions"]]
-    console.table(columns, rows, colour="state")
+    if rows:
+        console.table(columns, rows, colour="state")
 
 
 def _worker(one: dict[str, Any]) -> str:
@@ -86,7 +87,7 @@ def _worker(one: dict[str, Any]) -> str:
 def _group(found: dict[str, Any] | None) -> str:
     if found is None:
         return "not known: Kafka does not answer"
-    return f"{found['group']}: {found['state']}, {len(found['members'])} members"
+    return f"{found['group']}: {found['state']}, {console.many(len(found['members']), 'member')}"
 
 
 def _waiting(what: dict[str, Any], things: str) -> str:

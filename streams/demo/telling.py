@@ -44,7 +44,13 @@ def _listed(lines: Sequence[tuple[str, str]]) -> None:
 
 
 def _program() -> str:
-    return "circulation" if shutil.which("circulation") else f"{shlex.quote(sys.executable)} -m {MODULE}"
+    """What calls the command here: by its name, in a checkout beside its Python, else as a module."""
+    if shutil.which("circulation"):
+        return "circulation"
+    beside = Path(sys.executable).with_name("circulation")
+    if not beside.is_file():
+        return f"{shlex.quote(sys.executable)} -m {MODULE}"
+    return shlex.quote(str(beside.relative_to(Path.cwd()) if beside.is_relative_to(Path.cwd()) else beside))
 
 
 def how_to_go_on(folder: Path, bootstrap: str, url: str, kept: Sequence[Worker] | None) -> None:

@@ -162,6 +162,17 @@ def test_replay_of_the_story_finds_what_the_story_says(file: Path, tmp_path: Pat
     )
 
 
+def test_replay_tells_why_records_are_rejected_unless_they_go_to_a_file(file: Path, tmp_path: Path) -> None:
+    file.write_text('{"specversion": "1.0", "id": "e"}\n' * 7)
+    *told, more, total = run("replay", file).stderr.splitlines()
+    assert [f"{file}:{number}: not-cloudevent: $.source: is missing" for number in range(1, 6)] == [
+        one.partition(";")[0] for one in told
+    ]
+    assert "and 2 more; --rejected OUT.jsonl writes all of them" == more
+    assert total.startswith("7 lines: 0 admitted, 0 of them duplicates; 7 rejected; 0 findings stand; ")
+    assert 1 == len(run("replay", file, "--rejected", tmp_path / "bad.jsonl").stderr.splitlines())
+
+
 def test_replay_writes_the_same_bytes_again_and_from_packed_files(file: Path, tmp_path: Path) -> None:
     raw = file.read_bytes()
     packed = {".gz": gzip.compress(raw), ".zst": zstandard.compress(raw)}
@@ -371,6 +382,12 @@ def test_lint_for_programs_is_one_document_whatever_the_file_holds(tmp_path: Pat
     assert "is no YAML" in remark["text"]
 
 
+def test_where_a_file_is_no_yaml_lint_names_the_line_once(tmp_path: Path) -> None:
+    rules = tmp_path / "pack.yaml"
+    rules.write_text("a: [\n")
+    assert f"{rules}: error: $: line 2: is no YAML: " in run("rules", "lint", rules).stderr
+
+
 def test_packs_that_are_shipped_go_by_their_names(tmp_path: Path) -> None:
     assert run("rules", "show", "beijing").stdout == run("rules", "show").stdout
     assert run("rules", "show", "shenzhen", "--yaml").stdout.encode() == packs.shipped("shenzhen")
@@ -409,9 +426,16 @@ def test_show_tells_what_a_pack_holds() -> None:
         assert word in said
 
 
+def test_one_thing_is_told_in_the_singular() -> None:
+    assert ["0 lines", "1 line", "1,000 lines"] == [console.many(count, "line") for count in (0, 1, 1000)]
+
+
 def test_evidence_is_put_into_words() -> None:
     evidence = {"limit": "uses", "path": ["a", "b"], "missing": [[2, 4], [7, 7]], "given": None, "window": {"x": 1}}
     assert "limit uses, path a → b, missing 2–4, 7–7, given not given, window (x 1)" == console.in_words(evidence)
+    assert "lower (input a, above core), (input b)" == console.in_words(
+        {"lower": [{"input": "a", "above": "core"}, {"input": "b"}]}
+    )
 
 
 def test_what_came_from_outside_cannot_steer_a_terminal() -> None:

@@ -1,6 +1,8 @@
 """The pure parts of the demo: its acts, its market, what it hears, and what it proves."""
 
+import sys
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,7 +12,7 @@ import pytest
 from circulation.admission.admission import Admission
 from circulation.calendar import parse_instant
 from streams.cli import demo
-from streams.demo import chapters, story
+from streams.demo import chapters, story, telling
 from streams.demo import proof as demo_proof
 from streams.demo.ear import Heard, what
 from streams.demo.proof import Expected, Seen
@@ -236,3 +238,31 @@ def test_findings_are_counted_by_detector_and_severity() -> None:
 def test_a_statement_says_what_made_it(members: Json, words: str) -> None:
     statement: Json = {"score": 65, "grade": "C", "findings": [], "records": [], "merits": []} | members
     assert f"Example  65 of 100, grade C: {words}" == demo_proof.statement_in_words(statement, "Example")
+
+
+# How to go on.
+
+
+def test_commands_to_go_on_with_are_as_they_can_be_called_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(sys, "executable", str(programs / "python"))
+    monkeypatch.chdir(tmp_path)
+    command = programs / "circulation"
+
+    def told() -> str:
+        telling.how_to_go_on(tmp_path, "127.0.0.1:9092", "sqlite://", None)
+        return next(line for line in capsys.readouterr().out.splitlines() if " rules show" in line).strip()
+
+    assert f"{programs / 'python'} -m streams.cli.main rules show" == told()
+    command.touch()
+    assert "bin/circulation rules show" == told()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert f"{command} rules show" == told()
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs))
+    assert "circulation rules show" == told()

@@ -8,6 +8,7 @@ import click
 import pytest
 
 import detectors
+from circulation.admission.reasons import Reason
 from circulation.lint.remarks import KINDS
 from circulation.packs.entry import Entry, Match
 from circulation.packs.pack import Pack
@@ -91,6 +92,31 @@ def test_links_of_the_readme_lead_somewhere_and_no_page_is_forgotten() -> None:
     assert {link for link in links if not (ROOT / link).exists()} == set()
     forgotten = {f"docs/{page.name}" for page in (ROOT / "docs").iterdir()} - links
     assert set() == forgotten, "README.md: link every page of docs/"
+
+
+PAGES = ("README.md", "docs/*.md", "findings/*.md")
+
+
+@pytest.mark.parametrize("page", [page.relative_to(ROOT) for one in PAGES for page in ROOT.glob(one)], ids=str)
+def test_links_of_a_page_lead_to_files_and_headings_that_there_are(page: Path) -> None:
+    astray = []
+    for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", (ROOT / page).read_text(encoding="utf-8")):
+        name, _, heading = link.partition("#")
+        there = (ROOT / page).parent / name if name else ROOT / page
+        if not there.exists() or (heading and heading not in headings(there)):
+            astray.append(link)
+    assert [] == astray, f"{page}: links that lead nowhere"
+
+
+def headings(page: Path) -> set[str]:
+    """The headings of a page as links name them."""
+    found = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in found}
+
+
+def test_every_reason_of_a_rejection_is_explained_in_their_order() -> None:
+    table = (ROOT / "docs" / "envelope.md").read_text(encoding="utf-8").partition("| code |")[2]
+    assert list(Reason) == _first_cells(table)
 
 
 def test_every_option_says_what_it_does() -> None:

@@ -85,6 +85,8 @@ def test_a_finding_is_explained_by_the_beginning_of_its_id(url: str) -> None:
         said = run(url, "findings", text).stdout
         for words in (
             one["summary"],
+            one["summary_zh"],
+            "负面清单内容在流通。",
             "It stands, in revision 1.",
             "Example Insurance Co. (91110102MA0DEM044R)",
             "The entry is NL-27.",

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
-from founded import HAN, ids_of, unfounded
+from founded import HAN, ids_of, unfounded, untranslated
 
 import detectors
 from circulation.admission.admission import Admission
@@ -144,6 +144,19 @@ def test_one_case_fires_and_one_stays_silent(id_: str) -> None:
     assert len(cases) == len({case.name for case in cases}), f"{place}: each has a name of its own"
 
 
+@pytest.mark.parametrize(
+    ("summary", "found"),
+    [
+        ("一次交付的交付方式为 file，合同只允许：private-computing。", ["file", "private-computing"]),
+        ("一次交付的交付方式为文件，合同只允许：接口。", []),
+        ("seller 出售 file-1 至 SG。", []),
+    ],
+)
+def test_words_that_a_chinese_summary_has_in_english_are_noticed(summary: str, found: list[str]) -> None:
+    finding = {"summary_zh": summary, "about": {"kind": "asset", "id": "file-1"}, "evidence": {"asset": "seller"}}
+    assert found == untranslated(finding, set())
+
+
 @pytest.mark.parametrize(("id_", "number"), CASES)
 def test_a_case_finds_exactly_what_it_says(id_: str, number: int) -> None:
     case, found = detectors.CASES[id_][number], orjson.loads(expected_of(id_, number))
@@ -156,6 +169,7 @@ def test_a_case_finds_exactly_what_it_says(id_: str, number: int) -> None:
         assert HAN.search(one["summary_zh"]), f"{place}: summary_zh is in Chinese"
         assert "\n" not in one["summary"] + one["summary_zh"], f"{place}: a summary is one line"
         assert [] == unfounded(one, named), f"{place}: numbers, ids and instants that are not in the evidence"
+        assert [] == untranslated(one, named), f"{place}: words of summary_zh that circulation/words.py has in Chinese"
         assert list(detectors.RULES[id_].articles) == one["legal_basis"]
 
 
