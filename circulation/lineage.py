@@ -169,7 +169,7 @@ def _asset_of(step: str) -> str:
 
 
 class _Search:
-    """A search layer by layer, in which an asset may be reached within a bound: only a part of what is behind it counts.
+    """A search layer by layer, in which an asset may be reached within a bound: only part of what is behind it counts.
 
     Where it is reached again within a wider bound, a way further round, what is behind it is looked at once more.
     """

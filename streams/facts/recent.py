@@ -11,12 +11,20 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from circulation.events.event import Event
-from circulation.events.names import ASSET_DERIVED, ASSETS, CONTRACT_SIGNED, CONTRACTS, OPENLINEAGE_RUN, PARTIES
+from circulation.events.names import (
+    ASSET_DERIVED,
+    ASSET_REGISTERED,
+    ASSETS,
+    CONTRACT_SIGNED,
+    CONTRACTS,
+    OPENLINEAGE_RUN,
+    PARTIES,
+)
 from circulation.events.types import TYPES
 from circulation.facts.acts import Act
 from circulation.facts.contracts import ContractFacts
 from circulation.licences import TERMS_TYPES
-from streams.facts import loading
+from streams.facts import derivations, loading
 from streams.facts.known import Known
 from streams.facts.running_sums import EARLIEST
 from streams.store import queue
@@ -81,9 +89,11 @@ def find(
         return found
     assets = [one.subject for one in recent if one.kind in _OF_ASSETS]
     rows = _rows(db, min(one.since for one in recent), types.judged, assets)
-    if rows is None:
+    made = _made_since(db, recent) if ASSET_REGISTERED in types.inputs else {}
+    if rows is None or made is None:
         found.others.extend(recent)
         return found
+    found.acts.update(made)
     heads: dict[str, set[str]] = {}
     # By asset of which an act may look at inputs: the changes to which it may be one, with the act's thing.
     inputs: dict[str, list[tuple[Change, str]]] = {}
@@ -156,6 +166,27 @@ def _rows(db: Db, since: int, types: Sequence[str], assets: Sequence[str]) -> li
         return None
     rows = loading.since(db, types, since, RECENT_MAX + 1)
     return rows if len(rows) <= RECENT_MAX else None
+
+
+def _made_since(db: Db, changes: Iterable[Change]) -> dict[str, int] | None:
+    """The registrations of what runs may have derived since a party was spoken of, of which no act tells; None where
+    there are too many runs."""
+    since = min((one.since for one in changes if one.kind in _OF_PARTIES), default=None)
+    rows = [] if since is None else loading.since(db, [OPENLINEAGE_RUN], since, RECENT_MAX + 1, "subject")
+    if len(rows) > RECENT_MAX:
+        return None
+    subjects = {row[0] for row in rows}
+    ahead = subjects
+    while ahead:
+        parents = db.rows("select distinct parent from given where run = any(?)", sorted(ahead))
+        ahead = {row[0] for row in parents} - subjects
+        subjects |= ahead
+    if not subjects:
+        return {}
+    origins = [origin for one in sorted(subjects) for origin in derivations.origins(one)]
+    outputs = [row[0] for row in db.rows("select distinct output from derivations where origin = any(?)", origins)]
+    query = "select distinct thing from events where topic = ? and subject = any(?) and type = ?"
+    return {row[0]: EARLIEST for row in db.rows(query, ASSETS, outputs, ASSET_REGISTERED)}
 
 
 class _Looks:

@@ -195,6 +195,32 @@ def test_nobody_derives_from_what_he_may_only_use() -> None:
     assert [] == detected([*events, allowed])
 
 
+def test_nobody_derives_by_a_run_from_what_he_may_only_use() -> None:
+    def run(kind: str, time: str, inputs: list[str], outputs: list[str]) -> Json:
+        return {
+            "eventType": kind,
+            "eventTime": f"{time}T00:00:00Z",
+            "run": {"runId": "r"},
+            "job": {"namespace": "jobs", "name": "job"},
+            "inputs": [{"namespace": "wh", "name": one} for one in inputs],
+            "outputs": [{"namespace": "wh", "name": one} for one in outputs],
+            "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
+        }
+
+    ran = [run("START", "2025-02-01", ["bought"], []), run("COMPLETE", "2025-02-02", [], ["made"])]
+    bought = signed("c", "2025-01-10", asset="wh/bought", seller=OWNER)
+    mine, theirs = asset("wh/made", owner=BUYER), asset("wh/bought")
+    found = ("derivation-forbidden", "wh/made")
+    for events in ([mine, theirs, bought, *ran], [*ran, bought, theirs, mine], [bought, *ran, mine, theirs]):
+        assert [found] == detected(events)
+        allowed = signed("c", "2025-02-01", amended=True, asset="wh/bought", terms=terms(derivation=True))
+        assert [] == detected([*events, allowed])
+        assert [] == detected([allowed, *events])
+        assert [] == detected([*events, granted(BUYER, "2025-01-20", "processing-right")])
+    # Nor does the data of another become one's own by another name, or under another owner since.
+    assert [found] == detected([mine, theirs, bought, *ran, asset("wh/made", "2025-03-01", owner=OWNER)])
+
+
 def test_what_was_withdrawn_is_not_sold() -> None:
     events = [asset("a", owner=SELLER), event("asset.withdrawn", "a", "2025-02-01", reason="replaced")]
     assert [("withdrawn-trade", "a")] == detected([*events, signed("c", "2025-03-01", asset="a")])
