@@ -10,7 +10,7 @@ What to do: ask the owner of the input whether it allowed the derivation, and st
 then.
 
 Public data may be derived from by anybody. An input is judged once it is known whose it is, and so is what came of it.
-What OpenLineage derives is judged with the asset's registration, of which there is one, or nothing can be said.
+What an OpenLineage run derives counts from the instant at which it does; another name of the same data is none.
 """
 
 from collections.abc import Iterable

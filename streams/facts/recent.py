@@ -38,7 +38,8 @@ _OF_ASSETS: Final = frozenset({"asset", "assessed", "derived", "withdrawn"})
 _CONTRACT: Final = "contract"
 # What a product is offered as, and for how much, its listing says to what is signed later.
 _OFFERED: Final = "offered"
-_OF_PARTIES: Final = frozenset({"party", "grant", "group"})
+_GRANT: Final = "grant"
+_OF_PARTIES: Final = frozenset({"party", _GRANT, "group"})
 
 
 class Change(NamedTuple):
@@ -169,15 +170,16 @@ def _rows(db: Db, since: int, types: Sequence[str], assets: Sequence[str]) -> li
 
 
 def _made_since(db: Db, changes: Iterable[Change]) -> dict[str, int] | None:
-    """The registrations of what runs may have derived since a party was spoken of, of which no act tells; None where
-    there are too many runs."""
-    since = min((one.since for one in changes if one.kind in _OF_PARTIES), default=None)
+    """The registrations of what runs may have derived since a grant was issued or revoked, of which no act tells; None
+    where there are too many runs."""
+    since = min((one.since for one in changes if one.kind == _GRANT), default=None)
     rows = [] if since is None else loading.since(db, [OPENLINEAGE_RUN], since, RECENT_MAX + 1, "subject")
     if len(rows) > RECENT_MAX:
         return None
     subjects = {row[0] for row in rows}
     ahead = subjects
     while ahead:
+        # What a run without outputs reads is derived by those above it.
         parents = db.rows("select distinct parent from given where run = any(?)", sorted(ahead))
         ahead = {row[0] for row in parents} - subjects
         subjects |= ahead
