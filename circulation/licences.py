@@ -5,13 +5,13 @@ Uses are counted and not kept, so they are judged once, by the terms that came b
 
 from bisect import bisect_right, insort
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from circulation.events.event import Event
 from circulation.events.names import CONTRACT_AMENDED, CONTRACT_SIGNED
-from circulation.terms import Terms
+from circulation.terms import Terms, Window
 from circulation.voices import EVERYBODY, Home, Voices
 
 LIMITS = ("uses", "bytes", "rows", "persons")
@@ -23,8 +23,9 @@ S = TypeVar("S", bound="Event | Licence")
 class Licence(msgspec.Struct, frozen=True, kw_only=True):
     """One statement of terms as it stood when it came.
 
-    `index` counts the statements of the key from 0. `origins` names, for each limit of `LIMITS` and for `windows`,
-    the statement that first gave it its present value: bands that were raised stay raised while it is the same.
+    `index` counts the statements of the key from 0. `origins` names, for each limit of `LIMITS` and for each window
+    (`window_name`), the statement that first gave it its present value: what was counted and raised goes on while it
+    is the same.
     `terminated` is when the contract was terminated, as far as that came before on the key.
     """
 
@@ -66,18 +67,18 @@ def _order(one: Event | Licence) -> tuple[int, str, str]:
     return (one.time, one.source, one.id)
 
 
-class _Limits(NamedTuple):
-    uses: object
-    bytes: object
-    rows: object
-    persons: object
-    windows: object
+def window_name(window: Window) -> str:
+    """What tells a window from the others of its terms, in `Licence.origins`."""
+    return f"{window.seconds}:{window.uses_max}"
 
 
-def _limits(terms: Terms) -> _Limits:
-    # Windows are aligned to `valid_from`: moving it aligns them anew, which is a new limit.
-    windows = (terms.valid_from, terms.windows) if terms.windows else None
-    return _Limits(terms.uses_max, terms.bytes_max, terms.rows_max, terms.persons_max, windows)
+def _limits(terms: Terms) -> dict[str, object]:
+    """By name the value of each limit. In a quota group a contract has no limit of uses by itself. Windows are aligned
+    to `valid_from`: moving it aligns them anew, which is a new limit."""
+    uses_max = None if terms.quota_group else terms.uses_max
+    values = (uses_max, terms.bytes_max, terms.rows_max, terms.persons_max)
+    windows = {window_name(one): terms.valid_from for one in terms.windows or ()}
+    return {**dict(zip(LIMITS, values, strict=True)), **windows}
 
 
 class Licences:
@@ -110,11 +111,11 @@ class Licences:
         """Takes in a `contract.signed` or `.amended` at the point where it came."""
         data = event.data
         before = self.at(event.time)
-        own = str(len(self._all))
-        origins = dict.fromkeys(_Limits._fields, own)
+        limits = _limits(data.terms)
+        origins = dict.fromkeys(limits, str(len(self._all)))
         if before is not None and before.time <= event.time:
-            pairs = zip(_Limits._fields, _limits(before.terms), _limits(data.terms), strict=True)
-            origins |= {name: before.origins[name] for name, old, new in pairs if old == new}
+            old = _limits(before.terms)
+            origins |= {name: before.origins[name] for name in limits if name in old and old[name] == limits[name]}
         licence = Licence(
             index=len(self._all),
             type=event.type,

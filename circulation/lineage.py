@@ -22,7 +22,8 @@ class Edge(NamedTuple):
     """One derivation: `output` was derived from `input` at `time` (µs). `stops` is the answer of `stops()`.
 
     `share` is the part of `output` that came from `input`, 0 … 1, where it was stated (see `shares`). `same`: they are
-    two names of one thing.
+    two names of one thing. With `then`, `input` counts as it was at that instant (µs): under the name that it had,
+    something else may be later.
     """
 
     output: str
@@ -31,7 +32,11 @@ class Edge(NamedTuple):
     stops: bool
     share: float | None = None
     same: bool = False
+    then: int | None = None
 
+
+# Later than any instant.
+NEVER = 2**62
 
 # A run of many inputs and outputs stands between them in the graph, or it would be as many edges as their product. Its
 # node begins with a character that no id may hold, lies on no path, and adds nothing to a distance. What leads through
@@ -73,9 +78,11 @@ def steps(edges: Mapping[str, Iterable[Edge]], output: str) -> list[Edge]:
         if not is_run(edge.input):
             found.append(edge)
             continue
+        is_then = edge.input.startswith(_THEN_MARK)
         for half in edges.get(edge.input, ()):
             if half.input != output:
-                found.append(half._replace(output=output, time=max(edge.time, half.time)))
+                then = half.time if is_then else None
+                found.append(half._replace(output=output, time=max(edge.time, half.time), then=then))
     return found
 
 
@@ -123,8 +130,9 @@ class Ancestry(msgspec.Struct, frozen=True):
     """What an asset was derived from, as of an instant.
 
     `distances` maps each asset reached, `asset` itself at 0 included, to the number of steps to it, in the order of
-    the distances. `onward` maps each ancestor to the next step of its shortest path back to `asset`. `then` are those
-    that count only as they were at an earlier instant (µs): under the name that they had, something else may be by now.
+    the distances. `onward` maps each ancestor to the next step of its shortest path back to `asset`: an asset, or
+    where more of it is reached a way further round what `_named_again` made of it. `then` are those that count only as
+    they were at an earlier instant (µs): under the name that they had, something else may be by now.
     """
 
     asset: str
@@ -148,6 +156,81 @@ class Ancestry(msgspec.Struct, frozen=True):
         yield sorted(layer)
 
 
+_AGAIN_MARK = f"{RUN_MARK}~"
+
+
+def _named_again(asset: str, times: int) -> str:
+    """The step of a path at which an asset is reached once more, with more of what came into it."""
+    return f"{_AGAIN_MARK}{times}{RUN_MARK}{asset}"
+
+
+def _asset_of(step: str) -> str:
+    return step.rpartition(RUN_MARK)[2] if step.startswith(_AGAIN_MARK) else step
+
+
+class _Search:
+    """A search layer by layer, in which an asset may be reached within a bound: only part of what is behind it counts.
+
+    Where it is reached again within a wider bound, a way further round, what is behind it is looked at once more.
+    """
+
+    __slots__ = ("_newest", "_top", "bounds", "distance", "distances", "following", "onward")
+
+    def __init__(self, asset: str, top: int) -> None:
+        self._top = top
+        # By step the bound within which it was reached, where that is not `top`; by asset its newest step and distance.
+        self.bounds: dict[str, int] = {}
+        self._newest: dict[str, tuple[str, int]] = {}
+        self.distances = {asset: 0}
+        self.onward: dict[str, str] = {}
+        self.following: list[str] = []
+        self.distance = 0
+
+    def layers(self, asset: str) -> Iterator[list[str]]:
+        """The steps of each layer, of which all that lies ahead is to be `reach`ed before the next."""
+        layer = [asset]
+        while layer:
+            self.distance += 1
+            self.following = []
+            yield layer
+            layer = self.following
+
+    def reach(self, asset: str, via: str, bound: int) -> None:
+        """Reach an asset in one step from another, within a bound."""
+        known = self.distances.get(asset)
+        if known is None:
+            self.distances[asset] = self.distance
+            self.onward[asset] = via
+            self.following.append(asset)
+            if bound < self._top:
+                self.bounds[asset] = bound
+            return
+        step = asset
+        if self._newest and asset in self._newest:
+            step, known = self._newest[asset]
+        before = self.bounds.get(step, self._top)
+        if bound <= before:
+            # Another step of a shortest path. From the origin on, the smallest next id at every step makes the
+            # smallest sequence, for all steps that lead one layer down are on a shortest path.
+            if known == self.distance and bound == before and _asset_of(via) < _asset_of(self.onward[step]):
+                self.onward[step] = via
+            return
+        if known < self.distance:
+            step = _named_again(asset, self.distance)
+            self._newest[asset] = (step, self.distance)
+            self.following.append(step)
+        self.onward[step] = via
+        if bound < self._top:
+            self.bounds[step] = bound
+        else:
+            self.bounds.pop(step, None)
+
+    def within(self, asset: str) -> int:
+        """The widest bound within which an asset was reached."""
+        step = self._newest[asset][0] if asset in self._newest else asset
+        return self.bounds.get(step, self._top)
+
+
 def ancestry(
     edges: Mapping[str, Iterable[Edge]] | Iterable[Edge], asset: str, at: int, through_stops: bool
 ) -> Ancestry:
@@ -166,63 +249,72 @@ def ancestry(
             grouped.setdefault(edge.output, []).append(edge)
         by_output = grouped
 
-    distances = {asset: 0}
-    onward: dict[str, str] = {}
-    then: dict[str, int] = {}
+    search = _Search(asset, at)
+    reach, bounds = search.reach, search.bounds
     met: set[str] = set()
-    layer = [asset]
-    distance = 0
-    while layer:
-        distance += 1
-        following: list[str] = []
-
-        def reach(source: str, output: str, until: int) -> None:
-            known = distances.get(source)
-            if known is None:
-                distances[source] = distance  # noqa: B023 called within its round
-                onward[source] = output
-                following.append(source)  # noqa: B023
-                if until < at:
-                    then[source] = until
-                return
-            if known == distance and output < onward[source]:  # noqa: B023
-                # Another step of a shortest path. From the origin on, the smallest next id at every step makes the
-                # smallest sequence, for all steps that lead one layer down are on a shortest path.
-                onward[source] = output
-            if source in then and until > then[source]:
-                # What came into it later counts after all, a way further round.
-                if known < distance:  # noqa: B023
-                    following.append(source)  # noqa: B023
-                if until < at:
-                    then[source] = until
-                else:
-                    del then[source]
-
+    for layer in search.layers(asset):
         # The runs of this layer, each by the smallest of its outputs here. Of one that was met before nothing is new.
         through: dict[str, str] = {}
-        for output in layer:
-            until = then.get(output, at)
-            for _, source, time, stopping, _, _ in by_output.get(output, ()):
+        for step in layer:
+            until = bounds.get(step, at) if bounds else at
+            output = _asset_of(step)
+            for _, source, time, stopping, _, _, then in by_output.get(output, ()):
                 if time > until or (stopping and not through_stops):
                     continue
                 if not source.startswith(RUN_MARK):
-                    reach(source, output, at)
+                    reach(source, step, at if then is None else min(then, at))
                 elif source.startswith(_THEN_MARK):
                     for half in by_output.get(source, ()):
-                        reach(half.input, output, min(half.time, at))
+                        reach(half.input, step, min(half.time, at))
                 elif until < at:
                     for half in by_output.get(source, ()):
                         if half.time <= until and source not in met:
-                            reach(half.input, output, at)
+                            reach(half.input, step, at)
                 elif source not in met:
-                    through[source] = min(output, through.get(source, output))
+                    through[source] = min(step, through.get(source, step), key=_asset_of)
         met.update(through)
-        for run, output in through.items():
-            for _, source, time, _, _, _ in by_output.get(run, ()):
+        for run, step in through.items():
+            for _, source, time, _, _, _, _ in by_output.get(run, ()):
                 if time <= at:
-                    reach(source, output, at)
-        layer = following
-    return Ancestry(asset, distances, onward, then)
+                    reach(source, step, at)
+    then_ = {one: search.within(one) for one in map(_asset_of, bounds) if search.within(one) < at}
+    return Ancestry(asset, search.distances, search.onward, then_)
+
+
+def descent(turned: Mapping[str, Iterable[Edge]], asset: str, at: int, through_stops: bool) -> Ancestry:
+    """Everything that was derived from `asset` by the instant `at` (µs), with the distance of each.
+
+    `turned` are edges turned round, by what was derived from: their `input` is what was derived. What is derived from
+    something as it was at an instant holds only what came into that by then.
+    """
+    search = _Search(asset, NEVER)
+    met: dict[str, int] = {}
+    for layer in search.layers(asset):
+        # The runs of this layer, each with its earliest input, of equal ones the smallest.
+        through: dict[str, tuple[int, str, str]] = {}
+        for step in layer:
+            source = _asset_of(step)
+            # What came in later has fewer of the later names: bounds are times with their signs turned.
+            since = -search.bounds.get(step, NEVER)
+            for edge in turned.get(source, ()):
+                if edge.time > at or (edge.stops and not through_stops):
+                    continue
+                if edge.input.startswith(_THEN_MARK):
+                    for half in turned.get(edge.input, ()):
+                        if since <= half.time <= at:
+                            search.reach(half.input, step, -half.time)
+                elif is_run(edge.input):
+                    one = (edge.time, source, step)
+                    through[edge.input] = min(one, through.get(edge.input, one))
+                elif edge.then is None or since <= edge.then:
+                    search.reach(edge.input, step, -edge.time)
+        for run, (time, _, step) in through.items():
+            if time < met.get(run, NEVER):
+                met[run] = time
+                for half in turned.get(run, ()):
+                    if half.time <= at:
+                        search.reach(half.input, step, -max(time, half.time))
+    return Ancestry(asset, search.distances, search.onward)
 
 
 def shortest_path(ancestry: Ancestry, origin: str) -> list[str]:
@@ -235,8 +327,19 @@ def shortest_path(ancestry: Ancestry, origin: str) -> list[str]:
     path = [step]
     while step != ancestry.asset:
         step = ancestry.onward[step]
-        path.append(step)
+        path.append(_asset_of(step))
     return path
+
+
+def holds(edges: Mapping[str, Iterable[Edge]], path: Sequence[str], at: int) -> bool:
+    """Whether what had another name on a path, and counts as it was then, holds what lies before it on the path."""
+    until = at
+    for input_, output in zip(path[-2::-1], path[:0:-1], strict=True):
+        steps_ = [one for one in edges.get(output, ()) if one.input == input_ and one.time <= until]
+        if not steps_:
+            return False
+        until = max(at if one.then is None else min(at, one.then) for one in steps_)
+    return True
 
 
 # Steps that a search for paths takes, where assets derive from each other in circles.
@@ -249,8 +352,9 @@ def shortest_paths(
     origin: str,
     count_max: int,
     steps_max: int = PATH_STEPS_MAX,
+    holds: Callable[[Sequence[str]], bool] = lambda _: True,
 ) -> tuple[list[list[str]], bool]:
-    """The shortest paths from `origin` to the asset, and whether these are all that there are.
+    """The shortest paths from `origin` to the asset that hold, and whether these are all that there are.
 
     `outputs` are what was derived from each asset in one step. The shortest first, of equal ones in the order of their
     ids; no asset twice on a path. `steps_max` steps are taken at most: circles may hold more paths than anybody counts.
@@ -265,7 +369,8 @@ def shortest_paths(
         _, path = heappop(heap)
         steps_max -= 1
         if path[-1] == ancestry.asset:
-            found.append(list(path))
+            if holds(path):
+                found.append(list(path))
             continue
         for output in outputs.get(path[-1], ()):
             if output in ahead and output not in path:

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from circulation.lineage import Edge
+from circulation.lineage import Edge, then_node
 
 # Steps that are walked within cycles: a ring of n assets takes n of them, n assets that all derive from each other n!.
 STEPS_MAX = 200_000
@@ -82,15 +82,21 @@ def origins(
 ) -> dict[str, Origin]:
     """The share of each ancestor of `asset` by the derivations made by the instant `at` (µs); `edges` by output.
 
-    To `of_each` is added what each input is of each output on the way.
+    To `of_each` is added what each input is of each output on the way. What had another name counts as it was then: it
+    stands beside what has that name now, with what it was made of by then, until their shares are added.
     """
-    inputs = {} if of_each is None else of_each
+    inputs: dict[str, dict[str, Part]] = {}
+    then: dict[str, tuple[str, int]] = {}
 
     def of(output: str) -> dict[str, Part]:
         found = inputs.get(output)
         if found is None:
-            earlier = (edge for edge in edges.get(output, ()) if edge.time <= at and edge.input != output)
-            found = inputs[output] = parts(earlier)
+            name, until = then.get(output, (output, at))
+            earlier = [edge for edge in edges.get(name, ()) if edge.time <= until and edge.input not in (name, output)]
+            found = parts(earlier)
+            if of_each is not None and output == name:
+                of_each[output] = found
+            found = inputs[output] = {_named(one, earlier, then): part for one, part in found.items()}
         return found
 
     flows = {asset: Origin(1.0, False, False)}
@@ -106,8 +112,23 @@ def origins(
                 if source not in members:
                     more = Origin(share * part.share, assumed or part.assumed, at_least)
                     flows[source] = _sum(flows.get(source), more)
+    for node, (name, _) in then.items():
+        if node in flows:
+            flows[name] = _sum(flows.get(name), flows.pop(node))
     del flows[asset]
     return {origin: flow._replace(share=min(1.0, flow.share)) for origin, flow in flows.items()}
+
+
+def _named(input_: str, edges: Iterable[Edge], then: dict[str, tuple[str, int]]) -> str:
+    """The node of an input: of one that counts as it was at an instant one of its own, whose name and instant `then`
+    has."""
+    bounds = [edge.then for edge in edges if edge.input == input_]
+    until = max((one for one in bounds if one is not None), default=None)
+    if until is None or None in bounds:
+        return input_
+    node = then_node(input_, until)
+    then[node] = (input_, until)
+    return node
 
 
 def _sum(one: Origin | None, other: Origin) -> Origin:

@@ -10,12 +10,13 @@ What to do: ask the owner of the input whether it allowed the derivation, and st
 then.
 
 Public data may be derived from by anybody. An input is judged once it is known whose it is, and so is what came of it.
+What an OpenLineage run derives counts from the instant at which it does; another name of the same data is none.
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
-from circulation.events.names import ASSET_DERIVED, CONTRACT_AMENDED, CONTRACT_SIGNED
+from circulation.events.names import ASSET_DERIVED, ASSET_REGISTERED, CONTRACT_AMENDED, CONTRACT_SIGNED
 from circulation.examples import (
     BUYER,
     OWNER,
@@ -34,7 +35,7 @@ from circulation.examples import (
 )
 from circulation.facts.acts import Act
 from circulation.facts.facts import Facts
-from circulation.findings import About, Said
+from circulation.findings import About, Cause, Said
 from circulation.keys import join_key, split_key
 from circulation.ledger import Ledger
 from circulation.licences import TERMS_TYPES
@@ -42,14 +43,32 @@ from circulation.rights import bought
 from circulation.rules import Rule, Sum, over
 
 PROCESSING = "processing-right"
-# The contracts under which the owner has the input, and what was said of already.
-_BOUGHT, _SAID = "bought", "said"
+# The contracts under which the owner has the input; since when what is said of an asset holds; what runs derive, and
+# of each asset what of that was noted.
+_BOUGHT, _SAID, _AHEAD, _NOTED = "bought", "said", "ahead", "noted"
+
+
+class _Made(NamedTuple):
+    """A derivation by OpenLineage: when (µs), of what, and whose the input was."""
+
+    time: int
+    asset: str
+    input_owner: str
 
 
 def scopes(act: Act, facts: Facts) -> Iterable[str]:
     """An input, and who derives from it without being its owner or holding a right; of contracts the buyer."""
     if act.type in TERMS_TYPES:
         yield join_key(act.data.asset, act.data.buyer)
+        return
+    if act.type == ASSET_REGISTERED:
+        # Whoever ever owns it: the registration may be the one that ends it.
+        for edge in facts.made(act.subject):
+            others = facts.asset(edge.input).owners()
+            for one in sorted(facts.asset(act.subject).owners()) if others else ():
+                if others != {one}:
+                    yield (scope := join_key(edge.input, one))
+                    yield derivations(scope)
         return
     owner = _owner(act.subject, act.time, facts)
     if owner is None:
@@ -81,40 +100,105 @@ def _may_process(owner: str, input_: str, instant: int, facts: Facts) -> bool:
 
 
 def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
-    """Takes up what was bought; holds a derivation against it, and says the first of an asset that nothing allows."""
+    """Takes up what was bought; holds a derivation against it, and says the first of an asset that nothing allows.
+
+    A run's derivation is no act of its own: it is noted with a registration, and looked at again with each act until
+    one is later.
+    """
     input_, owner = split_key(scope)
+    for made in [one for one in ledger.list(_AHEAD) if one.time < act.time]:
+        ledger.discard(_AHEAD, made)
+        _hold_made(ledger, input_, owner, made)
     if act.type in TERMS_TYPES:
         if (_BOUGHT, act.subject) not in ledger:
             ledger.add(_BOUGHT, act.subject)
         ledger[_BOUGHT, act.subject] = facts.contract(act.subject)
+    elif act.type == ASSET_REGISTERED:
+        _note(ledger, input_, owner, act, facts)
+    else:
+        input_owner = _owner(input_, act.time, facts) or ""
+        said = _said(ledger, input_, owner, _Made(act.time, act.subject, input_owner), act.cause)
+        if said is not None:
+            _keep(ledger, act.subject, said)
+    for made in list(ledger.list(_AHEAD)):
+        _hold_made(ledger, input_, owner, made)
+    return ()
+
+
+def _note(ledger: Ledger, input_: str, owner: str, act: Act, facts: Facts) -> None:
+    """Notes what a run derived the asset from the input, in the place of what was noted of it before."""
+    before: _Made | None = ledger.get((_NOTED, act.subject))
+    made: _Made | None = None
+    for edge in facts.made(act.subject):
+        if edge.input == input_ and _owner(act.subject, edge.time, facts) == owner:
+            input_owner = _owner(input_, edge.time, facts)
+            if input_owner is not None and not _may_process(owner, input_, edge.time, facts):
+                made = _Made(edge.time, act.subject, input_owner)
+    if made == before:
         return
-    if (_SAID, act.subject) in ledger:
+    if before is not None and before in ledger.list(_AHEAD):
+        ledger.discard(_AHEAD, before)
+        ledger.drop(_name(before))
+    ledger[_NOTED, act.subject] = made
+    if made is None:
         return
+    if made.time < act.time:
+        _hold_made(ledger, input_, owner, made)
+    else:
+        ledger.add(_AHEAD, made)
+
+
+def _hold_made(ledger: Ledger, input_: str, owner: str, made: _Made) -> None:
+    """Holds what a run derived against what was bought, as far as that is known."""
+    ledger.drop(_name(made))
+    said = _said(ledger, input_, owner, made, None)
+    if said is None:
+        return
+    if made in ledger.list(_AHEAD):
+        if (_SAID, made.asset) not in ledger or ledger.get((_SAID, made.asset)) > made.time:
+            ledger.keep(_name(made), said)
+    else:
+        _keep(ledger, made.asset, said)
+
+
+def _name(made: _Made) -> str:
+    return f"{made.time} {made.asset}"
+
+
+def _keep(ledger: Ledger, asset_: str, said: Said) -> None:
+    """Keeps what is said of an asset, the earliest."""
+    before = ledger.get((_SAID, asset_))
+    if before is None or said.occurred < before:
+        ledger[_SAID, asset_] = said.occurred
+        ledger.keep(asset_, said)
+
+
+def _said(ledger: Ledger, input_: str, owner: str, made: _Made, cause: Cause | None) -> Said | None:
+    """What is to be said of a derivation, as far as what was bought is known; nothing where a contract allows it."""
     contracts = [ledger.get((_BOUGHT, one)) for one in ledger.list(_BOUGHT)]
-    having = [one for one in contracts if any(bought([one], input_, owner, act.time))]
-    stated = [(one.statement(act.time), one.id) for one in having]
+    having = [one for one in contracts if any(bought([one], input_, owner, made.time))]
+    stated = [(one.statement(made.time), one.id) for one in having]
     if any(one.terms.derivation for one, _ in stated):
-        return
-    ledger[_SAID, act.subject] = True
+        return None
     forbidding = max(((one.signed, id_) for one, id_ in stated), default=None)
     contract = {} if forbidding is None else {"contract": forbidding[1]}
-    yield Said(
+    return Said(
         severity=RULE.severity,
-        about=About("asset", act.subject),
+        about=About("asset", made.asset),
         party=owner,
-        occurred=act.time,
-        cause=act.cause,
-        apart=(input_,),
+        occurred=made.time,
+        cause=cause,
+        apart=(input_,) if cause else (input_, str(made.time)),
         summary=(
-            f"{owner} derived {act.subject} from {input_}, which {_owner(input_, act.time, facts)} owns,"
+            f"{owner} derived {made.asset} from {input_}, which {made.input_owner} owns,"
             + (f" and the contract {forbidding[1]} forbids it." if forbidding else " and nothing allows it.")
         ),
         summary_zh=(
-            f"{owner} 由 {input_}（所有方为 {_owner(input_, act.time, facts)}）衍生出 {act.subject}，"
+            f"{owner} 由 {input_}（所有方为 {made.input_owner}）衍生出 {made.asset}，"
             + (f"而合同 {forbidding[1]} 禁止衍生。" if forbidding else "没有任何许可。")
         ),
-        evidence={"input": input_, "owner": _owner(input_, act.time, facts), **contract},
-        asset=act.subject,
+        evidence={"input": input_, "owner": made.input_owner, **contract},
+        asset=made.asset,
     )
 
 
@@ -126,13 +210,13 @@ RULE = Rule(
     severity="orange",
     articles=("关于构建数据基础制度更好发挥数据要素作用的意见 3",),
     sum=Sum(
-        acts=frozenset({ASSET_DERIVED, CONTRACT_SIGNED, CONTRACT_AMENDED}),
+        acts=frozenset({ASSET_DERIVED, ASSET_REGISTERED, CONTRACT_SIGNED, CONTRACT_AMENDED}),
         scopes=scopes,
         judge=over(step),
         step=step,
         waits=derivations,
         first=frozenset(TERMS_TYPES),
-        needs=frozenset({"asset", "contract", "controllers"}),
+        needs=frozenset({"asset", "made", "contract", "controllers"}),
     ),
 )
 
@@ -154,7 +238,86 @@ def _bought(contract: str, time: str, **more: Any) -> Json:
     return signed(contract, time, **({"asset": "b", "buyer": BUYER} | more))
 
 
+_RAN = "2025-03-01T08:00:00+08:00"
+
+
+def _run(*inputs: str, output: str = "a", time: str = _DAY, kind: str = "COMPLETE", run: str = "run") -> Json:
+    """An event of an OpenLineage run over datasets of the namespace `ns`."""
+    return {
+        "eventType": kind,
+        "eventTime": f"{time}T00:00:00Z",
+        "run": {"runId": run},
+        "job": {"namespace": "jobs", "name": "job"},
+        "inputs": [{"namespace": "ns", "name": one} for one in inputs],
+        "outputs": [{"namespace": "ns", "name": output}] if output else [],
+        "producer": "urn:producer",
+        "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
+    }
+
+
+def _by_run(**more: Any) -> Json:
+    return _forbidden("ns/b") | {"about": {"kind": "asset", "id": "ns/a"}, "occurred": _RAN} | more
+
+
+_TO, _FROM = asset("ns/a", owner=BUYER), asset("ns/b", owner=OWNER)
+
 CASES = (
+    *(
+        Case(name=f"a run, and {name}", rules=_RULES, events=[*events, _run("b")], fires=fires)
+        for name, events, fires in (
+            ("nothing allows it", [_TO, _FROM], [_by_run()]),
+            ("a processing right", [_TO, _FROM, granted(BUYER, "2025-02-01", PROCESSING)], []),
+            ("a processing right issued later", [_TO, _FROM, granted(BUYER, "2025-03-02", PROCESSING)], [_by_run()]),
+            ("a contract that allows it", [_TO, _FROM, _bought("c", _DAY, asset="ns/b", terms=_DERIVE)], []),
+            (
+                "a contract that forbids it",
+                [_TO, _FROM, _bought("c", _DAY, asset="ns/b")],
+                [_by_run(evidence={"input": "ns/b", "contract": "c"})],
+            ),
+            (
+                "a contract signed later",
+                [_TO, _FROM, _bought("c", "2025-03-02", asset="ns/b", terms=_DERIVE)],
+                [_by_run()],
+            ),
+            ("one's own", [_TO, asset("ns/b", owner=BUYER)], []),
+            ("public data", [_TO, asset("ns/b", owner=OWNER, public=True)], []),
+            ("one's own by then", [_TO, _FROM, asset("ns/b", "2025-02-01", owner=BUYER)], []),
+            ("another's by then", [_TO, asset("ns/b", owner=BUYER), asset("ns/b", "2025-02-01")], [_by_run()]),
+            ("its output another's by then", [_TO, _FROM, asset("ns/a", "2025-02-01", owner=OWNER)], []),
+            ("the same controller", [_TO, _FROM, party(BUYER, "2025-02-01", controller=OWNER)], []),
+            ("an input that is not registered", [_TO], []),
+            ("an output that is not registered", [_FROM], []),
+            (
+                "both registered later",
+                [asset("ns/a", "2025-04-01", owner=BUYER), asset("ns/b", "2025-04-02", owner=OWNER)],
+                [_by_run()],
+            ),
+            (
+                "an act before it",
+                [_TO, _FROM, derived("ns/a", "2025-02-01", "ns/b", id="act")],
+                [_by_run(occurred="2025-02-01T00:00:00+08:00", cause={"id": "act"})],
+            ),
+            ("an act after it", [_TO, _FROM, derived("ns/a", "2025-03-05", "ns/b")], [_by_run()]),
+        )
+    ),
+    Case(
+        name="a run of many inputs and outputs",
+        rules=_RULES,
+        events=[
+            _TO,
+            _FROM,
+            _run("b", "d", "e", output="x", kind="START"),
+            _run(output="y", kind="START"),
+            _run("b"),
+        ],
+        fires=[_by_run()],
+    ),
+    Case(name="a run that failed before it derived", rules=_RULES, events=[_TO, _FROM, _run("b", kind="FAIL")]),
+    Case(
+        name="another name of what is another's",
+        rules=_RULES,
+        events=[asset("s3://b/k", owner=OWNER), asset("s3a://b/k", owner=BUYER)],
+    ),
     *(
         Case(name=name, rules=_RULES, events=[_MINE, _THEIRS, *before, _MADE], fires=fires)
         for name, before, fires in (

@@ -48,10 +48,14 @@ class _Bar(NamedTuple):
 
 
 class _Input(NamedTuple):
-    """An input: since when it is one, and how it ranks in each of `MEMBERS`; -1 where it is not graded."""
+    """An input: since when it is one, and how it ranks in each of `MEMBERS`; -1 where it is not graded.
+
+    What had another name counts as it was `then`, which is `NEVER` of all else.
+    """
 
     since: int
     ranks: tuple[int, ...]
+    then: int
 
 
 class _Lower(NamedTuple):
@@ -207,15 +211,21 @@ def _take_in(ledger: Ledger, asset_: str, instant: int, facts: Facts) -> dict[st
     seen = ledger.get(_SEEN, -NEVER)
     ledger[_SEEN] = instant
     inputs = facts.inputs(asset_)
-    begun: dict[str, int] = {}
+    begun: dict[str, tuple[int, int]] = {}
     for edge in inputs.edges(seen, instant):
-        if not edge.stops and _key(edge.input) not in ledger:
-            begun.setdefault(edge.input, edge.time)
+        then = NEVER if edge.then is None else edge.then
+        known: _Input | None = ledger.get(_key(edge.input))
+        if not edge.stops and (known is None or known.then < then):
+            since, before = begun.get(edge.input, (edge.time, then))
+            begun[edge.input] = since, max(before, then)
     again = [one for one in inputs.stated(seen, instant) if _key(one) in ledger]
     changed: dict[str, _Input | None] = {}
     for input_ in dict.fromkeys([*begun, *again]):
         old: _Input | None = ledger.get(_key(input_))
-        now = _Input(begun[input_] if old is None else old.since, _ranks(facts.asset(input_).grade(instant)))
+        since, then = begun.get(input_, (NEVER, -NEVER))
+        if old is not None:
+            since, then = old.since, max(old.then, then)
+        now = _Input(since, _ranks(facts.asset(input_).grade(min(instant, then))), then)
         if now == old:
             continue
         changed[input_] = old

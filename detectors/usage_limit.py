@@ -31,7 +31,7 @@ from circulation.facts.contracts import ContractFacts
 from circulation.facts.facts import Facts
 from circulation.findings import About, Cause, Said, Severity
 from circulation.keys import join_key, split_key
-from circulation.licences import LIMITS, TERMS_TYPES, Licence
+from circulation.licences import LIMITS, TERMS_TYPES, Licence, window_name
 from circulation.rules import Counted, Parameter, Parameters, Rule, Stepped, Sum, Tally, Uses
 from circulation.terms import Terms, Window, inside
 from circulation.words import LIMIT, zh
@@ -99,11 +99,11 @@ def names(instant: int, licence: Licence) -> Sequence[str]:
     terms = licence.terms
     if not terms.windows or not inside(terms, instant):
         return ()
-    origin = licence.origins["windows"]
     return list(
         dict.fromkeys(
-            f"{origin}:{window.seconds}:{window.uses_max}:{window_start(instant, terms, window)}"
+            f"{licence.origins[name]}:{name}:{window_start(instant, terms, window)}"
             for window in terms.windows
+            for name in (window_name(window),)
         )
     )
 
@@ -655,6 +655,25 @@ CASES = (
             used("c", "2025-02-01T12:30", 8, id="u"),
         ],
         fires=[_band("window", 10, 8, 80, "u", window="2025-02-01T12:00:00+08:00")],
+    ),
+    Case(
+        name="a window that is restated goes on as it was, whatever is stated beside it",
+        events=[
+            _DAILY,
+            used("c", "2025-02-01T10:00", 7),
+            _amended("2025-02-01", windows=[{"uses_max": 9, "seconds": 60}, {"uses_max": 10, "seconds": _DAY}]),
+            used("c", "2025-02-01T11:30", 1, id="u"),
+        ],
+        fires=[_band("window", 10, 8, 80, "u", window="2025-02-01T00:00:00+08:00")],
+    ),
+    Case(
+        name="a limit of its own begins where a contract leaves its quota group",
+        events=[
+            _licensed(uses_max=100, quota_group="g"),
+            used("c", "2025-02-01", 80),
+            _amended("2025-02-02", uses_max=100),
+        ],
+        fires=[_at_amendment(_band("uses", 100, 80, 80), "2025-02-02T00:00:00+08:00")],
     ),
     Case(
         name="a use is held against the terms of its time",

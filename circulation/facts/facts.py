@@ -23,6 +23,7 @@ Need = Literal[
     "ancestors",
     "runs",
     "inputs",
+    "made",
     "contract",
     "party",
     "controllers",
@@ -75,6 +76,7 @@ class Loaded:
         days: Mapping[str, Sequence[UsedDay]] | None = None,
         unfinished: Mapping[str, Sequence[Unfinished]] | None = None,
         derived_by_runs: Mapping[str, Sequence[int]] | None = None,
+        made: Mapping[str, Sequence[Edge]] | None = None,
     ) -> None:
         self.packs = packs
         self.assets = assets or {}
@@ -90,6 +92,7 @@ class Loaded:
         self.days = days or {}
         self.unfinished = unfinished or {}
         self.derived_by_runs = derived_by_runs or {}
+        self.made = made or {}
         # Few parties have records, and rules ask for them at every trade.
         self.recorded = sorted(one for one, facts in self.parties.items() if facts.recorded)
         of_sums: dict[Need, object] = {
@@ -152,6 +155,7 @@ class Facts:
         self._days = loaded.days
         self._unfinished = loaded.unfinished
         self._derived_by_runs = loaded.derived_by_runs
+        self._made = loaded.made
         self._recorded = loaded.recorded
         self._rule = rule
         self._settings = settings
@@ -256,6 +260,13 @@ class Facts:
         Of a sum that goes on where it stood what is later than its last act.
         """
         return self._inputs[asset]
+
+    @_given_by("made")
+    def made(self, asset: str) -> Sequence[Edge]:
+        """The derivations of a registered asset by OpenLineage, in one step: of each input the earliest, in the order
+        of the inputs. Another name of it is none. The facts of the inputs are there, too.
+        """
+        return self._made.get(asset, ())
 
     @_given_by("ancestors")
     def names(self, asset: str) -> list[Edge]:

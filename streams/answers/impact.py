@@ -14,7 +14,7 @@ from circulation.events.names import EXPORT_PERFORMED, GRANT_ISSUED, PARTIES
 from circulation.facts.assets import AssetFacts
 from circulation.facts.grades import CLASSES, LEVELS
 from circulation.facts.parties import PartyFacts, chain, topmost
-from circulation.lineage import Edge, ancestry, is_run, shortest_path, steps
+from circulation.lineage import NEVER, Edge, descent, is_run, shortest_path, steps
 from circulation.packs.entry import Entry, Subject, Verdict
 from circulation.packs.matching import judge_entry
 from streams.answers.impact_document import Affected, Concerned, Contract, Impact, Kind, Listing
@@ -142,7 +142,8 @@ class _Look:
 
     def reach(self, sources: Sequence[str], *, through_stops: bool) -> _Reach:
         """The assets and all that is derived from them, nearest first."""
-        edges: dict[str, list[Edge]] = {_ROOT: [Edge(_ROOT, one, self._at, False) for one in sources]}
+        # What is asked about was there before whatever happened to it.
+        edges: dict[str, list[Edge]] = {_ROOT: [Edge(_ROOT, one, -NEVER, False) for one in sources]}
         met, layer, count = set(sources), list(sources), 0
         runs: set[str] = set()
         while layer and not self._cut:
@@ -174,11 +175,11 @@ class _Look:
             if len(met) > self._limits.assets_max:
                 self._over("assets_max")
         self._edges = edges
-        above = ancestry(edges, _ROOT, self._at, through_stops)
-        going_on = set(ancestry(edges, _ROOT, self._at, False).distances)
-        nearest = [one for layer in above.layers() for one in layer if one != _ROOT][: self._limits.assets_max]
-        paths = {one: [*reversed(shortest_path(above, one)[:-1])] for one in nearest}
-        return _Reach({one: above.distances[one] - 1 for one in nearest}, paths, going_on)
+        below = descent(edges, _ROOT, self._at, through_stops)
+        going_on = set(descent(edges, _ROOT, self._at, False).distances)
+        nearest = [one for layer in below.layers() for one in layer if one != _ROOT][: self._limits.assets_max]
+        paths = {one: [*reversed(shortest_path(below, one)[:-1])] for one in nearest}
+        return _Reach({one: below.distances[one] - 1 for one in nearest}, paths, going_on)
 
     def load(self, assets: Collection[str], parties: Iterable[str] = ()) -> None:
         """Facts of the assets, of the contracts over them, and of all parties of these."""

@@ -46,13 +46,14 @@ class Seen(NamedTuple):
         data = self.parties[party].at(self.at) if party in self.parties else None
         return None if data is None else data.name
 
-    def subject(self, asset: str) -> Subject:
-        """The asset as a negative list sees it."""
-        owner = self.owner(asset)
+    def subject(self, asset: str, instant: int) -> Subject:
+        """The asset as a negative list sees it, by what it is at an instant."""
+        registered = self.assets[asset].registration(instant)
+        owner = None if registered is None else registered.owner
         if owner is None or owner not in self.parties:
-            return self.assets[asset].subject(self.at, None)
-        data = self.parties[owner].at(self.at)
-        found = self.assets[asset].subject(self.at, None if data is None else data.industry)
+            return self.assets[asset].subject(instant, None)
+        data = self.parties[owner].at(instant)
+        found = self.assets[asset].subject(instant, None if data is None else data.industry)
         return msgspec.structs.replace(found, controllers=tuple(chain(self.parties, owner, self.at)[1:]))
 
     def in_force(self) -> Iterator[tuple[ContractFacts, Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 from circulation.calendar import format_instant
 from circulation.events.names import ASSET_REGISTERED, ASSET_WITHDRAWN, ASSETS
 from circulation.facts.assets import AssetFacts
-from circulation.lineage import RUN_MARK, Ancestry, Edge, ancestry
+from circulation.lineage import RUN_MARK, Ancestry, Edge, ancestry, descent
 from circulation.packs.in_force import Packs
 from circulation.shares import Part, origins, parts
 from streams.answers import trace_acts, trace_holders, trace_matches, trace_runs
@@ -83,8 +83,8 @@ def look_through(
     inherited = ancestry(above.edges, asset, at, False)
     # From an asset to what was made of it: the same edges, turned round.
     turned = _turned(below.edges)
-    descendants = ancestry(turned, asset, at, True)
-    inheriting = ancestry(turned, asset, at, False)
+    descendants = descent(turned, asset, at, True)
+    inheriting = descent(turned, asset, at, False)
     upward, downward = list(_in_order(ancestors, set(above.assets))), list(_in_order(descendants, set(below.assets)))
     of_each: dict[str, dict[str, Part]] = {}
     shares = origins(above.edges, asset, at, of_each=of_each)
@@ -149,7 +149,7 @@ def look_through(
         matches=[]
         if packs is None or not up
         else trace_matches.matches(
-            seen, packs.in_force(at), ancestors, inherited, cache(partial(_outputs, above.edges))
+            seen, packs.in_force(at), ancestors, inherited, above.edges, cache(partial(_outputs, above.edges))
         ),
         holders=trace_holders.holders(seen),
         controllers=trace_holders.controllers(seen),

@@ -1,8 +1,8 @@
 """The part of a trace that says which entries of the negative list match the asset, and by which ways from above."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from circulation.lineage import Ancestry, shortest_paths
+from circulation.lineage import Ancestry, Edge, holds, shortest_paths
 from circulation.packs.entry import Entry, Verdict
 from circulation.packs.matching import judge_entry
 from circulation.packs.pack import Pack
@@ -13,18 +13,24 @@ ACTIONS = ("list", "trade", "deliver", "export")
 
 
 def matches(
-    seen: Seen, pack: Pack, above: Ancestry, inherited: Ancestry, outputs: Callable[[bool], Mapping[str, list[str]]]
+    seen: Seen,
+    pack: Pack,
+    above: Ancestry,
+    inherited: Ancestry,
+    edges: Mapping[str, Sequence[Edge]],
+    outputs: Callable[[bool], Mapping[str, list[str]]],
 ) -> list[Match]:
     """The entries in force that match the asset or one of its ancestors, nearest first, with the ways from there.
 
-    `above` has all ancestors, `inherited` those that entries are inherited from which are not sticky; `outputs` says
-    what was derived from each, over all steps or only over those that do not stop.
+    `above` has all ancestors, `inherited` those that entries are inherited from which are not sticky; `edges` lead to
+    them, and `outputs` says what was derived from each, over all steps or only over those that do not stop. What had
+    another name is what it was then.
     """
     if not pack.negative_list:
         return []
     at = seen.at
     reached = [one for layer in above.layers() for one in layer if one in seen.assets]
-    subjects = {one: seen.subject(one) for one in reached}
+    subjects = {one: seen.subject(one, above.then.get(one, at)) for one in reached}
     owners = {holder for one in subjects.values() for holder in one.holders()}
     entries: dict[str, Entry] = {}
     for action in ACTIONS:
@@ -40,7 +46,9 @@ def matches(
                 return found
             stops = not one.sticky and asset in inherited.distances
             within = inherited if stops else above
-            paths, whole = shortest_paths(within, outputs(stops), asset, seen.limits.paths_max)
+            paths, whole = shortest_paths(
+                within, outputs(stops), asset, seen.limits.paths_max, holds=lambda path: holds(edges, path, at)
+            )
             found.append(
                 Match(
                     asset=asset,

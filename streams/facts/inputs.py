@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from circulation.events.names import ASSET_GRADED, ASSET_REGISTERED, ASSETS
 from circulation.facts.assets import AssetFacts
-from circulation.lineage import Inputs, is_run, steps
+from circulation.lineage import Edge, Inputs, is_run, steps
 from streams.facts import loading
 from streams.facts.known import Known
 from streams.facts.loading import TOLD, edges_of, grouped
@@ -64,6 +64,21 @@ def derived_in_one_step(
         told = {(row[1], row[2]) for row in rows[asset] if row[6].startswith(TOLD)}
         untold = max((edge.time for edge in some if (edge.input, edge.time) not in told), default=EARLIEST)
         found[asset] = (Inputs(some, {one: of_asset[one].times(since) for one in of_asset}, untold), of_asset)
+    return found
+
+
+def made_by_runs(db: Db, assets: Collection[str]) -> dict[str, list[Edge]]:
+    """What OpenLineage derived each asset from in one step: of each input the earliest, in the order of the inputs."""
+    rows = [row for row in db.rows(_STEPS, sorted(assets)) if not row[5] and not row[6].startswith(TOLD)]
+    runs = sorted({row[1] for row in rows if is_run(row[1])})
+    edges = grouped(rows) | (grouped(db.rows(_STEPS, runs)) if runs else {})
+    found: dict[str, list[Edge]] = {}
+    for asset in edges.keys() & {*assets}:
+        first: dict[str, Edge] = {}
+        for edge in steps(edges, asset):
+            if edge.input != asset and (edge.input not in first or edge.time < first[edge.input].time):
+                first[edge.input] = edge
+        found[asset] = [first[one] for one in sorted(first)]
     return found
 
 

@@ -11,12 +11,20 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from circulation.events.event import Event
-from circulation.events.names import ASSET_DERIVED, ASSETS, CONTRACT_SIGNED, CONTRACTS, OPENLINEAGE_RUN, PARTIES
+from circulation.events.names import (
+    ASSET_DERIVED,
+    ASSET_REGISTERED,
+    ASSETS,
+    CONTRACT_SIGNED,
+    CONTRACTS,
+    OPENLINEAGE_RUN,
+    PARTIES,
+)
 from circulation.events.types import TYPES
 from circulation.facts.acts import Act
 from circulation.facts.contracts import ContractFacts
 from circulation.licences import TERMS_TYPES
-from streams.facts import loading
+from streams.facts import derivations, loading
 from streams.facts.known import Known
 from streams.facts.running_sums import EARLIEST
 from streams.store import queue
@@ -30,7 +38,8 @@ _OF_ASSETS: Final = frozenset({"asset", "assessed", "derived", "withdrawn"})
 _CONTRACT: Final = "contract"
 # What a product is offered as, and for how much, its listing says to what is signed later.
 _OFFERED: Final = "offered"
-_OF_PARTIES: Final = frozenset({"party", "grant", "group"})
+_GRANT: Final = "grant"
+_OF_PARTIES: Final = frozenset({"party", _GRANT, "group"})
 
 
 class Change(NamedTuple):
@@ -81,9 +90,11 @@ def find(
         return found
     assets = [one.subject for one in recent if one.kind in _OF_ASSETS]
     rows = _rows(db, min(one.since for one in recent), types.judged, assets)
-    if rows is None:
+    made = _made_since(db, recent) if ASSET_REGISTERED in types.inputs else {}
+    if rows is None or made is None:
         found.others.extend(recent)
         return found
+    found.acts.update(made)
     heads: dict[str, set[str]] = {}
     # By asset of which an act may look at inputs: the changes to which it may be one, with the act's thing.
     inputs: dict[str, list[tuple[Change, str]]] = {}
@@ -156,6 +167,28 @@ def _rows(db: Db, since: int, types: Sequence[str], assets: Sequence[str]) -> li
         return None
     rows = loading.since(db, types, since, RECENT_MAX + 1)
     return rows if len(rows) <= RECENT_MAX else None
+
+
+def _made_since(db: Db, changes: Iterable[Change]) -> dict[str, int] | None:
+    """The registrations of what runs may have derived since a grant was issued or revoked, of which no act tells; None
+    where there are too many runs."""
+    since = min((one.since for one in changes if one.kind == _GRANT), default=None)
+    rows = [] if since is None else loading.since(db, [OPENLINEAGE_RUN], since, RECENT_MAX + 1, "subject")
+    if len(rows) > RECENT_MAX:
+        return None
+    subjects = {row[0] for row in rows}
+    ahead = subjects
+    while ahead:
+        # What a run without outputs reads is derived by those above it.
+        parents = db.rows("select distinct parent from given where run = any(?)", sorted(ahead))
+        ahead = {row[0] for row in parents} - subjects
+        subjects |= ahead
+    if not subjects:
+        return {}
+    origins = [origin for one in sorted(subjects) for origin in derivations.origins(one)]
+    outputs = [row[0] for row in db.rows("select distinct output from derivations where origin = any(?)", origins)]
+    query = "select distinct thing from events where topic = ? and subject = any(?) and type = ?"
+    return {row[0]: EARLIEST for row in db.rows(query, ASSETS, outputs, ASSET_REGISTERED)}
 
 
 class _Looks:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 from circulation.daily import UsedAbroad, UsedDay
-from circulation.events.names import DELIVERY_COMPLETED
+from circulation.events.names import ASSET_REGISTERED, DELIVERY_COMPLETED
 from circulation.exports import UNDECLARED, is_abroad
 from circulation.facts.acts import Act
 from circulation.facts.contracts import ContractFacts
@@ -12,7 +12,7 @@ from circulation.facts.facts import Facts, Loaded
 from circulation.findings import About, finding_id
 from circulation.rules import Rule
 from streams.facts import derivations, loading, recent
-from streams.facts.inputs import derived_in_one_step
+from streams.facts.inputs import derived_in_one_step, made_by_runs
 from streams.facts.payments import Paid
 from streams.judging.round import Round
 
@@ -44,10 +44,13 @@ def load(
     parties_: dict[str, Any] = {}
     edges: dict[str, Any] = {}
     db, known = round_.db, round_.known
+    registered = {act.subject for act in acts if act.type == ASSET_REGISTERED}
+    made = made_by_runs(db, registered) if "made" in needs and registered else {}
     if {*needs} & {"contract", "asset", "ancestors", "runs", "undeclared"}:
         contracts_ = known.contracts(db, more | {one for act in acts for one in recent.contracts_of(act)})
     if {*needs} & {"asset", "ancestors"}:
         ids = set(assets) | {one for act in acts for one in recent.assets_of(act, contracts_)}
+        ids |= {edge.input for some in made.values() for edge in some}
         if "ancestors" in needs:
             below = set(assets)
             for act in acts:
@@ -94,6 +97,7 @@ def load(
         days=days,
         unfinished=(left := derivations.unfinished(db, named)),
         derived_by_runs=derivations.derived_by_runs(db, left),
+        made=made,
     )
 
 

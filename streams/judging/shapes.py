@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from circulation.events.names import ASSET_REGISTERED
 from circulation.rules import Check, Period, Rule, Screen, Sum
 from streams.facts import circulations as screening
 from streams.judging import late_pack_search as anew
@@ -38,6 +39,8 @@ class Shapes:
         above = [shape.acts for shape in shapes if shape is not None and "ancestors" in shape.needs]
         self.types_of_ancestors = frozenset[str]().union(*above)
         one_step = [shape.acts for shape in shapes if shape is not None and "inputs" in shape.needs]
+        if any("made" in shape.needs for shape in shapes if shape is not None):
+            one_step.append(frozenset({ASSET_REGISTERED}))
         self.types_of_inputs = frozenset[str]().union(*one_step)
         self.looks_at_payments = any("payments" in shape.needs for shape in shapes if shape is not None)
         # Sums over what was used on days: those that acts ask for, and the rules that are asked of each day by itself.

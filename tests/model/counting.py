@@ -56,6 +56,14 @@ def hour_of(instant: Moment) -> Moment:
     return instant.replace(minute=0, second=0, microsecond=0)
 
 
+# What tells a window from others: its seconds and its uses.
+Window = tuple[int, int]
+
+
+def windows_of(one: One) -> set[Window]:
+    return {(each["seconds"], each["uses_max"]) for each in one.data["terms"].get("windows") or ()}
+
+
 class Counted:
     """A use that was counted: what is left of it, and the licence that it was counted under."""
 
@@ -88,7 +96,7 @@ class Desk:
         self.maxima: dict[tuple[Any, ...], int] = {}
         self.raised: dict[tuple[Any, ...], list[tuple[int, tuple[str, str], Any]]] = {}
         self.lacking: set[str] = set()
-        self.origins: dict[tuple[int, str], int] = {}
+        self.origins: dict[tuple[int, str | Window], int] = {}
         # By reporter the uses and the number of reports of each hour; and the hours that were said.
         self.hours: dict[int, dict[Moment, list[int]]] = {}
         self.said: set[Moment] = set()
@@ -172,17 +180,22 @@ class Desk:
         """Since which statement each limit has the value that this one gives it: bands begin anew with another."""
         before = [each for each in self.visible(one.at - 1) if each.time <= one.time]
         last = max(before, key=lambda each: each.order, default=None)
-        for limit in ("uses_max", "bytes_max", "rows_max", "persons_max", "windows"):
-            mine, own = self.limit(one, limit), one.at
-            if last is not None and self.limit(last, limit) == mine:
+        for limit in ("uses_max", "bytes_max", "rows_max", "persons_max", *windows_of(one)):
+            own = one.at
+            if (
+                last is not None
+                and (last.at, limit) in self.origins
+                and self.limit(last, limit) == self.limit(one, limit)
+            ):
                 own = self.origins[(last.at, limit)]
             self.origins[(one.at, limit)] = own
 
-    def limit(self, one: One, limit: str) -> Any:
+    def limit(self, one: One, limit: str | Window) -> Any:
+        """The value of a limit: of a window what it is aligned to, of uses none within a quota group."""
         terms = one.data["terms"]
-        if limit == "windows" and terms.get("windows"):
-            return (moment(terms["valid_from"]), terms["windows"])
-        return terms.get(limit)
+        if isinstance(limit, tuple):
+            return moment(terms["valid_from"])
+        return None if limit == "uses_max" and "quota_group" in terms else terms.get(limit)
 
     def amended(self, one: One) -> None:
         """Each limit that gets another value begins anew: the band that the total is in already is raised."""
@@ -215,7 +228,7 @@ class Desk:
         if key[0] == "window":
             _, origin, window, start = key
             evidence = {"limit": "window", "seconds": window[0], "window": start.isoformat()}
-            return max(self.in_window(origin, window[0], start)), window[1], evidence
+            return max(self.in_window(origin, window, start)), window[1], evidence
         return max(self.total(key[0], each, at) for each in range(3)), self.maxima[key], {"limit": key[0]}
 
     def use(self, use: Counted, at: int) -> None:
@@ -371,21 +384,20 @@ class Desk:
         terms = licence.data["terms"]
         if not within(terms, one.time) or not use.left:
             return
-        origin = self.origins[(licence.at, "windows")]
-        for window in {(w["seconds"], w["uses_max"]) for w in terms.get("windows") or ()}:
-            start = self.start(one.time, licence, window[0])
-            counts = self.in_window(origin, window[0], start)
+        for window in windows_of(licence):
+            origin, start = self.origins[(licence.at, window)], self.start(one.time, licence, window[0])
+            counts = self.in_window(origin, window, start)
             evidence = {"limit": "window", "seconds": window[0], "window": start.isoformat()}
             self.band(("window", origin, window, start), max(counts), window[1], one, licence, at, **evidence)
 
-    def in_window(self, origin: int, seconds: int, start: Moment) -> list[int]:
+    def in_window(self, origin: int, window: Window, start: Moment) -> list[int]:
         """What is left of the uses that were counted in a window, by reporter."""
         counts = [0, 0, 0]
         for other in self.uses:
             if (
-                self.origins[(other.licence.at, "windows")] == origin
+                self.origins.get((other.licence.at, window)) == origin
                 and within(other.licence.data["terms"], other.one.time)
-                and self.start(other.one.time, other.licence, seconds) == start
+                and self.start(other.one.time, other.licence, window[0]) == start
             ):
                 counts[other.one.reporter] += other.left
         return counts

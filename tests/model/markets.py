@@ -390,7 +390,7 @@ endings = st.builds(
 )
 assets = st.builds(
     lambda asset_, time, data, more: asset(asset_, time, **data, **more),
-    some(ASSETS),
+    some((*ASSETS, "ns/a5")),
     times,
     st.fixed_dictionaries(
         {

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Iterator
 
+from tests.model import lineage
 from tests.model.events import TERMS_TYPES, Json, Moment, One, moment
 from tests.model.licences import signings, sold
 from tests.model.world import World, exact
@@ -132,29 +133,33 @@ def resold(world: World) -> None:
 
 
 def derived(world: World) -> None:
+    """What is derived from another's, by an act or a run, each input of an asset and its owner once."""
     said_already: set[tuple[str, str, str]] = set()
-    for one in world.all("asset.derived"):
-        mine = world.asset(one.subject, one.time)
-        if mine is None:
+    made: list[tuple[Moment, int, One | None, str, str]] = []
+    for at, one in enumerate(world.all("asset.derived")):
+        made += [(one.time, at, one, one.subject, each["asset"]) for each in one.data["inputs"]]
+    runs = lineage.derivations(world.lineage)
+    made += [(time, len(made), None, output, input_) for (output, input_), time in sorted(runs.items())]
+    for instant, _, one, asset, input_ in sorted(made, key=lambda each: each[:2]):
+        mine, known = world.asset(asset, instant), world.asset(input_, instant)
+        if mine is None or known is None or known.get("public") or asset == input_:
             continue
         owner = mine["owner"]
-        for input_ in sorted({each["asset"] for each in one.data["inputs"]} - {one.subject}):
-            known = world.asset(input_, one.time)
-            if known is None or known.get("public") or (one.subject, input_, owner) in said_already:
-                continue
-            if world.topmost(owner, one.time) == world.topmost(known["owner"], one.time):
-                continue
-            held = [
-                (moment(said["signed"]), contract, bool(said["terms"].get("derivation")))
-                for contract, said in over(world, input_, one.time)
-                if said["buyer"] == owner and in_force(world, contract, one.time)
-            ]
-            granted = world.covered(owner, ["processing-right"], one.time, asset=input_)
-            if granted or any(allows for _, _, allows in held):
-                continue
-            said_already.add((one.subject, input_, owner))
-            evidence = {"input": input_} | ({"contract": max(held)[1]} if held else {})
-            world.say("derivation-forbidden", "orange", ("asset", one.subject), owner, one, one.time, **evidence)
+        if (asset, input_, owner) in said_already:
+            continue
+        if world.topmost(owner, instant) == world.topmost(known["owner"], instant):
+            continue
+        held = [
+            (moment(said["signed"]), contract, bool(said["terms"].get("derivation")))
+            for contract, said in over(world, input_, instant)
+            if said["buyer"] == owner and in_force(world, contract, instant)
+        ]
+        granted = world.covered(owner, ["processing-right"], instant, asset=input_)
+        if granted or any(allows for _, _, allows in held):
+            continue
+        said_already.add((asset, input_, owner))
+        evidence = {"input": input_} | ({"contract": max(held)[1]} if held else {})
+        world.say("derivation-forbidden", "orange", ("asset", asset), owner, one, instant, **evidence)
 
 
 def withdrawn(world: World) -> None:

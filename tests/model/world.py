@@ -106,7 +106,8 @@ class World:
         key = (one.topic, one.source, one.subject)
         if one.sequence is None:
             same = (e for e in self.events if (e.topic, *e.cause, e.subject) == (one.topic, *one.cause, one.subject))
-            if any(e.sequence is None for e in same):
+            # Of a run another event of the same type and time is another one, if it says something else.
+            if any(e.sequence is None and (not one.run or e.data == one.data) for e in same):
                 return
         reused = one.sequence is not None and self.reused(key, one.epoch, one.sequence, one.time)
         if reused is None:

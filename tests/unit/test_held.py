@@ -25,7 +25,7 @@ EVER = 2**62
 def graphs(draw: st.DrawFn) -> list[Edge]:
     name = st.sampled_from(NAMES)
     share = st.none() | st.sampled_from([0.0, 0.5, 1.0])
-    edge = st.builds(Edge, name, name, st.integers(0, 3), st.booleans(), share, st.booleans())
+    edge = st.builds(Edge, name, name, st.integers(0, 3), st.booleans(), share, st.booleans(), st.none())
     return [one for one in draw(st.lists(edge, max_size=14)) if one.output != one.input]
 
 

@@ -91,4 +91,4 @@ def test_windows_that_are_aligned_to_another_start_are_new_ones() -> None:
     windows = [{"uses_max": 1, "seconds": 60}]
     found = licences(stated("2025-01-01", windows=windows), stated("2025-02-01", amended=True, windows=windows))
     moved = found.add(stated("2025-03-01", amended=True, windows=windows, valid_from="2025-01-02"))
-    assert ("0", "2") == (found.past(1).origins["windows"], moved.origins["windows"])
+    assert ("0", "2") == (found.past(1).origins["60:1"], moved.origins["60:1"])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from circulation.lineage import Ancestry, Edge, ancestry, nearest, shortest_path, stops
+from circulation.lineage import Ancestry, Edge, ancestry, descent, nearest, shortest_path, stops
 
 NAMES = "abcdef"
 
@@ -19,7 +19,16 @@ def edges_of(*pairs: str) -> list[Edge]:
 @st.composite
 def graphs(draw: st.DrawFn) -> list[Edge]:
     name = st.sampled_from(NAMES)
-    return draw(st.lists(st.builds(Edge, name, name, st.integers(0, 3), st.booleans()), max_size=20))
+    return draw(st.lists(st.builds(Edge, name, name, st.integers(0, 3), st.booleans(), then=st.none()), max_size=20))
+
+
+@st.composite
+def renaming(draw: st.DrawFn) -> list[Edge]:
+    """Derivations of which some are new names of what something was at the instant, or before it."""
+    name, time = st.sampled_from(NAMES), st.integers(0, 3)
+    then = st.one_of(st.none(), time)
+    edge = st.builds(Edge, name, name, time, st.booleans(), then=then)
+    return draw(st.lists(edge, max_size=9))
 
 
 def all_paths(edges: list[Edge], asset: str, at: int, through_stops: bool) -> dict[str, list[list[str]]]:
@@ -47,6 +56,52 @@ def test_distances_and_paths_are_those_of_a_brute_force(
     for origin, paths in expected.items():
         shortest = min(map(len, paths))
         assert shortest_path(reached, origin) == min(path for path in paths if len(path) == shortest)
+
+
+def ways(
+    edges: list[Edge], asset: str, at: int, through_stops: bool, *, up: bool
+) -> dict[str, list[tuple[list[str], int]]]:
+    """Every way from an asset that is at no place twice within one bound: up, what came in by then; down, from when on
+    it is there. By where it leads, with the bound there.
+    """
+    allowed = [e for e in edges if e.time <= at and (through_stops or not e.stops)]
+    found: dict[str, list[tuple[list[str], int]]] = {}
+    todo = [([(asset, at if up else -1)])]
+    while todo:
+        way = todo.pop()
+        place, bound = way[-1]
+        found.setdefault(place, []).append(([one for one, _ in reversed(way)], bound))
+        for edge in allowed:
+            if up and edge.output == place and edge.time <= bound:
+                ahead = (edge.input, at if edge.then is None else min(at, edge.then))
+            elif not up and edge.input == place and (edge.then is None or bound <= edge.then):
+                ahead = (edge.output, edge.time)
+            else:
+                continue
+            if ahead not in way:
+                todo.append([*way, ahead])
+    return found
+
+
+@settings(max_examples=300, deadline=None)
+@given(renaming(), st.sampled_from(NAMES), st.integers(-1, 3), st.booleans())
+def test_what_had_another_name_counts_as_it_was_then_by_every_way_up_and_down(
+    edges: list[Edge], asset: str, at: int, through_stops: bool
+) -> None:
+    turned: dict[str, list[Edge]] = {}
+    for edge in edges:
+        turned.setdefault(edge.input, []).append(edge._replace(output=edge.input, input=edge.output))
+    for up, reached in (
+        (True, ancestry(edges, asset, at, through_stops)),
+        (False, descent(turned, asset, at, through_stops)),
+    ):
+        expected = ways(edges, asset, at, through_stops, up=up)
+        assert {one: min(len(way) for way, _ in some) - 1 for one, some in expected.items()} == dict(reached.distances)
+        for one, some in expected.items():
+            assert shortest_path(reached, one) in [way for way, _ in some if len(way) - 1 == reached.distances[one]]
+        if up:
+            bounds = {one: max(bound for _, bound in some) for one, some in expected.items()}
+            assert {one: bound for one, bound in bounds.items() if bound < at} == dict(reached.then)
 
 
 @settings(max_examples=200, deadline=None)

@@ -16,7 +16,9 @@ NAMES = "abcdef"
 def graphs(draw: st.DrawFn) -> list[Edge]:
     name = st.sampled_from(NAMES)
     share = st.none() | st.sampled_from([0.0, 0.1, 0.25, 0.5, 1.0])
-    return draw(st.lists(st.builds(Edge, name, name, st.integers(0, 3), st.just(False), share), max_size=18))
+    return draw(
+        st.lists(st.builds(Edge, name, name, st.integers(0, 3), st.just(False), share, then=st.none()), max_size=18)
+    )
 
 
 def by_output(edges: list[Edge]) -> dict[str, list[Edge]]:
@@ -115,6 +117,20 @@ def test_an_input_named_twice_in_one_statement_has_the_sum_of_its_shares() -> No
 
 def test_an_asset_made_of_itself_alone_has_no_origin() -> None:
     assert {} == origins({"a": [Edge("a", "a", 0, False, 1.0)]}, "a", 0)
+
+
+def test_what_had_another_name_has_the_shares_of_then_beside_those_of_now() -> None:
+    old = [Edge("old", "clean", 1, False), Edge("old", "secret", 3, False)]
+    new, both = (
+        [Edge("new", "old", 2, False, None, True, 2)],
+        [Edge("both", "new", 4, False), Edge("both", "old", 4, False)],
+    )
+    assert {"old": 1.0, "clean": 1.0} == {
+        one: flow.share for one, flow in origins({"old": old, "new": new}, "new", 5).items()
+    }
+    assert {"new": 0.5, "old": 1.0, "clean": 0.75, "secret": 0.25} == {
+        one: flow.share for one, flow in origins({"old": old, "new": new, "both": both}, "both", 5).items()
+    }
 
 
 def test_two_ways_from_one_source_add_up() -> None:

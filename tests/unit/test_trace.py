@@ -74,7 +74,9 @@ def drawn(edges: list[Edge]) -> Store:
 def graphs(draw: st.DrawFn) -> list[Edge]:
     name = st.sampled_from(NAMES)
     share = st.none() | st.sampled_from([0.0, 0.25, 0.5, 1.0])
-    edges = draw(st.lists(st.builds(Edge, name, name, st.integers(0, 3), st.booleans(), share), max_size=14))
+    edges = draw(
+        st.lists(st.builds(Edge, name, name, st.integers(0, 3), st.booleans(), share, then=st.none()), max_size=14)
+    )
     return [edge for edge in edges if edge.output != edge.input]
 
 

@@ -10,10 +10,14 @@ from sqlalchemy import create_engine
 
 from circulation.admission.admission import Admission
 from circulation.admission.envelope import ANY
+from circulation.calendar import parse_instant
 from circulation.events.event import Event
 from circulation.examples import Json, asset, derived, entry, event, listed, pack
+from circulation.packs.in_force import Packs
 from circulation.packs.reading import parse_pack
-from streams.answers import trace
+from streams.answers import impact, trace
+from streams.answers.lineage_cache import Held
+from streams.answers.lineages import AsKnown, Stored
 from streams.offline.replay import Replay, offline
 from streams.store import queue, schema
 from streams.store.migrations import config
@@ -372,6 +376,70 @@ def test_what_comes_into_the_old_name_later_is_not_in_the_new_one() -> None:
         derived("out/x", "2025-02-06", "wh/clean"),
     ]
     assert CAUGHT == of(standing(*KNOWN, move, later, *both, LISTED), "negative-list")
+
+
+def graded(asset_: str, time: str, level: str, **more: str) -> Json:
+    return event("asset.graded", asset_, time, level=level, personal="none", reason="r", **more)
+
+
+def test_another_table_under_the_old_name_does_not_put_the_new_one_below_its_grade() -> None:
+    move, again = renamed("out/y", "out/x", "2025-02-02"), asset("out/x", "2025-02-20", title="again")
+    assert [] == of(standing(*KNOWN, move, graded("out/y", "2025-02-10", "core"), again), "grade-laundering")
+    at_once = graded("out/y", "2025-02-02T08:00", "core")
+    assert CAUGHT == of(standing(*KNOWN, move, at_once, again), "grade-laundering")
+    # Nor does a grading of that table set the new name free.
+    lower = graded("out/y", "2025-02-10", "general", approved_by="an office")
+    core = [*registered("out/x"), asset("out/y", level="core")]
+    assert CAUGHT == of(standing(*core, move, lower, again), "grade-laundering")
+    # What is made of the old name once more is made of all of it.
+    made = derived("out/x", "2025-02-15", "out/y")
+    assert CAUGHT == of(standing(*KNOWN, move, graded("out/y", "2025-02-10", "core"), made), "grade-laundering")
+
+
+def test_the_way_to_what_came_into_the_old_name_later_leads_past_the_new_one() -> None:
+    move = renamed("out/y", "out/x", "2025-02-02")
+    later = said("COMPLETE", "2025-02-03", ["wh/secret"], ["out/y"])
+    both = [
+        said("COMPLETE", "2025-02-05", ["out/y"], ["wh/clean"], run={"runId": "1"}),
+        derived("out/x", "2025-02-06", "wh/clean"),
+    ]
+    (found,) = [one for one in standing(*KNOWN, move, later, *both, LISTED) if one["detector"] == "negative-list"]
+    assert (3, ["wh/secret", "out/y", "wh/clean", "out/x"]) == (found["evidence"]["steps"], found["evidence"]["path"])
+
+
+@pytest.mark.parametrize("known_at", [None, EVER])
+def test_a_look_through_a_new_name_sees_the_old_one_as_it_was_and_all_that_came_of_the_new_one(
+    store: Store, known_at: int | None
+) -> None:
+    events = [
+        *KNOWN,
+        said("COMPLETE", "2025-02-01", ["wh/clean"], ["out/y"]),
+        renamed("out/y", "out/x", "2025-02-02"),
+        said("COMPLETE", "2025-02-05", ["wh/secret"], ["out/y"], run={"runId": "later"}),
+        asset("wh/made"),
+        derived("wh/made", "2025-02-07", "out/x"),
+    ]
+    replayed(store, *events)
+    at = parse_instant("2025-06-01")
+    rules = Packs(parse_pack(RULES, published=False))
+    with store.reading() as db:
+        looks = [Stored(db) if known_at is None else AsKnown(db, known_at), Held(db)]
+        for lineage in looks[: 2 if known_at is None else 1]:
+            of_each = {
+                one: trace.look_through(db, one, at, known_at=known_at, lineage=lineage, packs=rules)
+                for one in ("out/x", "wh/made", "wh/secret", "wh/clean", "out/y")
+            }
+            for one, above in (("out/x", ["out/y", "wh/clean"]), ("wh/made", ["out/x", "out/y", "wh/clean"])):
+                assert (above, []) == ([each.asset for each in of_each[one].ancestors or ()], of_each[one].matches)
+            for one, below in (
+                ("wh/secret", ["out/y"]),
+                ("wh/clean", ["out/y", "out/x", "wh/made"]),
+                ("out/y", ["out/x", "wh/made"]),
+            ):
+                assert below == [each.asset for each in of_each[one].descendants or ()]
+        reached = impact.of_asset(db, "wh/clean", at).assets
+        assert [["wh/clean", "out/y", "out/x", "wh/made"]] == [one.path for one in reached if one.asset == "wh/made"]
+        assert {"wh/secret", "out/y"} == {one.asset for one in impact.of_asset(db, "wh/secret", at).assets}
 
 
 def test_tables_that_swap_their_names_keep_what_they_are() -> None:

@@ -106,6 +106,40 @@ def test_an_amendment_below_the_total_is_told_at_once() -> None:
     assert [(100, 110, lower["id"])] == bands([licence, used("c", "2025-02-01", 110), lower])
 
 
+HOUR, DAY = {"uses_max": 10, "seconds": 3600}, {"uses_max": 100, "seconds": 86400}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [([HOUR], [HOUR, DAY]), ([HOUR, DAY], [HOUR]), ([HOUR, DAY], [DAY, HOUR]), ([HOUR], [HOUR])]
+)
+def test_an_amendment_of_another_window_does_not_empty_the_window_that_stays(
+    before: list[Json], after: list[Json]
+) -> None:
+    amended = signed("c", "2025-02-01T10:20", amended=True, terms=terms(windows=after))
+    events = [
+        signed("c", "2025-01-20", terms=terms(windows=before)),
+        used("c", "2025-02-01T10:10", 7, id="u1"),
+        amended,
+    ]
+    assert [(100, 12, "u2")] == bands([*events, used("c", "2025-02-01T10:30", 5, id="u2")])
+
+
+def test_a_window_that_is_amended_itself_is_counted_from_its_next_use() -> None:
+    amended = signed("c", "2025-02-01T10:20", amended=True, terms=terms(windows=[{"uses_max": 5, "seconds": 3600}]))
+    events = [
+        signed("c", "2025-01-20", terms=terms(windows=[HOUR])),
+        used("c", "2025-02-01T10:10", 7, id="u1"),
+        amended,
+    ]
+    assert [(80, 4, "u2")] == bands([*events, used("c", "2025-02-01T10:30", 4, id="u2")])
+
+
+def test_a_contract_that_leaves_its_quota_group_is_held_against_its_own_limit_at_once() -> None:
+    grouped = signed("c", "2025-01-20", terms=terms(uses_max=10, quota_group="g"))
+    left = signed("c", "2025-02-01T10:20", amended=True, terms=terms(uses_max=10))
+    assert [(120, 13, left["id"])] == bands([grouped, used("c", "2025-02-01T10:10", 13, id="u"), left])
+
+
 def test_bytes_of_a_cancelled_use_are_given_back() -> None:
     licence = signed("c", "2025-01-20", terms=terms(bytes_max=100))
     events = [licence, used("c", "2025-02-01", 1, bytes=90, id="typo"), cancelled("typo", "2025-02-02", 1)]
@@ -159,6 +193,32 @@ def test_nobody_derives_from_what_he_may_only_use() -> None:
     assert [("derivation-forbidden", "a")] == detected(events)
     allowed = signed("c", "2025-02-10", asset="b", seller=OWNER, amended=True, terms=terms(derivation=True))
     assert [] == detected([*events, allowed])
+
+
+def test_nobody_derives_by_a_run_from_what_he_may_only_use() -> None:
+    def run(kind: str, time: str, inputs: list[str], outputs: list[str]) -> Json:
+        return {
+            "eventType": kind,
+            "eventTime": f"{time}T00:00:00Z",
+            "run": {"runId": "r"},
+            "job": {"namespace": "jobs", "name": "job"},
+            "inputs": [{"namespace": "wh", "name": one} for one in inputs],
+            "outputs": [{"namespace": "wh", "name": one} for one in outputs],
+            "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
+        }
+
+    ran = [run("START", "2025-02-01", ["bought"], []), run("COMPLETE", "2025-02-02", [], ["made"])]
+    bought = signed("c", "2025-01-10", asset="wh/bought", seller=OWNER)
+    mine, theirs = asset("wh/made", owner=BUYER), asset("wh/bought")
+    found = ("derivation-forbidden", "wh/made")
+    for events in ([mine, theirs, bought, *ran], [*ran, bought, theirs, mine], [bought, *ran, mine, theirs]):
+        assert [found] == detected(events)
+        allowed = signed("c", "2025-02-01", amended=True, asset="wh/bought", terms=terms(derivation=True))
+        assert [] == detected([*events, allowed])
+        assert [] == detected([allowed, *events])
+        assert [] == detected([*events, granted(BUYER, "2025-01-20", "processing-right")])
+    # Nor does the data of another become one's own by another name, or under another owner since.
+    assert [found] == detected([mine, theirs, bought, *ran, asset("wh/made", "2025-03-01", owner=OWNER)])
 
 
 def test_what_was_withdrawn_is_not_sold() -> None:
