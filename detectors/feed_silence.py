@@ -1,10 +1,10 @@
-"""A source that said it was alive says nothing more.
+"""A source that said it was alive, or that owes events, says nothing more.
 
 Why it matters: while an exchange's feed is silent nobody watches its trades, and what is not seen cannot be found
 (Beijing Digital Economy Promotion Regulations 22: data transactions are to be traceable as a whole).
 
 False positives: a source that was switched off for good; have it say so. Network trouble ends by itself: the next
-heartbeat clears the finding.
+heartbeat clears the finding. A source whose `heartbeat_seconds` are fewer than its business needs on a quiet night.
 
 What to do: ask the source. When it is back, look at `feed-gap` for what is still missing.
 """
@@ -26,20 +26,28 @@ def scopes(act: Act, _: Facts) -> Iterable[str]:
 
 
 def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
-    """What is said of the newest heartbeat stands once the clock is past the seconds that it gives."""
-    newest = acts[-1]
-    seconds = facts.parameters(newest.time)["seconds"]
-    deadline = newest.time + seconds * SECOND
+    """What is said of the newest heartbeat stands once the clock is past the seconds that it gives.
+
+    Of a source that owes events its newest event counts, of whatever kind, and the seconds that its settings name.
+    """
+    beat = acts[-1].time if acts else None
+    if (heard := facts.heard(scope)) is not None:
+        newest, seconds = heard.newest if beat is None else max(beat, heard.newest), heard.seconds
+    elif beat is not None:
+        newest, seconds = beat, facts.parameters(beat)["seconds"]
+    else:
+        return []
+    deadline = newest + seconds * SECOND
     return [
         Said(
             severity=RULE.severity,
             about=About("source", scope),
             party=None,
             occurred=deadline,
-            summary=f"{scope} was last heard at {format_instant(newest.time)}, and not within {seconds:,} seconds.",
-            summary_zh=f"{scope} 最近一次报送于 {format_instant(newest.time)}，此后 {seconds:,} 秒内没有报送。",
-            evidence={"newest": format_instant(newest.time), "seconds": seconds},
-            apart=(str(newest.time),),
+            summary=f"{scope} was last heard at {format_instant(newest)}, and not within {seconds:,} seconds.",
+            summary_zh=f"{scope} 最近一次报送于 {format_instant(newest)}，此后 {seconds:,} 秒内没有报送。",
+            evidence={"newest": format_instant(newest), "seconds": seconds},
+            apart=(str(newest),),
             due=deadline,
         )
     ]
@@ -52,8 +60,12 @@ RULE = Rule(
     about="source",
     severity="yellow",
     articles=("北京市数字经济促进条例 22",),
-    parameters={"seconds": Parameter(300, "seconds without a heartbeat after which a source is taken for silent")},
-    sum=Sum(due=True, acts=frozenset({SOURCE_HEARTBEAT}), scopes=scopes, judge=judge),
+    parameters={
+        "seconds": Parameter(
+            300, "seconds without a heartbeat after which a source is taken for silent, where it owes none"
+        )
+    },
+    sum=Sum(due=True, acts=frozenset({SOURCE_HEARTBEAT}), scopes=scopes, judge=judge, needs=frozenset({"heard"})),
 )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from circulation.admission.reasons import in_lines
+from circulation.calendar import SECOND
 from circulation.daily import day_number
 from circulation.events.event import Event
 from circulation.events.names import (
@@ -29,6 +30,7 @@ from streams.intake.batch import Arrival, Batch, Outcome, Refused
 from streams.intake.cancellable import Cancellable
 from streams.intake.desk import Desk
 from streams.intake.desks import Desks
+from streams.intake.quality import Rows
 from streams.intake.shapes import Shapes
 from streams.store import queue
 from streams.store.db import Db
@@ -59,6 +61,9 @@ class Intake:
         self.shapes = Shapes(rules)
         self.desks = Desks(self.shapes, desks_max)
         self.cancellable = Cancellable(remember_chunk)
+        self._rows = Rows()
+        # Sources that owe events, by seconds; None as long as nobody has taken anything in.
+        self._owed: Mapping[str, int] | None = None
         # The partition where a subject is at home, of (topic, subject); None where records lie in no partition.
         self.home: Callable[[str, str], int] | None = None
         # Other partitions where a subject was at home when its topic had fewer: of (topic, subject).
@@ -66,6 +71,8 @@ class Intake:
 
     def asked(self, event: Event, clock: int) -> bool:
         """Whether a use, coming next, may bring something to be judged: where that is not known, it may."""
+        if self._owed is None or self._ends_silence(event, self._owed, clock):
+            return True
         desk = self.desks.cached((event.topic, event.subject))
         if desk is None or (event.time < desk.first_use and desk.begins_earlier(event.time)):
             return True
@@ -75,10 +82,18 @@ class Intake:
             return True
         return desk.news(event, clock)
 
+    def _ends_silence(self, event: Event, owed: Mapping[str, int], clock: int) -> bool:
+        seconds = owed.get(event.source)
+        if seconds is None:
+            return False
+        newest = self._rows.heard.get(event.source)
+        return newest is None or newest + seconds * SECOND < clock
+
     def forget(self) -> None:
         """Drop what is cached: after a failed transaction, and when partitions change hands."""
         self.desks.forget()
         self.cancellable.forget()
+        self._rows.forget()
 
     def read_packs(self, arrivals: Iterable[Arrival]) -> None:
         """Read the packs among what came, and the lists in them; `take` finds them read."""
@@ -112,6 +127,8 @@ class Intake:
         """
         self._packs.refresh_where_changed(db, self._known)
         batch = Batch(db, now, self.shapes, self._packs(), self._known, self.cancellable, self.earlier)
+        voices = db.voices()
+        self._owed, batch.late = voices.owed, voices.late_seconds * SECOND
         for one in refused:
             batch.reject(one)
         groups: dict[tuple[str, str], list[Arrival]] = {}
@@ -150,7 +167,7 @@ class Intake:
             clock = _set_clocks(batch, arrivals, clock)
         elif arrivals:
             clock = max(clock, arrivals[-1].clock)
-        write.write(batch, self._book)
+        write.write(batch, self._book, self._rows)
         return _outcome(batch, arrivals, clock)
 
     def _load(self, batch: Batch, groups: Mapping[tuple[str, str], list[Arrival]], arrivals: Sequence[Arrival]) -> None:

@@ -23,6 +23,7 @@ from streams.judging import (
     lineage_runs,
     sandboxes,
     screens,
+    silences,
     statements,
     sums,
 )
@@ -174,8 +175,10 @@ class Judge:
         return int(horizon)
 
     def plan(self, db: Db) -> None:
-        """Have what circulates screened by the packs of now; see `late_packs.plan`."""
+        """Have what circulates screened by the packs of now, and sources judged that owe events by the settings of now;
+        see `late_packs.plan` and `silences.ask_again`."""
         late_packs.plan(db, self._shapes, self._packs(), self._horizon(db))
+        silences.ask_again(db, self._shapes)
 
     def _horizon(self, db: Db) -> int:
         known = self._known

@@ -1,6 +1,6 @@
 """Judges sums: all acts of a scope together, or, of sums that go on where they stood, those from an instant on."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ from circulation.facts.facts import Facts, Loaded
 from circulation.findings import Said
 from circulation.rules import Sum
 from circulation.sandbox import DETECTOR as SANDBOX
-from streams.facts import loading
+from streams.facts import feeds, loading
 from streams.facts import used_days as summaries
 from streams.facts.reports import Reported, each_counts, is_repeated
 from streams.facts.running_sums import EARLIEST, Running, Versions
@@ -46,14 +46,15 @@ class Gathered(NamedTuple):
     """What sums are judged by.
 
     `members` are the things of each (rule, scope), `reports` theirs; `actless` are the sums, by thing, that have no act
-    of their own; `uses` the first use of contracts, `days` what was used of them on each day; `facts` is all of it, as
-    loaded for the rules. `reported` are the sums, by thing, that are judged from a report on (`Sum.since_report`).
+    of their own; `counted` are scopes of which something was counted and not kept, `days` what was used of contracts on
+    each day; `facts` is all of it, as loaded for the rules. `reported` are the sums, by thing, that are judged from a
+    report on (`Sum.since_report`).
     """
 
     members: dict[Scope, list[str]]
     reports: dict[str, Reported]
     actless: set[str]
-    uses: Mapping[str, int]
+    counted: Set[str]
     days: Mapping[str, Sequence[UsedDay]]
     facts: Loaded
     reported: Mapping[str, int]
@@ -201,6 +202,7 @@ def _gather(round_: Round, asked: Sequence[Asked], going_on: GoingOn) -> Gathere
     served = summaries.first_served(db, {scope for scope, shape in by_shape if "served" in shape.needs})
     abroad = summaries.used_abroad(db, {scope for scope, shape in by_shape if "abroad" in shape.needs})
     used = {of_scope(scope)[1] for scope, shape in by_shape if shape.each_day}
+    heard = feeds.heard(db, {scope for scope, shape in by_shape if "heard" in shape.needs})
     contracts |= used | days.keys()
     # What belongs to rules that ask for nothing but acts may be much, and needs nothing loaded.
     needing = {
@@ -232,8 +234,9 @@ def _gather(round_: Round, asked: Sequence[Asked], going_on: GoingOn) -> Gathere
         served=served,
         abroad=abroad,
         days=days,
+        heard=heard,
     )
-    return Gathered(members, reports, actless, uses, days, facts, reported)
+    return Gathered(members, reports, actless, {*uses, *heard}, days, facts, reported)
 
 
 def _since_report(round_: Round, asked: Sequence[Asked]) -> tuple[dict[str, int], dict[str, list[UsedDay]]]:
@@ -318,14 +321,14 @@ def _ask(round_: Round, asked: Sequence[Asked], going_on: GoingOn, gathered: Gat
         if thing in since:
             acts = [act for act in acts if act.time >= begin]
         judged = acts or running or thing in gathered.reported
-        is_used = bool(shape.needs & {"uses", "abroad"}) and scope in gathered.uses
-        if not judged and not is_used and not shape.each_day:
+        is_counted = bool(shape.needs & {"uses", "abroad", "heard"}) and scope in gathered.counted
+        if not judged and not is_counted and not shape.each_day:
             answers.empty.add(thing)
             if running is not None:
                 versions.judged(rule.id, scope, running, begin)
             continue
         judge: Callable[[], Iterable[Said]] = partial(shape.judge, scope, acts, bound)
-        # A scope of no acts, but of uses, is judged by these alone.
+        # A scope of no acts, but of what was counted, is judged by that alone.
         if running is not None and shape.step is not None and (acts or running):
             judge = partial(running.on, shape.step, scope, acts, bound, horizon)
         said = round_.say(rule, acts[-1] if acts else None, judge)

@@ -57,6 +57,11 @@ def _where(condition: str) -> dict[str, Any]:
 LEFT_OUT: dict[str, Any] = {"left_out": True}
 
 
+# What becomes of a column where rows are added to those that are there (`Db.many`): the sum of both, or the higher one.
+ADDED: Final[dict[str, Any]] = {"add": "sum"}
+HIGHEST: Final[dict[str, Any]] = {"add": "highest"}
+
+
 def _numbered() -> Column[int]:
     return Column("id", Number, primary_key=True, autoincrement=True)
 
@@ -597,6 +602,35 @@ older_gaps = Table(
     Column("begin", BigInteger, nullable=False),
     Column("gap", LargeBinary, nullable=False),
     PrimaryKeyConstraint("feed", "begin"),
+    **KEY_ONLY,
+)
+
+# How good what each source says of a month is (+08:00, as 202610), counted as it comes: `circulation.quality`. Without
+# a name are those for which there was no row any more (`streams.intake.quality`). `last` is the latest `time` of all
+# that was taken in. What comes is added to the row that is there.
+quality = Table(
+    "quality",
+    metadata,
+    Column("reported_by", LongText, nullable=False),
+    Column("month", Integer, nullable=False),
+    *(
+        Column(name, BigInteger, nullable=False, info=ADDED)
+        for name in (
+            "admitted",
+            "rejected",
+            "timed",
+            "on_time",
+            "linkable",
+            "linked",
+            "numbered",
+            "missing",
+            "compared",
+            "agreed",
+        )
+    ),
+    Column("last", BigInteger, nullable=False, info=HIGHEST),
+    PrimaryKeyConstraint("reported_by", "month"),
+    Index("quality_by_month", "month"),
     **KEY_ONLY,
 )
 

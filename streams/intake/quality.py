@@ -1,0 +1,216 @@
+"""How good what each source says is, by month: counted as it comes, once for each fetch, source and month.
+
+What each part counts is in `docs/quality.md`. A source that nobody named may call itself as it likes, so only so many
+of them have a row of their own in a month; the others share one.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from circulation.admission.reasons import Reason
+from circulation.calendar import MINUTE, SECOND
+from circulation.events.event import Event
+from circulation.identifiers import check_source
+from circulation.sequences import NEVER, Gap, Taken, of_epoch
+from circulation.sequences import Sequence as Numbers
+from streams.facts import feeds
+from streams.facts.feeds import OTHERS
+from streams.intake.batch import Arrival, Batch, Refused
+from streams.store import queue, schema
+
+# Sources that the settings do not name and that have a row of their own in a month.
+SOURCES_MAX: Final = 1_000
+# As far ahead of the wall clock an event may be (contract §1).
+AHEAD: Final = 10 * MINUTE
+# Where what is counted of a source and month stands, in the order of the columns.
+ADMITTED, REJECTED, TIMED, ON_TIME, LINKABLE, LINKED, NUMBERED, MISSING, LAST = (*range(8), 10)
+_NOTHING: Final = (*[0] * 10, NEVER)
+
+
+class Rows:
+    """What is known of the rows that there are, from fetch to fetch, so that few are asked for.
+
+    Only rows that were read are known: one that was written may be undone. A row that is pruned meanwhile is made anew.
+    """
+
+    def __init__(self) -> None:
+        self.known: set[tuple[str, int]] = set()
+        # Months in which no source gets a row any more that nobody named.
+        self.full: set[int] = set()
+        # Of sources that owe events the latest `time` of any, as of the last fetch that brought one.
+        self.heard: dict[str, int] = {}
+
+    def forget(self) -> None:
+        """Drop all of it."""
+        self.known.clear()
+        self.full.clear()
+        self.heard.clear()
+
+
+def add(batch: Batch, arrival: Arrival, taken: Taken | None, before: Numbers | None) -> None:
+    """Count an event that was taken in, and what its number reveals or fills; `before` is what its desk knew of it."""
+    event = arrival.event
+    row = _row(batch, event.source, event.time)
+    row[ADMITTED] += 1
+    if event.time > row[LAST]:
+        row[LAST] = event.time
+    if arrival.stamp:
+        row[TIMED] += 1
+        row[ON_TIME] += arrival.stamp - event.time <= batch.late
+    if taken is None or event.sequence is None:
+        return
+    row[NUMBERED] += 1
+    if taken.opened is not None:
+        row[MISSING] += sum(last - first + 1 for first, last in taken.opened.missing)
+    elif (gap := _filled(event.sequence, event.epoch, taken, before)) is not None:
+        _row(batch, event.source, gap.time)[MISSING] -= 1
+
+
+def add_run(batch: Batch, run: Sequence[Arrival], first: int, last: int) -> None:
+    """Count a run of uses of one source that are linked and numbered, from `first` to `last` by `time`."""
+    source, month = run[0].event.source, batch.months.of(first)
+    if month != batch.months.of(last):
+        for arrival in run:
+            _add_uses(batch, [arrival], batch.months.of(arrival.event.time), arrival.event.time, source)
+        return
+    _add_uses(batch, run, month, last, source)
+
+
+def link(batch: Batch, event: Event, *, linked: bool) -> None:
+    """Count an event that is about a contract: whether its terms were there."""
+    row = _row(batch, event.source, event.time)
+    row[LINKABLE] += 1
+    row[LINKED] += linked
+
+
+def link_waiting(batch: Batch, event: Event) -> None:
+    """Count that there are terms for an event that has waited for them."""
+    _row(batch, event.source, event.time)[LINKED] += 1
+
+
+def hear(batch: Batch) -> None:
+    """Note when sources that owe events were heard; have judged those that are heard first, or were silent.
+
+    Nobody can have said of one that it is silent whose time was not over by the horizon, which is locked until this is
+    there to be seen. Its deadline stays as it is: when it is over, what was heard since makes another one.
+    """
+    owed = batch.db.voices().owed
+    newest: dict[str, int] = {}
+    for (source, _), row in batch.quality.items() if owed else ():
+        if source in owed and row[ADMITTED]:
+            newest[source] = max(row[LAST], newest.get(source, NEVER))
+    if not newest:
+        return
+    if batch.horizon is None:
+        (batch.horizon,) = batch.db.one("select instant from horizon for share") or (0,)
+    before = feeds.newest(batch.db, newest)
+    for source, instant in newest.items():
+        heard = before.get(source)
+        batch.heard[source] = instant if heard is None else max(instant, heard)
+        if heard is None or heard + owed[source] * SECOND < batch.horizon:
+            for rule in batch.shapes.of_heard:
+                batch.queue(queue.sum_(rule, source), queue.LIVE, 0)
+
+
+def write(batch: Batch, rows: Rows) -> None:
+    """Add what was counted to the rows that are there: the last thing that a fetch writes, in the order of the rows,
+    so that nobody who adds to the same ones waits for longer than a commit."""
+    for refused in batch.refused:
+        _reject(batch, refused)
+    if not batch.quality:
+        return
+    named = batch.db.voices().named or frozenset()
+    unknown = sorted(key for key in batch.quality if key[0] not in named and key not in rows.known)
+    aside = _aside(batch, unknown, rows) if unknown else frozenset()
+    totals: dict[tuple[str, int], list[int]] = {}
+    for (source, month), counts in batch.quality.items():
+        key = (OTHERS if (source, month) in aside else source, month)
+        total = totals.get(key)
+        if total is None:
+            totals[key] = counts
+        else:
+            total[:LAST] = [one + more for one, more in zip(total[:LAST], counts[:LAST], strict=True)]
+            total[LAST] = max(total[LAST], counts[LAST])
+    batch.db.many(schema.quality, [(*key, *counts) for key, counts in sorted(totals.items())], "add")
+    rows.heard.update(batch.heard)
+
+
+def _aside(batch: Batch, unknown: Sequence[tuple[str, int]], rows: Rows) -> frozenset[tuple[str, int]]:
+    """Return those of the sources, with their months, that get no row any more."""
+    query = "select reported_by, month from quality where reported_by = any(?) and month = any(?)"
+    wanted = (sorted({key[at] for key in unknown}) for at in range(2))
+    there = {(source, month) for source, month in batch.db.rows(query, *wanted)}
+    if len(rows.known) > SOURCES_MAX * 100:
+        rows.known.clear()
+    rows.known |= there
+    new = [key for key in unknown if key not in there]
+    open_ = sorted({month for _, month in new} - rows.full)
+    if not open_:
+        return frozenset(new)
+    # Whoever adds some counts them before the next one does.
+    batch.db.lock(["quality"])
+    query = "select month, count(*) from quality where month = any(?) group by month"
+    counts = dict(batch.db.rows(query, open_))
+    rows.full.update(month for month, count in counts.items() if count >= _most(batch))
+    aside = set()
+    for source, month in new:
+        if month in rows.full or counts.get(month, 0) >= _most(batch):
+            aside.add((source, month))
+        else:
+            counts[month] = counts.get(month, 0) + 1
+    return frozenset(aside)
+
+
+def _most(batch: Batch) -> int:
+    """How many rows of a month there are at most before a source that nobody named gets none."""
+    return SOURCES_MAX + len(batch.db.voices().named or ())
+
+
+def _add_uses(batch: Batch, run: Sequence[Arrival], month: int, last: int, source: str) -> None:
+    key = (source, month)
+    row = batch.quality.get(key)
+    if row is None:
+        row = batch.quality[key] = [*_NOTHING]
+    count = len(run)
+    row[ADMITTED] += count
+    row[LINKABLE] += count
+    row[LINKED] += count
+    row[NUMBERED] += count
+    if last > row[LAST]:
+        row[LAST] = last
+    if run[0].stamp:
+        late = batch.late
+        row[TIMED] += count
+        row[ON_TIME] += sum([one.stamp - one.event.time <= late for one in run])
+
+
+def _row(batch: Batch, source: str, instant: int) -> list[int]:
+    key = (source, batch.months.of(instant))
+    row = batch.quality.get(key)
+    if row is None:
+        row = batch.quality[key] = [*_NOTHING]
+    return row
+
+
+def _filled(number: int, epoch: int, taken: Taken, before: Numbers | None) -> Gap | None:
+    """Return the gap that a number was missing from."""
+    if taken.older is not None:
+        return taken.older
+    own = None if before is None else of_epoch(before, epoch)
+    if own is None or number > own.highest:
+        return None
+    return next((gap for gap in own.gaps if any(first <= number <= last for first, last in gap.missing)), None)
+
+
+def _reject(batch: Batch, refused: Refused) -> None:
+    """Count a rejected record for the source that it names; what is not authorised says nothing about that."""
+    rejection = refused.rejection
+    claim = rejection.claim
+    if rejection.reason == Reason.NOT_AUTHORISED or claim.source is None or check_source(claim.source) is not None:
+        return
+    instant = claim.time
+    # Whoever claims to be of the future has its month from when it came.
+    if instant is None or instant > batch.now + AHEAD:
+        instant = refused.came
+    if instant is not None:
+        _row(batch, claim.source, instant)[REJECTED] += 1
