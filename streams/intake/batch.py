@@ -22,6 +22,7 @@ from streams.findings.book import Change, Entry
 from streams.intake.cancellable import Cancellable
 from streams.intake.desk import Desk
 from streams.intake.shapes import Shapes
+from streams.intake.sources import Sources
 from streams.store import queue, schema
 from streams.store.db import Db
 from streams.store.outbox import Message
@@ -53,8 +54,7 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
 
 
 class Refused(NamedTuple):
-    """A rejection, where its record stood, and when it came: by Kafka, of a file by the clock, None before that began.
-    """
+    """A rejection, where its record stood, and when it came, µs: by Kafka; of a file by the clock, if that has begun."""
 
     order: int
     rejection: Rejection
@@ -95,6 +95,7 @@ class Batch:
     known: Known
     cancellable: Cancellable
     earlier: Callable[[str, str], Sequence[int]]
+    sources: Sources
 
     # What was loaded for all events at once: the desks by (topic, subject); identities that came before, and those of
     # events without numbers by their order; the sellers whose sandboxes count uses; and reports of deliveries by act,
@@ -142,10 +143,8 @@ class Batch:
     # that is not the first.
     queued: dict[tuple[int, str], int] = field(default_factory=dict)
     begins: dict[tuple[int, str], int | None] = field(default_factory=dict)
-    # By source and month what came, in the order of the columns of the store; and when sources that owe events were
-    # heard last.
+    # By source and month what came, in the order of the columns of the store.
     quality: dict[tuple[str, int], list[int]] = field(default_factory=dict)
-    heard: dict[str, int] = field(default_factory=dict)
     months: Months = field(default_factory=Months)
     # From how many µs on an event is late.
     late: int = 0

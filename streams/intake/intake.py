@@ -30,8 +30,8 @@ from streams.intake.batch import Arrival, Batch, Outcome, Refused
 from streams.intake.cancellable import Cancellable
 from streams.intake.desk import Desk
 from streams.intake.desks import Desks
-from streams.intake.quality import Rows
 from streams.intake.shapes import Shapes
+from streams.intake.sources import Sources
 from streams.store import queue
 from streams.store.db import Db
 from streams.store.outbox import cloudevent
@@ -61,7 +61,7 @@ class Intake:
         self.shapes = Shapes(rules)
         self.desks = Desks(self.shapes, desks_max)
         self.cancellable = Cancellable(remember_chunk)
-        self._rows = Rows()
+        self._sources = Sources()
         # Sources that owe events, by seconds; None as long as nobody has taken anything in.
         self._owed: Mapping[str, int] | None = None
         # The partition where a subject is at home, of (topic, subject); None where records lie in no partition.
@@ -86,14 +86,14 @@ class Intake:
         seconds = owed.get(event.source)
         if seconds is None:
             return False
-        newest = self._rows.heard.get(event.source)
+        newest = self._sources.heard.get(event.source)
         return newest is None or newest + seconds * SECOND < clock
 
     def forget(self) -> None:
         """Drop what is cached: after a failed transaction, and when partitions change hands."""
         self.desks.forget()
         self.cancellable.forget()
-        self._rows.forget()
+        self._sources.forget()
 
     def read_packs(self, arrivals: Iterable[Arrival]) -> None:
         """Read the packs among what came, and the lists in them; `take` finds them read."""
@@ -126,7 +126,7 @@ class Intake:
         `clock` is the clock before the first of them, where events move it; else it is the wall's.
         """
         self._packs.refresh_where_changed(db, self._known)
-        batch = Batch(db, now, self.shapes, self._packs(), self._known, self.cancellable, self.earlier)
+        batch = Batch(db, now, self.shapes, self._packs(), self._known, self.cancellable, self.earlier, self._sources)
         voices = db.voices()
         self._owed, batch.late = voices.owed, voices.late_seconds * SECOND
         for one in refused:
@@ -167,7 +167,7 @@ class Intake:
             clock = _set_clocks(batch, arrivals, clock)
         elif arrivals:
             clock = max(clock, arrivals[-1].clock)
-        write.write(batch, self._book, self._rows)
+        write.write(batch, self._book)
         return _outcome(batch, arrivals, clock)
 
     def _load(self, batch: Batch, groups: Mapping[tuple[str, str], list[Arrival]], arrivals: Sequence[Arrival]) -> None:

@@ -20,31 +20,13 @@ from streams.store import queue, schema
 
 # Sources that the settings do not name and that have a row of their own in a month.
 SOURCES_MAX: Final = 1_000
+# So many rows are remembered to be there, from fetch to fetch.
+ROWS_KNOWN_MAX: Final = 100_000
 # As far ahead of the wall clock an event may be (contract §1).
 AHEAD: Final = 10 * MINUTE
 # Where what is counted of a source and month stands, in the order of the columns.
 ADMITTED, REJECTED, TIMED, ON_TIME, LINKABLE, LINKED, NUMBERED, MISSING, LAST = (*range(8), 10)
 _NOTHING: Final = (*[0] * 10, NEVER)
-
-
-class Rows:
-    """What is known of the rows that there are, from fetch to fetch, so that few are asked for.
-
-    Only rows that were read are known: one that was written may be undone. A row that is pruned meanwhile is made anew.
-    """
-
-    def __init__(self) -> None:
-        self.known: set[tuple[str, int]] = set()
-        # Months in which no source gets a row any more that nobody named.
-        self.full: set[int] = set()
-        # Of sources that owe events the latest `time` of any, as of the last fetch that brought one.
-        self.heard: dict[str, int] = {}
-
-    def forget(self) -> None:
-        """Drop all of it."""
-        self.known.clear()
-        self.full.clear()
-        self.heard.clear()
 
 
 def add(batch: Batch, arrival: Arrival, taken: Taken | None, before: Numbers | None) -> None:
@@ -106,13 +88,13 @@ def hear(batch: Batch) -> None:
     before = feeds.newest(batch.db, newest)
     for source, instant in newest.items():
         heard = before.get(source)
-        batch.heard[source] = instant if heard is None else max(instant, heard)
+        batch.sources.heard[source] = instant if heard is None else max(instant, heard)
         if heard is None or heard + owed[source] * SECOND < batch.horizon:
             for rule in batch.shapes.of_heard:
                 batch.queue(queue.sum_(rule, source), queue.LIVE, 0)
 
 
-def write(batch: Batch, rows: Rows) -> None:
+def write(batch: Batch) -> None:
     """Add what was counted to the rows that are there: the last thing that a fetch writes, in the order of the rows,
     so that nobody who adds to the same ones waits for longer than a commit."""
     for refused in batch.refused:
@@ -120,8 +102,8 @@ def write(batch: Batch, rows: Rows) -> None:
     if not batch.quality:
         return
     named = batch.db.voices().named or frozenset()
-    unknown = sorted(key for key in batch.quality if key[0] not in named and key not in rows.known)
-    aside = _aside(batch, unknown, rows) if unknown else frozenset()
+    unknown = sorted(key for key in batch.quality if key[0] not in named and key not in batch.sources.rows)
+    aside = _aside(batch, unknown) if unknown else frozenset()
     totals: dict[tuple[str, int], list[int]] = {}
     for (source, month), counts in batch.quality.items():
         key = (OTHERS if (source, month) in aside else source, month)
@@ -132,29 +114,29 @@ def write(batch: Batch, rows: Rows) -> None:
             total[:LAST] = [one + more for one, more in zip(total[:LAST], counts[:LAST], strict=True)]
             total[LAST] = max(total[LAST], counts[LAST])
     batch.db.many(schema.quality, [(*key, *counts) for key, counts in sorted(totals.items())], "add")
-    rows.heard.update(batch.heard)
 
 
-def _aside(batch: Batch, unknown: Sequence[tuple[str, int]], rows: Rows) -> frozenset[tuple[str, int]]:
+def _aside(batch: Batch, unknown: Sequence[tuple[str, int]]) -> frozenset[tuple[str, int]]:
     """Return those of the sources, with their months, that get no row any more."""
     query = "select reported_by, month from quality where reported_by = any(?) and month = any(?)"
     wanted = (sorted({key[at] for key in unknown}) for at in range(2))
     there = {(source, month) for source, month in batch.db.rows(query, *wanted)}
-    if len(rows.known) > SOURCES_MAX * 100:
-        rows.known.clear()
-    rows.known |= there
+    known = batch.sources
+    if len(known.rows) > ROWS_KNOWN_MAX:
+        known.rows.clear()
+    known.rows |= there
     new = [key for key in unknown if key not in there]
-    open_ = sorted({month for _, month in new} - rows.full)
+    open_ = sorted({month for _, month in new} - known.full)
     if not open_:
         return frozenset(new)
     # Whoever adds some counts them before the next one does.
     batch.db.lock(["quality"])
     query = "select month, count(*) from quality where month = any(?) group by month"
     counts = dict(batch.db.rows(query, open_))
-    rows.full.update(month for month, count in counts.items() if count >= _most(batch))
+    known.full.update(month for month, count in counts.items() if count >= _most(batch))
     aside = set()
     for source, month in new:
-        if month in rows.full or counts.get(month, 0) >= _most(batch):
+        if month in known.full or counts.get(month, 0) >= _most(batch):
             aside.add((source, month))
         else:
             counts[month] = counts.get(month, 0) + 1

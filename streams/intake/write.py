@@ -13,7 +13,7 @@ from streams.store.db import Db, How
 from streams.store.outbox import post
 
 
-def write(batch: Batch, book: Book, rows: quality.Rows) -> None:
+def write(batch: Batch, book: Book) -> None:
     """Write all that is still in the batch, in the open transaction.
 
     1. Desks and their parts, first uses, days, and the deadlines of days; uses abroad.
@@ -54,7 +54,7 @@ def write(batch: Batch, book: Book, rows: quality.Rows) -> None:
     if out:
         post(db, [message for _, message in sorted(out, key=lambda one: one[0])])
     _enter(batch, book)
-    quality.write(batch, rows)
+    quality.write(batch)
 
 
 def write_states(batch: Batch) -> None:

@@ -1,0 +1,19 @@
+"""What is known of sources from fetch to fetch: which have a row in a month, and when they were heard."""
+
+
+class Sources:
+    """A cache. Only rows that were read are known: one that was written may be undone."""
+
+    def __init__(self) -> None:
+        # (source, month) of which there is a row; one that is pruned meanwhile is made anew.
+        self.rows: set[tuple[str, int]] = set()
+        # Months in which no source gets a row any more that nobody named.
+        self.full: set[int] = set()
+        # Of sources that owe events the latest `time` of any, as of the last fetch that brought one.
+        self.heard: dict[str, int] = {}
+
+    def forget(self) -> None:
+        """Drop all of it."""
+        self.rows.clear()
+        self.full.clear()
+        self.heard.clear()
