@@ -54,7 +54,7 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
 
 
 class Refused(NamedTuple):
-    """A rejection, where its record stood, and when it came, µs: by Kafka; of a file by the clock, if that has begun."""
+    """A rejection, where its record stood, and when it came (µs): by Kafka; of a file by the clock, once it goes."""
 
     order: int
     rejection: Rejection
@@ -146,6 +146,8 @@ class Batch:
     # By source and month what came, in the order of the columns of the store.
     quality: dict[tuple[str, int], list[int]] = field(default_factory=dict)
     months: Months = field(default_factory=Months)
+    # (contract, day, source) of uses that a provider or consumer reports.
+    reported: set[tuple[str, int, str]] = field(default_factory=set)
     # From how many µs on an event is late.
     late: int = 0
     # What goes out, with the order of the arrival: findings raised, findings cleared (order, clock, finding, reason),

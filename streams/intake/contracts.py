@@ -77,7 +77,7 @@ def _take_run(batch: Batch, desk: Desk, run: Sequence[Arrival], before: numbers.
     desk.sequences[last.source] = numbers.Sequence(
         last.sequence or 0, before.gaps, before.older, max(before.latest, summed.last), before.epoch, before.before
     )
-    quality.add_run(batch, run, summed.first, summed.last)
+    quality.add_run(batch, run, summed)
     days.add_run(batch, desk, run, summed, states_bytes=states_bytes, states_rows=states_rows)
     if any(country is not None and batch.is_abroad(country) for _, country, *_ in summed.kinds):
         for arrival in run:
@@ -120,6 +120,8 @@ def _take_one(batch: Batch, desk: Desk, arrival: Arrival, pending: Pending) -> N
         days.add(batch, desk, arrival)
         abroad.add(batch, desk, arrival)
         quality.link(batch, event, linked=not waits)
+        if event.reporter:
+            quality.report(batch, event)
         if waits:
             desk.waiting_uses += 1
             waiting.wait(batch, desk, event)

@@ -9,8 +9,10 @@ from typing import Final
 
 from circulation.admission.reasons import Reason
 from circulation.calendar import MINUTE, SECOND
+from circulation.daily import day_number
 from circulation.events.event import Event
 from circulation.identifiers import check_source
+from circulation.rules import Uses
 from circulation.sequences import NEVER, Gap, Taken, of_epoch
 from circulation.sequences import Sequence as Numbers
 from streams.facts import feeds
@@ -22,6 +24,7 @@ from streams.store import queue, schema
 SOURCES_MAX: Final = 1_000
 # So many rows are remembered to be there, from fetch to fetch.
 ROWS_KNOWN_MAX: Final = 100_000
+REPORTED_KNOWN_MAX: Final = 200_000
 # As far ahead of the wall clock an event may be (contract §1).
 AHEAD: Final = 10 * MINUTE
 # Where what is counted of a source and month stands, in the order of the columns.
@@ -48,8 +51,13 @@ def add(batch: Batch, arrival: Arrival, taken: Taken | None, before: Numbers | N
         _row(batch, event.source, gap.time)[MISSING] -= 1
 
 
-def add_run(batch: Batch, run: Sequence[Arrival], first: int, last: int) -> None:
-    """Count a run of uses of one source that are linked and numbered, from `first` to `last` by `time`."""
+def add_run(batch: Batch, run: Sequence[Arrival], uses: Uses) -> None:
+    """Count a run of uses of one source that are linked and numbered."""
+    first, last = uses.first, uses.last
+    if any(uses.totals):
+        for arrival in run:
+            if arrival.event.reporter:
+                report(batch, arrival.event)
     source, month = run[0].event.source, batch.months.of(first)
     if month != batch.months.of(last):
         for arrival in run:
@@ -68,6 +76,11 @@ def link(batch: Batch, event: Event, *, linked: bool) -> None:
 def link_waiting(batch: Batch, event: Event) -> None:
     """Count that there are terms for an event that has waited for them."""
     _row(batch, event.source, event.time)[LINKED] += 1
+
+
+def report(batch: Batch, event: Event) -> None:
+    """Note that a source reports of a day of a contract as its provider or consumer."""
+    batch.reported.add((event.subject, day_number(event.time), event.source))
 
 
 def hear(batch: Batch) -> None:
@@ -97,6 +110,12 @@ def hear(batch: Batch) -> None:
 def write(batch: Batch) -> None:
     """Add what was counted to the rows that are there: the last thing that a fetch writes, in the order of the rows,
     so that nobody who adds to the same ones waits for longer than a commit."""
+    known = batch.sources.reported
+    if batch.reported:
+        if len(known) > REPORTED_KNOWN_MAX:
+            known.clear()
+        batch.db.many(schema.reported_days, sorted(batch.reported - known), "ignore")
+        known |= batch.reported
     for refused in batch.refused:
         _reject(batch, refused)
     if not batch.quality:

@@ -2,7 +2,8 @@
 
 
 class Sources:
-    """A cache. Only rows that were read are known: one that was written may be undone."""
+    """A cache, which is dropped where a fetch fails. Of rows that the store adds to, only those that were read are
+    known: another worker's may be undone."""
 
     def __init__(self) -> None:
         # (source, month) of which there is a row; one that is pruned meanwhile is made anew.
@@ -11,9 +12,12 @@ class Sources:
         self.full: set[int] = set()
         # Of sources that owe events the latest `time` of any, as of the last fetch that brought one.
         self.heard: dict[str, int] = {}
+        # (contract, day, source) of which it is kept that the source reported as provider or consumer.
+        self.reported: set[tuple[str, int, str]] = set()
 
     def forget(self) -> None:
         """Drop all of it."""
         self.rows.clear()
         self.full.clear()
         self.heard.clear()
+        self.reported.clear()

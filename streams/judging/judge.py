@@ -115,6 +115,7 @@ class Judge:
         5. On the way each kind enters what was said, and clears what is no longer, in the book.
         6. On the way each kind queues what follows: the sums that acts touch, the next slice of a search. Few sums are
            judged at once, in step 4.
+        7. At the end count the days on which reporters agree: others add to the same rows, and wait for the commit.
         """
         things = list(dict.fromkeys(one.thing for one in items))
         begins = self._begins(items)
@@ -139,6 +140,7 @@ class Judge:
         for kind, judge in JUDGES.items():
             if of_kind := round_.of(kind):
                 judge(round_, of_kind)
+        round_.agreements.write(db)
         return Judged(
             len(items),
             round_.changes,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, S
 from functools import partial
 from typing import Any, NamedTuple
 
-from circulation.daily import UsedDay, end_of, of_scope
+from circulation.daily import UsedDay, day_number, end_of, of_scope
 from circulation.facts.acts import NEVER, Act
 from circulation.facts.facts import Facts, Loaded
 from circulation.findings import Said
@@ -16,6 +16,7 @@ from streams.facts.reports import Reported, each_counts, is_repeated
 from streams.facts.running_sums import EARLIEST, Running, Versions
 from streams.findings.book import Entry
 from streams.judging import needs, sandboxes, scopes
+from streams.judging.agreements import Day, Looked
 from streams.judging.round import Round
 from streams.judging.scopes import Scope
 from streams.store import schema
@@ -64,7 +65,8 @@ class Answers(NamedTuple):
     """What sums said. `causes` are the acts, by (thing, source, id), where sandboxes are watched.
 
     `empty` are the things of which nothing is left. Of those in `since` only what occurred from an instant on was
-    looked at. Deadlines, (thing, instant), are those to come, and those that are `over`.
+    looked at. Deadlines, (thing, instant), are those to come, and those that are `over`. Of days that are compared
+    those are `differing` of which anything was said, in whichever mode.
     """
 
     entries: list[Entry]
@@ -73,6 +75,7 @@ class Answers(NamedTuple):
     since: dict[str, int]
     deadlines: list[tuple[str, int]]
     over: list[tuple[str, int]]
+    differing: set[str]
 
 
 def judge(round_: Round, things: Sequence[str]) -> None:
@@ -98,6 +101,7 @@ def judge(round_: Round, things: Sequence[str]) -> None:
     sandboxes.judge_marked(round_, [one.scope for one in asked if one.rule == SANDBOX])
     going_on.versions.write()
     _write_deadlines(round_, things, answers, coming, gathered.reported)
+    _note_agreements(round_, asked, gathered, answers)
     gone = {one for reports in gathered.reports.values() for one in reports.void}
 
     def reason(thing: str, data: Mapping[str, Any]) -> str:
@@ -306,7 +310,7 @@ def _ask(round_: Round, asked: Sequence[Asked], going_on: GoingOn, gathered: Gat
     shapes, horizon, versions = round_.shapes, round_.horizon, going_on.versions
     watching = sandboxes.watching(round_.packs)
     bounds = needs.Bound(gathered.facts, shapes.rules, "sum")
-    answers = Answers([], {}, set(), {**going_on.since, **gathered.reported}, [], [])
+    answers = Answers([], {}, set(), {**going_on.since, **gathered.reported}, [], [], set())
     since, deadlines = answers.since, answers.deadlines
     for one in asked:
         thing, scope = one.thing, one.scope
@@ -348,10 +352,32 @@ def _ask(round_: Round, asked: Sequence[Asked], going_on: GoingOn, gathered: Gat
             contracts = sorted({act.subject for act in acts})
             used_on = (day for contract in contracts for day, _, _ in gathered.days.get(contract, ()))
             deadlines += [(thing, end_of(day)) for day in used_on if end_of(day) >= horizon]
+        if shape.each_day and any(who is rule for who, _ in standing):
+            answers.differing.add(thing)
         answers.entries.extend(round_.entries(thing, standing))
         if watching:
             answers.causes.update({(thing, act.source, act.id): act for act in acts})
     return answers
+
+
+def _note_agreements(round_: Round, asked: Sequence[Asked], gathered: Gathered, answers: Answers) -> None:
+    """Note of each day that was compared whether its reporters agree."""
+    looked: dict[Day, Looked] = {}
+    for one in asked:
+        shape = round_.shapes.sum_of(one.rule)
+        if shape is None or not shape.each_day:
+            continue
+        day, contract = of_scope(one.scope)
+        things = gathered.members[one.rule, one.scope]
+        acts = [act for thing in things for act in gathered.reports[thing].reports if day_number(act.time) == day]
+        used = {reporter for each, reporter, _ in gathered.days.get(contract, ()) if each == day}
+        looked[contract, day] = Looked(
+            frozenset({*used, *(act.reporter for act in acts)}),
+            frozenset(act.source for act in acts),
+            one.thing in answers.differing,
+        )
+    if looked:
+        round_.agreements.note(round_.db, looked, gathered.facts.contracts)
 
 
 def _acts_of(asked: Asked, shape: Sum, gathered: Gathered, facts: Facts) -> list[Act]:

@@ -635,6 +635,29 @@ quality = Table(
     **KEY_ONLY,
 )
 
+# The sources that reported uses of a day of a contract as its provider or consumer; an exchange's are its home.
+reported_days = Table(
+    "reported_days",
+    metadata,
+    Column("contract", Text, nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("reported_by", LongText, nullable=False),
+    PrimaryKeyConstraint("contract", "day", "reported_by"),
+    **KEY_ONLY,
+)
+
+# Days of contracts that were compared: in which rows of `quality` each counts, and whether the reporters differ
+# (`streams.judging.agreements.Noted`).
+compared = Table(
+    "compared",
+    metadata,
+    Column("contract", Text, nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("noted", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("contract", "day"),
+    **KEY_ONLY,
+)
+
 # Steps of cases that were not entered yet, in their order: findings that were raised and cleared, and orders. An order
 # for a case that is not there `waits` for it, and stays until it is.
 docket = Table(

@@ -180,6 +180,13 @@ class Days:
                 db.run(query, self._rules, scope, queue.uses(contract))
                 for rule in self._rules:
                     self._known.left(rule, scope)
+                db.run("delete from reported_days where contract = ? and day = ?", contract, day)
+                # Of a day with deliveries it stays what was counted: they are kept, and may be judged again.
+                query = (
+                    "delete from compared where contract = ? and day = ?"
+                    " and not exists (select 1 from scopes where rule = any(?) and scope = ?)"
+                )
+                db.run(query, contract, day, self._rules, scope)
 
 
 class Pruning:

@@ -41,6 +41,22 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("quality_by_month", "quality", ["month"])
+    op.create_table(
+        "reported_days",
+        sa.Column("contract", sa.Text(), nullable=False),
+        sa.Column("day", sa.Integer(), nullable=False),
+        sa.Column("reported_by", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("contract", "day", "reported_by"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "compared",
+        sa.Column("contract", sa.Text(), nullable=False),
+        sa.Column("day", sa.Integer(), nullable=False),
+        sa.Column("noted", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("contract", "day"),
+        sqlite_with_rowid=False,
+    )
     query = "select source, max(time) as newest from events group by source order by newest desc limit :most"
     rows = op.get_bind().execute(sa.text(query), {"most": SOURCES_MAX}).fetchall()
     if rows:
