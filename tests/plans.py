@@ -57,6 +57,7 @@ WHOLE: Final = {
     "select count(*) from outbox": "the gauges, counted at most 5 % of the time",
     "select count(*) from deadlines": "the gauges, counted at most 5 % of the time",
     "select priority, count(*), min(since) from queue group by 1": "the gauges, counted at most 5 % of the time",
+    "select distinct month from quality order by month desc": "the months that there are: a person asked",
     "select distinct thing from findings where standing and detector = any(?)": (
         "the sources that are said to be silent, along an index: once, when a judge begins"
     ),

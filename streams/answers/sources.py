@@ -5,7 +5,7 @@ from typing import Any
 
 from circulation.quality import PARTS, Part, Share, format_month, score
 from circulation.words import QUALITY
-from streams.facts.feeds import OTHERS
+from streams.facts.quality import OTHERS
 from streams.store.db import Db
 from streams.store.schema import QUALITY_PARTS
 
@@ -17,7 +17,8 @@ def quality(db: Db, month: int, source: str | None = None) -> list[dict[str, Any
     rows = db.rows(f"select reported_by, {sums} from quality where month = ? order by reported_by", month)  # noqa: S608
     found = []
     for name, *numbers in sorted(rows, key=lambda row: (row[0] == OTHERS, row[0])):
-        if source is None or (name != OTHERS and name.startswith(source)):
+        # Of others it is known when they were heard, and nothing else.
+        if any(numbers) and (source is None or (name != OTHERS and name.startswith(source))):
             found.append(_row(name or None, month, numbers))
     return found
 

@@ -10,8 +10,6 @@ from circulation.sequences import NEVER, Gap, Sequence, of_epoch
 from streams.store import queue
 from streams.store.db import Db
 
-# The name of those sources that have no row of their own: no source has none.
-OTHERS: Final = ""
 # Of a gap so many codes of numbers that were rejected are told.
 REFUSED_MAX: Final = 1_000
 

@@ -16,12 +16,10 @@ from circulation.rules import Uses
 from circulation.sequences import NEVER, Gap, Taken, of_epoch
 from circulation.sequences import Sequence as Numbers
 from streams.facts import feeds
-from streams.facts.feeds import OTHERS
+from streams.facts.quality import OTHERS, look
 from streams.intake.batch import Arrival, Batch, Refused
 from streams.store import queue, schema
 
-# Sources that the settings do not name and that have a row of their own in a month.
-SOURCES_MAX: Final = 1_000
 # So many rows are remembered to be there, from fetch to fetch.
 ROWS_KNOWN_MAX: Final = 100_000
 REPORTED_KNOWN_MAX: Final = 200_000
@@ -110,22 +108,26 @@ def hear(batch: Batch) -> None:
 def write(batch: Batch) -> None:
     """Add what was counted to the rows that are there: the last thing that a fetch writes, in the order of the rows,
     so that nobody who adds to the same ones waits for longer than a commit."""
-    known = batch.sources.reported
+    reported = batch.sources.reported
     if batch.reported:
-        if len(known) > REPORTED_KNOWN_MAX:
-            known.clear()
-        batch.db.many(schema.reported_days, sorted(batch.reported - known), "ignore")
-        known |= batch.reported
+        if len(reported) > REPORTED_KNOWN_MAX:
+            reported.clear()
+        batch.db.many(schema.reported_days, sorted(batch.reported - reported), "ignore")
+        reported |= batch.reported
     for refused in batch.refused:
         _reject(batch, refused)
     if not batch.quality:
         return
     named = batch.db.voices().named or frozenset()
-    unknown = sorted(key for key in batch.quality if key[0] not in named and key not in batch.sources.rows)
-    aside = _aside(batch, unknown) if unknown else frozenset()
+    known = batch.sources
+    found = look(batch.db, (key for key in batch.quality if key[0] not in named and key not in known.rows), known.full)
+    if len(known.rows) > ROWS_KNOWN_MAX:
+        known.rows.clear()
+    known.rows |= found.there
+    known.full = found.full
     totals: dict[tuple[str, int], list[int]] = {}
     for (source, month), counts in batch.quality.items():
-        key = (OTHERS if (source, month) in aside else source, month)
+        key = (OTHERS if (source, month) in found.aside else source, month)
         total = totals.get(key)
         if total is None:
             totals[key] = counts
@@ -133,38 +135,6 @@ def write(batch: Batch) -> None:
             total[:LAST] = [one + more for one, more in zip(total[:LAST], counts[:LAST], strict=True)]
             total[LAST] = max(total[LAST], counts[LAST])
     batch.db.many(schema.quality, [(*key, *counts) for key, counts in sorted(totals.items())], "add")
-
-
-def _aside(batch: Batch, unknown: Sequence[tuple[str, int]]) -> frozenset[tuple[str, int]]:
-    """Return those of the sources, with their months, that get no row any more."""
-    query = "select reported_by, month from quality where reported_by = any(?) and month = any(?)"
-    wanted = (sorted({key[at] for key in unknown}) for at in range(2))
-    there = {(source, month) for source, month in batch.db.rows(query, *wanted)}
-    known = batch.sources
-    if len(known.rows) > ROWS_KNOWN_MAX:
-        known.rows.clear()
-    known.rows |= there
-    new = [key for key in unknown if key not in there]
-    open_ = sorted({month for _, month in new} - known.full)
-    if not open_:
-        return frozenset(new)
-    # Whoever adds some counts them before the next one does.
-    batch.db.lock(["quality"])
-    query = "select month, count(*) from quality where month = any(?) group by month"
-    counts = dict(batch.db.rows(query, open_))
-    known.full.update(month for month, count in counts.items() if count >= _most(batch))
-    aside = set()
-    for source, month in new:
-        if month in known.full or counts.get(month, 0) >= _most(batch):
-            aside.add((source, month))
-        else:
-            counts[month] = counts.get(month, 0) + 1
-    return frozenset(aside)
-
-
-def _most(batch: Batch) -> int:
-    """How many rows of a month there are at most before a source that nobody named gets none."""
-    return SOURCES_MAX + len(batch.db.voices().named or ())
 
 
 def _add_uses(batch: Batch, run: Sequence[Arrival], month: int, last: int, source: str) -> None:

@@ -9,7 +9,7 @@ class Sources:
         # (source, month) of which there is a row; one that is pruned meanwhile is made anew.
         self.rows: set[tuple[str, int]] = set()
         # Months in which no source gets a row any more that nobody named.
-        self.full: set[int] = set()
+        self.full: frozenset[int] = frozenset()
         # Of sources that owe events the latest `time` of any, as of the last fetch that brought one.
         self.heard: dict[str, int] = {}
         # (contract, day, source) of which it is kept that the source reported as provider or consumer.
@@ -18,6 +18,6 @@ class Sources:
     def forget(self) -> None:
         """Drop all of it."""
         self.rows.clear()
-        self.full.clear()
+        self.full = frozenset()
         self.heard.clear()
         self.reported.clear()

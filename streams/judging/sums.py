@@ -377,7 +377,7 @@ def _note_agreements(round_: Round, asked: Sequence[Asked], gathered: Gathered, 
             one.thing in answers.differing,
         )
     if looked:
-        round_.agreements.note(round_.db, looked, gathered.facts.contracts)
+        round_.agreements.note(looked, gathered.facts.contracts)
 
 
 def _acts_of(asked: Asked, shape: Sum, gathered: Gathered, facts: Facts) -> list[Act]:

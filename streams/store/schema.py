@@ -870,6 +870,8 @@ def _quality_view() -> str:
         f" cast(q.month / 100 as text) || '-' || substr(cast(q.month as text), 5) as month, {', '.join(columns)},"
         f" round(cast(({' + '.join(shares)}) as numeric) / nullif({' + '.join(known)}, 0), 1) as score"
         f" from (select reported_by, month, {', '.join(parts)} from quality) q"
+        # Of others it is known when they were heard, and nothing else.
+        " where admitted_of > 0 or agreeing_of > 0"
     )
 
 
