@@ -1,6 +1,7 @@
 """How good what a source says is: each of its five parts at its boundaries, and where they are shown."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from click.testing import CliRunner
 from prometheus_client import CollectorRegistry
 
 from circulation.admission.admission import Admission
+from circulation.admission.envelope import ANY
 from circulation.admission.sources import Sources, voices_of
 from circulation.calendar import LATEST, parse_instant
+from circulation.events.event import Event
 from circulation.examples import SELLER, Json, delivered, event, pack, party, retracted, signed, terms, used
 from circulation.packs.reading import parse_pack
 from circulation.quality import FIRST_MONTH, PARTS, Months, Share, bounds, format_month, month_of, parse_month, score
@@ -26,6 +29,7 @@ from streams.answers import sources as answers
 from streams.cli.main import cli
 from streams.engine import Engine
 from streams.facts import quality
+from streams.intake import Arrival
 from streams.offline.replay import Replay, offline
 from streams.settings import Settings
 from streams.store.migrations import config
@@ -524,6 +528,25 @@ def test_metrics_name_no_source_that_nobody_named(store: Store) -> None:
 
 
 # How it is kept.
+
+
+def test_two_workers_add_to_the_same_rows(postgres_url: str) -> None:
+    Store(postgres_url).migrate()
+    workers = [Engine(Store(postgres_url), parse_pack(RULES, published=False)) for _ in range(2)]
+
+    def take(number: int) -> None:
+        now = parse_instant("2025-06-01")
+        for at in range(20):
+            raw = orjson.dumps(party(SELLER, f"2025-0{1 + at % 2}-01", source=A, id=f"{number}-{at}"))
+            admitted = Admission().admit(raw, topic=None, key=ANY, headers=(), now=now)
+            assert isinstance(admitted, Event)
+            workers[number].take([Arrival(1, now, admitted, raw, (admitted.topic, number, at))], [], now)
+
+    with ThreadPoolExecutor() as pool:
+        for done in [pool.submit(take, number) for number in range(2)]:
+            done.result()
+    store = Store(postgres_url)
+    assert [(20, 20)] * 2 == [of(store, A, "admitted", month) for month in (202501, FEBRUARY)]
 
 
 def test_months_go_after_three_years_but_for_sources_that_owe_events(store: Store) -> None:
