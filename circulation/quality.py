@@ -74,14 +74,14 @@ class Months:
     """Months of instants, most of which are in the one before: that is not looked up again."""
 
     def __init__(self) -> None:
-        self._begin = self._end = 0
-        self._month = 0
+        # The month of the one before: from `begin` to before `end`.
+        self.begin = self.end = self.month = 0
 
     def of(self, instant: int) -> int:
         """The month that an instant is in."""
-        if not self._begin <= instant < self._end:
-            self._month = month_of(instant)
-            if self._month == FIRST_MONTH:
-                return self._month
-            self._begin, self._end = bounds(self._month)
-        return self._month
+        if not self.begin <= instant < self.end:
+            self.month = month_of(instant)
+            self.begin, self.end = bounds(self.month)
+            if self.month == FIRST_MONTH:
+                self.begin = min(self.begin, instant)
+        return self.month

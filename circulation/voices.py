@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
+from circulation.calendar import SECOND
 from circulation.events.names import (
     ASSET_GRADED,
     CREDIT_DETERMINED,
@@ -58,7 +59,8 @@ class Voices:
         self._parties = dict(parties or {})
         self.owed: Mapping[str, int] = dict(owed or {})
         self.named = None if named is None else frozenset(named)
-        self.late_seconds = late_seconds
+        # µs.
+        self.late = late_seconds * SECOND
 
     def is_official(self, source: str) -> bool:
         """Whether the source speaks for officials."""

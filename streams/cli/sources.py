@@ -32,7 +32,7 @@ def sources(source: str | None, month: str | None, as_json: bool) -> None:
     \b
     circulation sources
     circulation sources //beijing.exchange --month 2026-10
-    circulation sources --json | jq '.sources[] | select(.score < 95)'
+    circulation sources --json | jq .sources
     """
     settings = configured()
     try:

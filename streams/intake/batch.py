@@ -16,7 +16,7 @@ from circulation.events.names import REJECTED
 from circulation.findings import Said
 from circulation.identifiers import check_source
 from circulation.packs.in_force import Packs
-from circulation.quality import Months
+from circulation.voices import Voices
 from streams.facts.known import Known
 from streams.findings.book import Change, Entry
 from streams.intake.cancellable import Cancellable
@@ -96,6 +96,7 @@ class Batch:
     cancellable: Cancellable
     earlier: Callable[[str, str], Sequence[int]]
     sources: Sources
+    voices: Voices
 
     # What was loaded for all events at once: the desks by (topic, subject); identities that came before, and those of
     # events without numbers by their order; the sellers whose sandboxes count uses; and reports of deliveries by act,
@@ -145,11 +146,8 @@ class Batch:
     begins: dict[tuple[int, str], int | None] = field(default_factory=dict)
     # By source and month what came, in the order of the columns of the store.
     quality: dict[tuple[str, int], list[int]] = field(default_factory=dict)
-    months: Months = field(default_factory=Months)
     # (contract, day, source) of uses that a provider or consumer reports.
     reported: set[tuple[str, int, str]] = field(default_factory=set)
-    # From how many µs on an event is late.
-    late: int = 0
     # What goes out, with the order of the arrival: findings raised, findings cleared (order, clock, finding, reason),
     # records.
     entries: list[tuple[int, Entry]] = field(default_factory=list)

@@ -71,7 +71,8 @@ class Intake:
 
     def asked(self, event: Event, clock: int) -> bool:
         """Whether a use, coming next, may bring something to be judged: where that is not known, it may."""
-        if self._owed is None or self._ends_silence(event, self._owed, clock):
+        owed = self._owed
+        if owed is None or (owed and self._ends_silence(event, owed, clock)):
             return True
         desk = self.desks.cached((event.topic, event.subject))
         if desk is None or (event.time < desk.first_use and desk.begins_earlier(event.time)):
@@ -126,9 +127,9 @@ class Intake:
         `clock` is the clock before the first of them, where events move it; else it is the wall's.
         """
         self._packs.refresh_where_changed(db, self._known)
-        batch = Batch(db, now, self.shapes, self._packs(), self._known, self.cancellable, self.earlier, self._sources)
-        voices = db.voices()
-        self._owed, batch.late = voices.owed, voices.late_seconds * SECOND
+        packs, voices = self._packs(), db.voices()
+        batch = Batch(db, now, self.shapes, packs, self._known, self.cancellable, self.earlier, self._sources, voices)
+        self._owed = voices.owed
         for one in refused:
             batch.reject(one)
         groups: dict[tuple[str, str], list[Arrival]] = {}

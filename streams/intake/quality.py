@@ -16,7 +16,7 @@ from circulation.rules import Uses
 from circulation.sequences import NEVER, Gap, Taken, of_epoch
 from circulation.sequences import Sequence as Numbers
 from streams.facts import feeds
-from streams.facts.quality import OTHERS, look
+from streams.facts.quality import OTHERS, Key, look
 from streams.intake.batch import Arrival, Batch, Refused
 from streams.store import queue, schema
 
@@ -39,7 +39,7 @@ def add(batch: Batch, arrival: Arrival, taken: Taken | None, before: Numbers | N
         row[LAST] = event.time
     if arrival.stamp:
         row[TIMED] += 1
-        row[ON_TIME] += arrival.stamp - event.time <= batch.late
+        row[ON_TIME] += arrival.stamp - event.time <= batch.voices.late
     if taken is None or event.sequence is None:
         return
     row[NUMBERED] += 1
@@ -56,10 +56,11 @@ def add_run(batch: Batch, run: Sequence[Arrival], uses: Uses) -> None:
         for arrival in run:
             if arrival.event.reporter:
                 report(batch, arrival.event)
-    source, month = run[0].event.source, batch.months.of(first)
-    if month != batch.months.of(last):
+    source, months = run[0].event.source, batch.sources.months
+    month = months.month if months.begin <= first < months.end else months.of(first)
+    if last >= months.end:
         for arrival in run:
-            _add_uses(batch, [arrival], batch.months.of(arrival.event.time), arrival.event.time, source)
+            _add_uses(batch, [arrival], months.of(arrival.event.time), arrival.event.time, source)
         return
     _add_uses(batch, run, month, last, source)
 
@@ -87,9 +88,9 @@ def hear(batch: Batch) -> None:
     Nobody can have said of one that it is silent whose time was not over by the horizon, which is locked until this is
     there to be seen. Its deadline stays as it is: when it is over, what was heard since makes another one.
     """
-    owed = batch.db.voices().owed
+    owed = batch.voices.owed
     newest: dict[str, int] = {}
-    for (source, _), row in batch.quality.items() if owed else ():
+    for (source, _), row in batch.quality.items():
         if source in owed and row[ADMITTED]:
             newest[source] = max(row[LAST], newest.get(source, NEVER))
     if not newest:
@@ -118,16 +119,12 @@ def write(batch: Batch) -> None:
         _reject(batch, refused)
     if not batch.quality:
         return
-    named = batch.db.voices().named or frozenset()
-    known = batch.sources
-    found = look(batch.db, (key for key in batch.quality if key[0] not in named and key not in known.rows), known.full)
-    if len(known.rows) > ROWS_KNOWN_MAX:
-        known.rows.clear()
-    known.rows |= found.there
-    known.full = found.full
+    named = batch.voices.named or frozenset()
+    unknown = [key for key in batch.quality if key[0] not in named and key not in batch.sources.rows]
+    aside = _aside(batch, unknown) if unknown else frozenset()
     totals: dict[tuple[str, int], list[int]] = {}
     for (source, month), counts in batch.quality.items():
-        key = (OTHERS if (source, month) in found.aside else source, month)
+        key = (OTHERS if (source, month) in aside else source, month)
         total = totals.get(key)
         if total is None:
             totals[key] = counts
@@ -135,6 +132,17 @@ def write(batch: Batch) -> None:
             total[:LAST] = [one + more for one, more in zip(total[:LAST], counts[:LAST], strict=True)]
             total[LAST] = max(total[LAST], counts[LAST])
     batch.db.many(schema.quality, [(*key, *counts) for key, counts in sorted(totals.items())], "add")
+
+
+def _aside(batch: Batch, unknown: Sequence[Key]) -> frozenset[Key]:
+    """Return those that get no row, and remember which have one."""
+    known = batch.sources
+    found = look(batch.db, unknown, known.full)
+    if len(known.rows) > ROWS_KNOWN_MAX:
+        known.rows.clear()
+    known.rows |= found.there
+    known.full = found.full
+    return found.aside
 
 
 def _add_uses(batch: Batch, run: Sequence[Arrival], month: int, last: int, source: str) -> None:
@@ -150,13 +158,14 @@ def _add_uses(batch: Batch, run: Sequence[Arrival], month: int, last: int, sourc
     if last > row[LAST]:
         row[LAST] = last
     if run[0].stamp:
-        late = batch.late
+        late = batch.voices.late
         row[TIMED] += count
         row[ON_TIME] += sum([one.stamp - one.event.time <= late for one in run])
 
 
 def _row(batch: Batch, source: str, instant: int) -> list[int]:
-    key = (source, batch.months.of(instant))
+    months = batch.sources.months
+    key = (source, months.month if months.begin <= instant < months.end else months.of(instant))
     row = batch.quality.get(key)
     if row is None:
         row = batch.quality[key] = [*_NOTHING]

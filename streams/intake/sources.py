@@ -1,5 +1,7 @@
 """What is known of sources from fetch to fetch: which have a row in a month, and when they were heard."""
 
+from circulation.quality import Months
+
 
 class Sources:
     """A cache, which is dropped where a fetch fails. Of rows that the store adds to, only those that were read are
@@ -14,6 +16,8 @@ class Sources:
         self.heard: dict[str, int] = {}
         # (contract, day, source) of which it is kept that the source reported as provider or consumer.
         self.reported: set[tuple[str, int, str]] = set()
+        # Events of one fetch are mostly of one month, and so are those of the next.
+        self.months = Months()
 
     def forget(self) -> None:
         """Drop all of it."""

@@ -43,7 +43,8 @@ def write(batch: Batch, book: Book) -> None:
         sequences.write_gaps(batch)
     if batch.refused_numbers:
         sequences.write_refused(batch)
-    quality.hear(batch)
+    if batch.voices.owed:
+        quality.hear(batch)
     batch.cancellable.write(db, batch.now, more_than=batch.cancellable.pending_max)
     queued = sorted(batch.queued.items(), key=lambda one: one[1])
     _many(db, schema.queue_begun, [(*key, batch.now, batch.begins[key]) for key, _ in queued])
