@@ -23,6 +23,8 @@ from streams.store import queue, schema
 # So many rows are remembered to be there, from fetch to fetch.
 ROWS_KNOWN_MAX: Final = 100_000
 REPORTED_KNOWN_MAX: Final = 200_000
+# What one gap counts for at most: a number may be anything, and the sum of all gaps must be one that a store can hold.
+MISSING_MAX: Final = 1_000_000_000
 # As far ahead of the wall clock an event may be (contract §1).
 AHEAD: Final = 10 * MINUTE
 # Where what is counted of a source and month stands, in the order of the columns.
@@ -44,7 +46,7 @@ def add(batch: Batch, arrival: Arrival, taken: Taken | None, before: Numbers | N
         return
     row[NUMBERED] += 1
     if taken.opened is not None:
-        row[MISSING] += sum(last - first + 1 for first, last in taken.opened.missing)
+        row[MISSING] += min(sum(last - first + 1 for first, last in taken.opened.missing), MISSING_MAX)
     elif (gap := _filled(event.sequence, event.epoch, taken, before)) is not None:
         _row(batch, event.source, gap.time)[MISSING] -= 1
 

@@ -30,6 +30,7 @@ from streams.cli.main import cli
 from streams.engine import Engine
 from streams.facts import quality
 from streams.intake import Arrival
+from streams.intake.quality import MISSING_MAX
 from streams.offline.replay import Replay, offline
 from streams.settings import Settings
 from streams.store.migrations import config
@@ -313,6 +314,12 @@ def test_gaps_that_a_desk_does_not_remember_are_filled_as_well() -> None:
     even = [use("2025-02-01", number) for number in range(2, 400, 2)]
     assert (200, 399) == seen([SIGNED, *odd], A, "complete")
     assert (399, 399) == seen([SIGNED, *odd, *even], A, "complete")
+
+
+def test_no_number_is_too_much_for_the_store(store: Store) -> None:
+    huge = [use("2025-02-01", 2**53 - 1, contract=f"c{at}") for at in range(1_100)]
+    run(store, huge)
+    assert (1_100, 1_100 + 1_100 * MISSING_MAX) == of(store, A, "complete")
 
 
 def test_a_gap_of_the_epoch_before_may_still_be_filled() -> None:
