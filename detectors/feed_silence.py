@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from circulation.calendar import SECOND, format_instant
 from circulation.events.names import SOURCE_HEARTBEAT
-from circulation.examples import Case, Json, event, pack
+from circulation.examples import Case, Json, event, pack, used
 from circulation.facts.acts import Act
 from circulation.facts.facts import Facts
 from circulation.findings import About, Said
@@ -81,6 +81,15 @@ _SILENT: Json = {
     "evidence": {"newest": "2025-02-01T08:00:00+08:00", "seconds": 300},
 }
 _FIRST = _beat("2025-02-01T08:00:00")
+_USE = used("c", "2025-02-01T08:00:00")
+
+
+def _owing(newest: str, deadline: str) -> Json:
+    return _SILENT | {
+        "occurred": f"2025-02-01T{deadline}+08:00",
+        "evidence": {"newest": f"2025-02-01T{newest}+08:00", "seconds": 60},
+    }
+
 
 CASES = (
     Case(name="before the seconds are over", rules=_RULES, events=[_FIRST], until="2025-02-01T08:04:59.999999+08:00"),
@@ -98,6 +107,39 @@ CASES = (
         events=[_FIRST, _beat("2025-02-01T07:59:00")],
         until="2025-02-01T09:00:00+08:00",
         fires=[_SILENT],
+    ),
+    *(
+        Case(
+            name=f"a source that owes events within a minute, {name}",
+            rules=_RULES,
+            events=[_USE, *more],
+            until=f"2025-02-01T{until}+08:00",
+            owed={_SILENT["about"]["id"]: 60},
+            fires=fires,
+        )
+        for name, more, until, fires in (
+            ("when it is over", [], "08:01:00", []),
+            ("past it", [], "08:01:00.000001", [_owing("08:00:00", "08:01:00")]),
+            ("of which a heartbeat came", [_beat("2025-02-01T08:00:30")], "08:01:30", []),
+            (
+                "past the one after a heartbeat",
+                [_beat("2025-02-01T08:00:30")],
+                "08:01:30.000001",
+                [_owing("08:00:30", "08:01:30")],
+            ),
+            (
+                "of which a heartbeat came before",
+                [_beat("2025-02-01T07:59:59")],
+                "08:01:00.000001",
+                [_owing("08:00:00", "08:01:00")],
+            ),
+        )
+    ),
+    Case(
+        name="a source that owes none and sends uses alone",
+        rules=_RULES,
+        events=[_USE],
+        until="2025-02-02",
     ),
     Case(
         name="a pack that is more patient",

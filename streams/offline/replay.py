@@ -22,6 +22,7 @@ from circulation.events.names import CASES, FINDINGS, RULES, USAGE_REPORTED
 from circulation.packs.pack import Pack
 from circulation.packs.reading import parse_pack
 from circulation.rules import parameters
+from circulation.voices import EVERYBODY, Voices
 from streams.budget import OverBudget
 from streams.engine import Engine
 from streams.facts import credit as statements
@@ -273,13 +274,14 @@ def findings_of(
     *,
     pack: dict[str, Any] | None = None,
     until: str | None = None,
+    voices: Voices = EVERYBODY,
 ) -> list[dict[str, Any]]:
     """The standing findings (`data`, in the order of their ids) after a replay of these events: for tests and cases."""
     from circulation.calendar import parse_instant
 
     store = Store("sqlite://")
     engine = offline(store, None if pack is None else _pack(pack))
-    replay = Replay(engine, Admission(), until=None if until is None else parse_instant(until))
+    replay = Replay(engine, Admission(voices=voices), until=None if until is None else parse_instant(until))
     replay.run(orjson.dumps(event) for event in events)
     with store.reading() as db:
         rows = db.rows("select data from findings where standing order by finding")
