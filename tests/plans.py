@@ -58,6 +58,7 @@ WHOLE: Final = {
     "select count(*) from deadlines": "the gauges, counted at most 5 % of the time",
     "select priority, count(*), min(since) from queue group by 1": "the gauges, counted at most 5 % of the time",
     "select distinct month from quality order by month desc": "the months that there are: a person asked",
+    "select month, coalesce(source, 'all others') as source, score, …": "a panel of the newest months that there are",
     "select distinct thing from findings where standing and detector = any(?)": (
         "the sources that are said to be silent, along an index: once, when a judge begins"
     ),
