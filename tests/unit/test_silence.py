@@ -1,6 +1,7 @@
 """A source that owes events is silent by all that it says, plain uses too: by its settings of now."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -14,10 +15,13 @@ from circulation.calendar import format_instant, parse_instant
 from circulation.events.event import Event
 from circulation.examples import SELLER, Json, asset, event, pack, party, retracted, signed, used
 from circulation.packs.reading import parse_pack
+from streams.cli.groups import Refused
+from streams.cli.inputs import admission_of_settings, voices_of_settings
 from streams.engine import Engine
 from streams.intake import Arrival
 from streams.offline import replay
 from streams.offline.replay import Replay, offline
+from streams.settings import Settings, SettingsInvalid
 from streams.store.store import Store
 
 FEED = "urn:feed"
@@ -218,3 +222,24 @@ def test_seconds_that_are_none_are_refused(given: Any) -> None:
 def test_seconds_are_read(given: int) -> None:
     sources = Sources.parse(orjson.dumps({FEED: {"types": ["*"], "heartbeat_seconds": given}}))
     assert {FEED: given} == sources.owed == voices_of(sources, None, 60).owed
+
+
+def test_workers_and_replays_read_the_same_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "sources.yaml"
+    path.write_bytes(orjson.dumps({FEED: {"types": ["*"], "heartbeat_seconds": 60}, OTHER: {"types": ["*"]}}))
+    given = {"CIRCULATION_SOURCES": str(path), "CIRCULATION_LATE_SECONDS": "31"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    worker = Settings.read(given).voices()
+    for one in (worker, admission_of_settings(offline=True).voices, voices_of_settings()):
+        assert ({FEED: 60}, {FEED, OTHER}, 31_000_000) == (one.owed, one.named, one.late)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "an hour", str(366 * 86_400 + 1)])
+def test_a_time_that_is_none_is_refused_by_both(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CIRCULATION_LATE_SECONDS", value)
+    words = "CIRCULATION_LATE_SECONDS must be a whole number from 1 to"
+    with pytest.raises(SettingsInvalid, match=words):
+        Settings.read({"CIRCULATION_LATE_SECONDS": value})
+    with pytest.raises(Refused, match=words):
+        voices_of_settings()
