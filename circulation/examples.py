@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 import orjson
 
+from circulation.voices import Voices
+
 Json = dict[str, Any]
 
 SOURCE = "//exchange.example"
@@ -34,7 +36,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """What happens, and what the rule must find: exactly `fires`, nothing where that is empty.
 
     `fires` are partial findings: members that are left out may be anything. `until` moves the clock on at the end;
-    `rules` are the members of the pack in force, where it is not the shipped one.
+    `rules` are the members of the pack in force, where it is not the shipped one. `owed` are the sources that owe
+    events, each with the seconds within which.
     """
 
     name: str
@@ -42,6 +45,12 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     fires: Sequence[Json] = ()
     until: str | None = None
     rules: Json | None = None
+    owed: Mapping[str, int] = {}
+
+    @property
+    def voices(self) -> Voices:
+        """The sources as the settings have them."""
+        return Voices(owed=self.owed)
 
 
 def agrees(expected: Any, found: Any) -> bool:

@@ -104,6 +104,7 @@ class Sum:
     to others. It names none for an act that the rule has nothing to say of: a scope is judged as a whole whenever one
     of its acts is. `due` tells that what it says may have a deadline. One that needs `uses` has contracts for scopes,
     and is asked also of a contract that has uses and no acts; one that needs `served` has contracts for scopes, too.
+    One that needs `heard` has sources for scopes, and is asked also of one that owes events and has no acts.
     One that needs `inputs` has assets for scopes; what reaches back there changes nothing before the first derivation
     since then. With a `period`, scopes are periods.
 

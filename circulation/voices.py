@@ -1,8 +1,9 @@
-"""Whose word counts: which sources speak for officials, and which are of one exchange (contract §1, §2)."""
+"""Sources by their settings: who speaks for officials, who is of one exchange, who owes events (contract §1, §2)."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
+from circulation.calendar import SECOND
 from circulation.events.names import (
     ASSET_GRADED,
     CREDIT_DETERMINED,
@@ -16,6 +17,8 @@ from circulation.events.types import TYPES
 
 # What the program's own commands send bears this source.
 OFFICIALS: Final = "/circulation/officials"
+# From when on an event is late, where nothing else is set.
+LATE_SECONDS: Final = 3_600
 # What only officials say, whatever is in it.
 OFFICIAL_TYPES: Final = frozenset(
     {
@@ -36,14 +39,28 @@ def takes_official(type_: str, data: Mapping[str, Any]) -> bool:
 
 
 class Voices:
-    """Whose word counts.
+    """Whose word counts, and who owes any.
 
-    Without `officials` every source is official; `parties` are the parties of exchanges' sources.
+    Without `officials` every source is official; `parties` are the parties of exchanges' sources. `owed` has the
+    sources that owe events, each with the seconds after which its silence is told; `named` are all sources that the
+    file of sources names, None where there is no such file. What arrives more than `late_seconds` after it happened is
+    not on time.
     """
 
-    def __init__(self, officials: Collection[str] | None = None, parties: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        officials: Collection[str] | None = None,
+        parties: Mapping[str, str] | None = None,
+        owed: Mapping[str, int] | None = None,
+        named: Collection[str] | None = None,
+        late_seconds: int = LATE_SECONDS,
+    ) -> None:
         self._officials = None if officials is None else frozenset(officials)
         self._parties = dict(parties or {})
+        self.owed: Mapping[str, int] = dict(owed or {})
+        self.named = None if named is None else frozenset(named)
+        # µs.
+        self.late = late_seconds * SECOND
 
     def is_official(self, source: str) -> bool:
         """Whether the source speaks for officials."""

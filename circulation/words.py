@@ -162,6 +162,13 @@ REASON: Final = _group(
     invalid_data=("invalid data", "数据不合规"),
     sequence_reused=("sequence reused", "序号重复使用"),
 )
+QUALITY: Final = _group(
+    on_time=("on time", "及时"),
+    admitted=("admitted", "合格"),
+    linked=("linked", "关联"),
+    complete=("complete", "完整"),
+    agreeing=("agreeing", "一致"),
+)
 
 
 def zh(group: Mapping[str, Word], value: str | None) -> str:

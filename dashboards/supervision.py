@@ -1,7 +1,18 @@
 """*Supervision*: what stands and is open, by severity, detector and party, how it went, and how fresh it is."""
 
 from dashboards.house import dashboard, history, over, quantile, shared, stat, table, trend
-from streams.worker.metrics import CASES, COUNTED, DELAY, EVENT_TO_FINDING, FINDINGS, GRADES, OPEN, STANDING
+from streams.worker.metrics import (
+    CASES,
+    COUNTED,
+    DELAY,
+    EVENT_TO_FINDING,
+    FINDINGS,
+    GRADES,
+    OPEN,
+    SOURCE_ALL,
+    SOURCE_GOOD,
+    STANDING,
+)
 
 # What officials act upon; shadow findings are for those who try a rule out.
 _ACTED_UPON = "mode in ('enforce', 'warn')"
@@ -86,6 +97,28 @@ DASHBOARD = dashboard(
                 "Parties by credit grade",
                 "Parties that have a statement of credit, by the grade of their newest one.",
                 ("{{grade}}", shared(GRADES, "grade")),
+            ),
+        ],
+        [
+            table(
+                "Quality of sources",
+                "How good what the sources said of the newest two months is, the worst first: how much is good in each"
+                " part, of how much, and the mean of the parts in percent.",
+                """select month, coalesce(source, 'all others') as source, score, on_time, on_time_of, admitted,
+                admitted_of, linked, linked_of, complete, complete_of, agreeing, agreeing_of from source_quality
+                where month in (select distinct month from source_quality order by month desc limit 2)
+                order by month desc, score nulls last, source limit 100""",
+            ),
+            trend(
+                "Quality of sources this month",
+                "The worst of the five parts of each source, of the month that runs: sources that the file of sources"
+                " names, the busiest of them, and all others together.",
+                (
+                    "{{source}}",
+                    f"min by (source) ({over('max', SOURCE_GOOD, *SOURCE_GOOD.labels)}"
+                    f" / ({over('max', SOURCE_ALL, *SOURCE_ALL.labels)} > 0))",
+                ),
+                unit="percentunit",
             ),
         ],
         [

@@ -119,8 +119,8 @@ class Engine:
             yield db
 
     def take_up(self, now: int = 0) -> None:
-        """Takes up again what was set aside, but for what a process died of twice; counts what one died over; and
-        plans when what circulates is screened by the packs of now."""
+        """Takes up again what was set aside, but for what a process died of twice; counts what one died over; plans
+        when what circulates is screened by the packs of now; and has sources judged by the settings of now."""
         left = [] if self._mark is None else self._mark.left()
         with self.store.writing(self.known.clear) as db:
             self.rulebook.refresh(db)

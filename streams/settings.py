@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from circulation.identifiers import check_source
 from circulation.near import did_you_mean, near
-from circulation.voices import OFFICIALS, Voices
+from circulation.voices import LATE_SECONDS, OFFICIALS, Voices
 from streams.address import address
 from streams.topics import RETENTION_DAYS_DEFAULT
 
@@ -85,6 +85,10 @@ def _between(low: int, high: int) -> Callable[[str], int]:
     return check
 
 
+# From when on an event is late: from a second to 366 days.
+late_seconds = _between(1, 366 * 86_400)
+
+
 def _file(text: str) -> Path:
     path = Path(text)
     if not path.is_file():
@@ -153,6 +157,12 @@ SETTINGS = (
         "from which sources alone packs, orders, credit decisions, merits, gradings with approved_by, objections and"
         " repairs decided are taken, separated by commas; offline all, unless it is set",
         official_sources,
+    ),
+    Setting(
+        "late_seconds",
+        str(LATE_SECONDS),
+        "an event that reaches Kafka more than so many seconds after it happened is not on time",
+        late_seconds,
     ),
     Setting("pack", "beijing", "name of the rule packs that this store runs", _name),
     Setting("rules", None, "YAML file with the pack to start from, in place of the shipped one", _file),
@@ -236,6 +246,7 @@ class Settings:
     clock_skew_seconds: int
     sources: Path | None
     official_sources: str
+    late_seconds: int
     pack: str
     rules: Path | None
     web: str
@@ -291,10 +302,10 @@ class Settings:
 
     def voices(self) -> Voices:
         """Whose word counts. `SourcesInvalid` (a `ValueError`) says what is wrong with the file of sources."""
-        from circulation.admission.sources import Sources
+        from circulation.admission.sources import Sources, voices_of
 
-        parties = {} if self.sources is None else Sources.parse(self.sources.read_bytes()).parties
-        return Voices(self.officials, parties)
+        sources = None if self.sources is None else Sources.parse(self.sources.read_bytes())
+        return voices_of(sources, self.officials, self.late_seconds)
 
     @property
     def store_shown(self) -> str:

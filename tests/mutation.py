@@ -31,6 +31,7 @@ from circulation.examples import Case, Json
 from circulation.packs.reading import parse_pack
 from circulation.packs.yaml import load_yaml
 from circulation.rules import Parameter, Rule, parameters
+from circulation.voices import EVERYBODY, Voices
 from packs import shipped
 from streams.engine import Engine
 from streams.offline.replay import Replay
@@ -188,14 +189,16 @@ def _differs(moved: Any, given: Any) -> str:
     return f"{given} made {moved}"
 
 
-def judged(rule: Rule, events: Sequence[Json], pack: Json | None, until: str | None) -> list[Json]:
+def judged(
+    rule: Rule, events: Sequence[Json], pack: Json | None, until: str | None, voices: Voices = EVERYBODY
+) -> list[Json]:
     """What stands when one rule alone judges these events, beside the one for what is missing in a feed."""
     store = Store("sqlite://")
     members = load_yaml(shipped()) if pack is None else pack
     default = parse_pack(members, published=False, known=parameters(detectors.RULES))
     run = Replay(
         Engine(store, default, rules={GAPS: detectors.RULES[GAPS], rule.id: rule}, remember_chunk=100_000),
-        Admission(),
+        Admission(voices=voices),
         until=None if until is None else parse_instant(until),
     )
     run.run(orjson.dumps(event) for event in events)
@@ -215,7 +218,7 @@ def fails(rule: Rule, case: Case, given: Json) -> bool:
     ways = [case.events]
     if rule.tally is not None and (again := numbered(case.events)) is not None:
         ways.append(again)
-    found = [kept(rule.id, judged(rule, events, pack, case.until)) for events in ways]
+    found = [kept(rule.id, judged(rule, events, pack, case.until, case.voices)) for events in ways]
     return any(unmatched(case.fires, one) != ([], []) for one in found)
 
 

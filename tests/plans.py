@@ -57,6 +57,11 @@ WHOLE: Final = {
     "select count(*) from outbox": "the gauges, counted at most 5 % of the time",
     "select count(*) from deadlines": "the gauges, counted at most 5 % of the time",
     "select priority, count(*), min(since) from queue group by 1": "the gauges, counted at most 5 % of the time",
+    "select distinct month from quality order by month desc": "the months that there are: a person asked",
+    "select month, coalesce(source, 'all others') as source, score, …": "a panel of the newest months that there are",
+    "select distinct thing from findings where standing and detector = any(?)": (
+        "the sources that are said to be silent, along an index: once, when a judge begins"
+    ),
     "select grade, count(*) from statements group by 1": "the gauges, counted at most 5 % of the time",
     "select state, severity, count(*) from cases group by 1, 2": "the gauges, counted at most 5 % of the time",
     "select detector, severity, mode, count(*) from findings where standing group by 1, 2, 3": (

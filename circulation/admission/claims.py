@@ -7,6 +7,7 @@ import msgspec
 from circulation.admission.envelope import number_of
 from circulation.admission.reasons import Claim
 from circulation.admission.records import Attributes, is_openlineage
+from circulation.calendar import parse_instant
 from circulation.events.names import EVENT_RETRACTED, OPENLINEAGE_RUN, TOPICS
 from circulation.events.types import TYPES
 from circulation.near import slips_of
@@ -27,6 +28,7 @@ class _Said(msgspec.Struct):
     sequence: Any = None
     sequenceepoch: Any = None
     producer: Any = None
+    time: Any = None
     eventTime: Any = None
     schemaURL: Any = None
     job: msgspec.Raw = _NOTHING
@@ -34,7 +36,7 @@ class _Said(msgspec.Struct):
     data: msgspec.Raw = _NOTHING
 
 
-_ATTRIBUTES: Final = ("source", "type", "subject", "id", "sequence", "sequenceepoch")
+_ATTRIBUTES: Final = ("source", "type", "subject", "id", "sequence", "sequenceepoch", "time")
 _decode: Final = msgspec.json.Decoder(_Said).decode
 _decode_type: Final = msgspec.json.Decoder(msgspec.defstruct("_Type", [("type", Any, None)])).decode
 _decode_run: Final = msgspec.json.Decoder(msgspec.defstruct("_Run", [("runId", Any, None)])).decode
@@ -53,7 +55,8 @@ def claim_of(record: bytes, attributes: Attributes, topic: str | None) -> Claim:
     members = {name: None if one == _NOTHING else one for name, one in msgspec.structs.asdict(said).items()}
     if attributes.cloudevent is None and is_openlineage(members, attributes.content_type):
         source = _text(attributes.source) or _text(said.producer)
-        return Claim(topic, source, OPENLINEAGE_RUN, _text(_member(_decode_run, said.run, "runId")))
+        run = _text(_member(_decode_run, said.run, "runId"))
+        return Claim(topic, source, OPENLINEAGE_RUN, run, time=_instant(said.eventTime))
     type_ = _text(said.type)
     if topic is None and type_ is not None:
         about = _member(_decode_type, said.data, "type") if type_ == EVENT_RETRACTED else type_
@@ -69,6 +72,7 @@ def claim_of(record: bytes, attributes: Attributes, topic: str | None) -> Claim:
         _text(said.id),
         None if faults else sequence,
         epoch or 0,
+        _instant(said.time),
     )
 
 
@@ -86,6 +90,13 @@ def _member(decode: Any, raw: msgspec.Raw, name: str) -> Any:
     try:
         return getattr(decode(raw), name)
     except (ValueError, RecursionError):
+        return None
+
+
+def _instant(given: Any) -> int | None:
+    try:
+        return parse_instant(given) if isinstance(given, str) else None
+    except ValueError:
         return None
 
 

@@ -29,7 +29,8 @@ class Reason(enum.StrEnum):
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """What a rejected record says of itself, as far as it could be read; `sequence` under `epoch` is its number."""
+    """What a rejected record says of itself, as far as it could be read; `sequence` under `epoch` is its number, `time`
+    an instant (µs)."""
 
     topic: str | None = None
     source: str | None = None
@@ -38,6 +39,7 @@ class Claim(msgspec.Struct, frozen=True):
     id: str | None = None
     sequence: int | None = None
     epoch: int = 0
+    time: int | None = None
 
 
 class Rejection(msgspec.Struct, frozen=True):

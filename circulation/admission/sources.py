@@ -1,7 +1,7 @@
 """Who may say what: the file that `CIRCULATION_SOURCES` names."""
 
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import yaml
@@ -10,6 +10,7 @@ from circulation.calendar import shown
 from circulation.events.names import OPENLINEAGE_RUN, REPORTERS
 from circulation.events.types import TYPES
 from circulation.identifiers import check_party, check_source
+from circulation.voices import Voices
 
 SOURCES_BYTES_MAX: Final = 16 * 1_048_576
 _ANY_RANK: Final = frozenset(range(len(REPORTERS)))
@@ -17,7 +18,11 @@ _ANY_RANK: Final = frozenset(range(len(REPORTERS)))
 _AS_WHOM: Final = ("reporter", "reporters")
 # What of OpenLineage is a source's own: its programs (globs of their `producer`), and the namespaces of its jobs.
 OWNED: Final = ("producers", "namespaces")
-_MEMBERS: Final = frozenset({"types", "party", *_AS_WHOM, *OWNED})
+# Within how many seconds the next event of a source is due.
+HEARTBEAT: Final = "heartbeat_seconds"
+# A year: beyond it, silence is told of nobody who watches still.
+HEARTBEAT_SECONDS_MAX: Final = 366 * 86_400
+_MEMBERS: Final = frozenset({"types", "party", HEARTBEAT, *_AS_WHOM, *OWNED})
 
 
 class SourcesInvalid(ValueError):
@@ -32,7 +37,8 @@ class Sources:
     """Who may say what: which types each source may report, as whom, and which party an exchange's source is.
 
     `reporters` are the ranks that a source may report as, of those that may not report as any. `own` has by source
-    which producers and namespaces of jobs (see `OWNED`) are its own.
+    which producers and namespaces of jobs (see `OWNED`) are its own; `owed` the sources that owe an event within so
+    many seconds of the one before.
     """
 
     def __init__(
@@ -41,15 +47,23 @@ class Sources:
         parties: Mapping[str, str],
         reporters: Mapping[str, frozenset[int]] | None = None,
         own: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
+        owed: Mapping[str, int] | None = None,
     ) -> None:
         self._types = dict(types)
         self._reporters = dict(reporters or {})
         self._own = dict(own or {})
         self.parties: Mapping[str, str] = dict(parties)
+        self.owed: Mapping[str, int] = dict(owed or {})
+
+    @property
+    def named(self) -> frozenset[str]:
+        """All sources that may say anything."""
+        return frozenset(self._types)
 
     @classmethod
     def parse(cls, text: bytes) -> "Sources":
-        """Read YAML `source: {types: [globs], party?, reporter?, producers?: [globs], namespaces?: [names]}`.
+        """Read YAML `source: {types: [globs], party?, reporter?, producers?: [globs], namespaces?: [names],
+        heartbeat_seconds?}`.
 
         `SourcesInvalid` (a `ValueError`) lists all that is wrong.
         """
@@ -58,6 +72,7 @@ class Sources:
         parties: dict[str, str] = {}
         reporters: dict[str, frozenset[int]] = {}
         own: dict[str, dict[str, Sequence[str]]] = {}
+        owed: dict[str, int] = {}
         for source, entry in _load_sources(text).items():
             where = f"sources[{shown(str(source))}]"
             if not isinstance(source, str) or check_source(source) is not None:
@@ -87,6 +102,15 @@ class Sources:
                     problems.append(f"{where}.{name}: expected a list of texts")
                 elif given:
                     own.setdefault(source, {})[name] = given
+            seconds = entry.get(HEARTBEAT)
+            if seconds is not None:
+                if type(seconds) is int and 1 <= seconds <= HEARTBEAT_SECONDS_MAX:
+                    owed[source] = seconds
+                else:
+                    problems.append(
+                        f"{where}.{HEARTBEAT}: expected a whole number from 1 to {HEARTBEAT_SECONDS_MAX},"
+                        f" got {shown(str(seconds))}"
+                    )
             party = entry.get("party")
             if party is None:
                 continue
@@ -97,7 +121,7 @@ class Sources:
                 problems.append(f"{where}.party: {broken}, got {shown(str(party))}")
         if problems:
             raise SourcesInvalid(problems)
-        return cls(types, parties, reporters, own)
+        return cls(types, parties, reporters, own, owed)
 
     def allows(self, source: str, type_name: str) -> bool:
         """Whether the source may report events of this type."""
@@ -125,6 +149,13 @@ class Sources:
     def allows_as(self, source: str, reporter: int) -> bool:
         """Whether the source may report as a reporter of this rank."""
         return reporter in self._reporters.get(source, _ANY_RANK)
+
+
+def voices_of(sources: Sources | None, officials: Collection[str] | None, late_seconds: int) -> Voices:
+    """Return what the settings say of sources: the file, the sources of officials, and from when on events are late."""
+    if sources is None:
+        return Voices(officials, late_seconds=late_seconds)
+    return Voices(officials, sources.parties, sources.owed, sources.named, late_seconds)
 
 
 def _listed(value: Any) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any, Final, Literal, NoReturn, TypeVar
+from typing import Any, Final, Literal, NamedTuple, NoReturn, TypeVar
 
 from circulation.daily import UsedAbroad, UsedDay
 from circulation.facts.assets import AssetFacts
@@ -34,11 +34,19 @@ Need = Literal[
     "served",
     "abroad",
     "days",
+    "heard",
 ]
 # These are there only while a sum is judged: not for checks, screens, or the search for the scopes of an act.
-OF_SUMS: Final[frozenset[Need]] = frozenset({"inputs", "uses", "served", "abroad", "days"})
+OF_SUMS: Final[frozenset[Need]] = frozenset({"inputs", "uses", "served", "abroad", "days", "heard"})
 
 Settings = Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+class Heard(NamedTuple):
+    """When a source that owes events was heard last (µs), and within how many seconds the next event is due."""
+
+    newest: int
+    seconds: int
 
 
 class Undeclared(Exception):
@@ -55,8 +63,8 @@ class Undeclared(Exception):
 class Loaded:
     """All facts that the engine loaded for one judgement, for all of its rules; `bound` makes one rule's `Facts`.
 
-    `undeclared` are deliveries: (contract, source, id). `inputs`, `uses`, `served`, `abroad` and `days` are None where
-    no sum is judged.
+    `undeclared` are deliveries: (contract, source, id). `inputs`, `uses`, `served`, `abroad`, `days` and `heard` are
+    None where no sum is judged.
     """
 
     def __init__(
@@ -74,6 +82,7 @@ class Loaded:
         served: Mapping[str, int] | None = None,
         abroad: Mapping[str, Sequence[UsedAbroad]] | None = None,
         days: Mapping[str, Sequence[UsedDay]] | None = None,
+        heard: Mapping[str, Heard] | None = None,
         unfinished: Mapping[str, Sequence[Unfinished]] | None = None,
         derived_by_runs: Mapping[str, Sequence[int]] | None = None,
         made: Mapping[str, Sequence[Edge]] | None = None,
@@ -90,6 +99,7 @@ class Loaded:
         self.served = served or {}
         self.abroad = abroad or {}
         self.days = days or {}
+        self.heard = heard or {}
         self.unfinished = unfinished or {}
         self.derived_by_runs = derived_by_runs or {}
         self.made = made or {}
@@ -101,6 +111,7 @@ class Loaded:
             "served": served,
             "abroad": abroad,
             "days": days,
+            "heard": heard,
         }
         self._absent = {need for need, given in of_sums.items() if given is None}
 
@@ -153,6 +164,7 @@ class Facts:
         self._served = loaded.served
         self._abroad = loaded.abroad
         self._days = loaded.days
+        self._heard = loaded.heard
         self._unfinished = loaded.unfinished
         self._derived_by_runs = loaded.derived_by_runs
         self._made = loaded.made
@@ -207,6 +219,11 @@ class Facts:
     def used(self, contract: str) -> Sequence[UsedDay]:
         """What was used on each day, by reporter, in the order of days."""
         return self._days[contract]
+
+    @_given_by("heard")
+    def heard(self, source: str) -> Heard | None:
+        """When a source was heard last that owes events; None of one that owes none, or of which none came."""
+        return self._heard.get(source)
 
     @_given_by("payments")
     def payments(self) -> Payments:

@@ -106,15 +106,20 @@ def _sources() -> "Sources | None":
 
 
 def _voices(sources: "Sources | None", *, offline: bool) -> "Voices":
-    from circulation.voices import OFFICIALS, Voices
-    from streams.settings import official_sources
+    from circulation.admission.sources import voices_of
+    from circulation.voices import LATE_SECONDS, OFFICIALS
+    from streams.settings import late_seconds, official_sources
 
     try:
         text = os.environ.get("CIRCULATION_OFFICIAL_SOURCES") or ("" if offline else OFFICIALS)
         officials = official_sources(text).split(",") if text else None
     except ValueError as error:
         raise Refused(f"CIRCULATION_OFFICIAL_SOURCES {error}") from error
-    return Voices(officials, {} if sources is None else sources.parties)
+    try:
+        late = late_seconds(os.environ.get("CIRCULATION_LATE_SECONDS") or str(LATE_SECONDS))
+    except ValueError as error:
+        raise Refused(f"CIRCULATION_LATE_SECONDS {error}") from error
+    return voices_of(sources, officials, late)
 
 
 def named(pack: "Pack") -> str:

@@ -44,6 +44,10 @@ ELSEWHERE: Final = {
     ),
     "party": ("streams.cli.impact:party_", "Show a PARTY with its group: who controls whom, what they hold."),
     "findings": ("streams.cli.findings:findings", "Show the findings that stand, from the store, or explain one."),
+    "sources": (
+        "streams.cli.sources:sources",
+        "How good what each SOURCE says is, by month: on time, admitted, linked, complete, agreeing.",
+    ),
     "credit": ("streams.cli.credit:credit", "The statement of credit of a PARTY: its score, and what made it."),
     "cases": ("streams.cli.cases:cases", "Show the cases, newest first; with a CASE its life and its findings."),
     "case": (
@@ -82,7 +86,7 @@ RULES_ELSEWHERE: Final = {
 SECTIONS: Final = {
     "To begin": ("demo", "kafka", "topics"),
     "Events": ("worker", "emit", "replay", "simulate", "archive", "feed"),
-    "What was found": ("findings", "trace", "impact", "party", "cases", "case", "credit"),
+    "What was found": ("findings", "trace", "impact", "party", "cases", "case", "credit", "sources"),
     "Rules": ("rules",),
     "What an operator mends": ("status", "rejected", "outbox", "queue"),
     "This program": ("backup", "restore", "dashboards", "settings", "completion"),

@@ -1,10 +1,12 @@
-"""What of a feed's gap is missing still, and what of it came and was rejected."""
+"""What of a feed's gap is missing still, and what of it came and was rejected; and when sources were heard last."""
 
+from collections.abc import Collection
 from typing import Final
 
 import msgspec
 
-from circulation.sequences import Gap, Sequence, of_epoch
+from circulation.facts.facts import Heard
+from circulation.sequences import NEVER, Gap, Sequence, of_epoch
 from streams.store import queue
 from streams.store.db import Db
 
@@ -42,3 +44,16 @@ def refused(db: Db, feed: str, gap: Gap) -> list[tuple[int, str]]:
         " order by number, reason limit ?"
     )
     return [(row[0], row[1]) for row in db.rows(query, feed, gap.begin, gap.last, REFUSED_MAX)]
+
+
+def newest(db: Db, sources: Collection[str]) -> dict[str, int]:
+    """The latest `time` of the events of each of these sources of which any was taken in."""
+    query = "select reported_by, max(last) from quality where reported_by = any(?) group by reported_by"
+    return {source: last for source, last in db.rows(query, sorted(sources)) if last > NEVER}
+
+
+def heard(db: Db, sources: Collection[str]) -> dict[str, Heard]:
+    """When each of these sources that owe events was heard last, and within how many seconds the next one is due."""
+    owed = db.voices().owed
+    found = newest(db, owed.keys() & sources) if owed and sources else {}
+    return {source: Heard(last, owed[source]) for source, last in found.items()}

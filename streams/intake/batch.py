@@ -16,11 +16,13 @@ from circulation.events.names import REJECTED
 from circulation.findings import Said
 from circulation.identifiers import check_source
 from circulation.packs.in_force import Packs
+from circulation.voices import Voices
 from streams.facts.known import Known
 from streams.findings.book import Change, Entry
 from streams.intake.cancellable import Cancellable
 from streams.intake.desk import Desk
 from streams.intake.shapes import Shapes
+from streams.intake.sources import Sources
 from streams.store import queue, schema
 from streams.store.db import Db
 from streams.store.outbox import Message
@@ -38,7 +40,8 @@ Place = tuple[str, int, int]
 class Arrival(msgspec.Struct, frozen=True, gc=False):
     """An admitted event, the clock when it came, its record and its place; `order` rises in the order of arrival.
 
-    Of a batch of CloudEvents, `record` is the whole of it and `index` the element.
+    Of a batch of CloudEvents, `record` is the whole of it and `index` the element. `stamp` is when Kafka was given the
+    record, µs; 0 where that is not known, as of a line of a file.
     """
 
     order: int
@@ -47,14 +50,16 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     record: bytes
     place: Place
     index: int | None = None
+    stamp: int = 0
 
 
 class Refused(NamedTuple):
-    """A rejection and where its record stood."""
+    """A rejection, where its record stood, and when it came (µs): by Kafka; of a file by the clock, once it goes."""
 
     order: int
     rejection: Rejection
     place: Place
+    came: int | None = None
 
 
 class Outcome(NamedTuple):
@@ -90,6 +95,8 @@ class Batch:
     known: Known
     cancellable: Cancellable
     earlier: Callable[[str, str], Sequence[int]]
+    sources: Sources
+    voices: Voices
 
     # What was loaded for all events at once: the desks by (topic, subject); identities that came before, and those of
     # events without numbers by their order; the sellers whose sandboxes count uses; and reports of deliveries by act,
@@ -137,6 +144,10 @@ class Batch:
     # that is not the first.
     queued: dict[tuple[int, str], int] = field(default_factory=dict)
     begins: dict[tuple[int, str], int | None] = field(default_factory=dict)
+    # By source and month what came, in the order of the columns of the store.
+    quality: dict[tuple[str, int], list[int]] = field(default_factory=dict)
+    # (contract, day, source) of uses that a provider or consumer reports.
+    reported: set[tuple[str, int, str]] = field(default_factory=set)
     # What goes out, with the order of the arrival: findings raised, findings cleared (order, clock, finding, reason),
     # records.
     entries: list[tuple[int, Entry]] = field(default_factory=list)
@@ -181,9 +192,11 @@ class Batch:
         """Reject an event that admission took for good."""
         record = arrival.record if arrival.index is None else elements_of(arrival.record)[arrival.index]
         event = arrival.event
-        claim = Claim(event.topic, event.source, event.type, event.subject, event.id, event.sequence, event.epoch)
+        claim = Claim(
+            event.topic, event.source, event.type, event.subject, event.id, event.sequence, event.epoch, event.time
+        )
         rejection = Rejection(reason=reason, detail=detail, record=record, index=arrival.index, claim=claim)
-        self.reject(Refused(arrival.order, rejection, arrival.place))
+        self.reject(Refused(arrival.order, rejection, arrival.place, arrival.stamp or arrival.clock))
         self.ignored.add(arrival.order)
 
     def reject(self, refused: Refused) -> None:

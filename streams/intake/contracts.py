@@ -21,7 +21,7 @@ from circulation.findings import Cause
 from circulation.licences import TERMS_TYPES
 from circulation.rules import Counted
 from streams.facts.reports import thing_of
-from streams.intake import abroad, acts, days, deliveries, retractions, sequences, tallies, uses, waiting
+from streams.intake import abroad, acts, days, deliveries, quality, retractions, sequences, tallies, uses, waiting
 from streams.intake.batch import Arrival, Batch
 from streams.intake.cancellable import Pending
 from streams.intake.desk import Desk
@@ -77,6 +77,7 @@ def _take_run(batch: Batch, desk: Desk, run: Sequence[Arrival], before: numbers.
     desk.sequences[last.source] = numbers.Sequence(
         last.sequence or 0, before.gaps, before.older, max(before.latest, summed.last), before.epoch, before.before
     )
+    quality.add_run(batch, run, summed)
     days.add_run(batch, desk, run, summed, states_bytes=states_bytes, states_rows=states_rows)
     if any(country is not None and batch.is_abroad(country) for _, country, *_ in summed.kinds):
         for arrival in run:
@@ -118,6 +119,9 @@ def _take_one(batch: Batch, desk: Desk, arrival: Arrival, pending: Pending) -> N
     if is_use:
         days.add(batch, desk, arrival)
         abroad.add(batch, desk, arrival)
+        quality.link(batch, event, linked=not waits)
+        if event.reporter:
+            quality.report(batch, event)
         if waits:
             desk.waiting_uses += 1
             waiting.wait(batch, desk, event)
@@ -177,6 +181,9 @@ def _fold(batch: Batch, desk: Desk, arrival: Arrival, number: int, thing: str, p
             tallies.step(batch, desk, arrival, Counted(event), licence)
         if first and desk.licences and desk.waiting:
             for waited, its_number in waiting.release(batch, desk, event.subject):
+                quality.link_waiting(batch, waited)
+                if waited.type == SETTLEMENT_PAID:
+                    continue
                 if waited.type == DELIVERY_COMPLETED:
                     _count_delivery(batch, desk, arrival, its_number, waited, thing_of(waited))
                 else:
@@ -188,8 +195,12 @@ def _fold(batch: Batch, desk: Desk, arrival: Arrival, number: int, thing: str, p
             tallies.end(batch, desk, arrival)
     elif event.type == SETTLEMENT_PAID:
         desk.paid = True
+        quality.link(batch, event, linked=bool(desk.licences))
+        if not desk.licences:
+            waiting.wait(batch, desk, event, number)
     elif event.type == DELIVERY_COMPLETED:
         desk.reports(event.reporter)
+        quality.link(batch, event, linked=bool(desk.licences))
         if desk.licences:
             _count_delivery(batch, desk, arrival, number, event, thing)
         else:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from circulation.admission.reasons import in_lines
+from circulation.calendar import SECOND
 from circulation.daily import day_number
 from circulation.events.event import Event
 from circulation.events.names import (
@@ -30,6 +31,7 @@ from streams.intake.cancellable import Cancellable
 from streams.intake.desk import Desk
 from streams.intake.desks import Desks
 from streams.intake.shapes import Shapes
+from streams.intake.sources import Sources
 from streams.store import queue
 from streams.store.db import Db
 from streams.store.outbox import cloudevent
@@ -59,6 +61,9 @@ class Intake:
         self.shapes = Shapes(rules)
         self.desks = Desks(self.shapes, desks_max)
         self.cancellable = Cancellable(remember_chunk)
+        self._sources = Sources()
+        # Sources that owe events, by seconds; None as long as nobody has taken anything in.
+        self._owed: Mapping[str, int] | None = None
         # The partition where a subject is at home, of (topic, subject); None where records lie in no partition.
         self.home: Callable[[str, str], int] | None = None
         # Other partitions where a subject was at home when its topic had fewer: of (topic, subject).
@@ -66,6 +71,9 @@ class Intake:
 
     def asked(self, event: Event, clock: int) -> bool:
         """Whether a use, coming next, may bring something to be judged: where that is not known, it may."""
+        owed = self._owed
+        if owed is None or (owed and self._ends_silence(event, owed, clock)):
+            return True
         desk = self.desks.cached((event.topic, event.subject))
         if desk is None or (event.time < desk.first_use and desk.begins_earlier(event.time)):
             return True
@@ -75,10 +83,18 @@ class Intake:
             return True
         return desk.news(event, clock)
 
+    def _ends_silence(self, event: Event, owed: Mapping[str, int], clock: int) -> bool:
+        seconds = owed.get(event.source)
+        if seconds is None:
+            return False
+        newest = self._sources.heard.get(event.source)
+        return newest is None or newest + seconds * SECOND < clock
+
     def forget(self) -> None:
         """Drop what is cached: after a failed transaction, and when partitions change hands."""
         self.desks.forget()
         self.cancellable.forget()
+        self._sources.forget()
 
     def read_packs(self, arrivals: Iterable[Arrival]) -> None:
         """Read the packs among what came, and the lists in them; `take` finds them read."""
@@ -111,7 +127,9 @@ class Intake:
         `clock` is the clock before the first of them, where events move it; else it is the wall's.
         """
         self._packs.refresh_where_changed(db, self._known)
-        batch = Batch(db, now, self.shapes, self._packs(), self._known, self.cancellable, self.earlier)
+        packs, voices = self._packs(), db.voices()
+        batch = Batch(db, now, self.shapes, packs, self._known, self.cancellable, self.earlier, self._sources, voices)
+        self._owed = voices.owed
         for one in refused:
             batch.reject(one)
         groups: dict[tuple[str, str], list[Arrival]] = {}

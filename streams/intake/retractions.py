@@ -6,7 +6,14 @@ import msgspec
 
 from circulation.docket import Step, docket_of, order_of
 from circulation.events.event import Event
-from circulation.events.names import ASSET_DERIVED, CONTRACT_TERMINATED, DELIVERY_COMPLETED, ORDERS, RULEPACK_PUBLISHED
+from circulation.events.names import (
+    ASSET_DERIVED,
+    CONTRACT_TERMINATED,
+    DELIVERY_COMPLETED,
+    ORDERS,
+    RULEPACK_PUBLISHED,
+    SETTLEMENT_PAID,
+)
 from circulation.keys import join_key
 from circulation.licences import TERMS_TYPES
 from streams.intake import abroad, acts, deliveries, tallies, waiting
@@ -15,6 +22,8 @@ from streams.intake.desk import Desk
 from streams.store import queue
 from streams.store.kept_events import COLUMNS, event_of
 
+# What is kept and waits for the terms of its contract.
+MAY_WAIT: Final = (DELIVERY_COMPLETED, SETTLEMENT_PAID)
 # The event of an id (event, subject, topic, type, source), unless it was taken back. A planner without statistics would
 # take topic, subject and type for the better index, and go through all events of a subject.
 EVENT_OF_ID: Final = (
@@ -34,7 +43,8 @@ def take_back(batch: Batch, desk: Desk, arrival: Arrival, number: int) -> None:
     batch.write_rows()
     for row in batch.db.rows(EVENT_OF_ID, data.event, event.subject, event.topic, data.type, event.source):
         target = event_of(row)
-        if target.type == DELIVERY_COMPLETED and not waiting.take_out(batch, desk, row[0], target.subject):
+        waits = target.type in MAY_WAIT and waiting.take_out(batch, desk, row[0], target.subject)
+        if target.type == DELIVERY_COMPLETED and not waits:
             counting = deliveries.take_off(batch, desk, row[0], target, row[4], event)
             if counting is not None:
                 tallies.step(batch, desk, arrival, *counting)

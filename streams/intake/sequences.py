@@ -15,6 +15,7 @@ from circulation.sequences import Gap, Repeated, Sequence, Taken, of_epoch, put_
 from streams.facts.feeds import REFUSED_MAX, refused
 from streams.findings.book import REFUTED
 from streams.findings.engine_findings import gap_of
+from streams.intake import quality
 from streams.intake.batch import Arrival, Batch
 from streams.intake.desk import Desk
 from streams.store import queue, schema
@@ -64,12 +65,13 @@ def advance(batch: Batch, desk: Desk, arrival: Arrival, taken: Taken | None) -> 
     # Events of a run come on any key, so their desk may be open on two workers: it remembers nothing.
     desk.dirty = desk.dirty or event.type != OPENLINEAGE_RUN
     batch.taken[event.type] = batch.taken.get(event.type, 0) + 1
+    before = desk.sequences.get(event.source)
+    quality.add(batch, arrival, taken, before)
     if taken is None:
         identity = batch.identities[arrival.order]
         batch.seen.add(identity)
         batch.seen_new.append((identity, batch.now))
         return
-    before = desk.sequences.get(event.source)
     desk.sequences[event.source], older = put_away(taken.sequence)
     if taken.ended is not None and before is not None and before.before is not None:
         # An epoch that is kept no more: what it lacks stays missing.

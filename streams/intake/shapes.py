@@ -41,6 +41,8 @@ class Shapes:
         self.of_served = [rule.id for rule in rules.values() if rule.sum is not None and "served" in rule.sum.needs]
         # Those over a contract that ask where it is used abroad.
         self.of_abroad = [rule.id for rule in rules.values() if rule.sum is not None and "abroad" in rule.sum.needs]
+        # Those over a source that ask when it was heard.
+        self.of_heard = [rule.id for rule in rules.values() if rule.sum is not None and "heard" in rule.sum.needs]
         # What tallies say of a termination that comes late, by rule.
         self.of_ends = [(one.id, one.tally.ended) for one in self.tallies if one.tally and one.tally.ended]
         self._plans: dict[str, list[Plan]] = {}

@@ -1,4 +1,4 @@
-"""Uses and deliveries that wait for the first terms of their contract."""
+"""Uses, deliveries and settlements that wait for the first terms of their contract."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -54,7 +54,7 @@ def cancel(batch: Batch, desk: Desk, cancelling: Event) -> Detail | None:
 
 
 def take_out(batch: Batch, desk: Desk, number: int, contract: str) -> bool:
-    """Take a delivery out of those that wait; answer whether it was among them."""
+    """Take a delivery or a settlement out of those that wait; answer whether it was among them."""
     if not desk.waiting:
         return False
     write(batch)

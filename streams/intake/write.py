@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Table
 
 from streams.findings.book import Book, Entry, note
-from streams.intake import abroad, days, sequences, waiting
+from streams.intake import abroad, days, quality, sequences, waiting
 from streams.intake.batch import Batch, rejected
 from streams.store import schema
 from streams.store.db import Db, How
@@ -23,6 +23,7 @@ def write(batch: Batch, book: Book) -> None:
     5. The queue: what is to be judged, in the order of arrival; and what of the credit of parties is.
     6. Orders of officials; rejections and notes, in the order of arrival.
     7. Findings that tallies and sequences raised and cleared.
+    8. What was counted of each source.
     """
     db = batch.db
     write_states(batch)
@@ -42,6 +43,8 @@ def write(batch: Batch, book: Book) -> None:
         sequences.write_gaps(batch)
     if batch.refused_numbers:
         sequences.write_refused(batch)
+    if batch.voices.owed:
+        quality.hear(batch)
     batch.cancellable.write(db, batch.now, more_than=batch.cancellable.pending_max)
     queued = sorted(batch.queued.items(), key=lambda one: one[1])
     _many(db, schema.queue_begun, [(*key, batch.now, batch.begins[key]) for key, _ in queued])
@@ -52,6 +55,7 @@ def write(batch: Batch, book: Book) -> None:
     if out:
         post(db, [message for _, message in sorted(out, key=lambda one: one[0])])
     _enter(batch, book)
+    quality.write(batch)
 
 
 def write_states(batch: Batch) -> None:

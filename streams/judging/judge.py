@@ -23,6 +23,7 @@ from streams.judging import (
     lineage_runs,
     sandboxes,
     screens,
+    silences,
     statements,
     sums,
 )
@@ -114,6 +115,7 @@ class Judge:
         5. On the way each kind enters what was said, and clears what is no longer, in the book.
         6. On the way each kind queues what follows: the sums that acts touch, the next slice of a search. Few sums are
            judged at once, in step 4.
+        7. At the end count the days on which reporters agree: others add to the same rows, and wait for the commit.
         """
         things = list(dict.fromkeys(one.thing for one in items))
         begins = self._begins(items)
@@ -138,6 +140,7 @@ class Judge:
         for kind, judge in JUDGES.items():
             if of_kind := round_.of(kind):
                 judge(round_, of_kind)
+        round_.agreements.write(db)
         return Judged(
             len(items),
             round_.changes,
@@ -174,8 +177,10 @@ class Judge:
         return int(horizon)
 
     def plan(self, db: Db) -> None:
-        """Have what circulates screened by the packs of now; see `late_packs.plan`."""
+        """Have what circulates screened by the packs of now, and sources judged that owe events by the settings of now;
+        see `late_packs.plan` and `silences.ask_again`."""
         late_packs.plan(db, self._shapes, self._packs(), self._horizon(db))
+        silences.ask_again(db, self._shapes)
 
     def _horizon(self, db: Db) -> int:
         known = self._known

@@ -50,6 +50,8 @@ class Anew:
         self._later = {id_ for id_, shape in sums.items() if shape.due}
         # Of a contract that has uses and no acts, nothing else tells.
         self._using = [id_ for id_, shape in sums.items() if shape.needs & {"uses", "abroad"}]
+        # Of a source that owes events and sends no heartbeats, neither.
+        self._hearing = [id_ for id_, shape in sums.items() if "heard" in shape.needs]
         self._types = list(types)
         # Of these an act may be judged by a pack that comes later.
         self._coming = sorted(frozenset[str]().union(*(shape.acts for shape in sums.values() if shape.coming)))
@@ -64,6 +66,7 @@ class Anew:
             *(("acts", type_) for type_ in self._types),
             *([("scopes", ",".join(later))] if later else []),
             *(("uses", one) for one in self._using if one in rules),
+            *(("sources", one) for one in self._hearing if one in rules),
             ("gaps", ""),
         ]
         return _place(kinds, since, [])
@@ -121,6 +124,12 @@ def _uses(db: Db, since: int, rule: str, key: list[Any]) -> _Rows:
     return _Rows([queue.sum_(rule, row[0]) for row in rows if row[1]], [], _last(rows, 1))
 
 
+def _sources(db: Db, _: int, rule: str, key: list[Any]) -> _Rows:
+    after = key[0] if key else ""
+    found = sorted(one for one in db.voices().owed if one > after)[:SLICE_MAX]
+    return _Rows([queue.sum_(rule, one) for one in found], [], _last([(one,) for one in found], 1))
+
+
 def _gaps(db: Db, since: int, _: str, key: list[Any]) -> _Rows:
     query = "select time, thing from gaps where (time, thing) > (?, ?) order by time, thing limit ?"
     rows = db.rows(query, *(key or [since, ""]), SLICE_MAX)
@@ -150,6 +159,7 @@ _FIND: Final[Mapping[str, Callable[[Db, int, str, list[Any]], _Rows]]] = {
     "acts": _acts,
     "scopes": _scopes,
     "uses": _uses,
+    "sources": _sources,
     "gaps": _gaps,
     "findings": _findings,
 }

@@ -20,6 +20,7 @@ from streams.facts.known import Known
 from streams.facts.reports import Reported, acting, reported
 from streams.findings.book import Book, Change, Entry
 from streams.findings.engine_findings import about_of, error_said
+from streams.judging.agreements import Agreements
 from streams.judging.shapes import Shapes
 from streams.store import queue
 from streams.store.db import Db
@@ -81,6 +82,7 @@ class Round:
     looks: Counter[str] = field(default_factory=Counter)
     told: int = 0
     stated: int = 0
+    agreements: Agreements = field(default_factory=Agreements)
 
     def of(self, kind: Kind) -> list[str]:
         """The things of a kind that this round judges."""

@@ -48,6 +48,7 @@ class Shapes:
         self.each_day = [id_ for id_, shape in daily.items() if shape.each_day]
         self.daily = {id_: shape for id_, shape in daily.items() if not shape.each_day}
         self.of_abroad = [rule.id for rule in rules.values() if rule.sum is not None and "abroad" in rule.sum.needs]
+        self.of_heard = [rule.id for rule in rules.values() if rule.sum is not None and "heard" in rule.sum.needs]
         self.touched_by_pack = anew.Anew(rules, self.types)
 
     def sum_of(self, rule: str) -> Sum | None:

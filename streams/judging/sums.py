@@ -1,21 +1,22 @@
 """Judges sums: all acts of a scope together, or, of sums that go on where they stood, those from an instant on."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from functools import partial
 from typing import Any, NamedTuple
 
-from circulation.daily import UsedDay, end_of, of_scope
+from circulation.daily import UsedDay, day_number, end_of, of_scope
 from circulation.facts.acts import NEVER, Act
 from circulation.facts.facts import Facts, Loaded
 from circulation.findings import Said
 from circulation.rules import Sum
 from circulation.sandbox import DETECTOR as SANDBOX
-from streams.facts import loading
+from streams.facts import feeds, loading
 from streams.facts import used_days as summaries
 from streams.facts.reports import Reported, each_counts, is_repeated
 from streams.facts.running_sums import EARLIEST, Running, Versions
 from streams.findings.book import Entry
 from streams.judging import needs, sandboxes, scopes
+from streams.judging.agreements import Day, Looked
 from streams.judging.round import Round
 from streams.judging.scopes import Scope
 from streams.store import schema
@@ -46,14 +47,15 @@ class Gathered(NamedTuple):
     """What sums are judged by.
 
     `members` are the things of each (rule, scope), `reports` theirs; `actless` are the sums, by thing, that have no act
-    of their own; `uses` the first use of contracts, `days` what was used of them on each day; `facts` is all of it, as
-    loaded for the rules. `reported` are the sums, by thing, that are judged from a report on (`Sum.since_report`).
+    of their own; `counted` are scopes of which something was counted and not kept, `days` what was used of contracts on
+    each day; `facts` is all of it, as loaded for the rules. `reported` are the sums, by thing, that are judged from a
+    report on (`Sum.since_report`).
     """
 
     members: dict[Scope, list[str]]
     reports: dict[str, Reported]
     actless: set[str]
-    uses: Mapping[str, int]
+    counted: Set[str]
     days: Mapping[str, Sequence[UsedDay]]
     facts: Loaded
     reported: Mapping[str, int]
@@ -63,7 +65,8 @@ class Answers(NamedTuple):
     """What sums said. `causes` are the acts, by (thing, source, id), where sandboxes are watched.
 
     `empty` are the things of which nothing is left. Of those in `since` only what occurred from an instant on was
-    looked at. Deadlines, (thing, instant), are those to come, and those that are `over`.
+    looked at. Deadlines, (thing, instant), are those to come, and those that are `over`. Of days that are compared
+    those are `differing` of which anything was said, in whichever mode.
     """
 
     entries: list[Entry]
@@ -72,6 +75,7 @@ class Answers(NamedTuple):
     since: dict[str, int]
     deadlines: list[tuple[str, int]]
     over: list[tuple[str, int]]
+    differing: set[str]
 
 
 def judge(round_: Round, things: Sequence[str]) -> None:
@@ -97,6 +101,7 @@ def judge(round_: Round, things: Sequence[str]) -> None:
     sandboxes.judge_marked(round_, [one.scope for one in asked if one.rule == SANDBOX])
     going_on.versions.write()
     _write_deadlines(round_, things, answers, coming, gathered.reported)
+    _note_agreements(round_, asked, gathered, answers)
     gone = {one for reports in gathered.reports.values() for one in reports.void}
     cleared: list[tuple[str, str, str]] = []
 
@@ -218,6 +223,7 @@ def _gather(round_: Round, asked: Sequence[Asked], going_on: GoingOn) -> Gathere
     served = summaries.first_served(db, {scope for scope, shape in by_shape if "served" in shape.needs})
     abroad = summaries.used_abroad(db, {scope for scope, shape in by_shape if "abroad" in shape.needs})
     used = {of_scope(scope)[1] for scope, shape in by_shape if shape.each_day}
+    heard = feeds.heard(db, {scope for scope, shape in by_shape if "heard" in shape.needs})
     contracts |= used | days.keys()
     # What belongs to rules that ask for nothing but acts may be much, and needs nothing loaded.
     needing = {
@@ -249,8 +255,9 @@ def _gather(round_: Round, asked: Sequence[Asked], going_on: GoingOn) -> Gathere
         served=served,
         abroad=abroad,
         days=days,
+        heard=heard,
     )
-    return Gathered(members, reports, actless, uses, days, facts, reported)
+    return Gathered(members, reports, actless, {*uses, *heard}, days, facts, reported)
 
 
 def _since_report(round_: Round, asked: Sequence[Asked]) -> tuple[dict[str, int], dict[str, list[UsedDay]]]:
@@ -320,7 +327,7 @@ def _ask(round_: Round, asked: Sequence[Asked], going_on: GoingOn, gathered: Gat
     shapes, horizon, versions = round_.shapes, round_.horizon, going_on.versions
     watching = sandboxes.watching(round_.packs)
     bounds = needs.Bound(gathered.facts, shapes.rules, "sum")
-    answers = Answers([], {}, set(), {**going_on.since, **gathered.reported}, [], [])
+    answers = Answers([], {}, set(), {**going_on.since, **gathered.reported}, [], [], set())
     since, deadlines = answers.since, answers.deadlines
     for one in asked:
         thing, scope = one.thing, one.scope
@@ -335,14 +342,14 @@ def _ask(round_: Round, asked: Sequence[Asked], going_on: GoingOn, gathered: Gat
         if thing in since:
             acts = [act for act in acts if act.time >= begin]
         judged = acts or running or thing in gathered.reported
-        is_used = bool(shape.needs & {"uses", "abroad"}) and scope in gathered.uses
-        if not judged and not is_used and not shape.each_day:
+        is_counted = bool(shape.needs & {"uses", "abroad", "heard"}) and scope in gathered.counted
+        if not judged and not is_counted and not shape.each_day:
             answers.empty.add(thing)
             if running is not None:
                 versions.judged(rule.id, scope, running, begin)
             continue
         judge: Callable[[], Iterable[Said]] = partial(shape.judge, scope, acts, bound)
-        # A scope of no acts, but of uses, is judged by these alone.
+        # A scope of no acts, but of what was counted, is judged by that alone.
         if running is not None and shape.step is not None and (acts or running):
             judge = partial(running.on, shape.step, scope, acts, bound, horizon)
         said = round_.say(rule, acts[-1] if acts else None, judge)
@@ -362,10 +369,32 @@ def _ask(round_: Round, asked: Sequence[Asked], going_on: GoingOn, gathered: Gat
             contracts = sorted({act.subject for act in acts})
             used_on = (day for contract in contracts for day, _, _ in gathered.days.get(contract, ()))
             deadlines += [(thing, end_of(day)) for day in used_on if end_of(day) >= horizon]
+        if shape.each_day and any(who is rule for who, _ in standing):
+            answers.differing.add(thing)
         answers.entries.extend(round_.entries(thing, standing))
         if watching:
             answers.causes.update({(thing, act.source, act.id): act for act in acts})
     return answers
+
+
+def _note_agreements(round_: Round, asked: Sequence[Asked], gathered: Gathered, answers: Answers) -> None:
+    """Note of each day that was compared whether its reporters agree."""
+    looked: dict[Day, Looked] = {}
+    for one in asked:
+        shape = round_.shapes.sum_of(one.rule)
+        if shape is None or not shape.each_day:
+            continue
+        day, contract = of_scope(one.scope)
+        things = gathered.members[one.rule, one.scope]
+        acts = [act for thing in things for act in gathered.reports[thing].reports if day_number(act.time) == day]
+        used = {reporter for each, reporter, _ in gathered.days.get(contract, ()) if each == day}
+        looked[contract, day] = Looked(
+            frozenset({*used, *(act.reporter for act in acts)}),
+            frozenset(act.source for act in acts),
+            one.thing in answers.differing,
+        )
+    if looked:
+        round_.agreements.note(looked, gathered.facts.contracts)
 
 
 def _acts_of(asked: Asked, shape: Sum, gathered: Gathered, facts: Facts) -> list[Act]:

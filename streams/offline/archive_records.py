@@ -40,4 +40,4 @@ def _stamped(number: int, chain: Sequence[Span]) -> Iterator[tuple[int, int, int
         rank = RANKS.get(span.topic, len(RANKS))
         for offset, timestamp, key, headers, value in rows(span.path):
             place = (span.topic, span.partition, offset)
-            yield timestamp, rank, number, Record(value, span.topic, key, headers, place)
+            yield timestamp, rank, number, Record(value, span.topic, key, headers, place, max(timestamp, 0) * 1_000)

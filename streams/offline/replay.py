@@ -22,6 +22,7 @@ from circulation.events.names import CASES, FINDINGS, RULES, USAGE_REPORTED
 from circulation.packs.pack import Pack
 from circulation.packs.reading import parse_pack
 from circulation.rules import parameters
+from circulation.voices import EVERYBODY, Voices
 from streams.budget import OverBudget
 from streams.engine import Engine
 from streams.facts import credit as statements
@@ -96,7 +97,7 @@ class Replay:
         pending = self._pending
         clock = self._clock
         admitted = 0
-        for order, (event, record, place, index) in enumerate(self._answers(lines, limit), start=1):
+        for order, (event, record, place, index, stamp) in enumerate(self._answers(lines, limit), start=1):
             if event is None:
                 continue
             if isinstance(event, Rejection):
@@ -104,7 +105,7 @@ class Replay:
                 numbered = event.claim.sequence is not None
                 if numbered:
                     self._flush()
-                self._refused.append(Refused(order, event, place))
+                self._refused.append(Refused(order, event, place, stamp or (None if clock == BEFORE_ALL else clock)))
                 if numbered:
                     self._flush()
                     clock = self._clock
@@ -116,7 +117,7 @@ class Replay:
                 clock = self._clock
             if event.time > clock and event.topic != RULES:
                 clock = event.time
-            pending.append(Arrival(order, clock, event, record, place, index))
+            pending.append(Arrival(order, clock, event, record, place, index, stamp))
             if not usage or clock > self._due or len(pending) >= RUN_MAX or asked(event, clock):
                 self._flush()
                 clock = self._clock
@@ -144,9 +145,9 @@ class Replay:
 
     def _answers(
         self, lines: Iterable[bytes | Record], limit: int
-    ) -> Iterator[tuple[Event | Rejection | None, bytes, Place, int | None]]:
-        """What admission says, with the record, its place and its index in a batch. Of an empty line it is None, for
-        lines are numbered by the file."""
+    ) -> Iterator[tuple[Event | Rejection | None, bytes, Place, int | None, int]]:
+        """What admission says, with the record, its place, its index in a batch and its stamp. Of an empty line it is
+        None, for lines are numbered by the file."""
         admit = self._admission.admit
         for number, line in enumerate(lines, start=1):
             self._lines = number
@@ -154,21 +155,21 @@ class Replay:
                 raw = line.value or b""
                 answer = admit(raw, topic=line.topic, key=line.key, headers=line.headers, now=limit)
                 if isinstance(answer, list):
-                    yield from ((one, raw, line.place, index) for index, one in enumerate(answer))
+                    yield from ((one, raw, line.place, index, line.stamp) for index, one in enumerate(answer))
                 else:
-                    yield answer, raw, line.place, None
+                    yield answer, raw, line.place, None, line.stamp
                 continue
             place = ("file", 0, number)
             event = admit(line, topic=None, key=ANY, headers=(), now=limit)
             if isinstance(event, Rejection):
                 if not line.strip():
-                    yield None, line, place, None
+                    yield None, line, place, None, 0
                     continue
                 # once more without the line's end, which is not part of the record
                 event = admit(line.rstrip(b"\r\n"), topic=None, key=ANY, headers=(), now=limit)
             if isinstance(event, list):
                 raise AssertionError("a line is one event")
-            yield event, line, place, None
+            yield event, line, place, None, 0
 
     def statements(self) -> Iterator[bytes]:
         """The statement of credit of every party that is known, as of the clock, in the order of the parties."""
@@ -273,13 +274,14 @@ def findings_of(
     *,
     pack: dict[str, Any] | None = None,
     until: str | None = None,
+    voices: Voices = EVERYBODY,
 ) -> list[dict[str, Any]]:
     """The standing findings (`data`, in the order of their ids) after a replay of these events: for tests and cases."""
     from circulation.calendar import parse_instant
 
     store = Store("sqlite://")
     engine = offline(store, None if pack is None else _pack(pack))
-    replay = Replay(engine, Admission(), until=None if until is None else parse_instant(until))
+    replay = Replay(engine, Admission(voices=voices), until=None if until is None else parse_instant(until))
     replay.run(orjson.dumps(event) for event in events)
     with store.reading() as db:
         rows = db.rows("select data from findings where standing order by finding")

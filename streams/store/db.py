@@ -22,7 +22,7 @@ from streams.store.errors import broken_off
 if TYPE_CHECKING:
     from sqlalchemy import Column, Table
 
-How = Literal["insert", "upsert", "ignore"]
+How = Literal["insert", "upsert", "ignore", "add"]
 # How often one who has little time asks whether a SQLite file that another process writes is free.
 HURRIED_SECONDS = 0.0001
 # Rows of a stream that are in memory at a time.
@@ -302,10 +302,20 @@ def _bulk(table: "Table", how: How, *, postgres: bool) -> str:
     if how == "insert":
         return text
     unique = ", ".join(_unique(c, postgres=postgres) for c in table.primary_key)
+    if how == "add":
+        highest = "greatest" if postgres else "max"
+        sums = (_added(table.name, c, highest) for c in columns if "add" in c.info)
+        return f"{text} on conflict ({unique}) do update set {', '.join(sums)}"
     others = ", ".join(f'"{c.name}" = excluded."{c.name}"' for c in columns if not c.primary_key)
     if how == "ignore" or not others:
         return f"{text} on conflict ({unique}) do nothing"
     return f"{text} on conflict ({unique}) do update set {others}"
+
+
+def _added(table: str, column: "Column[Any]", highest: str) -> str:
+    name, there = f'"{column.name}"', f'"{table}"."{column.name}"'
+    both = f"{there} + excluded.{name}" if column.info["add"] == "sum" else f"{highest}({there}, excluded.{name})"
+    return f"{name} = {both}"
 
 
 def _unique(column: "Column[Any]", *, postgres: bool) -> str:

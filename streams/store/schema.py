@@ -21,6 +21,7 @@ from sqlalchemy import (
 from circulation.events.names import ASSET_REGISTERED, ASSETS, CREDIT_DETERMINED, EVENT_RETRACTED
 from circulation.facts.statements import STATEMENTS
 from circulation.lineage import RUN_MARK
+from circulation.quality import Part
 from streams.settings import NAME_CHARACTERS_MAX
 from streams.store.keys import FUNCTION, keyed
 
@@ -55,6 +56,11 @@ def _where(condition: str) -> dict[str, Any]:
 
 # A column that rows are written without.
 LEFT_OUT: dict[str, Any] = {"left_out": True}
+
+
+# What becomes of a column where rows are added to those that are there (`Db.many`): the sum of both, or the higher one.
+ADDED: Final[dict[str, Any]] = {"add": "sum"}
+HIGHEST: Final[dict[str, Any]] = {"add": "highest"}
 
 
 def _numbered() -> Column[int]:
@@ -600,6 +606,58 @@ older_gaps = Table(
     **KEY_ONLY,
 )
 
+# How good what each source says of a month is (+08:00, as 202610), counted as it comes: `circulation.quality`. Without
+# a name are those for which there was no row any more (`streams.intake.quality`). `last` is the latest `time` of all
+# that was taken in. What comes is added to the row that is there.
+quality = Table(
+    "quality",
+    metadata,
+    Column("reported_by", LongText, nullable=False),
+    Column("month", Integer, nullable=False),
+    *(
+        Column(name, BigInteger, nullable=False, info=ADDED)
+        for name in (
+            "admitted",
+            "rejected",
+            "timed",
+            "on_time",
+            "linkable",
+            "linked",
+            "numbered",
+            "missing",
+            "compared",
+            "agreed",
+        )
+    ),
+    Column("last", BigInteger, nullable=False, info=HIGHEST),
+    PrimaryKeyConstraint("reported_by", "month"),
+    Index("quality_by_month", "month"),
+    **KEY_ONLY,
+)
+
+# The sources that reported uses of a day of a contract as its provider or consumer; an exchange's are its home.
+reported_days = Table(
+    "reported_days",
+    metadata,
+    Column("contract", Text, nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("reported_by", LongText, nullable=False),
+    PrimaryKeyConstraint("contract", "day", "reported_by"),
+    **KEY_ONLY,
+)
+
+# Days of contracts that were compared: in which rows of `quality` each counts, and whether the reporters differ
+# (`streams.judging.agreements.Noted`).
+compared = Table(
+    "compared",
+    metadata,
+    Column("contract", Text, nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("noted", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("contract", "day"),
+    **KEY_ONLY,
+)
+
 # Steps of cases that were not entered yet, in their order: findings that were raised and cleared, and orders. An order
 # for a case that is not there `waits` for it, and stays until it is.
 docket = Table(
@@ -727,7 +785,7 @@ def allow_looks() -> str:
 
 
 # In the order in which they can be dropped.
-VIEWS = ("open_findings", "standing_findings", "lineage_nodes", "lineage_edges", "lineage_paths")
+VIEWS = ("open_findings", "standing_findings", "lineage_nodes", "lineage_edges", "lineage_paths", "source_quality")
 
 
 def views(*, postgres: bool) -> list[str]:
@@ -755,6 +813,14 @@ def views(*, postgres: bool) -> list[str]:
     - `lineage_paths`: the way from what an entry of the negative list matches to what was listed, traded, delivered or
       exported, of each such finding that stands, a row for each asset on it: `id` (finding and place), `finding`,
       `place` (a number from 0, which is the origin), `asset`.
+
+    `source_quality`: how good what a source says of a month is, a row for each; what the parts count is in
+    [quality.md](quality.md). Columns:
+
+    - `source` (null for all those together that have no row of their own), `month` (of UTC+08:00, as `2026-10`);
+    - `on_time`, `admitted`, `linked`, `complete`, `agreeing`: how many are good in this part; of how many is in
+      `on_time_of`, `admitted_of`, `linked_of`, `complete_of`, `agreeing_of`;
+    - `score`: the mean of the parts of which there is any, in percent; null where there is none.
     """
     if postgres:
         # A NUL is good JSON, and no text of PostgreSQL: one finding that holds it must not break every query.
@@ -779,7 +845,34 @@ def views(*, postgres: bool) -> list[str]:
         "create view open_findings as select * from standing_findings"
         " where case_state is null or case_state <> 'closed'",
         *_lineage_views(postgres=postgres),
+        _quality_view(),
     ]
+
+
+# Of each part of the quality of a source what is good, and of how many, as the table has it.
+QUALITY_PARTS: Final[dict[Part, tuple[str, str]]] = {
+    "on_time": ("on_time", "timed"),
+    "admitted": ("admitted", "admitted + rejected"),
+    "linked": ("linked", "linkable"),
+    # What was missing before it was counted, and has come, is more than none.
+    "complete": ("numbered", "numbered + case when missing > 0 then missing else 0 end"),
+    "agreeing": ("agreed", "compared"),
+}
+
+
+def _quality_view() -> str:
+    parts = [f"{good} as {part}, {all_} as {part}_of" for part, (good, all_) in QUALITY_PARTS.items()]
+    shares = [f"coalesce({part} * 100.0 / nullif({part}_of, 0), 0)" for part in QUALITY_PARTS]
+    known = [f"case when {part}_of > 0 then 1 else 0 end" for part in QUALITY_PARTS]
+    columns = [f"{part}, {part}_of" for part in QUALITY_PARTS]
+    return (
+        "create view source_quality as select nullif(q.reported_by, '') as source,"  # noqa: S608
+        f" cast(q.month / 100 as text) || '-' || substr(cast(q.month as text), 5) as month, {', '.join(columns)},"
+        f" round(cast(({' + '.join(shares)}) as numeric) / nullif({' + '.join(known)}, 0), 1) as score"
+        f" from (select reported_by, month, {', '.join(parts)} from quality) q"
+        # Of others it is known when they were heard, and nothing else.
+        " where admitted_of > 0 or agreeing_of > 0"
+    )
 
 
 def _lineage_views(*, postgres: bool) -> list[str]:

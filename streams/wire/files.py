@@ -17,13 +17,15 @@ PACKED_BYTES = 4 * 1024
 
 
 class Record(NamedTuple):
-    """A record as it stood in Kafka; a line of a file is the same with no more than its bytes."""
+    """A record as it stood in Kafka, which was given it at its `stamp`, µs; a line of a file is the same with no more
+    than its bytes."""
 
     value: bytes | None
     topic: str
     key: bytes | None
     headers: Headers
     place: Place
+    stamp: int = 0
 
 
 def lines_of(path: Path) -> Iterator[bytes]:

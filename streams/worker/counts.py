@@ -8,11 +8,16 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from circulation.findings import SEVERITIES
+from circulation.quality import PARTS, Share, month_of
+from streams.store import schema
 from streams.store.db import Db
 from streams.store.queue import AGAIN, ASIDE, LIVE, STATING
 from streams.wire import unsent
+from streams.worker.metrics import OTHER
 
 PRIORITY_NAMES: Final = {LIVE: "live", AGAIN: "again", STATING: "stating", ASIDE: "aside"}
+# Of so many sources at most the metrics tell by name.
+SOURCES_MAX: Final = 50
 # Counting may take one part in so many of the time.
 SHARE: Final = 20
 
@@ -25,7 +30,8 @@ class Counts(NamedTuple):
 
     `standing` and `open` are by (detector, severity, mode), `cases` by (state, severity), `limits` by severity: of each
     contract the gravest of its standing findings of usage-limit. `set_aside` is by the name of a budget. `unattended`
-    are the red cases that nobody has acknowledged, by (detector,).
+    are the red cases that nobody has acknowledged, by (detector,). `quality` is of the month of the clock, by (source,
+    part).
     """
 
     standing: dict[Labels, int]
@@ -44,6 +50,7 @@ class Counts(NamedTuple):
     due_since: int | None
     unsent: int
     set_aside: Mapping[Labels, int] = {}
+    quality: Mapping[Labels, Share] = {}
 
 
 def count(db: Db, clock: int) -> Counts:
@@ -90,7 +97,23 @@ def count(db: Db, clock: int) -> Counts:
         due_since=due[1],
         unsent=unsent.count(db),
         set_aside=aside,
+        quality=_quality(db, month_of(clock)),
     )
+
+
+def _quality(db: Db, month: int) -> dict[Labels, Share]:
+    """How good what sources said of a month is: of those that the settings name the busiest, and all others as one."""
+    sums = ", ".join(f"{good}, {all_}" for good, all_ in schema.QUALITY_PARTS.values())
+    rows = db.rows(f"select reported_by, {sums} from quality where month = ?", month)  # noqa: S608
+    named = db.voices().named or frozenset()
+    rows.sort(key=lambda row: (row[0] not in named, -row[1 + 2 * PARTS.index("admitted") + 1], row[0]))
+    found: dict[Labels, Share] = {}
+    for at, (source, *numbers) in enumerate(rows):
+        label = source if at < SOURCES_MAX and source in named else OTHER
+        for part, good, all_ in zip(PARTS, numbers[::2], numbers[1::2], strict=True):
+            before = found.get((label, part), Share(0, 0))
+            found[label, part] = Share(before.good + good, before.all + all_)
+    return found
 
 
 def _labelled(db: Db, query: str) -> dict[Labels, int]:

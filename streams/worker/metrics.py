@@ -1,7 +1,8 @@
 """Every metric, declared once: its name, its kind, what it means, and its labels.
 
 `METRICS` is the list that documentation and dashboards go by; `Metrics` (`registry`) is one process's set of them.
-Labels come from closed sets only, never from ids, so that the number of series stays bounded.
+Labels come from closed sets only, never from ids, so that the number of series stays bounded. Sources are those of the
+file of sources, and of these the busiest (`streams.worker.counts`).
 """
 
 from collections.abc import Mapping
@@ -220,6 +221,19 @@ RETENTION_USED = Metric(
     " in: at 1 Kafka may delete it; 0 where the worker keeps up",
     ("topic",),
 )
+SOURCE_GOOD = Metric(
+    "circulation_source_quality_good",
+    "gauge",
+    "of what the store counted of a source in the month that runs (+08:00) what is good, by part: events on time,"
+    " admitted, linked and complete, and days that agree",
+    ("source", "part"),
+)
+SOURCE_ALL = Metric(
+    "circulation_source_quality_all",
+    "gauge",
+    "all that the store counted of a source in the month that runs (+08:00), good or not, by part",
+    ("source", "part"),
+)
 READY = Metric("circulation_ready", "gauge", "1 while this worker answers /ready with yes, else 0")
 
 METRICS: Final[Mapping[str, Metric]] = {
@@ -263,6 +277,8 @@ METRICS: Final[Mapping[str, Metric]] = {
         BROKER_UP,
         STOPPED,
         RETENTION_USED,
+        SOURCE_GOOD,
+        SOURCE_ALL,
         READY,
     )
 }

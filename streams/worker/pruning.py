@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 
 from circulation.calendar import DAY
 from circulation.daily import day_scope
+from circulation.quality import month_of
 from circulation.rules import Rule
 from streams.facts import used_days as summaries
 from streams.facts.known import Known
@@ -29,6 +30,8 @@ PASS_SECONDS: Final = 600.0
 ROWS_MAX: Final = 5_000
 # So many slices leave about a megabyte in SQLite's log, which is written back beside the writers.
 SLICES_UNTIL_CHECKPOINT: Final = 10
+# For so long it is kept how good what sources said of a month was: three years and a month.
+QUALITY_SPAN: Final = 37 * 31 * DAY
 # So few rows are no work at all: where these take long, it is the machine or the disk, and fewer would not be quicker.
 ROWS_MIN: Final = 16
 # PostgreSQL has no one writer that is waited for, and each of its commits waits for the disk: larger slices.
@@ -108,6 +111,26 @@ class _RefusedNumbers:
         db.run(f"delete from refused_numbers {which}", list(rows), self._before)  # noqa: S608
 
 
+class _Quality:
+    """What was counted of sources in months before one. Of a source that owes events all of it is kept: by it is told
+    since when it is silent."""
+
+    def __init__(self, before: int, owed: Collection[str], size: Size) -> None:
+        self.size = size
+        self._before = before
+        self._owed = sorted(owed)
+
+    def find(self, db: Db, count: int) -> Sequence[Any]:
+        query = (
+            "select reported_by, month from quality where month < ? and not reported_by = any(?) order by month limit ?"
+        )
+        return db.rows(query, self._before, self._owed, count)
+
+    def drop(self, db: Db, rows: Sequence[Any]) -> None:
+        for source, month in rows:
+            db.run("delete from quality where reported_by = ? and month = ?", source, month)
+
+
 class Days:
     """What was used on days that were written before an instant.
 
@@ -157,6 +180,13 @@ class Days:
                 db.run(query, self._rules, scope, queue.uses(contract))
                 for rule in self._rules:
                     self._known.left(rule, scope)
+                db.run("delete from reported_days where contract = ? and day = ?", contract, day)
+                # Of a day with deliveries it stays what was counted: they are kept, and may be judged again.
+                query = (
+                    "delete from compared where contract = ? and day = ?"
+                    " and not exists (select 1 from scopes where rule = any(?) and scope = ?)"
+                )
+                db.run(query, contract, day, self._rules, scope)
 
 
 class Pruning:
@@ -180,7 +210,8 @@ class Pruning:
         self._held = held
         self._observe = observe
         least, seconds = (ROWS_MIN_POSTGRES, SLICE_SECONDS_POSTGRES) if store.postgres else (ROWS_MIN, SLICE_SECONDS)
-        self._sizes = {one: Size(least, seconds) for one in ("seen", "refused_numbers", "used_days")}
+        tables = ("seen", "refused_numbers", "used_days", "quality")
+        self._sizes = {one: Size(least, seconds) for one in tables}
         # A row of these is as large as a fetch.
         self._sizes["remembered"] = Size(1, seconds)
         self._tasks: list[Task] = []
@@ -228,4 +259,5 @@ class Pruning:
             _RefusedNumbers(now - settings.seen_days * DAY, sizes["refused_numbers"]),
             _Aged(remembered, "id", now - settings.usage_days * DAY, sizes["remembered"]),
             Days(days, self._each_day, self._known, self._held, sizes["used_days"]),
+            _Quality(month_of(now - QUALITY_SPAN), self._store.voices.owed, sizes["quality"]),
         ]

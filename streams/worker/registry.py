@@ -49,6 +49,8 @@ from streams.worker.metrics import (
     RETENTION_USED,
     SENT_ON,
     SET_ASIDE,
+    SOURCE_ALL,
+    SOURCE_GOOD,
     STAGE,
     STAGES,
     STANDING,
@@ -116,6 +118,8 @@ class Metrics:
         self.stopped = self._gauge(STOPPED)
         self.ready = self._gauge(READY)
         self.retention_used = self._gauge(RETENTION_USED)
+        self.source_good = self._gauge(SOURCE_GOOD)
+        self.source_all = self._gauge(SOURCE_ALL)
         # Series that are there from the start: a rate over one that appears with its first count misses that count.
         for stage in STAGES:
             self.stage.labels(stage)
@@ -143,6 +147,8 @@ class Metrics:
             self.standing: set(),
             self.open: set(),
             self.lag: set(),
+            self.source_good: set(),
+            self.source_all: set(),
             self.cases: {(state, severity) for state in STATES for severity in SEVERITIES},
             self.unattended: {(detector,) for detector in detectors},
             self.limits: {(severity,) for severity in SEVERITIES},
@@ -204,12 +210,15 @@ class Metrics:
 
     def lags(self, lags: Mapping[tuple[str, int], int]) -> None:
         """Says how many records each partition is behind; those that are no longer assigned are not named any more."""
-        wanted = {(topic, str(partition)): number for (topic, partition), number in lags.items()}
-        for gone in self._labels[self.lag] - wanted.keys():
-            self.lag.remove(*gone)
-        self._labels[self.lag] = set(wanted)
+        self._only(self.lag, {(topic, str(partition)): number for (topic, partition), number in lags.items()})
+
+    def _only(self, gauge: Gauge, wanted: Mapping[tuple[str, ...], int]) -> None:
+        """Sets a gauge to these; what else it named it does not name any more."""
+        for gone in self._labels[gauge] - wanted.keys():
+            gauge.remove(*gone)
+        self._labels[gauge] = set(wanted)
         for labels, number in wanted.items():
-            self.lag.labels(*labels).set(number)
+            gauge.labels(*labels).set(number)
 
     def counted(self, counts: Counts, now: int, clock: int) -> None:
         """Says what the store holds. `now` and `clock` are the wall clock and that of deadlines, µs."""
@@ -227,6 +236,8 @@ class Metrics:
             known.update(found)
             for labels in known:
                 gauge.labels(*labels).set(found.get(labels, 0))
+        self._only(self.source_good, {labels: share.good for labels, share in counts.quality.items()})
+        self._only(self.source_all, {labels: share.all for labels, share in counts.quality.items()})
         self.outbox.set(counts.outbox)
         self.outbox_aside.set(counts.unsent)
         self.deadlines.set(counts.deadlines)

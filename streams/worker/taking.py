@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from circulation.admission.admission import Admission
 from circulation.admission.claims import claim_of
@@ -21,6 +21,9 @@ from streams.worker.meter import Meter
 from streams.worker.retry import passing
 
 log = logging.getLogger("circulation")
+
+# Kafka's timestamps are in milliseconds.
+MILLISECOND: Final = 1_000
 
 
 class Taking:
@@ -69,6 +72,9 @@ class Taking:
         for partition, part in fetch.parts.items():
             for record in part.records:
                 raw = record.value() or b""
+                stamp = record.timestamp()[1] * MILLISECOND
+                if stamp <= 0:
+                    stamp = now
                 answer = admit(raw, topic=topic, key=record.key(), headers=record.headers() or (), now=now)
                 batch = isinstance(answer, list)
                 for index, one in enumerate(answer if isinstance(answer, list) else (answer,)):
@@ -76,12 +82,12 @@ class Taking:
                     if isinstance(one, Rejection):
                         if one.reason == Reason.FROM_THE_FUTURE and not trusted:
                             raise ClockWrong("; ".join(self._clock.doubts()) or "the clock is not known yet")
-                        refused.append(Refused(order, one, _place(record)))
+                        refused.append(Refused(order, one, _place(record), stamp))
                         continue
                     if by_events and one.time > clock and topic != RULES:
                         clock = one.time
                     place = (topic, partition, record.offset())
-                    arrivals.append(Arrival(order, clock, one, raw, place, index if batch else None))
+                    arrivals.append(Arrival(order, clock, one, raw, place, index if batch else None, stamp))
             if part.records:
                 stamps.append(part.records[0].timestamp()[1])
         admitted = time.perf_counter()
@@ -136,7 +142,7 @@ class Taking:
         now = self._clock.now()
         with self._engine.taking([]) as db:
             self._assignment.fence(db, alone)
-            self._engine.intake.take(db, [], [Refused(1, refusal, _place(record))], now)
+            self._engine.intake.take(db, [], [Refused(1, refusal, _place(record), now)], now)
         self._assignment.committed(alone)
 
 

@@ -529,6 +529,7 @@ def test_the_sources_of_the_page_are_read() -> None:
     (text,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     sources = Sources.parse(textwrap.dedent(text).encode())
     assert {"//beijing.exchange.example"} == sources.parties.keys()
+    assert {"//hospital.example": 3600} == sources.owed
     assert sources.allows(OFFICIALS, "circulation.rulepack.published")
     assert [False, True, False] == [sources.allows_as("//hospital.example", rank) for rank in range(3)]
 

@@ -39,7 +39,7 @@ def licensed(contract: str, *counts: int) -> list[dict[str, object]]:
 
 def test_an_empty_store_counts_as_nothing(store: Store) -> None:
     with store.reading() as db:
-        assert ({}, {}, {}, {}, {}, {}, {}, None, None, 0, None, 0, 0, None, 0, {}) == tuple(count(db, 0))
+        assert ({}, {}, {}, {}, {}, {}, {}, None, None, 0, None, 0, 0, None, 0, {}, {}) == tuple(count(db, 0))
 
 
 def test_a_contract_counts_once_by_the_gravest_of_its_bands(store: Store) -> None:

@@ -30,7 +30,7 @@ from circulation.examples import (
 from circulation.facts.acts import Act
 from circulation.facts.assets import AssetFacts
 from circulation.facts.contracts import ContractFacts
-from circulation.facts.facts import GIVEN_BY, OF_SUMS, Facts, Loaded, Need, Undeclared
+from circulation.facts.facts import GIVEN_BY, OF_SUMS, Facts, Heard, Loaded, Need, Undeclared
 from circulation.facts.grades import stated
 from circulation.facts.parties import PartyFacts
 from circulation.findings import Cause, Said
@@ -75,6 +75,7 @@ ASKING: Mapping[str, Callable[[Facts], Any]] = {
     "first_served": lambda facts: facts.first_served("c"),
     "used_abroad": lambda facts: [*facts.used_abroad("c")],
     "used": lambda facts: [day for day, _, _ in facts.used("c")],
+    "heard": lambda facts: facts.heard("s"),
     "undeclared": lambda facts: facts.undeclared("c", Cause("s", "i")),
     "payments": lambda facts: facts.payments().to(SELLER, 0, INSTANT),
 }
@@ -96,6 +97,7 @@ def loaded() -> Loaded:
         served={"c": 2},
         abroad={"c": [UsedAbroad(0, "DE", 1)]},
         days={"c": [UsedDay(0, 0, Used(1, 0, 0))]},
+        heard={"s": Heard(0, 60)},
     )
 
 
@@ -201,8 +203,9 @@ def test_a_need_by_itself_has_loaded_what_it_gives(accessor: str, need: Need) ->
         return found
 
     alone = answers(beside=False)
-    # What it answers with is something, but for records, names, changes of tables, undeclared deliveries and runs.
-    assert alone[-1] or accessor in ("recorded", "names", "changes", "undeclared", "unfinished")
+    # What it answers with is something, but for records, names, changes of tables, undeclared deliveries, runs, and of
+    # sources that owe nothing.
+    assert alone[-1] or accessor in ("recorded", "names", "changes", "undeclared", "unfinished", "heard")
     assert alone[-1] == answers(beside=True)[-1]
 
 

@@ -44,7 +44,7 @@ def file_of(id_: str) -> str:
 
 
 def found_by(id_: str, case: Case, events: Sequence[Json]) -> list[Json]:
-    return kept(id_, replay.findings_of(list(events), pack=case.rules, until=case.until))
+    return kept(id_, replay.findings_of(list(events), pack=case.rules, until=case.until, voices=case.voices))
 
 
 @functools.cache
@@ -189,7 +189,8 @@ def test_a_case_finds_the_same_where_no_other_rule_is_judged(id_: str, number: i
     store = Store("sqlite://")
     # Facts are loaded by what the rules of a round declare: here nobody declares anything for this one.
     engine = Engine(store, pack, rules={one: detectors.RULES[one] for one in {id_, *BY_THE_ENGINE}})
-    run = replay.Replay(engine, Admission(), until=None if case.until is None else parse_instant(case.until))
+    until = None if case.until is None else parse_instant(case.until)
+    run = replay.Replay(engine, Admission(voices=case.voices), until=until)
     run.run(orjson.dumps(event) for event in case.events)
     with store.reading() as db:
         found = [orjson.loads(row[0]) for row in db.rows("select data from findings where standing")]
@@ -207,7 +208,8 @@ def test_a_restart_between_two_events_changes_nothing(id_: str, number: int) -> 
     for events, until in ((case.events[:cut], None), (case.events[cut:], case.until)):
         # A new engine knows nothing but what the store keeps.
         engine = replay.offline(store, rules)
-        run = replay.Replay(engine, Admission(), until=None if until is None else parse_instant(until))
+        clock = None if until is None else parse_instant(until)
+        run = replay.Replay(engine, Admission(voices=case.voices), until=clock)
         run.run(orjson.dumps(event) for event in events)
     with store.reading() as db:
         found = [orjson.loads(row[0]) for row in db.rows("select data from findings where standing")]
