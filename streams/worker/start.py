@@ -1,6 +1,7 @@
 """Starts a worker, and ends its process: `main` is what `circulation worker` runs."""
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import os
@@ -9,7 +10,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from confluent_kafka import KafkaException
@@ -33,37 +34,72 @@ END_SECONDS_MAX: Final = 20.0
 KAFKA_SECONDS_MAX: Final = 5.0
 
 
+class _Ended(BaseException):
+    """Somebody ended this process before it had begun to read."""
+
+
 def main(settings: Settings) -> int:
     """Runs a worker to its end; 2 where it may not start."""
     begin(settings)
     store = Store(settings.store)
+    begun: list[Worker] = []
+    refused = ""
+    try:
+        with _ends_when_told():
+            refused = _begin(settings, store, begun)
+    except _Ended:
+        log.info("it ends before it has begun to read")
+    else:
+        if not refused:
+            return _run(settings, store, begun[0])
+        sys.stderr.write(f"circulation: {refused}\n")
+    for one in begun:
+        one.heart.end()
+    store.close()
+    return 2 if refused else 0
+
+
+@contextlib.contextmanager
+def _ends_when_told() -> Iterator[None]:
+    """Raises `_Ended` where this process is told to end; later that is Faust's to see to."""
+
+    def end(*_: object) -> None:
+        raise _Ended
+
+    before = {one: signal.signal(one, end) for one in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def _begin(settings: Settings, store: Store, begun: list[Worker]) -> str:
+    """Makes the worker, once store and Kafka are there, and puts it into `begun`; answers why it may not start."""
     if taken_by := _web_refused(settings.web):
-        sys.stderr.write(f"circulation: {taken_by}\n")
-        return 2
+        return taken_by
     try:
         store.claim()
-    except (StoreForeign, StoreTaken) as taken:
-        sys.stderr.write(f"circulation: {taken}\n")
-        return 2
-    try:
         _when_there(lambda: make_way(store, schema_version.newest()))
         _when_there(store.migrate)
-    except (StoreForeign, StoreNewer) as other:
-        sys.stderr.write(f"circulation: {other}\n")
-        return 2
-    import faust
-
-    from streams.wire.app import make_app
-
+    except (StoreForeign, StoreTaken, StoreNewer) as other:
+        return str(other)
     worker = Worker(settings, store)
+    begun.append(worker)
     try:
         _when_there(worker.heart.begin)
         _when_there(worker.keep_clock)
     except Differs as differs:
-        sys.stderr.write(f"circulation: {differs}\n")
-        return 2
-
+        return str(differs)
     _when_kafka_is_there(settings.kafka)
+    return ""
+
+
+def _run(settings: Settings, store: Store, worker: Worker) -> int:
+    """Runs a worker that may start to its end."""
+    import faust
+
+    from streams.wire.app import make_app
 
     class Process(faust.Worker):
         """Faust's life cycle without its command line."""
