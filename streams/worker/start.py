@@ -6,7 +6,6 @@ import itertools
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 import time
@@ -15,6 +14,7 @@ from typing import Final
 
 from confluent_kafka import KafkaException
 
+from streams.health.readiness import KAFKA_AWAY, STORE_AWAY
 from streams.health.workers import Differs, identity, make_way
 from streams.process import begin, collect_rarely
 from streams.settings import Settings
@@ -23,6 +23,7 @@ from streams.store.errors import StoreAway, StoreTaken
 from streams.store.schema_version import StoreForeign, StoreNewer
 from streams.store.store import Store
 from streams.wire.broker import admin_client
+from streams.worker.beginning import Beginning, WebTaken
 from streams.worker.retry import backoff
 from streams.worker.worker import Worker
 
@@ -76,22 +77,19 @@ def _ends_when_told() -> Iterator[None]:
 
 def _begin(settings: Settings, store: Store, begun: list[Worker]) -> str:
     """Makes the worker, once store and Kafka are there, and puts it into `begun`; answers why it may not start."""
-    if taken_by := _web_refused(settings.web):
-        return taken_by
+    beginning = Beginning()
     try:
-        store.claim()
-        _when_there(lambda: make_way(store, schema_version.newest()))
-        _when_there(store.migrate)
-    except (StoreForeign, StoreTaken, StoreNewer) as other:
+        with beginning.answering(settings.web):
+            store.claim()
+            _when_there(lambda: make_way(store, schema_version.newest()), beginning)
+            _when_there(store.migrate, beginning)
+            worker = Worker(settings, store)
+            begun.append(worker)
+            _when_there(worker.heart.begin, beginning)
+            _when_there(worker.keep_clock, beginning)
+            _when_kafka_is_there(settings.kafka, beginning)
+    except (WebTaken, StoreForeign, StoreTaken, StoreNewer, Differs) as other:
         return str(other)
-    worker = Worker(settings, store)
-    begun.append(worker)
-    try:
-        _when_there(worker.heart.begin)
-        _when_there(worker.keep_clock)
-    except Differs as differs:
-        return str(differs)
-    _when_kafka_is_there(settings.kafka)
     return ""
 
 
@@ -150,37 +148,26 @@ def _end_in_time(worker: Worker) -> None:
     os._exit(2 if worker.life.refused else 0)
 
 
-def _web_refused(web: str) -> str:
-    """Why nobody can listen where /ready is to answer; empty where that can be done."""
-    host, _, port = web.rpartition(":")
-    host = host.strip("[]")
-    try:
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listening:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind((host, int(port)))
-    except OSError as error:
-        return f"CIRCULATION_WEB: nothing can listen on {web} ({error.strerror}): name another host:port"
-    return ""
-
-
-def _when_there(step: Callable[[], None]) -> None:
+def _when_there(step: Callable[[], None], beginning: Beginning) -> None:
     """Takes a step of the start as soon as the store answers."""
     for attempt in itertools.count():
         try:
             step()
             break
         except StoreAway as error:
+            beginning.why = STORE_AWAY
             log.warning("the store does not answer yet: %s", error)
             time.sleep(backoff(attempt))
 
 
-def _when_kafka_is_there(bootstrap: str) -> None:
+def _when_kafka_is_there(bootstrap: str, beginning: Beginning) -> None:
     """Waits until Kafka answers: Faust gives up at its first try, and nobody would watch."""
     admin = admin_client(bootstrap)
     for attempt in itertools.count():
         try:
             admin.list_topics(timeout=KAFKA_SECONDS_MAX)
         except KafkaException as error:
+            beginning.why = KAFKA_AWAY
             log.warning("Kafka at %s does not answer yet, the worker begins when it does: %s", bootstrap, error.args[0])
             time.sleep(backoff(attempt))
         else:

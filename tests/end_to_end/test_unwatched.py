@@ -126,15 +126,17 @@ def test_a_watch_that_fails_is_not_said_to_be_a_kafka_that_is_away(topics, postg
         worker.wait_ready()
 
 
-@pytest.mark.parametrize(("away", "told"), [("kafka", signal.SIGTERM), ("store", signal.SIGINT)])
-def test_a_worker_that_is_told_to_end_while_it_waits_to_begin_does_so_in_order(topics, tmp_path, away, told):
+@pytest.mark.parametrize(("away", "told"), [("Kafka", signal.SIGTERM), ("the store", signal.SIGINT)])
+def test_a_worker_that_waits_to_begin_says_for_what_and_ends_in_order(topics, tmp_path, away, told):
     nobody = f"127.0.0.1:{free_port()}"
-    url = f"postgresql://nobody:none@{nobody}/none" if away == "store" else f"sqlite:///{tmp_path}/store.db"
-    worker = Worker(nobody if away == "kafka" else topics, url, tmp_path).start()
-    wait("it says what it waits for", lambda: "does not answer yet" in worker.said(), instead=worker.said)
+    url = f"postgresql://nobody:none@{nobody}/none" if away == "the store" else f"sqlite:///{tmp_path}/store.db"
+    worker = Worker(nobody if away == "Kafka" else topics, url, tmp_path).start()
+    said = worker.wait_unready(lambda state: "does not answer" in state["reasons"][0])
+    assert said["reasons"][0].startswith(f"{away} does not answer: see that what CIRCULATION_")
+    assert (200, True) == ((page := worker.answer("/health"))[0], orjson.loads(page[1])["alive"])
     assert 0 == worker.signal(told)
     assert "Traceback" not in worker.said()
-    if away == "kafka":
+    if away == "Kafka":
         store = Store(url)
         with store.reading() as db:
             assert [] == alive(db)
