@@ -100,7 +100,7 @@ def publish(
     except publishing.Unfit as error:
         raise Refused("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from error
     try:
-        sent = publishing.send(settings.kafka, record, pack)
+        sent = publishing.send(settings.kafka, record, pack, publishing.id_of(pack, now))
     except emitting.EmitError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"published {named(pack)}")

@@ -12,6 +12,7 @@ import msgspec
 
 from circulation.admission.reasons import Reason, Rejection
 from circulation.calendar import format_instant
+from circulation.events.names import REJECTED
 from streams import console
 from streams.address import address
 from streams.cli.findings import Instant
@@ -78,6 +79,8 @@ def _those(
     look: Look, source: str | None, reason: str | None, since: int | None, until: int | None, limit: int | None
 ) -> list[Rejected]:
     """Those that fit, in the order of time; of more than `limit` the latest."""
+    if not look.ends():
+        raise RejectedError(f"there is no topic {REJECTED}: circulation topics create makes it")
     begins = None if since is None else look.begins(since)
 
     def fits(one: Rejected) -> bool:

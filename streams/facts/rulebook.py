@@ -66,11 +66,11 @@ def start(settings: Settings, rules: Mapping[str, Rule]) -> tuple[Pack, str]:
 
 
 class Rulebook:
-    """The packs of one name. Called, it answers with them; `refresh` looks whether the store has others by now."""
+    """The packs of one `name`. Called, it answers with them; `refresh` looks whether the store has others by now."""
 
     def __init__(self, default: Pack, name: str | None = None) -> None:
+        self.name = name or default.pack
         self._default = default
-        self._name = name or default.pack
         self._packs = self._made(())
         self._seen: tuple[Any, ...] | None = None
         # By the number of its event, which is kept for good: a pack is large, and one comes at a time.
@@ -113,14 +113,14 @@ class Rulebook:
             return self._packs
         stood, values = standing(known_at)
         query = f"select {COLUMNS} from events where topic = ? and subject = ? and type = ? and {stood}"  # noqa: S608
-        events = map(event_of, db.rows(query, RULES, self._name, RULEPACK_PUBLISHED, *values))
+        events = map(event_of, db.rows(query, RULES, self.name, RULEPACK_PUBLISHED, *values))
         published = [Published(parse_pack(one.data, published=True), one.time, one.source, one.id) for one in events]
         return Packs(self._default, published)
 
     def asks(self) -> tuple[str, tuple[str, ...]]:
         """Columns of a query, and their values, by which `refresh` knows whether any pack came or went."""
         published = "from events where topic = ? and subject = ?"
-        return f"(select count(*) {published}), (select max(id) {published})", (RULES, self._name) * 2
+        return f"(select count(*) {published}), (select max(id) {published})", (RULES, self.name) * 2
 
     def refresh(self, db: Db, state: tuple[Any, ...] | None = None) -> bool:
         """Reads the packs anew where any was published or taken back; answers whether that was so.
@@ -134,7 +134,7 @@ class Rulebook:
             return False
         with self._lock:
             query = "select id from events where topic = ? and subject = ? and type = ? and retracted is null"
-            numbers = [row[0] for row in db.rows(query, RULES, self._name, RULEPACK_PUBLISHED)]
+            numbers = [row[0] for row in db.rows(query, RULES, self.name, RULEPACK_PUBLISHED)]
             new = [number for number in numbers if number not in self._read]
             for row in db.rows("select id, time, source, event, data from events where id = any(?)", new):
                 number, time, source, id_, data = row

@@ -171,7 +171,9 @@ def look(db: Db, broker: Broker) -> list[Feed]:
     low, end = broker.begins(there), broker.ends(there)
     ids, counts = broker.topics(TOPICS_IN)
     anew = broker.written_anew({tp: read[tp] for tp in there if tp in read and rows[tp][1] == ids.get(tp[0])})
-    return feeds(rows, ids, counts, low, end, {*rows, *there}, anew)
+    # Of a topic that was never there a partition is missing all the same.
+    missing = {(topic, 0) for topic in TOPICS_IN if topic not in ids}
+    return feeds(rows, ids, counts, low, end, {*rows, *there, *missing}, anew)
 
 
 def elsewhere(found: Iterable[Feed]) -> bool:

@@ -36,6 +36,8 @@ ANSWER_SECONDS_MAX: Final = 5.0
 WATCH_SILENT_SECONDS_MAX: Final = 20.0
 _PLACES: Final = re.compile(r"([a-z.]+)\[([0-9]+(?:(?:-|, )[0-9]+)*)\]")
 _GOES_ON: Final = "; the worker goes on by itself"
+STORE_AWAY: Final = f"the store does not answer: see that what CIRCULATION_STORE names is up{_GOES_ON}"
+KAFKA_AWAY: Final = f"Kafka does not answer: see that what CIRCULATION_KAFKA names is up{_GOES_ON}"
 
 
 class State(NamedTuple):
@@ -107,9 +109,9 @@ def reasons(state: State) -> list[str]:
     if state.strangers:
         told.append(strange(state.strangers))
     if not state.store_answers:
-        told.append(f"the store does not answer: see that what CIRCULATION_STORE names is up{_GOES_ON}")
+        told.append(STORE_AWAY)
     if not state.broker_answers:
-        told.append(f"Kafka does not answer: see that what CIRCULATION_KAFKA names is up{_GOES_ON}")
+        told.append(KAFKA_AWAY)
     if state.sending:
         told.append(f"what was found cannot be sent: {state.sending}; it waits in the outbox until Kafka takes it")
     if state.held:

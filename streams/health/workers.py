@@ -21,7 +21,7 @@ from circulation.bounds import shortened
 from streams.facts.rulebook import Rulebook
 from streams.store import schema, schema_version
 from streams.store.db import Db
-from streams.store.schema_version import StoreNewer
+from streams.store.schema_version import Holds, StoreNewer
 from streams.store.store import Store
 
 # A worker says so often that it lives, and looks as often for new packs, of which it tells at once.
@@ -47,6 +47,16 @@ log = logging.getLogger("circulation")
 
 class Differs(Exception):
     """This worker would judge by other rules than those that live; the message says which, and what to do."""
+
+
+class Replaced(Exception):
+    """Where this worker's store was there is another one by now, or none; the message says what to do."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(
+            f"{place} was removed or replaced while this worker ran on it: what it takes in would be lost. Start it"
+            " again, on the store that is meant"
+        )
 
 
 class Alive(NamedTuple):
@@ -163,6 +173,7 @@ class Heart:
         self._shipped = shipped
         self._version = version()
         self._says = says
+        self._id = ""
         # The newest pack that it told of, and whether it was ready then.
         self._told = (-1, True)
         self._beats = 0
@@ -173,6 +184,7 @@ class Heart:
         Rows of workers that are no more are deleted. On SQLite that is every row: its file serves one.
         """
         with self._store.writing() as db:
+            self._id = identity(db)
             self._join(db)
 
     def _join(self, db: Db) -> None:
@@ -212,10 +224,11 @@ class Heart:
         Answers with the seconds to the next look.
 
         One that was silent for too long joins again, and raises `Differs` where others have come meanwhile. Raises
-        `StoreNewer` where the schema has moved on, or is about to.
+        `StoreNewer` where the schema has moved on, or is about to, and `Replaced` where it is another store.
         """
         with self._store.reading() as db:
             schema_version.check(db, self._store.place)
+            self._is_the_same(db)
             self._gives_way(db)
             self._rulebook.refresh(db)
         newest = self._rulebook.newest
@@ -242,6 +255,13 @@ class Heart:
         reasons, warnings = self._says()
         said = {"reasons": _bounded(reasons), "warnings": _bounded(warnings)}
         return not reasons, orjson.dumps(said).decode()
+
+    def _is_the_same(self, db: Db) -> None:
+        """A database can be emptied, and a backup restored into it, under a worker that keeps the group of the id that
+        the store had."""
+        emptied = schema_version.of(db) is None and schema_version.holds(schema_version.names(db)) is Holds.NOTHING
+        if emptied or identity(db) != self._id:
+            raise Replaced(self._store.place)
 
     def _gives_way(self, db: Db) -> None:
         row = db.one("select wanted from store_identity where id = 1")

@@ -89,8 +89,9 @@ def archive(
             "queued.max.messages.kbytes": QUEUE_KBYTES,
             "fetch.message.max.bytes": limits.FETCH_PARTITION_BYTES,
             "receive.message.max.bytes": limits.RECEIVE_BYTES_MAX,
-        },
-        logger=log,
+            # What goes wrong is said by the error that is raised.
+            "log_level": 0,
+        }
     )
     broker = Broker(bootstrap)
     files = records = 0

@@ -69,11 +69,17 @@ class Seen(NamedTuple):
     now: int
 
 
+def id_of(pack: Pack, now: int) -> str:
+    """The id of the event that publishes a pack at an instant, µs. With the pack's digest alone it would be a duplicate
+    where the same pack comes back after another."""
+    return f"{pack.digest}-{now:x}"
+
+
 def event_of(pack: Pack, now: int) -> bytes:
     """The event that publishes a pack, as a record. A pack that would be longer than an event may be is packed."""
     event = {
         "specversion": "1.0",
-        "id": pack.digest,
+        "id": id_of(pack, now),
         "source": OFFICIALS,
         "type": RULEPACK_PUBLISHED,
         "subject": pack.pack,
@@ -105,8 +111,11 @@ def _in_words(rejection: Rejection) -> str:
     return said
 
 
-def send(bootstrap: str, record: bytes, pack: Pack) -> Sent:
-    """Sends a pack; it is in Kafka, acknowledged by all replicas, when this returns. Raises `emit.EmitError`."""
+def send(bootstrap: str, record: bytes, pack: Pack, id_: str) -> Sent:
+    """Sends a pack, whose event has this id; it is in Kafka, acknowledged by all replicas, when this returns.
+
+    Raises `emit.EmitError`.
+    """
     try:
         with Look(bootstrap) as look:
             rejected = look.ends()
@@ -127,7 +136,7 @@ def send(bootstrap: str, record: bytes, pack: Pack) -> Sent:
         raise emit.EmitError(f"Kafka at {bootstrap} did not take the pack: {error}") from error
     finally:
         producer.close(timeout=emit.CONNECT_TIMEOUT_MS / 1000)
-    return Sent(pack.pack, pack.digest, placed.partition, placed.offset, rejected)
+    return Sent(pack.pack, id_, placed.partition, placed.offset, rejected)
 
 
 class Waiting:

@@ -150,15 +150,19 @@ class Relay:
         query = f"select id, length(value) + length(headers) from outbox{where} order by id limit ?"  # noqa: S608
         ids: list[int] = []
         left = limits.BATCH_BYTES_MAX
-        for id_, size in db.rows(query, *([held] if held else ()), BATCH):
+        found = db.rows(query, *([held] if held else ()), BATCH)
+        for id_, size in found:
             left -= size
             if ids and left < 0:
                 break
             ids.append(id_)
-        if not ids:
-            return []
         query = "select id, topic, key, headers, value from outbox where id = any(?) order by id"
-        return [Row(*row) for row in db.rows(query, ids)]
+        rows = [Row(*row) for row in db.rows(query, ids)] if ids else []
+        if len(ids) == len(found) < BATCH:
+            # Of these nothing waits any more: another worker sent it, and nobody would ever try them again.
+            for topic in self._held.keys() - {*held, *(row.topic for row in rows)}:
+                del self._held[topic]
+        return rows
 
     def _leave(self, db: Db, rows: Sequence[Row]) -> None:
         """Sends a batch, and takes out of the outbox what left and what never will.

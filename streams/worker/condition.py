@@ -126,7 +126,13 @@ class Condition:
         if self.settings.sources is None:
             warnings.append("CIRCULATION_SOURCES is not set: any source may say anything")
         now = self.clock.now()
-        decision = self.engine.rulebook().in_force(now).credit.decision
+        in_force = self.engine.rulebook().in_force(now)
+        if in_force.pack != (name := self.engine.rulebook.name):
+            warnings.append(
+                f"no pack {name!r} (CIRCULATION_PACK) is in force, and so the shipped {in_force.pack!r} is:"
+                " `circulation rules publish` publishes one"
+            )
+        decision = in_force.credit.decision
         if (year := unknown_year(day_of(now), Lists(decision.holidays, decision.workdays))) is not None:
             warnings.append(
                 f"the working days of {year} are not known: deadlines in working days that reach into it wait for"

@@ -1,19 +1,20 @@
 """Starts a worker, and ends its process: `main` is what `circulation worker` runs."""
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from confluent_kafka import KafkaException
 
+from streams.health.readiness import KAFKA_AWAY, STORE_AWAY
 from streams.health.workers import Differs, identity, make_way
 from streams.process import begin, collect_rarely
 from streams.settings import Settings
@@ -22,6 +23,7 @@ from streams.store.errors import StoreAway, StoreTaken
 from streams.store.schema_version import StoreForeign, StoreNewer
 from streams.store.store import Store
 from streams.wire.broker import admin_client
+from streams.worker.beginning import Beginning, WebTaken
 from streams.worker.retry import backoff
 from streams.worker.worker import Worker
 
@@ -33,37 +35,69 @@ END_SECONDS_MAX: Final = 20.0
 KAFKA_SECONDS_MAX: Final = 5.0
 
 
+class _Ended(BaseException):
+    """Somebody ended this process before it had begun to read."""
+
+
 def main(settings: Settings) -> int:
     """Runs a worker to its end; 2 where it may not start."""
     begin(settings)
     store = Store(settings.store)
-    if taken_by := _web_refused(settings.web):
-        sys.stderr.write(f"circulation: {taken_by}\n")
-        return 2
+    begun: list[Worker] = []
+    refused = ""
     try:
-        store.claim()
-    except (StoreForeign, StoreTaken) as taken:
-        sys.stderr.write(f"circulation: {taken}\n")
-        return 2
+        with _ends_when_told():
+            refused = _begin(settings, store, begun)
+    except _Ended:
+        log.info("it ends before it has begun to read")
+    else:
+        if not refused:
+            return _run(settings, store, begun[0])
+        sys.stderr.write(f"circulation: {refused}\n")
+    for one in begun:
+        one.heart.end()
+    store.close()
+    return 2 if refused else 0
+
+
+@contextlib.contextmanager
+def _ends_when_told() -> Iterator[None]:
+    """Raises `_Ended` where this process is told to end; later that is Faust's to see to."""
+
+    def end(*_: object) -> None:
+        raise _Ended
+
+    before = {one: signal.signal(one, end) for one in (signal.SIGTERM, signal.SIGINT)}
     try:
-        _when_there(lambda: make_way(store, schema_version.newest()))
-        _when_there(store.migrate)
-    except (StoreForeign, StoreNewer) as other:
-        sys.stderr.write(f"circulation: {other}\n")
-        return 2
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def _begin(settings: Settings, store: Store, begun: list[Worker]) -> str:
+    """Makes the worker, once store and Kafka are there, and puts it into `begun`; answers why it may not start."""
+    beginning = Beginning()
+    try:
+        with beginning.answering(settings.web):
+            store.claim()
+            _when_there(lambda: make_way(store, schema_version.newest()), beginning)
+            _when_there(store.migrate, beginning)
+            worker = Worker(settings, store)
+            begun.append(worker)
+            _when_there(worker.heart.begin, beginning)
+            _when_there(worker.keep_clock, beginning)
+            _when_kafka_is_there(settings.kafka, beginning)
+    except (WebTaken, StoreForeign, StoreTaken, StoreNewer, Differs) as other:
+        return str(other)
+    return ""
+
+
+def _run(settings: Settings, store: Store, worker: Worker) -> int:
+    """Runs a worker that may start to its end."""
     import faust
 
     from streams.wire.app import make_app
-
-    worker = Worker(settings, store)
-    try:
-        _when_there(worker.heart.begin)
-        _when_there(worker.keep_clock)
-    except Differs as differs:
-        sys.stderr.write(f"circulation: {differs}\n")
-        return 2
-
-    _when_kafka_is_there(settings.kafka)
 
     class Process(faust.Worker):
         """Faust's life cycle without its command line."""
@@ -114,37 +148,26 @@ def _end_in_time(worker: Worker) -> None:
     os._exit(2 if worker.life.refused else 0)
 
 
-def _web_refused(web: str) -> str:
-    """Why nobody can listen where /ready is to answer; empty where that can be done."""
-    host, _, port = web.rpartition(":")
-    host = host.strip("[]")
-    try:
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listening:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind((host, int(port)))
-    except OSError as error:
-        return f"CIRCULATION_WEB: nothing can listen on {web} ({error.strerror}): name another host:port"
-    return ""
-
-
-def _when_there(step: Callable[[], None]) -> None:
+def _when_there(step: Callable[[], None], beginning: Beginning) -> None:
     """Takes a step of the start as soon as the store answers."""
     for attempt in itertools.count():
         try:
             step()
             break
         except StoreAway as error:
+            beginning.why = STORE_AWAY
             log.warning("the store does not answer yet: %s", error)
             time.sleep(backoff(attempt))
 
 
-def _when_kafka_is_there(bootstrap: str) -> None:
+def _when_kafka_is_there(bootstrap: str, beginning: Beginning) -> None:
     """Waits until Kafka answers: Faust gives up at its first try, and nobody would watch."""
     admin = admin_client(bootstrap)
     for attempt in itertools.count():
         try:
             admin.list_topics(timeout=KAFKA_SECONDS_MAX)
         except KafkaException as error:
+            beginning.why = KAFKA_AWAY
             log.warning("Kafka at %s does not answer yet, the worker begins when it does: %s", bootstrap, error.args[0])
             time.sleep(backoff(attempt))
         else:

@@ -6,6 +6,7 @@ from typing import Final
 
 from confluent_kafka import KafkaException
 
+from streams.health.workers import Replaced
 from streams.store.errors import StoreAway
 from streams.store.store import Store
 from streams.wire.broker import Broker
@@ -59,7 +60,7 @@ class Watch:
             self.membership.excuse(time.monotonic())
             if isinstance(error, KafkaException):
                 self.broker.renew()
-            self.reader.broker_up = False
+                self.reader.broker_up = False
             self.gauges.look()
             raise
 
@@ -69,10 +70,7 @@ class Watch:
         self.partitions.see_grown(look.counts)
         self.membership.look()
         if self.store.replaced():
-            self.life.refuse(
-                f"{self.store.place} was removed or replaced while this worker ran on it: what it takes in would be"
-                " lost. Start it again, on the store that is meant"
-            )
+            self.life.refuse(str(Replaced(self.store.place)))
         self.losses.tell(look)
         self.sending.post_lookups()
         self.store.analyze()

@@ -26,7 +26,7 @@ from streams.feeds.retention import Retention
 from streams.findings.book import Change
 from streams.health import store_clock
 from streams.health.clock import BROKER, DATABASE, Asking, Clock
-from streams.health.workers import Differs, Heart
+from streams.health.workers import Differs, Heart, Replaced
 from streams.judging.mark import Mark
 from streams.settings import Settings
 from streams.store import schema_version
@@ -301,7 +301,7 @@ class Worker:
         """Says that this worker lives; ends it where it may not go on beside the others."""
         try:
             return self.heart.beat()
-        except (Differs, StoreNewer) as refused:
+        except (Differs, Replaced, StoreNewer) as refused:
             self.life.refuse(str(refused))
             self.life.stop.wait()
             return 0.0

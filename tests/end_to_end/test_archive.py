@@ -505,11 +505,13 @@ def test_an_archive_that_mixes_two_topics_of_one_name_is_not_whole(copy: Path) -
 
 
 def test_a_kafka_that_is_not_there_or_has_no_topics_is_said(
-    topics: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    topics: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(archives, "SILENCE_SECONDS_MAX", 1.0)
     with pytest.raises(ArchiveError, match="does not answer"):
         archive(tmp_path, f"127.0.0.1:{free_port()}")
+    # One sentence, and nothing of a library's beside it.
+    assert [] == caplog.messages
     kafka_topics.delete(topics)
     with pytest.raises(ArchiveError, match="circulation topics create"):
         archive(tmp_path, topics)

@@ -10,7 +10,7 @@ from circulation.events.names import FINDINGS, REJECTED
 from streams import limits
 from streams.limits import TOPIC_OUT_BYTES_MAX
 from streams.store.outbox import Message, post
-from streams.wire import unsent
+from streams.wire import relay, unsent
 from streams.wire.relay import Relay
 
 
@@ -77,6 +77,19 @@ def test_a_topic_that_is_not_there_holds_its_own_messages_only(topics, store):
     put(store, (FINDINGS, "a", b"4"))
     relay.round()
     assert [b"2", b"4"] == sent(topics)
+
+
+def test_a_topic_for_which_nothing_waits_any_more_is_not_said_to_take_nothing(topics, store, monkeypatch):
+    monkeypatch.setattr(relay, "HELD_SECONDS", 0.0)
+    put(store, ("circulation.nowhere", "a", b"1"))
+    one = Relay(store, topics)
+    for _ in range(2):
+        one.round()
+        assert ["circulation.nowhere"] == list(one.held)
+    with store.writing() as db:  # as another worker leaves it once the topic is there
+        db.run("delete from outbox")
+    one.round()
+    assert [] == list(one.held)
 
 
 @pytest.mark.parametrize("store", ["sqlite"], indirect=True)

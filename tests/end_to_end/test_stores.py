@@ -3,12 +3,14 @@
 import sqlite3
 
 import orjson
+import psycopg
 import pytest
 from confluent_kafka.admin import AdminClient
 from running import Sender, Worker, ends, received, truth, wait, wait_drained
 
 from circulation.examples import SELLER, party, signed, terms, used
 from streams.health.workers import alive, group, identity
+from streams.offline.backup import backup, restore
 from streams.store.store import Store
 from streams.topics import REJECTED, TOPICS_IN
 
@@ -110,3 +112,20 @@ def test_a_worker_whose_file_was_removed_or_replaced_ends_with_one_sentence(topi
     assert f"sqlite:///{path} was removed or replaced while this worker ran on it" in said
     # Nobody made another one in its place.
     assert (by == "a copy") == path.exists()
+
+
+@pytest.mark.parametrize("by", ["nothing", "a backup"])
+def test_a_worker_whose_database_was_emptied_or_restored_into_ends_with_one_sentence(
+    topics, postgres_url, tmp_path, by
+):
+    with Worker(topics, postgres_url, tmp_path) as worker:
+        worker.wait_ready()
+        backup(postgres_url, tmp_path / "backup", 0)
+        with psycopg.connect(postgres_url) as other:
+            other.execute("drop schema public cascade; create schema public")
+        if by == "a backup":
+            restore(tmp_path / "backup", postgres_url)
+        assert 2 == worker.ended()
+    said = {line for line in worker.said().splitlines() if line.startswith("circulation:")}
+    assert 1 == len(said)
+    assert "was removed or replaced while this worker ran on it" in said.pop()

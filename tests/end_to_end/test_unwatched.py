@@ -8,14 +8,20 @@ import sys
 import orjson
 import psycopg
 import pytest
+from click.testing import CliRunner
 from kafka import KafkaAdminClient
-from running import ROOT, Sender, Worker, wait_drained
+from running import ROOT, Sender, Worker, wait, wait_drained
 from test_status import status
 
 from circulation.events.names import CONTRACTS, ORDERS
-from circulation.examples import SELLER, party, signed
+from circulation.examples import SELLER, event, pack, party, signed
+from deploy.processes import free_port
 from streams import topics as kafka_topics
+from streams.cli.main import cli
 from streams.health.readiness import told_of
+from streams.health.workers import alive
+from streams.store.store import Store
+from streams.topics import TOPICS_IN
 
 SOME = [party(SELLER, "2025-01-01"), signed("c", "2025-01-01")]
 
@@ -107,3 +113,66 @@ def test_a_worker_whose_port_is_taken_names_the_setting(topics, tmp_path):
         second = Worker(topics, f"sqlite:///{tmp_path}/other.db", tmp_path, "second", web=worker.web).start()
         assert 2 == second.ended()
         assert f"circulation: CIRCULATION_WEB: nothing can listen on {worker.web}" in second.said()
+
+
+def test_a_watch_that_fails_is_not_said_to_be_a_kafka_that_is_away(topics, postgres_url, tmp_path):
+    with Worker(topics, postgres_url, tmp_path) as worker:
+        worker.wait_ready()
+        with psycopg.connect(postgres_url, autocommit=True) as other:
+            other.execute("alter table looks rename to looks_elsewhere")
+            said = worker.wait_unready(lambda state: [why for why in state["reasons"] if "watching: " in why])
+            assert said["broker"]
+            other.execute("alter table looks_elsewhere rename to looks")
+        worker.wait_ready()
+
+
+@pytest.mark.parametrize(("away", "told"), [("Kafka", signal.SIGTERM), ("the store", signal.SIGINT)])
+def test_a_worker_that_waits_to_begin_says_for_what_and_ends_in_order(topics, tmp_path, away, told):
+    nobody = f"127.0.0.1:{free_port()}"
+    url = f"postgresql://nobody:none@{nobody}/none" if away == "the store" else f"sqlite:///{tmp_path}/store.db"
+    worker = Worker(nobody if away == "Kafka" else topics, url, tmp_path).start()
+    said = worker.wait_unready(lambda state: "does not answer" in state["reasons"][0])
+    assert said["reasons"][0].startswith(f"{away} does not answer: see that what CIRCULATION_")
+    assert (200, True) == ((page := worker.answer("/health"))[0], orjson.loads(page[1])["alive"])
+    assert 0 == worker.signal(told)
+    assert "Traceback" not in worker.said()
+    if away == "Kafka":
+        store = Store(url)
+        with store.reading() as db:
+            assert [] == alive(db)
+        store.close()
+
+
+def test_commands_say_that_topics_are_not_there_though_the_store_never_read_them(topics, tmp_path):
+    url = f"sqlite:///{tmp_path}/store.db"
+    kafka_topics.delete(topics)
+    store = Store(url)
+    store.migrate()
+    store.close()
+
+    def run(*words):
+        environ = {"CIRCULATION_KAFKA": topics, "CIRCULATION_STORE": url}
+        return CliRunner(env=environ).invoke(cli, list(words))
+
+    listed = wait("Kafka has no topics", lambda: (done := run("feed", "list", "--json")).exit_code and done)
+    assert {(topic, 0, "not there") for topic in TOPICS_IN} == {
+        (one["topic"], one["partition"], one["state"]) for one in orjson.loads(listed.stdout)
+    }
+    for words in (["rejected", "list"], ["rejected", "send-again", "--reason", "not-json"]):
+        done = run(*words)
+        assert (1, "") == (done.exit_code, done.stdout)
+        assert "there is no topic circulation.rejected: circulation topics create makes it" in done.stderr
+
+
+def test_a_worker_that_runs_the_shipped_pack_in_place_of_the_one_it_was_told_warns(topics, tmp_path):
+    def doubts(state):
+        return [one for one in state["warnings"] if "CIRCULATION_PACK" in one]
+
+    with Worker(topics, f"sqlite:///{tmp_path}/store.db", tmp_path, pack="shenzhen") as worker:
+        (said,) = doubts(worker.wait_ready())
+        assert "no pack 'shenzhen' (CIRCULATION_PACK) is in force, and so the shipped 'beijing' is" in said
+        data = pack(pack="shenzhen", valid_from="2020-01-01")
+        Sender(topics).send(
+            [orjson.dumps(event("rulepack.published", "shenzhen", "2025-01-01", **data)), *map(orjson.dumps, SOME)]
+        )
+        wait("it is in force", lambda: not doubts(worker.wait_ready()))

@@ -107,7 +107,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 PACK = pack(entry("a"))
-SENT = Sent("beijing", parse_pack(PACK, published=True).digest, 0, 7, {})
+SENT = Sent("beijing", publishing.id_of(parse_pack(PACK, published=True), NOW), 0, 7, {})
 
 
 def live(store: Store, *admitted: int, silent_seconds: dict[int, int] | None = None, name: str = "beijing") -> None:
@@ -148,6 +148,16 @@ def test_a_pack_is_admitted_when_every_worker_that_lives_has_it(store: Store) ->
     assert (1, 2) == (waiting.done, waiting.all)
     live(store, number, number)
     assert "admitted: admitted by all 2 workers of this store" == state(store, waiting)
+
+
+def test_a_pack_that_is_published_again_after_another_is_in_force_again(store: Store) -> None:
+    older, newer = (parse_pack(pack(entry("a"), version=name), published=True) for name in ("older", "newer"))
+    records = [publishing.event_of(one, NOW + at) for at, one in enumerate((older, newer, older))]
+    engine = offline(store, None)
+    Replay(engine, Admission()).run(records)
+    with store.reading() as db:
+        engine.rulebook.refresh(db)
+    assert "older" == engine.rulebook().in_force(NOW).version
 
 
 def test_without_a_worker_nothing_is_known(store: Store) -> None:

@@ -1,7 +1,6 @@
 """Which workers of a store live, and that all of them go by the same pack."""
 
 import os
-import re
 import subprocess
 import sys
 
@@ -14,8 +13,8 @@ import detectors
 from circulation.admission.admission import Admission
 from circulation.examples import event, pack
 from streams.facts.rulebook import Rulebook, shipped
-from streams.health import workers
-from streams.health.workers import SILENT_SECONDS, Differs, Heart, alive, identity
+from streams.health import store_clock, workers
+from streams.health.workers import SILENT_SECONDS, Differs, Heart, Replaced, alive, identity
 from streams.offline.replay import Replay, offline
 from streams.store.migrations import config
 from streams.store.store import Store
@@ -125,6 +124,16 @@ def test_a_worker_that_was_forgotten_joins_again(postgres_url: str) -> None:
     store.close()
 
 
+def test_a_worker_in_place_of_whose_store_there_is_another_does_not_go_on(store: Store) -> None:
+    one = heart(store)
+    one.begin()
+    one.beat()
+    with store.writing() as db:
+        db.run("update store_identity set store = 'another'")
+    with pytest.raises(Replaced, match="was removed or replaced while this worker ran on it"):
+        one.beat()
+
+
 def test_what_a_killed_worker_left_in_a_sqlite_file_keeps_nobody_from_another_pack(tmp_path: object) -> None:
     store = Store(f"sqlite:///{tmp_path}/store.db")
     store.migrate()
@@ -161,20 +170,34 @@ def test_a_store_that_was_made_before_gets_an_id_and_keeps_its_positions(postgre
     assert all(len(one) == 16 for one in ids)
 
 
-def test_a_worker_that_is_refused_exits_2_with_one_sentence(postgres_url: str) -> None:
+OTHERWISE = {
+    "PACK": ("shenzhen", "runs the packs 'beijing', and this one would run 'shenzhen' (CIRCULATION_PACK)"),
+    "CLOCK": ("events", "runs on the clock 'wall', and this one would on 'events' (CIRCULATION_CLOCK)"),
+}
+
+
+@pytest.mark.parametrize("setting", OTHERWISE)
+def test_a_worker_that_is_refused_exits_2_with_one_sentence_and_is_none_of_those_that_live(
+    postgres_url: str, setting: str
+) -> None:
+    value, told = OTHERWISE[setting]
     store = Store(postgres_url)
     store.migrate()
-    one = heart(store)
+    book = Rulebook(shipped(detectors.RULES))
+    one = Heart(store, book, pack="beijing", shipped=shipped(detectors.RULES).digest)
     one.begin()
+    with store.writing() as db:
+        store_clock.keep(db, "wall", one.worker)
     silent_since(store, one, 5 - SILENT_SECONDS)  # however long a process takes to start
     environ = {name: value for name, value in os.environ.items() if not name.startswith("CIRCULATION_")}
-    environ |= {"CIRCULATION_STORE": postgres_url, "CIRCULATION_PACK": "shenzhen"}
+    environ |= {"CIRCULATION_STORE": postgres_url, f"CIRCULATION_{setting}": value}
     done = subprocess.run(
         [sys.executable, "-m", "streams.cli.main", "worker"], env=environ, capture_output=True, text=True, check=False
     )
     assert 2 == done.returncode
     assert "Traceback" not in done.stderr
     (said,) = [line for line in done.stderr.splitlines() if line.startswith("circulation:")]
-    assert re.match(rf"circulation: worker {one.worker} of this store, last heard \d+ s ago, runs the packs", said)
-    assert "'beijing', and this one would run 'shenzhen' (CIRCULATION_PACK)" in said
+    assert f"worker {one.worker} of this store" in said
+    assert told in said
+    assert [one.worker] == living(store)
     store.close()

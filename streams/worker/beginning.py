@@ -1,0 +1,84 @@
+"""Answers /ready and /health for a worker that has not begun to read, since it waits for its store or for Kafka.
+
+Its own pages come with Faust, which begins when both are there; until then nobody would answer, and who looks could not
+tell a worker that waits from one that is not there.
+"""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final
+
+import orjson
+
+# How often the server looks whether it is to end, seconds.
+END_SECONDS: Final = 0.05
+
+
+class WebTaken(Exception):
+    """Nobody can listen where the pages are to be; the message says what to do."""
+
+
+class Beginning:
+    """What a worker waits for before it begins. `why` is a sentence for people."""
+
+    def __init__(self) -> None:
+        self.why = "it has not begun to read yet"
+
+    def page(self, path: str) -> tuple[HTTPStatus, Any]:
+        """Status and document of one of its pages; none where there is no such page."""
+        match path:
+            case "/ready":
+                return HTTPStatus.SERVICE_UNAVAILABLE, {"ready": False, "reasons": [self.why]}
+            case "/health":
+                return HTTPStatus.OK, {"alive": True, "reasons": []}
+        return HTTPStatus.NOT_FOUND, None
+
+    @contextlib.contextmanager
+    def answering(self, web: str) -> Iterator[None]:
+        """Answers on `web` (host:port) until it is left. Raises `WebTaken`."""
+        server = _listening(web, self)
+        thread = threading.Thread(target=server.serve_forever, args=(END_SECONDS,), name="beginning", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+
+def _listening(web: str, beginning: Beginning) -> ThreadingHTTPServer:
+    host, _, port = web.rpartition(":")
+    host = host.strip("[]")
+
+    class Server(ThreadingHTTPServer):
+        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        daemon_threads = True
+        block_on_close = False
+
+    class Page(BaseHTTPRequestHandler):
+        # Who asks and says nothing is not waited for.
+        timeout = 5.0
+
+        def do_GET(self) -> None:
+            status, document = beginning.page(self.path.partition("?")[0])
+            body = b"" if document is None else orjson.dumps(document)
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    try:
+        return Server((host, int(port)), Page)
+    except OSError as error:
+        raise WebTaken(
+            f"CIRCULATION_WEB: nothing can listen on {web} ({error.strerror}): name another host:port"
+        ) from error
