@@ -70,13 +70,15 @@ class Period:
     `ends(scope)` is the instant (µs) that the clock has to be past; nothing of a scope is loaded before. A period is
     judged with the acts of `members(scope)`, the periods that it looks back on, and an act of a period has those
     judged anew that `touches(scope)` names. So an act has one scope, over however many periods it counts. With
-    `own_acts_only`, a period in which nothing happened is not judged for what happened in others.
+    `own_acts_only`, a period in which nothing happened is not judged for what happened in others. With `before_end`, an
+    act at the end of a period or later changes nothing of it.
     """
 
     ends: Callable[[str], int]
     members: Callable[[str], Sequence[str]]
     touches: Callable[[str], Sequence[str]]
     own_acts_only: bool = False
+    before_end: bool = False
 
 
 # What a sum does at one act, with what it remembers of those before; it changes nothing but the ledger. What a later
@@ -126,7 +128,8 @@ class Sum:
     `over(step)`): what it says occurred at its act, and what it asks of facts is how they were at that instant. Acts of
     the types in `first` stand before all others of their instant there. Where an act may change what is said of acts
     before it, `reaches` tells from which instant on. `coming` is for what looks at packs from their publication on, and
-    not only where they are in force.
+    not only where they are in force. What a ledger remembers may have an act of a type in `recalling` look at contracts
+    that acts before it named, and that are over its asset: `recalls` names them, and their facts are there.
     """
 
     acts: frozenset[str]
@@ -144,6 +147,8 @@ class Sum:
     reaches: Callable[[Act, Facts], int] | None = None
     names: Callable[[str], tuple[Iterable[str], Iterable[str]]] | None = None
     coming: bool = False
+    recalls: Callable[[Ledger, Act], Iterable[str]] | None = None
+    recalling: frozenset[str] = frozenset()
     waits: Callable[[str], str] | None = None
 
     def in_order(self, acts: Iterable[Act]) -> list[Act]:

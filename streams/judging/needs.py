@@ -36,8 +36,8 @@ def load(
 
     `contracts`, `assets` and `parties` are looked at besides those that acts name; `inputs` are the assets whose inputs
     are, each from an instant on; `uses`, `served`, `abroad`, `days` and `heard` were loaded by the caller. The parties
-    of a contract are all who ever sold, and who bought when an act names it. Ancestors are those of `assets`, and of
-    what acts name at whose ancestors a rule looks.
+    of a contract are who sold and who bought when an act names it. Ancestors are those of `assets`, and of what acts
+    name at whose ancestors a rule looks.
     """
     more = set(contracts)
     contracts_: dict[str, Any] = {}
@@ -62,7 +62,6 @@ def load(
         assets_ = known.assets(db, ids)
     if {*needs} & {"party", "controllers", "group", "asset", "ancestors"}:
         wanted = set(parties) | {one for act in acts for one in recent.parties_of(act)}
-        wanted |= {one for contract in contracts_.values() for one in contract.sellers()}
         wanted |= {
             one
             for act in acts
