@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from circulation.events.event import Event
-from circulation.events.names import ASSETS, ASSET_DERIVED, ASSET_REGISTERED, CONTRACTS, OPENLINEAGE_RUN, PARTIES
+from circulation.events.names import ASSET_DERIVED, ASSET_REGISTERED, ASSETS, CONTRACTS, OPENLINEAGE_RUN, PARTIES
 from circulation.events.types import TYPES
 from circulation.facts.acts import Act
 from circulation.facts.contracts import ContractFacts
