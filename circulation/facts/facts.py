@@ -16,6 +16,7 @@ from circulation.packs.entry import Subject
 from circulation.packs.in_force import Packs
 from circulation.packs.pack import Pack
 from circulation.rings import NOTHING_PAID, Payments
+from circulation.sides import Settled
 
 # What the engine loads for a rule that declares it: see `GIVEN_BY` for what that lets the rule ask for.
 Need = Literal[
@@ -33,9 +34,10 @@ Need = Literal[
     "served",
     "abroad",
     "days",
+    "settled",
 ]
 # These are there only while a sum is judged: not for checks, screens, or the search for the scopes of an act.
-OF_SUMS: Final[frozenset[Need]] = frozenset({"inputs", "uses", "served", "abroad", "days"})
+OF_SUMS: Final[frozenset[Need]] = frozenset({"inputs", "uses", "served", "abroad", "days", "settled"})
 
 Settings = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -54,8 +56,8 @@ class Undeclared(Exception):
 class Loaded:
     """All facts that the engine loaded for one judgement, for all of its rules; `bound` makes one rule's `Facts`.
 
-    `undeclared` are deliveries: (contract, source, id). `inputs`, `uses`, `served`, `abroad` and `days` are None where
-    no sum is judged.
+    `undeclared` are deliveries: (contract, source, id). `inputs`, `uses`, `served`, `abroad`, `days` and
+    `settled` are None where no sum is judged.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Loaded:
         served: Mapping[str, int] | None = None,
         abroad: Mapping[str, Sequence[UsedAbroad]] | None = None,
         days: Mapping[str, Sequence[UsedDay]] | None = None,
+        settled: Mapping[str, Mapping[int, Settled]] | None = None,
         unfinished: Mapping[str, Sequence[Unfinished]] | None = None,
         derived_by_runs: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
@@ -88,6 +91,7 @@ class Loaded:
         self.served = served or {}
         self.abroad = abroad or {}
         self.days = days or {}
+        self.settled = settled or {}
         self.unfinished = unfinished or {}
         self.derived_by_runs = derived_by_runs or {}
         # Few parties have records, and rules ask for them at every trade.
@@ -98,6 +102,7 @@ class Loaded:
             "served": served,
             "abroad": abroad,
             "days": days,
+            "settled": settled,
         }
         self._absent = {need for need, given in of_sums.items() if given is None}
 
@@ -150,6 +155,7 @@ class Facts:
         self._served = loaded.served
         self._abroad = loaded.abroad
         self._days = loaded.days
+        self._settled = loaded.settled
         self._unfinished = loaded.unfinished
         self._derived_by_runs = loaded.derived_by_runs
         self._recorded = loaded.recorded
@@ -203,6 +209,11 @@ class Facts:
     def used(self, contract: str) -> Sequence[UsedDay]:
         """What was used on each day, by reporter, in the order of days."""
         return self._days[contract]
+
+    @_given_by("settled")
+    def settled(self, contract: str) -> Mapping[int, Settled]:
+        """What was settled of days: of the day that is judged and the last one before it; or of a whole month."""
+        return self._settled.get(contract, {})
 
     @_given_by("payments")
     def payments(self) -> Payments:

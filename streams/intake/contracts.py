@@ -189,7 +189,7 @@ def _fold(batch: Batch, desk: Desk, arrival: Arrival, number: int, thing: str, p
     elif event.type == SETTLEMENT_PAID:
         desk.paid = True
     elif event.type == DELIVERY_COMPLETED:
-        desk.reports(event.reporter)
+        days.report(batch, desk, arrival, event.reporter)
         if desk.licences:
             _count_delivery(batch, desk, arrival, number, event, thing)
         else:

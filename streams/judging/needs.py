@@ -11,6 +11,7 @@ from circulation.facts.contracts import ContractFacts
 from circulation.facts.facts import Facts, Loaded
 from circulation.findings import About, finding_id
 from circulation.rules import Rule
+from circulation.sides import Settled
 from streams.facts import derivations, loading, recent
 from streams.facts.inputs import derived_in_one_step
 from streams.facts.payments import Paid
@@ -30,13 +31,14 @@ def load(
     served: Mapping[str, int] | None = None,
     abroad: Mapping[str, Sequence[UsedAbroad]] | None = None,
     days: Mapping[str, Sequence[UsedDay]] | None = None,
+    settled: Mapping[str, Mapping[int, Settled]] | None = None,
 ) -> Loaded:
     """All that the rules declared: contracts, then assets and their ancestors, then parties.
 
     `contracts`, `assets` and `parties` are looked at besides those that acts name; `inputs` are the assets whose inputs
-    are, each from an instant on; `uses`, `served`, `abroad` and `days` were loaded by the caller. The parties of a
-    contract are all who ever sold, and who bought when an act names it. Ancestors are those of `assets`, and of what
-    acts name at whose ancestors a rule looks.
+    are, each from an instant on; `uses`, `served`, `abroad`, `days` and `settled` were loaded by the caller. The
+    parties of a contract are all who ever sold, and who bought when an act names it. Ancestors are those of `assets`,
+    and of what acts name at whose ancestors a rule looks.
     """
     more = set(contracts)
     contracts_: dict[str, Any] = {}
@@ -92,6 +94,7 @@ def load(
         served=served,
         abroad=abroad,
         days=days,
+        settled=settled,
         unfinished=(left := derivations.unfinished(db, named)),
         derived_by_runs=derivations.derived_by_runs(db, left),
     )

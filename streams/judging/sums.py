@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from circulation.daily import UsedDay, end_of, of_scope
+from circulation.daily import UsedDay, end_of, span_of
 from circulation.facts.acts import NEVER, Act
 from circulation.facts.facts import Facts, Loaded
 from circulation.findings import Said
@@ -18,6 +18,7 @@ from streams.findings.book import Entry
 from streams.judging import needs, sandboxes, scopes
 from streams.judging.round import Round
 from streams.judging.scopes import Scope
+from streams.judging.settling import Settling
 from streams.store import schema
 from streams.store.queue import sum_of
 
@@ -48,6 +49,7 @@ class Gathered(NamedTuple):
     `members` are the things of each (rule, scope), `reports` theirs; `actless` are the sums, by thing, that have no act
     of their own; `uses` the first use of contracts, `days` what was used of them on each day; `facts` is all of it, as
     loaded for the rules. `reported` are the sums, by thing, that are judged from a report on (`Sum.since_report`).
+    `settling` goes on from day to day (`Sum.settles`).
     """
 
     members: dict[Scope, list[str]]
@@ -57,6 +59,7 @@ class Gathered(NamedTuple):
     days: Mapping[str, Sequence[UsedDay]]
     facts: Loaded
     reported: Mapping[str, int]
+    settling: Settling
 
 
 class Answers(NamedTuple):
@@ -97,6 +100,7 @@ def judge(round_: Round, things: Sequence[str]) -> None:
     sandboxes.judge_marked(round_, [one.scope for one in asked if one.rule == SANDBOX])
     going_on.versions.write()
     _write_deadlines(round_, things, answers, coming, gathered.reported)
+    gathered.settling.write()
     gone = {one for reports in gathered.reports.values() for one in reports.void}
 
     def reason(thing: str, data: Mapping[str, Any]) -> str:
@@ -200,16 +204,18 @@ def _gather(round_: Round, asked: Sequence[Asked], going_on: GoingOn) -> Gathere
     uses = loading.first_uses(db, contracts) if contracts else {}
     served = summaries.first_served(db, {scope for scope, shape in by_shape if "served" in shape.needs})
     abroad = summaries.used_abroad(db, {scope for scope, shape in by_shape if "abroad" in shape.needs})
-    used = {of_scope(scope)[1] for scope, shape in by_shape if shape.each_day}
-    contracts |= used | days.keys()
+    single = {scope: span_of(scope) for scope, shape in by_shape if shape.each_day}
+    contracts |= {contract for _, _, contract in single.values()} | days.keys()
+    settling = Settling(round_, [(one.rule, one.scope) for one in asked if one.scope in single])
     # What belongs to rules that ask for nothing but acts may be much, and needs nothing loaded.
     needing = {
         one for (rule, _), some in members.items() if (shape := shapes.sum_of(rule)) and shape.needs for one in some
     }
     acts = [act for one in sorted(needing) for act in reports[one].acts]
     daily = {one for (rule, _), some in members.items() if rule in shapes.daily for one in some}
-    used |= {act.subject for one in daily for act in reports[one].acts}
+    used = {act.subject for one in daily for act in reports[one].acts}
     if "days" in needed:
+        days |= summaries.used_on(db, _days_of(single.values()))
         days |= summaries.used_days(db, used)
     inputs = {
         one.scope: _after(going_on.sums.get(one.thing))
@@ -232,8 +238,18 @@ def _gather(round_: Round, asked: Sequence[Asked], going_on: GoingOn) -> Gathere
         served=served,
         abroad=abroad,
         days=days,
+        settled=settling.settled,
     )
-    return Gathered(members, reports, actless, uses, days, facts, reported)
+    return Gathered(members, reports, actless, uses, days, facts, reported, settling)
+
+
+def _days_of(spans: Iterable[tuple[int, int, str]]) -> dict[str, set[int]]:
+    """The days that are judged by themselves, by contract, each with the next one, at whose beginning something may
+    have been used that counts on it."""
+    found: dict[str, set[int]] = {}
+    for first, last, contract in spans:
+        found.setdefault(contract, set()).update((first, first + 1) if first == last else ())
+    return found
 
 
 def _since_report(round_: Round, asked: Sequence[Asked]) -> tuple[dict[str, int], dict[str, list[UsedDay]]]:
@@ -305,7 +321,8 @@ def _ask(round_: Round, asked: Sequence[Asked], going_on: GoingOn, gathered: Gat
     bounds = needs.Bound(gathered.facts, shapes.rules, "sum")
     answers = Answers([], {}, set(), {**going_on.since, **gathered.reported}, [], [])
     since, deadlines = answers.since, answers.deadlines
-    for one in asked:
+    # Days go on from the days before them, and months from their days.
+    for one in sorted(asked, key=lambda one: one.scope if one.rule in shapes.each_day else ""):
         thing, scope = one.thing, one.scope
         rule, shape = shapes.rules.get(one.rule), shapes.sum_of(one.rule)
         if rule is None or shape is None:
@@ -325,6 +342,8 @@ def _ask(round_: Round, asked: Sequence[Asked], going_on: GoingOn, gathered: Gat
                 versions.judged(rule.id, scope, running, begin)
             continue
         judge: Callable[[], Iterable[Said]] = partial(shape.judge, scope, acts, bound)
+        if shape.settles is not None:
+            judge = partial(gathered.settling.judge, rule.id, shape, scope, acts, bound)
         # A scope of no acts, but of uses, is judged by these alone.
         if running is not None and shape.step is not None and (acts or running):
             judge = partial(running.on, shape.step, scope, acts, bound, horizon)

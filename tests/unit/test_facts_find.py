@@ -17,7 +17,7 @@ import detectors
 from circulation.admission.admission import Admission
 from circulation.admission.envelope import ANY
 from circulation.calendar import LATEST, parse_instant
-from circulation.daily import end_of, of_scope
+from circulation.daily import end_of, span_of
 from circulation.events.event import Event
 from circulation.examples import Case
 from circulation.packs.reading import parse_pack
@@ -155,7 +155,7 @@ class Watched:
         ended = {one.day for one in dict.get(facts.days, contract, ()) if end_of(one.day) < self.end}
         if shape is not None and shape.each_day:
             # It is given all days, and looks at its own.
-            day, _ = of_scope(queue.sum_of(about)[1])
+            day, _, _ = span_of(queue.sum_of(about)[1])
             if day in ended:
                 self._read("reports", queue.contract_day(contract, day))
             return
