@@ -6,7 +6,7 @@ sides then differ less on this day; the next one begins with what was decided. S
 and whatever came in whatever order, the same is settled.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import product
 from typing import Final, NamedTuple
@@ -48,12 +48,13 @@ class Settled(msgspec.Struct, array_like=True):
 
 class Parts(NamedTuple):
     """What reporters say of a day: near the midnight at which it begins, near the one at which it ends, and between;
-    and near the latter what they say on the next day."""
+    and on the next day near the latter, and farther from it."""
 
     head: dict[int, Amounts]
     between: dict[int, Amounts]
     tail: dict[int, Amounts]
     next_head: dict[int, Amounts]
+    next_rest: dict[int, Amounts]
 
 
 def plus(one: Amounts, other: Amounts) -> Amounts:
@@ -77,14 +78,16 @@ def settle(parts: Parts, day_before: Settled | None, before: Settled | None, sil
     """Settle a day.
 
     1. Begin with what counts on it of the midnight before: what the day before left for it, where that was settled.
-    2. Decide where counts what was said near the midnight at its end.
+    2. Decide where counts what was said near the midnight at its end: on the next day, where nothing was on this one.
     3. Note who kept up with whom, and who has stated what by now.
 
     `day_before` is the day just before it, `before` the last one that was settled.
     """
     start = parts.head if day_before is None else day_before.moved
     base, edge = added(parts.between, start), added(parts.tail, parts.next_head)
-    staying = _staying(base, edge, parts.tail, before, silent_days) if edge else frozenset()
+    staying: frozenset[int] = frozenset()
+    if edge and (base or parts.tail):
+        staying = _staying(base, edge, parts, before, silent_days)
     tallies = added(base, {one: amounts for one, amounts in edge.items() if one in staying})
     moved = {one: amounts for one, amounts in edge.items() if one not in staying}
     streaks = {} if before is None else dict(before.streaks)
@@ -143,38 +146,42 @@ def differing(tallies: Tallies, percent: Fraction) -> dict[str, dict[str, int]]:
     return found
 
 
-def _staying(base: Tallies, edge: Tallies, tail: Tallies, before: Settled | None, silent_days: int) -> frozenset[int]:
+def _staying(base: Tallies, edge: Tallies, parts: Parts, before: Settled | None, silent_days: int) -> frozenset[int]:
     """The reporters whose edge counts on the day that ends there.
 
-    Of all ways to count them that one in which the sides differ least, each measure in proportion to the largest that
-    it can be, the measure that is farthest apart first. Of equal ones that in which most count on the day on which they
-    begin (where something was said before midnight that is this day), and of these the first reporter's on this day.
+    Of all ways to count them that one in which the sides differ least on this day, and of equal ones on the next one,
+    as far as that is told by then. Of equal ones that in which most count on the day on which they begin (where
+    something was said before midnight that is this day), and of these the first reporter's on this day.
     """
-    whole = added(base, edge)
-    largest = [max((amounts[at] or 0 for amounts in whole.values()), default=0) for at in range(len(MEASURES))]
+    nobody: dict[int, Amounts] = {}
 
-    def rank(staying: Sequence[bool]) -> tuple[list[Fraction], int, list[bool]]:
-        here = {one for one, stays in zip(edge, staying, strict=True) if stays}
-        counted = added(base, {one: edge[one] for one in here})
-        # Whose edge counts elsewhere has nothing of what it states, and not said nothing.
-        said: dict[int, Amounts] = {
-            one: [None if amount is None else counted.get(one, NOTHING)[at] or 0 for at, amount in enumerate(amounts)]
-            for one, amounts in whole.items()
-        }
-        others = silent(counted, before, silent_days)
-        said |= {one: amounts for one, amounts in others.items() if one not in said}
-        shares = sorted((_share(at, said.values(), largest[at]) for at in range(len(MEASURES))), reverse=True)
-        return shares, sum((one in here) != (one in tail) for one in edge), [not one for one in staying]
+    def rank(staying: Sequence[bool]) -> tuple[list[Fraction], list[Fraction], int, list[bool]]:
+        here = {one: amounts for (one, amounts), stays in zip(edge.items(), staying, strict=True) if stays}
+        there = {one: amounts for one, amounts in edge.items() if one not in here}
+        counted = added(base, here)
+        return (
+            _apart(counted, added(base, edge), silent(counted, before, silent_days)),
+            _apart(added(parts.next_rest, there), added(parts.next_rest, edge), nobody),
+            sum((one in here) != (one in parts.tail) for one in edge),
+            [not one for one in staying],
+        )
 
     best = min(product((True, False), repeat=len(edge)), key=rank)
     return frozenset(one for one, stays in zip(edge, best, strict=True) if stays)
 
 
-def _share(measure: int, said: Iterable[Amounts], largest: int) -> Fraction:
-    some = [amount for amounts in said if (amount := amounts[measure]) is not None]
-    if not some or largest <= 0:
-        return Fraction(0)
-    return Fraction(max(some) - min(some), largest)
+def _apart(counted: Tallies, whole: Tallies, silent_: Tallies) -> list[Fraction]:
+    """How far reporters are apart, the measure that is farthest first, each in proportion to the largest tally that it
+    can have. Whose edge counts elsewhere has nothing of what it states there, and is not silent."""
+    found = []
+    for at in range(len(MEASURES)):
+        some = {one: _of(counted, one, at) or 0 for one, amounts in whole.items() if amounts[at] is not None}
+        largest = max((amounts[at] or 0 for amounts in whole.values()), default=0)
+        some |= {one: 0 for one, amounts in silent_.items() if one not in whole and amounts[at] is not None}
+        found.append(
+            Fraction(max(some.values()) - min(some.values()), largest) if some and largest > 0 else Fraction(0)
+        )
+    return sorted(found, reverse=True)
 
 
 def _of(tallies: Tallies, reporter: int, measure: int) -> int | None:

@@ -18,9 +18,10 @@ provider or the consumer reports it, and nobody else; what the exchange alone re
 How the contract's words are read:
 
 - *Near midnight.* What a reporter states no farther than `edge_seconds` from a midnight, before and after it, is one
-  amount. From day to day, for the day that ends there, each reporter's counts on that day or on the next, whichever
-  leaves the least between the reporters on this day; the next day begins with what was decided. Of equal ways that is
-  taken which leaves the amounts on the day on which they begin. A delivery belongs to the day of its earliest report,
+  amount. From day to day, each reporter's counts on the day that ends there or on the next: whichever leaves the least
+  between the reporters on the first of the two, of equal ways on the second, and of equal ways on the day on which the
+  amount begins; the second day begins with what was decided. It counts on the second where nothing at all is said of
+  the first. A delivery belongs to the day of its earliest report,
   whatever is counted where. How near a use was to midnight is noted as it comes, by the pack of its own time.
 - *Silent.* A reporter of whom nothing counts on a day, and who stated a measure on each of the last `silent_days` days
   on which another one did, has reported 0 of it, where the other one states it. The first day that it leaves out ends
@@ -68,22 +69,19 @@ def ends(scope: str) -> int:
     return end_of(last) + AFTER_HOURS * DAY // 24
 
 
-def scopes(act: Act, facts: Facts) -> Iterable[str]:
-    """The contract's day on which the delivery was completed, as this report has it; the day before it as well, where
-    that was so soon after midnight that it may count there."""
-    day = day_number(act.time)
-    yield day_scope(day, act.subject)
-    if _side(act, facts) is Side.HEAD:
-        yield day_scope(day - 1, act.subject)
+def scopes(act: Act, _: Facts) -> Iterable[str]:
+    """The contract's day on which the delivery was completed, as this report has it."""
+    yield day_scope(day_number(act.time), act.subject)
 
 
-def alone(scope: str) -> Sequence[str]:
-    """A day is looked at by itself, and a month by what was settled of its days."""
-    return (scope,)
+def members(scope: str) -> Sequence[str]:
+    """A day is looked at with the next one, whose beginning may count on it; a month by what was settled."""
+    first, last, contract = span_of(scope)
+    return (scope, day_scope(first + 1, contract)) if first == last else (scope,)
 
 
 def touches(scope: str) -> Sequence[str]:
-    """What is said near a midnight may count on the day before it."""
+    """The day before looks at a day, too."""
     first, last, contract = span_of(scope)
     return (day_scope(first - 1, contract), scope) if first == last else (scope,)
 
@@ -172,8 +170,8 @@ def _one_sided(day: int, deadline: int, acts: Iterable[Act]) -> dict[str, str]:
 
 
 def _parts(day: int, contract: str, acts: Iterable[Act], facts: Facts) -> Parts:
-    """What each reporter says of the day: around either midnight, and between."""
-    parts = Parts({}, {}, {}, {})
+    """What each reporter says of the day, around either midnight and between, and of the next one."""
+    parts = Parts({}, {}, {}, {}, {})
     for each, reporter, one in facts.used(contract):
         if each == day:
             _add(parts.head, reporter, _amounts(one.head))
@@ -181,13 +179,15 @@ def _parts(day: int, contract: str, acts: Iterable[Act], facts: Facts) -> Parts:
             _add(parts.tail, reporter, _amounts(one.tail))
         elif each == day + 1:
             _add(parts.next_head, reporter, _amounts(one.head))
+            _add(parts.next_rest, reporter, _amounts(one.between()))
+            _add(parts.next_rest, reporter, _amounts(one.tail))
     for by_reporter in _counting(acts):
         for reporter, act in by_reporter.items():
             side, amounts = _side(act, facts), [None, act.data.bytes, act.data.rows, act.data.persons]
             if day_number(act.time) == day:
                 _add({Side.HEAD: parts.head, None: parts.between, Side.TAIL: parts.tail}[side], reporter, amounts)
-            elif day_number(act.time) == day + 1 and side is Side.HEAD:
-                _add(parts.next_head, reporter, amounts)
+            elif day_number(act.time) == day + 1:
+                _add(parts.next_head if side is Side.HEAD else parts.next_rest, reporter, amounts)
     return parts
 
 
@@ -227,7 +227,7 @@ RULE = Rule(
         scopes=scopes,
         judge=judge,
         needs=frozenset({"contract", "days", "settled"}),
-        period=Period(ends=ends, members=alone, touches=touches, own_acts_only=True),
+        period=Period(ends=ends, members=members, touches=touches, own_acts_only=True),
         each_day=True,
         every_report=True,
         settles=settles,

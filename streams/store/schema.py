@@ -317,7 +317,8 @@ used_days = Table(
 )
 
 # What is settled of each day of a contract of which several reporters may say something: what the next one goes on
-# from, and months are added up of. `forgotten` tells that what was used on the day is there no longer: it stays as it is.
+# from, and months are added up of. `forgotten` tells that what was used on the day is there no longer: it stays as it
+# is.
 settled_days = Table(
     "settled_days",
     metadata,

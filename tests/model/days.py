@@ -163,7 +163,7 @@ class Sides:
                 self.count(one.time.date(), one)
         first, last = (edge(nearest_midnight(one.time) for one in self.said) for edge in (min, max))
         day = first - dt.timedelta(days=2)
-        while day <= last + dt.timedelta(days=1):
+        while day <= last + dt.timedelta(days=1) or day.day > 1:
             deadline = moment(str(day)) + dt.timedelta(days=2)
             if self.world.clock <= deadline:
                 break
@@ -183,29 +183,44 @@ class Sides:
         for one in self.said:
             if one.near and nearest_midnight(one.time) == begins:
                 edges.setdefault(one.reporter, []).append(one)
+        if not edges:
+            return
+        if not self.counted.get(day) and all(each.time.date() == begins for some in edges.values() for each in some):
+            for one, some in edges.items():
+                self.counted.setdefault(begins, {}).setdefault(one, []).extend(some)
+            return
         reporters = sorted(edges)
         rest = self.counted.get(day, {})
+        # Of the next day all that is not near the midnight at its beginning, where it was stated.
+        following: dict[int, list[Stated]] = {}
+        for each in self.said:
+            if each.time.date() == begins and not (each.near and nearest_midnight(each.time) == begins):
+                following.setdefault(each.reporter, []).append(each)
         ways = []
         for way in range(2 ** len(reporters)):
             stays = [one for at, one in enumerate(reversed(reporters)) if not way >> at & 1]
-            counting = {one: [*rest.get(one, []), *(edges[one] if one in stays else [])] for one in range(3)}
+            moves = [one for one in reporters if one not in stays]
             shares = []
-            for measure in MEASURES:
-                most = max(total(rest.get(one, []) + edges.get(one, []), measure) or 0 for one in range(3))
-                amounts = []
-                for one in range(3):
-                    everything = rest.get(one, []) + edges.get(one, [])
-                    amount = total(counting[one], measure)
-                    if everything and total(everything, measure) is not None:
-                        amounts.append(amount or 0)
-                    elif not everything and self.is_zero(one, measure, counting, deadline):
-                        amounts.append(0)
-                apart = max(amounts) - min(amounts) if amounts and most > 0 else 0
-                shares.append(Fraction(apart, most) if apart else Fraction(0))
+            for rests, here, first in ((rest, stays, True), (following, moves, False)):
+                counting = {one: [*rests.get(one, []), *(edges[one] if one in here else [])] for one in range(3)}
+                of_day = []
+                for measure in MEASURES:
+                    most = max(total(rests.get(one, []) + edges.get(one, []), measure) or 0 for one in range(3))
+                    amounts = []
+                    for one in range(3):
+                        everything = rests.get(one, []) + edges.get(one, [])
+                        amount = total(counting[one], measure)
+                        if everything and total(everything, measure) is not None:
+                            amounts.append(amount or 0)
+                        elif first and not everything and self.is_zero(one, measure, counting, deadline):
+                            amounts.append(0)
+                    apart = max(amounts) - min(amounts) if amounts and most > 0 else 0
+                    of_day.append(Fraction(apart, most) if apart else Fraction(0))
+                shares.append(sorted(of_day, reverse=True))
             begun = [one for one in reporters if any(each.time.date() == day for each in edges[one])]
             elsewhere = sum((one in stays) != (one in begun) for one in reporters)
-            ways.append((sorted(shares, reverse=True), elsewhere, way, stays))
-        stays = min(ways)[3]
+            ways.append((*shares, elsewhere, way, stays))
+        stays = min(ways)[-1]
         for one in reporters:
             for each in edges[one]:
                 self.count(day if one in stays else begins, each)
