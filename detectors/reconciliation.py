@@ -265,7 +265,18 @@ def _cancelled(usage: str, uses: int, time: str = "2025-02-10") -> Json:
     return event("usage.cancelled", "c", time, usage=usage, uses=uses)
 
 
+def _fires_month(tallies: Json, silent: Sequence[str] = ()) -> Json:
+    said = {"month": "2025-02", "tallies": tallies, "silent": [*silent]}
+    return _fires() | {"occurred": "2025-03-02T00:00:00+08:00", "evidence": said}
+
+
+def _both(*days: int, month: str = "2025-02") -> list[Json]:
+    return [_says(who, 100, f"{month}-{day:02}T12:00") for day in days for who in ("provider", "consumer")]
+
+
 _APART = {"uses": {"provider": 100, "consumer": 50}}
+_ENDED, _MONTH_OVER = "2025-03-02T00:00:00+08:00", "2025-03-02T00:00:00.000001+08:00"
+_LATER_PACK = pack(detectors={"reconciliation": {"edge_seconds": 0, "silent_days": 2}})
 
 CASES = (
     *(
@@ -315,10 +326,10 @@ CASES = (
         rules=_RULES,
         events=[
             _SIGNED,
-            _says("provider", 100, "2025-02-01T00:00"),
-            _says("consumer", 60, "2025-01-31T16:00:00Z"),
-            _says("consumer", 40, "2025-02-01T23:59:59.999999"),
-            _says("consumer", 7, "2025-02-02T00:00"),
+            _says("provider", 100, "2025-02-01T00:02"),
+            _says("consumer", 60, "2025-01-31T16:02:00Z"),
+            _says("consumer", 40, "2025-02-01T23:58"),
+            _says("consumer", 7, "2025-02-02T00:02"),
         ],
         until="2025-03-01",
     ),
@@ -518,6 +529,206 @@ CASES = (
         rules=pack(detectors={"reconciliation": {"percent": 50}}),
         events=[_SIGNED, _says("provider", 100), _says("consumer", 50)],
         until=_AFTER,
+    ),
+    *(
+        Case(
+            name=f"the rest is reported {seconds} seconds {when} a midnight",
+            rules=_RULES,
+            events=[
+                _SIGNED,
+                _says("provider", 200, f"2025-02-0{day}T12:00"),
+                _says("consumer", 100, f"2025-02-0{day}T12:00"),
+                _says("consumer", 100, time),
+            ],
+            until="2025-02-20",
+            fires=[_fires({"uses": {"provider": 200, "consumer": 100}}, day=f"2025-02-0{day}", due=due)]
+            if seconds > 60
+            else [],
+        )
+        for seconds, when, day, time, due in (
+            (59, "after", 1, "2025-02-02T00:00:59", _DUE),
+            (60, "after", 1, "2025-02-02T00:01:00", _DUE),
+            (61, "after", 1, "2025-02-02T00:01:01", _DUE),
+            (59, "before", 2, "2025-02-01T23:59:01", "2025-02-04T00:00:00+08:00"),
+            (60, "before", 2, "2025-02-01T23:59:00", "2025-02-04T00:00:00+08:00"),
+            (61, "before", 2, "2025-02-01T23:58:59", "2025-02-04T00:00:00+08:00"),
+        )
+    ),
+    Case(
+        name="what is said near a midnight counts as a whole",
+        rules=_RULES,
+        events=[
+            _SIGNED,
+            *_both(1, 2),
+            _says("provider", 60, "2025-02-01T23:59:30"),
+            _says("provider", 40, "2025-02-02T00:00:20"),
+            _says("consumer", 60, "2025-02-01T23:58"),
+            _says("consumer", 40, "2025-02-02T00:02"),
+        ],
+        until="2025-02-20",
+        fires=[
+            _fires({"uses": {"provider": 200, "consumer": 160}}),
+            _fires({"uses": {"provider": 100, "consumer": 140}}, day="2025-02-02", due="2025-02-04T00:00:00+08:00"),
+        ],
+    ),
+    Case(
+        name="what is said near a midnight counts once",
+        rules=_RULES,
+        events=[
+            _SIGNED,
+            _says("provider", 100),
+            _says("provider", 100, "2025-02-02T12:00"),
+            _says("consumer", 100, "2025-02-02T00:00:10"),
+            _says("consumer", 50, "2025-02-02T12:00"),
+        ],
+        until="2025-02-20",
+        fires=[_fires(_APART, day="2025-02-02", due="2025-02-04T00:00:00+08:00")],
+    ),
+    Case(
+        name="a side that reports each day just after its end",
+        rules=_RULES,
+        events=[
+            _SIGNED,
+            *(_says("provider", 100 * day, f"2025-02-0{day}T12:00") for day in range(1, 6)),
+            *(_says("consumer", 100 * day, f"2025-02-0{day + 1}T00:00:10") for day in range(1, 6)),
+        ],
+        until=_MONTH_OVER,
+    ),
+    Case(
+        name="a delivery that one side reports just after midnight",
+        rules=_RULES,
+        events=[
+            _SIGNED,
+            _given("provider", delivery="e", persons=10),
+            _given("consumer", delivery="e", persons=10),
+            _given("provider", persons=5, bytes=7),
+            _given("consumer", "2025-02-02T00:00:30", persons=5, bytes=7),
+        ],
+        until="2025-02-20",
+    ),
+    Case(
+        name="uses near midnight that were cancelled",
+        rules=_RULES,
+        events=[
+            _SIGNED,
+            *_both(1),
+            _says("provider", 100, "2025-02-02T00:00:10", id="u"),
+            _says("consumer", 50, "2025-02-01T20:00"),
+            _cancelled("u", 50),
+        ],
+        until="2025-02-20",
+    ),
+    Case(
+        name="a pack that sets nothing apart at midnight",
+        rules=_LATER_PACK,
+        events=[
+            _SIGNED,
+            *_both(1),
+            _says("provider", 50, "2025-02-01T20:00"),
+            _says("consumer", 50, "2025-02-02T00:00:01"),
+        ],
+        until="2025-02-20",
+        fires=[_fires({"uses": {"provider": 150, "consumer": 100}})],
+    ),
+    *(
+        Case(
+            name=f"silent after {count} days on which both reported",
+            rules=rules,
+            events=[_SIGNED, *_both(*range(1, count + 1)), _says("provider", 100, f"2025-02-{count + 1:02}T12:00")],
+            until="2025-03-01",
+            fires=[
+                _fires({"uses": {"provider": 100, "consumer": 0}}, day=f"2025-02-{count + 1:02}")
+                | {"occurred": f"2025-02-{count + 3:02}T00:00:00+08:00"}
+            ]
+            if fires
+            else [],
+        )
+        for rules, count, fires in (
+            (_RULES, 6, False),
+            (_RULES, 7, True),
+            (_RULES, 8, True),
+            (_LATER_PACK, 1, False),
+            (_LATER_PACK, 2, True),
+        )
+    ),
+    Case(
+        name="silence is told of by its first day",
+        rules=_RULES,
+        events=[_SIGNED, *_both(*range(1, 8)), *(_says("provider", 100, f"2025-02-{day:02}") for day in (10, 12, 14))],
+        until="2025-03-01",
+        fires=[_fires({"uses": {"provider": 100, "consumer": 0}}, day="2025-02-10", due="2025-02-12T00:00:00+08:00")],
+    ),
+    Case(
+        name="days on which the other one said nothing do not count",
+        rules=_RULES,
+        events=[
+            _SIGNED,
+            *_both(1, 2, 3, 5, 7, 9),
+            _says("consumer", 100, "2025-02-04T12:00"),
+            _says("provider", 100, "2025-02-10T12:00"),
+        ],
+        until="2025-03-01",
+    ),
+    Case(
+        name="who missed one of the last seven days is not held to be silent",
+        rules=_RULES,
+        events=[
+            _SIGNED,
+            *_both(1, 2, 3, 5, 6, 7),
+            _says("provider", 100, "2025-02-04T12:00"),
+            _says("provider", 100, "2025-02-08T12:00"),
+        ],
+        until="2025-03-01",
+    ),
+    *(
+        Case(
+            name=f"of a month one side reports {more} more of 1,000, {when}",
+            rules=_RULES,
+            events=[
+                _SIGNED,
+                _says("provider", 1_000),
+                _says("consumer", 1_000),
+                _says("provider", more, "2025-02-28T12:00"),
+            ],
+            until=until,
+            fires=[_fires_month({"uses": {"provider": 1_000 + more, "consumer": 1_000}})] if fires else [],
+        )
+        for more, when, until, fires in (
+            (10, "and it is over", _MONTH_OVER, False),
+            (11, "and it is over", _MONTH_OVER, True),
+            (11, "24 hours after its end", _ENDED, False),
+            (1_000, "and it is over", _MONTH_OVER, True),
+        )
+    ),
+    Case(
+        name="silent all month",
+        rules=_RULES,
+        events=[_SIGNED, *_both(30, month="2025-01"), _says("provider", 100), _says("provider", 100, "2025-02-20")],
+        until=_MONTH_OVER,
+        fires=[_fires_month({"uses": {"provider": 200, "consumer": 0}}, ["consumer"])],
+    ),
+    Case(
+        name="who begins to report in a later month",
+        rules=_RULES,
+        events=[_SIGNED, _says("provider", 100), *_both(1, month="2025-03")],
+        until="2025-03-20",
+    ),
+    Case(
+        name="who begins to report in the middle of a month is held against all of it",
+        rules=_RULES,
+        events=[_SIGNED, _says("provider", 100), *_both(15)],
+        until="2025-03-20",
+        fires=[_fires_month({"uses": {"provider": 200, "consumer": 100}})],
+    ),
+    Case(
+        name="silent of what it never reported",
+        rules=_RULES,
+        events=[
+            _SIGNED,
+            *(_given(who, "2025-01-30T12:00", bytes=7) for who in ("provider", "consumer")),
+            _says("consumer", 100),
+        ],
+        until=_MONTH_OVER,
     ),
     Case(
         name="a buyer that reports for itself",

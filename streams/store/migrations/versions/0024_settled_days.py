@@ -39,7 +39,8 @@ def upgrade() -> None:
     date = "to_char(date '1970-01-01' + day, 'YYYY-MM-DD')" if postgres else "date(day * 86400, 'unixepoch')"
     bind = op.get_bind()
     horizon = bind.execute(sa.text("select max(instant) from horizon")).scalar()
-    first = _first(horizon or 0)
+    # Before the first deadline it is earlier than any instant.
+    first = _first(max(horizon or 0, 0))
     # Until now no day was looked at on which one reporter alone had something used.
     missing = (
         f"select distinct 'reconciliation', {date} || '/' || contract, 'uses' || {mark} || contract from used_days u"  # noqa: S608 of the dialect alone
