@@ -119,8 +119,9 @@ class Sum:
 
     With `settles`, each day goes on from the last one before it that was judged: before `judge` is asked of a day it
     tells what is settled of it, from what is settled of the one before (`needs` has `settled`). That is kept; where it
-    changes the next day is judged again, and the month, whose scope `daily.month_scope` names. `edge` is the parameter,
-    of one rule at most, that says how near to midnight what is used is told apart (`Used.head`, `Used.tail`), seconds.
+    changes the next day is judged again, and the month, whose scope `daily.month_scope` names. `edge` is the parameter
+    that says how near to midnight what is used is told apart (`Used.head`, `Used.tail`), seconds. One rule at most has
+    either.
 
     Of a scope in which only few acts may have something said, such as sales among purchases, `waits` names another one,
     to which these few belong as well: while that has none, the scope is not judged. That one names itself, and is never

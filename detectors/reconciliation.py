@@ -115,6 +115,7 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
     apart = differing({**tallies, **left_out}, exact(parameters["percent"]))
     if not apart and not one_sided:
         return []
+    missing = [REPORTERS[one] for one in left_out if any(REPORTERS[one] in some for some in apart.values())]
     statement = facts.contract(contract).statement(deadline)
     date = scope.split("/", 1)[0]
     said = [
@@ -140,7 +141,7 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
             apart=(date,),
             summary=f"Reporters do not agree on {date}: {'; '.join(said)}.",
             summary_zh=f"各报送方对 {date} 的报告不一致：{'；'.join(said_zh)}。",
-            evidence={**which, "tallies": apart, "silent": [REPORTERS[one] for one in left_out] if apart else []},
+            evidence={**which, "tallies": apart, "silent": missing},
             asset=None if statement is None else statement.asset,
         )
     ]

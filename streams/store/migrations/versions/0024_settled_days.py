@@ -8,9 +8,13 @@ that one are not compared.
 
 import datetime as dt
 import time
+from collections.abc import Iterator
 
+import msgspec
 import sqlalchemy as sa
 from alembic import op
+
+from circulation.events.names import CONTRACTS
 
 revision = "0024"
 down_revision = "0023"
@@ -20,6 +24,10 @@ depends_on = None
 CHINA = dt.timezone(dt.timedelta(hours=8))
 # A month is compared a day after its end.
 AFTER = dt.timedelta(days=1)
+# As keys were then, and where in a desk's state a bit each tells the reporters.
+MARK = "\x1f"
+REPORTERS_AT = 6
+SLICE = 1_000
 # Behind what just came, as all that is judged again.
 AGAIN = 1
 
@@ -49,11 +57,33 @@ def upgrade() -> None:
     )
     ignored = "on conflict do nothing"
     bind.execute(sa.text(f"insert into scopes (rule, scope, thing) {missing} {ignored}"), {"first": first})
+    insert = "insert into scopes (rule, scope, thing) values ('reconciliation', :scope, :thing)"
+    for contract, day in _remembered():
+        if day >= first:
+            bind.execute(
+                sa.text(f"{insert} {ignored}"), {"scope": f"{day}/{contract}", "thing": f"uses{MARK}{contract}"}
+            )
     query = (
         f"insert into queue (priority, thing, since) select distinct {AGAIN}, 'sum' || {mark} || 'reconciliation'"  # noqa: S608
         f" || {mark} || scope, {time.time_ns() // 1000} from scopes where rule = 'reconciliation' and scope >= :first"
     )
     bind.execute(sa.text(query), {"first": first})
+
+
+def _remembered() -> Iterator[tuple[str, str]]:
+    """The days, as dates, that desks of several reporters remember: they are no rows yet."""
+    after = ""
+    query = sa.text(
+        "select subject, state from desks where topic = :topic and subject > :after order by subject limit :most"
+    )
+    while rows := op.get_bind().execute(query, {"topic": CONTRACTS, "after": after, "most": SLICE}).all():
+        for contract, raw in rows:
+            state = msgspec.msgpack.decode(bytes(raw))
+            reporters = state[REPORTERS_AT] if len(state) > REPORTERS_AT else 0
+            if reporters & (reporters - 1):
+                for key in state[0]:
+                    yield contract, (dt.date(1970, 1, 1) + dt.timedelta(days=key >> 2)).isoformat()
+        after = rows[-1][0]
 
 
 def _first(instant: int) -> str:
