@@ -15,20 +15,20 @@ uses, bytes, rows and persons of those who report them of that day; bytes, rows 
 deliveries. A difference is a share of the larger tally. A delivery is reported by one side only where, by then, the
 provider or the consumer reports it, and nobody else; what the exchange alone reports is no side's.
 
-How the contract's words are read:
+Near midnight: what a reporter states no farther than `edge_seconds` from a midnight, before and after it, is one
+amount. From day to day, each reporter's counts on the day that ends there or on the next: whichever leaves the least
+between the reporters on the first of the two, of equal ways on the second, and of equal ways on the day on which the
+amount begins; the second day begins with what was decided. It counts on the second where nothing at all is said of the
+first. A delivery belongs to the day of its earliest report, whatever is counted where. How near a use was to midnight
+is noted as it comes, by the pack of its own time.
 
-- *Near midnight.* What a reporter states no farther than `edge_seconds` from a midnight, before and after it, is one
-  amount. From day to day, each reporter's counts on the day that ends there or on the next: whichever leaves the least
-  between the reporters on the first of the two, of equal ways on the second, and of equal ways on the day on which the
-  amount begins; the second day begins with what was decided. It counts on the second where nothing at all is said of
-  the first. A delivery belongs to the day of its earliest report,
-  whatever is counted where. How near a use was to midnight is noted as it comes, by the pack of its own time.
-- *Silent.* A reporter of whom nothing counts on a day, and who stated a measure on each of the last `silent_days` days
-  on which another one did, has reported 0 of it, where the other one states it. The first day that it leaves out ends
-  that, so a side that stops is told of once by the day, and then by the month.
-- *Months.* The days of a month are added up, as they were counted, and compared by the same percentage: also those of
-  a reporter who was silent on single days, or differed by less. Who reports nothing all month has reported 0 of what it
-  has ever stated of the contract.
+Silent: a reporter of whom nothing counts on a day, and who stated a measure on each of the last `silent_days` days on
+which another one did, has reported 0 of it, where the other one states it. The first day that it leaves out ends that,
+so a side that stops is told of once by the day, and then by the month.
+
+Months: the days of a month are added up, as they were counted, and compared by the same percentage: also those of a
+reporter who was silent on single days, or differed by less. Who reports nothing all month has reported 0 of what it has
+ever stated of the contract.
 """
 
 from collections.abc import Iterable, Sequence
