@@ -215,7 +215,8 @@ def _gather(round_: Round, asked: Sequence[Asked], going_on: GoingOn) -> Gathere
     daily = {one for (rule, _), some in members.items() if rule in shapes.daily for one in some}
     used = {act.subject for one in daily for act in reports[one].acts}
     if "days" in needed:
-        days |= summaries.used_on(db, _days_of(single.values()))
+        for contract, some in summaries.used_on(db, _days_of(single.values())).items():
+            days[contract] = _together(days.get(contract, ()), some)
         days |= summaries.used_days(db, used)
     inputs = {
         one.scope: _after(going_on.sums.get(one.thing))
@@ -241,6 +242,12 @@ def _gather(round_: Round, asked: Sequence[Asked], going_on: GoingOn) -> Gathere
         settled=settling.settled,
     )
     return Gathered(members, reports, actless, uses, days, facts, reported, settling)
+
+
+def _together(some: Iterable[UsedDay], others: Iterable[UsedDay]) -> list[UsedDay]:
+    """What was used on days that were read in two parts; of days that are in both what was read last."""
+    found = {(one.day, one.reporter): one for one in (*some, *others)}
+    return [found[key] for key in sorted(found)]
 
 
 def _days_of(spans: Iterable[tuple[int, int, str]]) -> dict[str, set[int]]:
