@@ -13,6 +13,7 @@ from streams.intake.cancellable import Detail
 from streams.intake.desk import Desk
 from streams.store import queue, schema
 
+_EDGE_MAX: Final = EDGE_SECONDS_MAX * SECOND
 # Days of one contract whose uses its desk remembers, the newest: what came on others is a row each.
 OPEN_MAX: Final = 2
 
@@ -117,16 +118,17 @@ def write(batch: Batch) -> None:
 
 def _side(batch: Batch, time: int) -> Side | None:
     """The midnight that a use is so near to that it is told apart, by the pack of its time."""
-    if batch.shapes.edge is None or side_of(time, EDGE_SECONDS_MAX * SECOND) is None:
+    if batch.shapes.edge is None or _EDGE_MAX < (time + CHINA_OFFSET) % DAY < DAY - _EDGE_MAX:
         return None
     return side_of(time, batch.shapes.edge_of(batch.packs.in_force(time)))
 
 
 def _is_near(batch: Batch, first: int, last: int) -> bool:
     """Whether any use from one instant to another of its day may be that near to a midnight."""
-    if _side(batch, first) is not None or _side(batch, last) is not None:
-        return True
-    return not batch.packs.unchanged(first, last) and batch.shapes.edge is not None
+    if (first + CHINA_OFFSET) % DAY > _EDGE_MAX and (last + CHINA_OFFSET) % DAY < DAY - _EDGE_MAX:
+        return False
+    near = _side(batch, first) is not None or _side(batch, last) is not None
+    return near or not batch.packs.unchanged(first, last)
 
 
 def _begin_earlier(batch: Batch, desk: Desk, arrival: Arrival, time: int) -> None:

@@ -49,7 +49,7 @@ class Gathered(NamedTuple):
     `members` are the things of each (rule, scope), `reports` theirs; `actless` are the sums, by thing, that have no act
     of their own; `uses` the first use of contracts, `days` what was used of them on each day; `facts` is all of it, as
     loaded for the rules. `reported` are the sums, by thing, that are judged from a report on (`Sum.since_report`).
-    `settling` goes on from day to day (`Sum.settles`).
+    `settling` goes on from day to day (`Sum.settles`), None where no day is judged.
     """
 
     members: dict[Scope, list[str]]
@@ -59,7 +59,7 @@ class Gathered(NamedTuple):
     days: Mapping[str, Sequence[UsedDay]]
     facts: Loaded
     reported: Mapping[str, int]
-    settling: Settling
+    settling: Settling | None
 
 
 class Answers(NamedTuple):
@@ -100,7 +100,8 @@ def judge(round_: Round, things: Sequence[str]) -> None:
     sandboxes.judge_marked(round_, [one.scope for one in asked if one.rule == SANDBOX])
     going_on.versions.write()
     _write_deadlines(round_, things, answers, coming, gathered.reported)
-    gathered.settling.write()
+    if gathered.settling is not None:
+        gathered.settling.write()
     gone = {one for reports in gathered.reports.values() for one in reports.void}
 
     def reason(thing: str, data: Mapping[str, Any]) -> str:
@@ -204,9 +205,10 @@ def _gather(round_: Round, asked: Sequence[Asked], going_on: GoingOn) -> Gathere
     uses = loading.first_uses(db, contracts) if contracts else {}
     served = summaries.first_served(db, {scope for scope, shape in by_shape if "served" in shape.needs})
     abroad = summaries.used_abroad(db, {scope for scope, shape in by_shape if "abroad" in shape.needs})
-    single = {scope: span_of(scope) for scope, shape in by_shape if shape.each_day}
-    contracts |= {contract for _, _, contract in single.values()} | days.keys()
-    settling = Settling(round_, [(one.rule, one.scope) for one in asked if one.scope in single])
+    each_day = [(one.rule, one.scope) for one in asked if (shape := shapes.sum_of(one.rule)) and shape.each_day]
+    spans = [span_of(scope) for _, scope in each_day]
+    contracts |= {contract for _, _, contract in spans} | days.keys()
+    settling = Settling(round_, each_day) if each_day else None
     # What belongs to rules that ask for nothing but acts may be much, and needs nothing loaded.
     needing = {
         one for (rule, _), some in members.items() if (shape := shapes.sum_of(rule)) and shape.needs for one in some
@@ -215,7 +217,7 @@ def _gather(round_: Round, asked: Sequence[Asked], going_on: GoingOn) -> Gathere
     daily = {one for (rule, _), some in members.items() if rule in shapes.daily for one in some}
     used = {act.subject for one in daily for act in reports[one].acts}
     if "days" in needed:
-        for contract, some in summaries.used_on(db, _days_of(single.values())).items():
+        for contract, some in summaries.used_on(db, _days_of(spans)).items():
             days[contract] = _together(days.get(contract, ()), some)
         days |= summaries.used_days(db, used)
     inputs = {
@@ -239,7 +241,7 @@ def _gather(round_: Round, asked: Sequence[Asked], going_on: GoingOn) -> Gathere
         served=served,
         abroad=abroad,
         days=days,
-        settled=settling.settled,
+        settled={} if settling is None else settling.settled,
     )
     return Gathered(members, reports, actless, uses, days, facts, reported, settling)
 
@@ -349,7 +351,7 @@ def _ask(round_: Round, asked: Sequence[Asked], going_on: GoingOn, gathered: Gat
                 versions.judged(rule.id, scope, running, begin)
             continue
         judge: Callable[[], Iterable[Said]] = partial(shape.judge, scope, acts, bound)
-        if shape.settles is not None:
+        if shape.settles is not None and gathered.settling is not None:
             judge = partial(gathered.settling.judge, rule.id, shape, scope, acts, bound)
         # A scope of no acts, but of uses, is judged by these alone.
         if running is not None and shape.step is not None and (acts or running):
