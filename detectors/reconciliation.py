@@ -219,6 +219,7 @@ RULE = Rule(
             7,
             "days in a row on which a reporter kept up with another, so that its silence is a report of 0; fewer find"
             " more",
+            above=0,
             most=STREAK_MAX,
         ),
     },
