@@ -3,7 +3,9 @@
 A day is a number: days since 1970-01-01 at +08:00.
 """
 
+import calendar
 import datetime as dt
+import enum
 from typing import Final, NamedTuple
 
 import msgspec
@@ -12,6 +14,8 @@ from circulation.calendar import CHINA_OFFSET, DAY
 
 # Later than any instant, and earlier than any.
 NEVER: Final = 2**62
+# Of either end of a day so much may be told apart, at most.
+EDGE_SECONDS_MAX: Final = 3_600
 # What a stored total can hold; a thousand events of the largest count would pass it.
 TOTAL_MAX: Final = 2**63 - 1
 
@@ -23,10 +27,28 @@ def _within(total: int) -> int:
     return min(max(total, -TOTAL_MAX), TOTAL_MAX)
 
 
+class Edge(msgspec.Struct, array_like=True, gc=False):
+    """What one reporter says near one end of a day. `bytes` and `rows` are None where no report states them."""
+
+    uses: int = 0
+    bytes: int | None = None
+    rows: int | None = None
+
+    def add(self, uses: int, bytes_: int | None, rows: int | None) -> None:
+        """Takes in what came more; uses that were cancelled are fewer than none."""
+        self.uses = _within(self.uses + uses)
+        if bytes_ is not None:
+            self.bytes = _within((self.bytes or 0) + bytes_)
+        if rows is not None:
+            self.rows = _within((self.rows or 0) + rows)
+
+
 class Used(msgspec.Struct, array_like=True, gc=False):
     """What one reporter says of one day. `bytes` and `rows` are None where no report states them.
 
-    `first` and `last` are instants of reports; where they are `NEVER` and `-NEVER`, there is none here.
+    `first` and `last` are instants of reports; where they are `NEVER` and `-NEVER`, there is none here. `head` and
+    `tail` are what of it was said near the midnights at which the day begins and ends, None where nothing was; where
+    there is either, `middle` are the members (`_USES`, `_BYTES`, `_ROWS`) that were said in between.
     """
 
     uses: int = 0
@@ -34,9 +56,55 @@ class Used(msgspec.Struct, array_like=True, gc=False):
     rows: int | None = None
     first: int = NEVER
     last: int = -NEVER
+    head: Edge | None = None
+    tail: Edge | None = None
+    middle: int = 0
 
     def add(self, uses: int, bytes_: int | None, rows: int | None, first: int, last: int) -> None:
         """Takes in what came more; uses that were cancelled are fewer than none."""
+        if self.head is not None or self.tail is not None:
+            self.middle |= _members(bytes_, rows, first)
+        self._add(uses, bytes_, rows, first, last)
+
+    def add_near(self, side: "Side", uses: int, bytes_: int | None, rows: int | None, first: int, last: int) -> None:
+        """The same of what was said near one of its midnights."""
+        self.middle = self._between()
+        if side is Side.HEAD:
+            edge = self.head = self.head or Edge()
+        else:
+            edge = self.tail = self.tail or Edge()
+        edge.add(uses, bytes_, rows)
+        self._add(uses, bytes_, rows, first, last)
+
+    def merge(self, other: "Used") -> None:
+        """Takes in what another place has of the same day."""
+        middle = self._between() | other._between()
+        self._add(other.uses, other.bytes, other.rows, other.first, other.last)
+        if other.head is not None:
+            self.head = self.head or Edge()
+            self.head.add(other.head.uses, other.head.bytes, other.head.rows)
+        if other.tail is not None:
+            self.tail = self.tail or Edge()
+            self.tail.add(other.tail.uses, other.tail.bytes, other.tail.rows)
+        self.middle = middle if self.head is not None or self.tail is not None else 0
+
+    def between(self) -> Edge | None:
+        """What was said near neither midnight; None where nothing was."""
+        middle, head, tail = self._between(), self.head or _NO_EDGE, self.tail or _NO_EDGE
+        if not middle:
+            return None
+        return Edge(
+            self.uses - head.uses - tail.uses,
+            (self.bytes or 0) - (head.bytes or 0) - (tail.bytes or 0) if middle & _BYTES else None,
+            (self.rows or 0) - (head.rows or 0) - (tail.rows or 0) if middle & _ROWS else None,
+        )
+
+    def _between(self) -> int:
+        if self.head is not None or self.tail is not None:
+            return self.middle
+        return _members(self.bytes, self.rows, self.first)
+
+    def _add(self, uses: int, bytes_: int | None, rows: int | None, first: int, last: int) -> None:
         total = self.uses + uses
         self.uses = total if -TOTAL_MAX <= total <= TOTAL_MAX else _within(total)
         if bytes_ is not None:
@@ -49,6 +117,35 @@ class Used(msgspec.Struct, array_like=True, gc=False):
             self.first = first
         if last > self.last:
             self.last = last
+
+
+# Members of what was used that are stated.
+_USES: Final = 1
+_BYTES: Final = 2
+_ROWS: Final = 4
+_NO_EDGE: Final = Edge()
+
+
+def _members(bytes_: int | None, rows: int | None, first: int) -> int:
+    """The members that are stated; none where there is no report, and only something given back."""
+    if first == NEVER:
+        return 0
+    return _USES | (bytes_ is not None) * _BYTES | (rows is not None) * _ROWS
+
+
+class Side(enum.Enum):
+    """The ends of a day."""
+
+    HEAD = enum.auto()
+    TAIL = enum.auto()
+
+
+def side_of(instant: int, edge: int) -> Side | None:
+    """The end of its day that an instant is no farther from than `edge` (µs); None where it is farther from both."""
+    past = (instant + CHINA_OFFSET) % DAY
+    if past <= edge:
+        return Side.HEAD
+    return Side.TAIL if DAY - past <= edge else None
 
 
 class UsedDay(NamedTuple):
@@ -97,7 +194,17 @@ def day_scope(day: int, contract: str) -> str:
     return f"{date_of(day)}{SEPARATOR}{contract}"
 
 
-def of_scope(scope: str) -> tuple[int, str]:
-    """The day and the contract of such a scope."""
-    day, contract = scope.split(SEPARATOR, 1)
-    return dt.date.fromisoformat(day).toordinal() - _EPOCH, contract
+def month_scope(day: int, contract: str) -> str:
+    """The scope of the month that a day is in. As texts, months come after their days, and these in their order."""
+    return f"{date_of(day)[:7]}{SEPARATOR}{contract}"
+
+
+def span_of(scope: str) -> tuple[int, int, str]:
+    """The first and the last day of such a scope, and its contract; of a single day they are one."""
+    date, contract = scope.split(SEPARATOR, 1)
+    if len(date) > len("2025-02"):
+        day = dt.date.fromisoformat(date).toordinal() - _EPOCH
+        return day, day, contract
+    year, month = map(int, date.split("-"))
+    first = dt.date(year, month, 1).toordinal() - _EPOCH
+    return first, first + calendar.monthrange(year, month)[1] - 1, contract

@@ -21,6 +21,7 @@ from circulation.facts.facts import Facts, Need
 from circulation.findings import About, Cause, Kind, Said, Severity
 from circulation.ledger import Ledger
 from circulation.licences import Licence
+from circulation.sides import Settled
 
 Parameters = Mapping[str, Any]
 
@@ -69,7 +70,7 @@ class Period:
 
     `ends(scope)` is the instant (µs) that the clock has to be past; nothing of a scope is loaded before. A period is
     judged with the acts of `members(scope)`, the periods that it looks back on, and an act of a period has those
-    judged anew that `touches(scope)` names. So an act has one scope, over however many periods it counts. With
+    judged anew that `touches(scope)` names. So an act has few scopes, over however many periods it counts. With
     `own_acts_only`, a period in which nothing happened is not judged for what happened in others. With `before_end`, an
     act at the end of a period or later changes nothing of it.
     """
@@ -111,12 +112,19 @@ class Sum:
     since then. With a `period`, scopes are periods.
 
     One that needs `days` is judged again where what was used on a day changes: the scopes that acts of the contract
-    belong to, or, with `each_day`, the one that `daily.day_scope` names, also where no act belongs to it. With
+    belong to, or, with `each_day`, the one that `daily.day_scope` names, also where no act belongs to it: it is given
+    what was used on that day and the next. With
     `ended_days` a day matters only once it has ended. With `since_report` what it says from an instant on hangs on
     no day before the last one with a report that came earlier than the instant's day: where something changed from
     an instant on it is given no acts, and of its contract that day and those after it. With `every_report`, scopes
     and acts are those of all reports that stand, and not only of those that count; where one report of an act
     belongs to a scope, all of them do.
+
+    With `settles`, each day goes on from the last one before it that was judged: before `judge` is asked of a day it
+    tells what is settled of it, from what is settled of the one before (`needs` has `settled`). That is kept; where it
+    changes the next day is judged again, and the month, whose scope `daily.month_scope` names. `edge` is the parameter
+    that says how near to midnight what is used is told apart (`Used.head`, `Used.tail`), seconds. One rule at most has
+    either.
 
     Of a scope in which only few acts may have something said, such as sales among purchases, `waits` names another one,
     to which these few belong as well: while that has none, the scope is not judged. That one names itself, and is never
@@ -142,6 +150,8 @@ class Sum:
     ended_days: bool = False
     since_report: bool = False
     every_report: bool = False
+    settles: Callable[[str, Sequence[Act], Facts], Settled] | None = None
+    edge: str | None = None
     step: Step | None = None
     first: frozenset[str] = frozenset()
     reaches: Callable[[Act, Facts], int] | None = None

@@ -16,6 +16,7 @@ from circulation.packs.entry import Subject
 from circulation.packs.in_force import Packs
 from circulation.packs.pack import Pack
 from circulation.rings import NOTHING_PAID, Payments
+from circulation.sides import Settled
 
 # What the engine loads for a rule that declares it: see `GIVEN_BY` for what that lets the rule ask for.
 Need = Literal[
@@ -35,9 +36,10 @@ Need = Literal[
     "abroad",
     "days",
     "heard",
+    "settled",
 ]
 # These are there only while a sum is judged: not for checks, screens, or the search for the scopes of an act.
-OF_SUMS: Final[frozenset[Need]] = frozenset({"inputs", "uses", "served", "abroad", "days", "heard"})
+OF_SUMS: Final[frozenset[Need]] = frozenset({"inputs", "uses", "served", "abroad", "days", "heard", "settled"})
 
 Settings = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -63,8 +65,8 @@ class Undeclared(Exception):
 class Loaded:
     """All facts that the engine loaded for one judgement, for all of its rules; `bound` makes one rule's `Facts`.
 
-    `undeclared` are deliveries: (contract, source, id). `inputs`, `uses`, `served`, `abroad`, `days` and `heard` are
-    None where no sum is judged.
+    `undeclared` are deliveries: (contract, source, id). `inputs`, `uses`, `served`, `abroad`, `days`, `heard` and
+    `settled` are None where no sum is judged.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Loaded:
         abroad: Mapping[str, Sequence[UsedAbroad]] | None = None,
         days: Mapping[str, Sequence[UsedDay]] | None = None,
         heard: Mapping[str, Heard] | None = None,
+        settled: Mapping[str, Mapping[int, Settled]] | None = None,
         unfinished: Mapping[str, Sequence[Unfinished]] | None = None,
         derived_by_runs: Mapping[str, Sequence[int]] | None = None,
         made: Mapping[str, Sequence[Edge]] | None = None,
@@ -100,6 +103,7 @@ class Loaded:
         self.abroad = abroad or {}
         self.days = days or {}
         self.heard = heard or {}
+        self.settled = settled or {}
         self.unfinished = unfinished or {}
         self.derived_by_runs = derived_by_runs or {}
         self.made = made or {}
@@ -112,6 +116,7 @@ class Loaded:
             "abroad": abroad,
             "days": days,
             "heard": heard,
+            "settled": settled,
         }
         self._absent = {need for need, given in of_sums.items() if given is None}
 
@@ -165,6 +170,7 @@ class Facts:
         self._abroad = loaded.abroad
         self._days = loaded.days
         self._heard = loaded.heard
+        self._settled = loaded.settled
         self._unfinished = loaded.unfinished
         self._derived_by_runs = loaded.derived_by_runs
         self._made = loaded.made
@@ -224,6 +230,11 @@ class Facts:
     def heard(self, source: str) -> Heard | None:
         """When a source was heard last that owes events; None of one that owes none, or of which none came."""
         return self._heard.get(source)
+
+    @_given_by("settled")
+    def settled(self, contract: str) -> Mapping[int, Settled]:
+        """What was settled of days: of the day that is judged and the last one before it; or of a whole month."""
+        return self._settled.get(contract, {})
 
     @_given_by("payments")
     def payments(self) -> Payments:

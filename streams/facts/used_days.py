@@ -1,11 +1,11 @@
 """What was used on each day, in the store: rows, but for the newest days of a contract, which its desk remembers."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 
-from circulation.daily import NEVER, Used, UsedAbroad, UsedDay, day_number, of_key
+from circulation.daily import NEVER, Edge, Used, UsedAbroad, UsedDay, day_number, of_key
 from circulation.events.names import CONTRACTS
 from streams.store.db import Db
 
@@ -19,23 +19,48 @@ class _Days(msgspec.Struct, array_like=True):
     days: dict[int, Used]
 
 
+class _Edges(msgspec.Struct, array_like=True):
+    """What was said near the midnights of a day, and what in between."""
+
+    head: Edge | None
+    tail: Edge | None
+    middle: int
+
+
 _days = msgspec.msgpack.Decoder(_Days).decode
+_edges = msgspec.msgpack.Decoder(_Edges).decode
+_encode = msgspec.msgpack.Encoder().encode
 
 
 def used_rows(db: Db, contracts: Collection[str], days: Collection[int]) -> dict[str, list[UsedDay]]:
     """What was used on these days of contracts, without what desks remember."""
     found: dict[str, list[UsedDay]] = {}
     query = (
-        'select contract, day, reporter, uses, bytes, "rows", "first", "last" from used_days'
+        'select contract, day, reporter, uses, bytes, "rows", "first", "last", edges from used_days'
         " where contract = any(?) and day = any(?)"
     )
     for contract, day, reporter, *numbers in db.rows(query, list(contracts), list(days)):
-        found.setdefault(contract, []).append(UsedDay(day, reporter, Used(*numbers)))
+        found.setdefault(contract, []).append(UsedDay(day, reporter, _used(*numbers)))
     return found
 
 
-_WHOLE: Final = 'select contract, day, reporter, uses, bytes, "rows", "first", "last", null from used_days'
-_REMEMBERED: Final = "select subject, 0, 0, 0, 0, 0, 0, 0, state from desks where topic = ? and subject = any(?)"
+def row_of(contract: str, day: int, reporter: int, used: Used, taken: int | None) -> tuple[Any, ...]:
+    """The row of a day."""
+    edges = None
+    if used.head is not None or used.tail is not None:
+        edges = _encode(_Edges(used.head, used.tail, used.middle))
+    return (contract, day, reporter, used.uses, used.bytes, used.rows, used.first, used.last, taken, edges)
+
+
+def _used(uses: int, bytes_: int | None, rows: int | None, first: int, last: int, edges: bytes | None) -> Used:
+    if edges is None:
+        return Used(uses, bytes_, rows, first, last)
+    more = _edges(bytes(edges))
+    return Used(uses, bytes_, rows, first, last, more.head, more.tail, more.middle)
+
+
+_WHOLE: Final = 'select contract, day, reporter, uses, bytes, "rows", "first", "last", edges, null from used_days'
+_REMEMBERED: Final = "select subject, 0, 0, 0, 0, 0, 0, 0, null, state from desks where topic = ? and subject = any(?)"
 
 
 def used_days(db: Db, contracts: Collection[str]) -> dict[str, list[UsedDay]]:
@@ -48,10 +73,18 @@ def used_days(db: Db, contracts: Collection[str]) -> dict[str, list[UsedDay]]:
     return _added(ids, db.rows(query, ids, CONTRACTS, ids) if ids else ())
 
 
+def used_on(db: Db, days: Mapping[str, Collection[int]]) -> dict[str, list[UsedDay]]:
+    """The same of some days only; others may be among them."""
+    ids = sorted(days)
+    every = sorted({day for some in days.values() for day in some})
+    query = f"{_WHOLE} where contract = any(?) and day = any(?) union all {_REMEMBERED}"
+    return _added(ids, db.rows(query, ids, every, CONTRACTS, ids) if every else ())
+
+
 def rows_since(db: Db, contract: str, first: int) -> list[UsedDay]:
     """What was used of a contract from a day on, without what its desk remembers."""
     query = f"{_WHOLE} where contract = ? and day >= ?"
-    return [UsedDay(day, by, Used(*numbers)) for _, day, by, *numbers, _ in db.rows(query, contract, first)]
+    return [UsedDay(day, by, _used(*numbers)) for _, day, by, *numbers, _ in db.rows(query, contract, first)]
 
 
 def used_since(db: Db, contract: str, instant: int) -> tuple[list[UsedDay], int | None]:
@@ -133,13 +166,13 @@ def _added(contracts: Collection[str], rows: Iterable[tuple[Any, ...]]) -> dict[
     found: dict[str, dict[tuple[int, int], Used]] = {contract: {} for contract in contracts}
     for contract, day, reporter, *numbers, state in rows:
         if state is None:
-            some = {(day, reporter): Used(*numbers)}
+            some = {(day, reporter): _used(*numbers)}
         else:
             remembered = _days(bytes(state)).days
             some = {of_key(key): used for key, used in remembered.items()}
         for key, used in some.items():
             whole = found[contract].setdefault(key, Used())
-            whole.add(used.uses, used.bytes, used.rows, used.first, used.last)
+            whole.merge(used)
     return {
         contract: [UsedDay(*key, used) for key, used in sorted(some.items(), key=lambda one: one[0])]
         for contract, some in found.items()

@@ -199,7 +199,7 @@ def _fold(batch: Batch, desk: Desk, arrival: Arrival, number: int, thing: str, p
         if not desk.licences:
             waiting.wait(batch, desk, event, number)
     elif event.type == DELIVERY_COMPLETED:
-        desk.reports(event.reporter)
+        days.report(batch, desk, arrival, event.reporter)
         quality.link(batch, event, linked=bool(desk.licences))
         if desk.licences:
             _count_delivery(batch, desk, arrival, number, event, thing)

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
-from circulation.calendar import CHINA_OFFSET, DAY
-from circulation.daily import NEVER, Used, UsedDay, day_number, end_of, key_of, of_key
+from circulation.calendar import CHINA_OFFSET, DAY, SECOND
+from circulation.daily import EDGE_SECONDS_MAX, NEVER, Side, Used, UsedDay, day_number, end_of, key_of, of_key, side_of
 from circulation.events.names import CONTRACTS
 from circulation.rules import Uses
 from streams.facts import used_days as summaries
@@ -13,6 +13,7 @@ from streams.intake.cancellable import Detail
 from streams.intake.desk import Desk
 from streams.store import queue, schema
 
+_EDGE_MAX: Final = EDGE_SECONDS_MAX * SECOND
 # Days of one contract whose uses its desk remembers, the newest: what came on others is a row each.
 OPEN_MAX: Final = 2
 
@@ -25,7 +26,7 @@ def add_run(
     if first < desk.first_use:
         _begin_earlier(batch, desk, run[0], first)
     day = (first + CHINA_OFFSET) // DAY
-    if len(uses.totals) > 1 or last >= end_of(day):
+    if len(uses.totals) > 1 or last >= end_of(day) or _is_near(batch, first, last):
         for arrival in run:
             add(batch, desk, arrival)
         return
@@ -33,7 +34,7 @@ def add_run(
     stated_bytes, stated_rows = bytes_ if states_bytes else None, rows if states_rows else None
     used = desk.days.get(day << 2 | reporter)
     if used is None or desk.watched or day <= desk.served_day:
-        _add(batch, desk, run[0], reporter, first, last, count, stated_bytes, stated_rows)
+        _add(batch, desk, run[0], reporter, None, first, last, count, stated_bytes, stated_rows)
     else:
         used.add(count, stated_bytes, stated_rows, first, last)
 
@@ -44,14 +45,20 @@ def add(batch: Batch, desk: Desk, arrival: Arrival) -> None:
     time = event.time
     if time < desk.first_use:
         _begin_earlier(batch, desk, arrival, time)
-    _add(batch, desk, arrival, event.reporter, time, time, data.uses, data.bytes, data.rows)
+    side = _side(batch, time)
+    _add(batch, desk, arrival, event.reporter, side, time, time, data.uses, data.bytes, data.rows)
 
 
 def give_back(batch: Batch, desk: Desk, arrival: Arrival, cancelled: Detail) -> None:
     """Take cancelled uses off their day."""
     day = day_number(cancelled.time)
     used = desk.days.setdefault(key_of(day, cancelled.reporter), Used())
-    used.add(-cancelled.given_back, -cancelled.bytes or None, -cancelled.rows or None, NEVER, -NEVER)
+    side = _side(batch, cancelled.time)
+    given_back = (-cancelled.given_back, -cancelled.bytes or None, -cancelled.rows or None, NEVER, -NEVER)
+    if side is None:
+        used.add(*given_back)
+    else:
+        used.add_near(side, *given_back)
     if day <= desk.served_day and used.uses <= 0:
         _serve(batch, desk, arrival, NEVER)
     if desk.watched:
@@ -67,7 +74,7 @@ def since(batch: Batch, desk: Desk, contract: str, first: int) -> list[UsedDay]:
     for day, reporter, used in (*summaries.rows_since(batch.db, contract, first), *closed, *remembered):
         if day >= first:
             whole = found.setdefault((day, reporter), Used())
-            whole.add(used.uses, used.bytes, used.rows, used.first, used.last)
+            whole.merge(used)
     return [UsedDay(*key, used) for key, used in sorted(found.items(), key=lambda one: one[0])]
 
 
@@ -77,6 +84,18 @@ def watch(batch: Batch, desk: Desk, arrival: Arrival) -> None:
     desk.watched = True
     for day in sorted({key >> 2 for key in desk.days}):
         _changed(batch, desk, arrival, day, news=True)
+
+
+def report(batch: Batch, desk: Desk, arrival: Arrival, reporter: int) -> None:
+    """Note who reports of a contract. As soon as they are several, all days are judged on which the first one did."""
+    alone = not desk.several
+    desk.reports(reporter)
+    if alone and desk.several:
+        contract = arrival.event.subject
+        stored = batch.db.rows("select distinct day from used_days where contract = ?", contract)
+        closed = {day for name, day, _ in batch.days if name == contract}
+        for day in sorted({row[0] for row in stored} | closed | {key >> 2 for key in desk.days}):
+            _changed(batch, desk, arrival, day, news=True)
 
 
 def write(batch: Batch) -> None:
@@ -89,13 +108,27 @@ def write(batch: Batch) -> None:
         for day, reporter, used in stored:
             closed = batch.days.get((contract, day, reporter))
             if closed is not None:
-                closed.add(used.uses, used.bytes, used.rows, used.first, used.last)
+                closed.merge(used)
     rows = []
     for (contract, day, reporter), used in batch.days.items():
         kept = batch.desks[(CONTRACTS, contract)].daily
-        numbers = (used.uses, used.bytes, used.rows, used.first, used.last)
-        rows.append((contract, day, reporter, *numbers, None if kept else batch.now))
+        rows.append(summaries.row_of(contract, day, reporter, used, None if kept else batch.now))
     batch.db.many(schema.used_days, rows, "upsert")
+
+
+def _side(batch: Batch, time: int) -> Side | None:
+    """The midnight that a use is so near to that it is told apart, by the pack of its time."""
+    if batch.shapes.edge is None or _EDGE_MAX < (time + CHINA_OFFSET) % DAY < DAY - _EDGE_MAX:
+        return None
+    return side_of(time, batch.shapes.edge_of(batch.packs.in_force(time)))
+
+
+def _is_near(batch: Batch, first: int, last: int) -> bool:
+    """Whether any use from one instant to another of its day may be that near to a midnight."""
+    if (first + CHINA_OFFSET) % DAY > _EDGE_MAX and (last + CHINA_OFFSET) % DAY < DAY - _EDGE_MAX:
+        return False
+    near = _side(batch, first) is not None or _side(batch, last) is not None
+    return near or not batch.packs.unchanged(first, last)
 
 
 def _begin_earlier(batch: Batch, desk: Desk, arrival: Arrival, time: int) -> None:
@@ -121,24 +154,29 @@ def _add(
     desk: Desk,
     arrival: Arrival,
     reporter: int,
+    side: Side | None,
     first: int,
     last: int,
     uses: int,
     bytes_: int | None,
     rows: int | None,
 ) -> None:
-    """Add uses that one reporter reported of one day, from `first` to `last`."""
+    """Add uses that one reporter reported of one day, from `first` to `last`, all near one midnight, or near none."""
     day = (first + CHINA_OFFSET) // DAY
     used = desk.days.get(day << 2 | reporter)
     if desk.serves_earlier(day, used, uses, first):
         _serve(batch, desk, arrival, day if uses > 0 else desk.served_day)
     if used is None:
-        desk.days[key_of(day, reporter)] = Used(uses, bytes_, rows, first, last)
-        desk.reports(reporter)
+        desk.days[day << 2 | reporter] = counted = Used()
+        report(batch, desk, arrival, reporter)
         news = True
     else:
+        counted = used
         news = first < used.first
-        used.add(uses, bytes_, rows, first, last)
+    if side is None:
+        counted.add(uses, bytes_, rows, first, last)
+    else:
+        counted.add_near(side, uses, bytes_, rows, first, last)
     if desk.watched:
         _changed(batch, desk, arrival, day, news=news)
     if used is None:
@@ -153,7 +191,7 @@ def _close_oldest(batch: Batch, desk: Desk, contract: str) -> None:
     for key in [key for key in desk.days if key >> 2 == oldest >> 2]:
         used = desk.days.pop(key)
         closed = batch.days.setdefault((contract, *of_key(key)), Used())
-        closed.add(used.uses, used.bytes, used.rows, used.first, used.last)
+        closed.merge(used)
 
 
 def _changed(batch: Batch, desk: Desk, arrival: Arrival, day: int, *, news: bool) -> None:

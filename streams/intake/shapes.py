@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from circulation.calendar import SECOND
 from circulation.events.names import USAGE_REPORTED
 from circulation.packs.pack import Pack
 from circulation.rules import Rule, Tally
@@ -43,10 +44,25 @@ class Shapes:
         self.of_abroad = [rule.id for rule in rules.values() if rule.sum is not None and "abroad" in rule.sum.needs]
         # Those over a source that ask when it was heard.
         self.of_heard = [rule.id for rule in rules.values() if rule.sum is not None and "heard" in rule.sum.needs]
+        # The rule, and its parameter, that say how near to midnight uses are told apart.
+        edges = [(rule.id, rule.sum.edge) for rule in rules.values() if rule.sum is not None and rule.sum.edge]
+        self.edge = edges[0] if edges else None
         # What tallies say of a termination that comes late, by rule.
         self.of_ends = [(one.id, one.tally.ended) for one in self.tallies if one.tally and one.tally.ended]
+        self._edges: dict[str, int] = {}
         self._plans: dict[str, list[Plan]] = {}
         self._use_plans: dict[str, list[Plan]] = {}
+
+    def edge_of(self, pack: Pack) -> int:
+        """Return how near to midnight (µs) uses are told apart, as a pack has it."""
+        if self.edge is None:
+            raise AssertionError("a rule tells uses apart")
+        edge = self._edges.get(pack.digest)
+        if edge is None:
+            id_, name = self.edge
+            seconds: int = self.rules[id_].settings(pack.setting(id_).parameters)[name]
+            edge = self._edges[pack.digest] = seconds * SECOND
+        return edge
 
     def plan(self, pack: Pack) -> list[Plan]:
         """Return the tallies as a pack has them."""

@@ -120,7 +120,7 @@ class Judge:
         things = list(dict.fromkeys(one.thing for one in items))
         begins = self._begins(items)
         _take_off(db, items)
-        _lock(db, things)
+        _lock(db, things, self._shapes.locks(things))
         horizon = self._read_packs(db)
         round_ = Round(
             db=db,
@@ -328,13 +328,13 @@ def _take_off(db: Db, items: Sequence[Item]) -> None:
     db.run("delete from queue where priority = ? and id between ? and ? and id = any(?)", *bounds, numbers)
 
 
-def _lock(db: Db, things: Sequence[str]) -> None:
+def _lock(db: Db, things: Sequence[str], more: Sequence[str]) -> None:
     # What a pack touches is looked for when nobody judges any longer who does not know of it.
     if any(kind_of(thing) == Kind.PACK for thing in things):
         db.lock([PACKS_GATE])
     else:
         db.share(PACKS_GATE)
-    db.lock(things)
+    db.lock([*things, *more])
 
 
 def _by_kind(things: Sequence[str]) -> dict[str, list[str]]:

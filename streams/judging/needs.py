@@ -11,6 +11,7 @@ from circulation.facts.contracts import ContractFacts
 from circulation.facts.facts import Facts, Heard, Loaded
 from circulation.findings import About, finding_id
 from circulation.rules import Rule
+from circulation.sides import Settled
 from streams.facts import derivations, loading, recent
 from streams.facts.inputs import derived_in_one_step, made_by_runs
 from streams.facts.payments import Paid
@@ -31,13 +32,14 @@ def load(
     abroad: Mapping[str, Sequence[UsedAbroad]] | None = None,
     days: Mapping[str, Sequence[UsedDay]] | None = None,
     heard: Mapping[str, Heard] | None = None,
+    settled: Mapping[str, Mapping[int, Settled]] | None = None,
 ) -> Loaded:
     """All that the rules declared: contracts, then assets and their ancestors, then parties.
 
     `contracts`, `assets` and `parties` are looked at besides those that acts name; `inputs` are the assets whose inputs
-    are, each from an instant on; `uses`, `served`, `abroad`, `days` and `heard` were loaded by the caller. The parties
-    of a contract are who sold and who bought when an act names it. Ancestors are those of `assets`, and of what acts
-    name at whose ancestors a rule looks.
+    are, each from an instant on; `uses`, `served`, `abroad`, `days`, `heard` and `settled` were loaded by the caller.
+    The parties of a contract are who sold and who bought when an act names it. Ancestors are those of `assets`, and of
+    what acts name at whose ancestors a rule looks.
     """
     more = set(contracts)
     contracts_: dict[str, Any] = {}
@@ -96,6 +98,7 @@ def load(
         abroad=abroad,
         days=days,
         heard=heard,
+        settled=settled,
         unfinished=(left := derivations.unfinished(db, named)),
         derived_by_runs=derivations.derived_by_runs(db, left),
         made=made,

@@ -1,11 +1,13 @@
 """The rules by their shapes: what asks for them, and what they look at. It never changes over the life of a judge."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from circulation.daily import span_of
 from circulation.events.names import ASSET_REGISTERED
 from circulation.rules import Check, Period, Rule, Screen, Sum
 from streams.facts import circulations as screening
 from streams.judging import late_pack_search as anew
+from streams.store import queue
 from streams.store.queue import Kind, kind_of, sum_of
 
 
@@ -68,6 +70,12 @@ class Shapes:
         """Whether it is a sum that is judged from an instant on where nothing changed before it."""
         shape = self.sum_of(sum_of(thing)[0]) if kind_of(thing) == Kind.SUM else None
         return shape is not None and (shape.step is not None or shape.since_report) and shape.period is None
+
+    def locks(self, things: Sequence[str]) -> list[str]:
+        """What is locked besides things: days of a contract go on from each other, so whoever judges any of them has
+        all of its days."""
+        sums = (sum_of(one) for one in things if kind_of(one) == Kind.SUM)
+        return [queue.uses(span_of(scope)[2]) for rule, scope in sums if rule in self.each_day]
 
     def has_deadlines(self, thing: str) -> bool:
         """Whether a sum may have deadlines; of a rule that is gone they go."""

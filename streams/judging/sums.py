@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, S
 from functools import partial
 from typing import Any, NamedTuple
 
-from circulation.daily import UsedDay, day_number, end_of, of_scope
+from circulation.daily import UsedDay, day_number, end_of, span_of
 from circulation.facts.acts import NEVER, Act
 from circulation.facts.facts import Facts, Loaded
 from circulation.findings import Said
@@ -19,6 +19,7 @@ from streams.judging import needs, sandboxes, scopes
 from streams.judging.agreements import Day, Looked
 from streams.judging.round import Round
 from streams.judging.scopes import Scope
+from streams.judging.settling import Settling
 from streams.store import schema
 from streams.store.queue import sum_, sum_of
 
@@ -49,7 +50,7 @@ class Gathered(NamedTuple):
     `members` are the things of each (rule, scope), `reports` theirs; `actless` are the sums, by thing, that have no act
     of their own; `counted` are scopes of which something was counted and not kept, `days` what was used of contracts on
     each day; `facts` is all of it, as loaded for the rules. `reported` are the sums, by thing, that are judged from a
-    report on (`Sum.since_report`).
+    report on (`Sum.since_report`). `settling` goes on from day to day (`Sum.settles`), None where no day is judged.
     """
 
     members: dict[Scope, list[str]]
@@ -59,6 +60,7 @@ class Gathered(NamedTuple):
     days: Mapping[str, Sequence[UsedDay]]
     facts: Loaded
     reported: Mapping[str, int]
+    settling: Settling | None
 
 
 class Answers(NamedTuple):
@@ -101,6 +103,8 @@ def judge(round_: Round, things: Sequence[str]) -> None:
     sandboxes.judge_marked(round_, [one.scope for one in asked if one.rule == SANDBOX])
     going_on.versions.write()
     _write_deadlines(round_, things, answers, coming, gathered.reported)
+    if gathered.settling is not None:
+        gathered.settling.write()
     _note_agreements(round_, asked, gathered, answers)
     gone = {one for reports in gathered.reports.values() for one in reports.void}
     cleared: list[tuple[str, str, str]] = []
@@ -222,18 +226,22 @@ def _gather(round_: Round, asked: Sequence[Asked], going_on: GoingOn) -> Gathere
     uses = loading.first_uses(db, contracts) if contracts else {}
     served = summaries.first_served(db, {scope for scope, shape in by_shape if "served" in shape.needs})
     abroad = summaries.used_abroad(db, {scope for scope, shape in by_shape if "abroad" in shape.needs})
-    used = {of_scope(scope)[1] for scope, shape in by_shape if shape.each_day}
     heard = feeds.heard(db, {scope for scope, shape in by_shape if "heard" in shape.needs})
-    contracts |= used | days.keys()
+    each_day = [(one.rule, one.scope) for one in asked if (shape := shapes.sum_of(one.rule)) and shape.each_day]
+    spans = [span_of(scope) for _, scope in each_day]
+    contracts |= {contract for _, _, contract in spans} | days.keys()
     contracts |= {one for each in asked for one in _recalled(round_, each, going_on, members, reports)}
+    settling = Settling(round_, each_day) if each_day else None
     # What belongs to rules that ask for nothing but acts may be much, and needs nothing loaded.
     needing = {
         one for (rule, _), some in members.items() if (shape := shapes.sum_of(rule)) and shape.needs for one in some
     }
     acts = [act for one in sorted(needing) for act in reports[one].acts]
     daily = {one for (rule, _), some in members.items() if rule in shapes.daily for one in some}
-    used |= {act.subject for one in daily for act in reports[one].acts}
+    used = {act.subject for one in daily for act in reports[one].acts}
     if "days" in needed:
+        for contract, some in summaries.used_on(db, _days_of(spans)).items():
+            days[contract] = _together(days.get(contract, ()), some)
         days |= summaries.used_days(db, used)
     inputs = {
         one.scope: _after(going_on.sums.get(one.thing))
@@ -259,8 +267,9 @@ def _gather(round_: Round, asked: Sequence[Asked], going_on: GoingOn) -> Gathere
         abroad=abroad,
         days=days,
         heard=heard,
+        settled={} if settling is None else settling.settled,
     )
-    return Gathered(members, reports, actless, {*uses, *heard}, days, facts, reported)
+    return Gathered(members, reports, actless, {*uses, *heard}, days, facts, reported, settling)
 
 
 def _recalled(
@@ -278,6 +287,21 @@ def _recalled(
     for act in (act for scope in asked.looks_at for one in members[asked.rule, scope] for act in reports[one].acts):
         if act.time >= since:
             yield from shape.recalls(ledger, act)
+
+
+def _together(some: Iterable[UsedDay], others: Iterable[UsedDay]) -> list[UsedDay]:
+    """What was used on days that were read in two parts; of days that are in both what was read last."""
+    found = {(one.day, one.reporter): one for one in (*some, *others)}
+    return [found[key] for key in sorted(found)]
+
+
+def _days_of(spans: Iterable[tuple[int, int, str]]) -> dict[str, set[int]]:
+    """The days that are judged by themselves, by contract, each with the next one, at whose beginning something may
+    have been used that counts on it."""
+    found: dict[str, set[int]] = {}
+    for first, last, contract in spans:
+        found.setdefault(contract, set()).update((first, first + 1) if first == last else ())
+    return found
 
 
 def _since_report(round_: Round, asked: Sequence[Asked]) -> tuple[dict[str, int], dict[str, list[UsedDay]]]:
@@ -349,7 +373,8 @@ def _ask(round_: Round, asked: Sequence[Asked], going_on: GoingOn, gathered: Gat
     bounds = needs.Bound(gathered.facts, shapes.rules, "sum")
     answers = Answers([], {}, set(), {**going_on.since, **gathered.reported}, [], [], set())
     since, deadlines = answers.since, answers.deadlines
-    for one in asked:
+    # Days go on from the days before them, and months from their days.
+    for one in sorted(asked, key=lambda one: one.scope if one.rule in shapes.each_day else ""):
         thing, scope = one.thing, one.scope
         rule, shape = shapes.rules.get(one.rule), shapes.sum_of(one.rule)
         if rule is None or shape is None:
@@ -369,6 +394,8 @@ def _ask(round_: Round, asked: Sequence[Asked], going_on: GoingOn, gathered: Gat
                 versions.judged(rule.id, scope, running, begin)
             continue
         judge: Callable[[], Iterable[Said]] = partial(shape.judge, scope, acts, bound)
+        if shape.settles is not None and gathered.settling is not None:
+            judge = partial(gathered.settling.judge, rule.id, shape, scope, acts, bound)
         # A scope of no acts, but of what was counted, is judged by that alone.
         if running is not None and shape.step is not None and (acts or running):
             judge = partial(running.on, shape.step, scope, acts, bound, horizon)
@@ -404,7 +431,9 @@ def _note_agreements(round_: Round, asked: Sequence[Asked], gathered: Gathered, 
         shape = round_.shapes.sum_of(one.rule)
         if shape is None or not shape.each_day:
             continue
-        day, contract = of_scope(one.scope)
+        day, last, contract = span_of(one.scope)
+        if day != last:
+            continue
         things = gathered.members[one.rule, one.scope]
         acts = [act for thing in things for act in gathered.reports[thing].reports if day_number(act.time) == day]
         used = {reporter for each, reporter, _ in gathered.days.get(contract, ()) if each == day}

@@ -1,7 +1,7 @@
 """Plants about the feeds themselves: missing numbers, sources that fall silent, reporters that do not agree."""
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from circulation.calendar import DAY, HOUR, SECOND
 from circulation.findings import Kind
@@ -65,21 +65,65 @@ def _by(one: Told, reporter: str, number: int) -> Told:
 def disagreeing(on: Ground) -> Iterator[Told | Must]:
     """Of one day the provider reports 1,000 uses and the consumer 1,011, more than 1 % apart; 1,010 is not, whenever it
     is heard of. A delivery that one side reports and the other does not is found as well, when the day is over for 24
-    hours."""
+    hours. So is the month of the one day."""
+    noon = on.month(1, 10.5)
     for name, uses, late in (("agree", 1_010, 0), ("late", 1_010, 5 * DAY), ("differ", 1_011, 0)):
         yield from on.trade(name)
-        yield _by(on.used(name, on.day(10), 1_000), "provider", on.number)
-        yield _by(on.used(name, on.day(10) + HOUR, uses), "consumer", on.number).late(late)
+        yield _by(on.used(name, noon, 1_000), "provider", on.number)
+        yield _by(on.used(name, noon + HOUR, uses), "consumer", on.number).late(late)
     for name, reporters in (("both", ("provider", "consumer")), ("one", ("provider",))):
         yield from on.trade(name, delivered=False)
         for reporter in reporters:
             yield _by(on.delivered(name, on.day(10), delivery=on.thing(f"delivery-{name}")), reporter, on.number)
-    for name, why in (
-        ("differ", "two reporters say 1,000 and 1,011 uses of one day"),
-        ("one", "a delivery that only the provider reports"),
+    for name, why, occurred in (
+        ("differ", "two reporters say 1,000 and 1,011 uses of one day", on.month(1, 12)),
+        ("differ", "two reporters say 1,000 and 1,011 uses of one month", on.month(2, 1)),
+        ("one", "a delivery that only the provider reports", on.day(12)),
     ):
-        about: tuple[Kind, str] = ("contract", on.thing(name))
-        yield on.must("reconciliation", "yellow", about, why, occurred=on.day(12), party=on.who("seller"))
+        yield _apart(on, name, why, occurred)
+
+
+def _apart(on: Ground, name: str, why: str, occurred: int, **evidence: Any) -> Must:
+    about: tuple[Kind, str] = ("contract", on.thing(name))
+    party = on.who("seller")
+    return on.must("reconciliation", "yellow", about, why, occurred=occurred, party=party, **evidence)
+
+
+def around_midnight(on: Ground) -> Iterator[Told | Must]:
+    """Half of what the provider counts before a midnight the consumer counts after it: a minute after it at most, it
+    counts on the day before; a second more, and both days are apart, but not their month."""
+    midnight = on.month(1, 10)
+    for name, seconds in (("soon", 60), ("later", 61)):
+        yield from on.trade(name)
+        for time, uses in ((midnight - DAY // 2, 200), (midnight + DAY // 2, 100)):
+            yield _by(on.used(name, time, uses), "provider", on.number)
+        for time, uses in ((midnight - DAY // 2, 100), (midnight + seconds * SECOND, 100), (midnight + DAY // 2, 100)):
+            yield _by(on.used(name, time, uses), "consumer", on.number)
+    for day, says in ((11, (200, 100)), (12, (100, 200))):
+        tallies = {"uses": {"provider": says[0], "consumer": says[1]}}
+        yield _apart(on, "later", "61 seconds after midnight it is another day's", on.month(1, day), tallies=tallies)
+
+
+def silent_side(on: Ground) -> Iterator[Told | Must]:
+    """The consumer keeps up with the provider for seven days and says nothing of the eighth, which is found that day,
+    and of the month. After six days nothing is held against it that day, and one use of six thousand is no more than
+    the month allows. Who says nothing for a whole month is found when it is over."""
+    for name, days, last in (("seven", 7, 1_000), ("six", 6, 1)):
+        yield from on.trade(name)
+        for day in range(days):
+            yield _by(on.used(name, on.month(1, day + 3.5), 1_000), "provider", on.number)
+            yield _by(on.used(name, on.month(1, day + 3.6), 1_000), "consumer", on.number)
+        yield _by(on.used(name, on.month(1, days + 3.5), last), "provider", on.number)
+    yield from on.trade("gone")
+    for month, reporters in ((1, ("provider", "consumer")), (2, ("provider",))):
+        for reporter in reporters:
+            yield _by(on.used("gone", on.month(month, 5.5), 1_000), reporter, on.number)
+    for name, why, occurred in (
+        ("seven", "silent on the day after seven on which both reported", on.month(1, 12)),
+        ("seven", "7,000 uses of the month, and 8,000", on.month(2, 1)),
+        ("gone", "silent all month", on.month(3, 1)),
+    ):
+        yield _apart(on, name, why, occurred, silent=["consumer"] if "silent" in why else [])
 
 
 def living(until: int) -> Iterator[Told | Must]:
@@ -94,4 +138,4 @@ def living(until: int) -> Iterator[Told | Must]:
         yield on.must("feed-silence", "yellow", ("source", LIVING), why, occurred=deadline)
 
 
-PLANTS: Final[tuple[Plant, ...]] = (hole, restart, silence, disagreeing)
+PLANTS: Final[tuple[Plant, ...]] = (hole, restart, silence, disagreeing, around_midnight, silent_side)

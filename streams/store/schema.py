@@ -305,7 +305,8 @@ served = Table(
 )
 
 # What each reporter says of the uses of each day of a contract, but for the newest days, which its desk remembers.
-# `taken` is when a row was written (wall clock), and absent where it is kept as long as the contract.
+# `taken` is when a row was written (wall clock), and absent where it is kept as long as the contract. `edges` is what
+# of it was said near the midnights of the day, where anything was.
 used_days = Table(
     "used_days",
     metadata,
@@ -318,6 +319,19 @@ used_days = Table(
     Column("first", BigInteger, nullable=False),
     Column("last", BigInteger, nullable=False),
     Column("taken", BigInteger, index=True),
+    Column("edges", LargeBinary),
+)
+
+# What is settled of each day of a contract of which several reporters may say something: what the next one goes on
+# from, and months are added up of. `forgotten` tells that what was used on the day is there no longer: it stays as it
+# is.
+settled_days = Table(
+    "settled_days",
+    metadata,
+    Column("contract", Text, primary_key=True),
+    Column("day", Integer, primary_key=True),
+    Column("state", LargeBinary, nullable=False),
+    Column("forgotten", Boolean, nullable=False),
 )
 
 # What each reporter says of the uses of each day of a contract in each country that a pack calls abroad.

@@ -38,6 +38,9 @@ ROWS_MIN: Final = 16
 SLICE_SECONDS_POSTGRES: Final = 0.05
 ROWS_MIN_POSTGRES: Final = 500
 
+# What is settled of days is kept for so many days more than what was used on them: a month is added up of all of it.
+SETTLED_DAYS: Final = 62
+
 # Of these contracts those whose days may not be forgotten, however old: what a case names stays.
 Held = Callable[[Db, Sequence[str]], Collection[str]]
 
@@ -158,7 +161,9 @@ class Days:
         """Forgets them but for those that are kept, and with the last of a day that it was looked at."""
         contracts = sorted({row[0] for row in rows})
         scopes = {(contract, day): day_scope(day, contract) for contract, day, _ in rows}
-        db.lock([queue.sum_(rule, scope) for rule in self._rules for scope in scopes.values()])
+        # Who settles days of a contract has them all; see `streams.judging.shapes`.
+        things = [queue.sum_(rule, scope) for rule in self._rules for scope in scopes.values()]
+        db.lock([*things, *map(queue.uses, contracts)])
         query = (
             "select distinct about from findings where about_kind = 'contract' and about = any(?)"
             " and detector = any(?) and standing"
@@ -178,6 +183,11 @@ class Days:
             if (contract, day) not in left:
                 query = "delete from scopes where rule = any(?) and scope = ? and thing = ?"
                 db.run(query, self._rules, scope, queue.uses(contract))
+                # What is settled of it stays as it is: what comes of such a day is only a part.
+                settled = "contract = ? and day = ?"
+                db.run(f"update settled_days set forgotten = true where {settled}", contract, day)  # noqa: S608
+                old = "delete from settled_days where contract = ? and day < ? and forgotten"
+                db.run(old, contract, day - SETTLED_DAYS)
                 for rule in self._rules:
                     self._known.left(rule, scope)
                 db.run("delete from reported_days where contract = ? and day = ?", contract, day)

@@ -163,7 +163,7 @@ packs = st.builds(
             "abnormal-price": given(factor=[2, 1.99]),
             "exclusive-dealing": given(share=["1/2", "1/3", "1"], refusals=[1, 2], months=[1]),
             "quality": given(completeness=[0.5, 0.9], update_factor=[1, 1.5]),
-            "reconciliation": given(percent=[50, 20]),
+            "reconciliation": given(percent=[50, 20], silent_days=[1, 2]),
             "black-market": given(
                 first_categories=[["traffic"]],
                 first_items=[1000, 1998],

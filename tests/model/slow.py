@@ -76,7 +76,10 @@ MEMBERS: dict[str, Callable[[Json], Json]] = {
     "quality": lambda e: {"completeness": e.get("completeness")},
     "off-exchange-public": _of(),
     "report-overdue": lambda e: {"since": moment(e["since"]).isoformat()},
-    "reconciliation": lambda e: {"measures": sorted(e["tallies"]), "deliveries": sorted(e["deliveries"].items())},
+    "reconciliation": lambda e: (
+        {"tallies": days.by_name(e["tallies"]), "deliveries": sorted(e.get("deliveries", {}).items())}
+        | {name: e[name] for name in ("day", "month") if name in e}
+    ),
     "bulk-extraction": lambda e: _of("used", "hours", "events")(e) | {"hour": moment(e["hour"]).isoformat()},
     "feed-gap": lambda e: (
         _of("topic", "subject")(e)

@@ -64,7 +64,7 @@ DEFAULTS: dict[str, Json] = {
     "credit-clock": {"objection_working_days": 7, "repair_working_days": 10, "holidays": [], "workdays": []},
     "quality": {"completeness": 0.95, "update_factor": 2},
     "feed-silence": {"seconds": 300},
-    "reconciliation": {"percent": 1},
+    "reconciliation": {"percent": 1, "edge_seconds": 60, "silent_days": 7},
 }
 
 # From what states nothing up.

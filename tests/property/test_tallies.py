@@ -28,14 +28,24 @@ from tests.model.markets import interleaved
 from tests.modes import only
 
 PACK = only("report-overdue", "reconciliation", "usage-limit")
-UNTIL = ("2025-02-06T00:00:00+08:00", "2025-02-06T00:00:00.000001+08:00", "2025-02-20")
-FAR = "2025-03-01"
+# Days are few here, so a few are enough to be missed.
+PACK["detectors"]["reconciliation"] = {"silent_days": 2}
+UNTIL = ("2025-02-06T00:00:00+08:00", "2025-02-06T00:00:00.000001+08:00", "2025-02-20", "2025-03-02", "2025-04-03")
+FAR = "2025-05-01"
 # Both ends of days, in both ways to write them.
 TIMES = (
     "2025-02-01T00:00:00+08:00",
     "2025-02-01T12:00:00+08:00",
     "2025-02-01T15:59:59.999999Z",
     "2025-02-01T16:00:00Z",
+    # A minute from midnight, and a little farther.
+    "2025-02-01T23:58:59.999999+08:00",
+    "2025-02-01T23:59:00+08:00",
+    "2025-02-02T00:01:00+08:00",
+    "2025-02-02T00:01:00.000001+08:00",
+    "2025-02-02T23:59:30+08:00",
+    "2025-02-28T23:59:30+08:00",
+    "2025-03-01T00:00:30+08:00",
     "2025-02-02T12:00:00+08:00",
     "2025-02-03T00:00:00+08:00",
     "2025-02-03T00:00:00.000001+08:00",
@@ -254,6 +264,6 @@ def rest(store: Store, until: str) -> None:
 @given(events=lines(), seed=st.integers(0, 2**16))
 def test_any_fetches_on_any_workers_find_the_same(workers: int, events: list[Json], seed: int) -> None:
     store = fetched(events, workers, seed)
-    rest(store, "2025-02-20")
+    rest(store, UNTIL[-1])
     # `PACK` says nothing of the terms of a use, so what is left is a function of the events alone.
-    assert slow.findings(events, PACK, "2025-02-20") == of_all(standing(store))
+    assert slow.findings(events, PACK, UNTIL[-1]) == of_all(standing(store))

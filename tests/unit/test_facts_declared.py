@@ -1,5 +1,6 @@
 """A rule cannot ask for what it did not declare: its facts answer the same whichever rules are judged beside it."""
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, get_args
 
@@ -10,7 +11,7 @@ from world import packs
 import detectors
 from circulation.admission.admission import Admission
 from circulation.calendar import parse_instant
-from circulation.daily import Used, UsedAbroad, UsedDay
+from circulation.daily import Used, UsedAbroad, UsedDay, day_number, day_scope
 from circulation.events.reading import decode_data
 from circulation.examples import (
     BUYER,
@@ -37,6 +38,7 @@ from circulation.findings import Cause, Said
 from circulation.lineage import Edge, Inputs
 from circulation.packs.reading import parse_pack
 from circulation.rules import Check, Rule, Sum
+from circulation.sides import Settled
 from streams.engine import Engine
 from streams.offline.replay import Replay
 from streams.store.store import Store
@@ -76,6 +78,7 @@ ASKING: Mapping[str, Callable[[Facts], Any]] = {
     "used_abroad": lambda facts: [*facts.used_abroad("c")],
     "used": lambda facts: [day for day, _, _ in facts.used("c")],
     "heard": lambda facts: facts.heard("s"),
+    "settled": lambda facts: [one.tallies for one in facts.settled("c").values()],
     "undeclared": lambda facts: facts.undeclared("c", Cause("s", "i")),
     "payments": lambda facts: facts.payments().to(SELLER, 0, INSTANT),
 }
@@ -98,6 +101,7 @@ def loaded() -> Loaded:
         abroad={"c": [UsedAbroad(0, "DE", 1)]},
         days={"c": [UsedDay(0, 0, Used(1, 0, 0))]},
         heard={"s": Heard(0, 60)},
+        settled={"c": {0: Settled({0: [1, None, None, None]})}},
     )
 
 
@@ -129,7 +133,7 @@ def test_any_need_that_gives_it_is_enough(accessor: str, need: Need) -> None:
     assert ASKING[accessor](bound(NEEDS)) == ASKING[accessor](bound({need}))
 
 
-@pytest.mark.parametrize("accessor", ["first_use", "first_served", "used_abroad", "used", "inputs"])
+@pytest.mark.parametrize("accessor", ["first_use", "first_served", "used_abroad", "used", "settled", "inputs"])
 def test_what_is_there_for_sums_only_is_refused_elsewhere_though_it_is_declared(accessor: str) -> None:
     with pytest.raises(Undeclared, match="only while it is judged"):
         ASKING[accessor](bound(NEEDS, Loaded(packs=packs(pack()))))
@@ -186,6 +190,14 @@ def of_subject(act: Act, _: Facts) -> list[str]:
     return [act.subject]
 
 
+def of_day(act: Act, _: Facts) -> list[str]:
+    return [day_scope(day_number(act.time), act.subject)]
+
+
+def settled(_: str, acts: Sequence[Act], __: Facts) -> Settled:
+    return Settled({one.reporter: [1, None, None, None] for one in acts})
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("accessor", "need"), GIVEN)
 def test_a_need_by_itself_has_loaded_what_it_gives(accessor: str, need: Need) -> None:
@@ -193,13 +205,15 @@ def test_a_need_by_itself_has_loaded_what_it_gives(accessor: str, need: Need) ->
         found = []
 
         def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
-            if scope == ("asset" if need == "inputs" else "c"):
+            if scope.endswith("asset" if need == "inputs" else "c"):
                 found.append(ASKING[accessor](facts))
             return []
 
         acts = frozenset({SETTLED, DERIVED})
-        probe = rule(sum=Sum(acts=acts, scopes=of_subject, judge=judge, needs=frozenset({need})))
-        assert [] == run(probe, EVENTS, beside=beside)
+        shape = Sum(acts=acts, scopes=of_subject, judge=judge, needs=frozenset({need}))
+        if need == "settled":
+            shape = dataclasses.replace(shape, scopes=of_day, each_day=True, settles=settled)
+        assert [] == run(rule(sum=shape), EVENTS, beside=beside)
         return found
 
     alone = answers(beside=False)

@@ -17,7 +17,7 @@ import detectors
 from circulation.admission.admission import Admission
 from circulation.admission.envelope import ANY
 from circulation.calendar import LATEST, parse_instant
-from circulation.daily import end_of, of_scope
+from circulation.daily import end_of, span_of
 from circulation.events.event import Event
 from circulation.examples import Case
 from circulation.packs.reading import parse_pack
@@ -29,6 +29,7 @@ from streams.facts.running_sums import Running
 from streams.intake import Arrival
 from streams.judging import needs
 from streams.judging.round import Round
+from streams.judging.settling import Settling
 from streams.store import queue
 from streams.store.store import Store
 
@@ -154,10 +155,10 @@ class Watched:
         shape = detectors.RULES[rule].sum
         ended = {one.day for one in dict.get(facts.days, contract, ()) if end_of(one.day) < self.end}
         if shape is not None and shape.each_day:
-            # It is given all days, and looks at its own.
-            day, _ = of_scope(queue.sum_of(about)[1])
-            if day in ended:
-                self._read("reports", queue.contract_day(contract, day))
+            # It looks at its own day, and the next.
+            day, _, _ = span_of(queue.sum_of(about)[1])
+            for one in ended & {day, day + 1}:
+                self._read("reports", queue.contract_day(contract, one))
             return
         for day in ended:
             self._read("uses", queue.contract_day(contract, day))
@@ -180,6 +181,8 @@ def _about(rule: Rule, act: Any, ask: Any) -> Asked:
     """What a rule is asked about: the act, the scope of a sum, the asset that is screened."""
     if rule.sum is not None and ask.func is rule.sum.judge:
         return rule.id, queue.sum_(rule.id, ask.args[0])
+    if isinstance(getattr(ask.func, "__self__", None), Settling):
+        return rule.id, queue.sum_(rule.id, ask.args[2])
     if isinstance(getattr(ask.func, "__self__", None), Running):
         return rule.id, queue.sum_(rule.id, ask.args[1])
     if rule.screen is not None and ask.func is rule.screen.judge:

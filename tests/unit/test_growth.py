@@ -16,6 +16,7 @@ from circulation.admission.admission import Admission
 from circulation.calendar import parse_instant
 from circulation.credit import public
 from circulation.credit.statement import Line, record_line
+from circulation.daily import date_of, day_number
 from circulation.docket import Docket, Told, docket_id
 from circulation.events.names import EXPORT_PERFORMED, OPENLINEAGE_RUN, PARTY_REGISTERED
 from circulation.examples import (
@@ -550,6 +551,23 @@ def test_a_report_of_use_reads_no_more_behind_many_days_than_behind_few(
     engine.take(_KEPT, signed("c", "2025-01-02", asset="a", terms=terms(report_within_days=within_days)))
     counts = [engine.reads(used("c", day(2 * number), id=f"u{number}")) for number in range(2 * MANY)]
     assert set(counts[MANY : MANY + 9]) == set(counts[-9:])
+
+
+@pytest.mark.parametrize("time", ["T12:00", "T00:00:30"], ids=["noon", "midnight"])
+def test_a_report_of_two_sides_reads_no_more_behind_many_days_than_behind_few(
+    time: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Reading(monkeypatch)
+    engine.take(_KEPT, signed("c", "2025-01-02", asset="a"))
+
+    def both(number: int) -> list[Json]:
+        at_ = f"{date_of(day_number(parse_instant(day(number))))}{time}"
+        return [used("c", at_, id=f"{who}{number}", reporter=who) for who in ("provider", "consumer")]
+
+    counts = [engine.reads(*both(number)) for number in range(28 * 5)]
+    # A month is added up once, when it is over.
+    assert sorted(counts[28 * 2 : 28 * 3]) == sorted(counts[28 * 4 :])
+    assert max(counts) < MANY
 
 
 @pytest.mark.parametrize("late", [False, True])

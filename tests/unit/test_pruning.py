@@ -45,7 +45,9 @@ def contracts(store: Store, *names: str) -> dict[str, int]:
 
 def scopes(store: Store) -> list[str]:
     with store.reading() as db:
-        rows = db.rows("select thing from scopes where rule = 'reconciliation' and thing like 'uses%'")
+        rows = db.rows(
+            "select thing from scopes where rule = 'reconciliation' and thing like 'uses%' and scope like '%-%-%'"
+        )
     return [queue.rest_of(row[0]) for row in rows]
 
 

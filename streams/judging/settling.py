@@ -1,0 +1,94 @@
+"""Settles days of contracts in a round, each after the one before it, and has judged what goes on from them.
+
+All days of one contract are judged under one lock (`Shapes.locks`), so a day sees what the one before it came to, or is
+judged again by whoever settles that after it.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from circulation.daily import day_scope, month_scope, span_of
+from circulation.facts.acts import Act
+from circulation.facts.facts import Facts
+from circulation.findings import Said
+from circulation.rules import Sum
+from circulation.sides import Settled
+from streams.facts import settled_days
+from streams.judging.round import Round
+from streams.store import queue, schema
+from streams.store.queue import AGAIN
+
+
+class Settling:
+    """What is settled of the days that a round asks for, by contract, as far as it has come."""
+
+    def __init__(self, round_: Round, asked: Iterable[tuple[str, str]]) -> None:
+        """`asked` are the (rule, scope) that are judged."""
+        self._round = round_
+        self._asked = {*asked}
+        days: dict[str, set[int]] = {}
+        spans = []
+        for _, scope in self._asked:
+            first, last, contract = span_of(scope)
+            if first == last:
+                days.setdefault(contract, set()).add(first)
+            else:
+                spans.append((contract, first, last))
+        self.settled, self._forgotten = settled_days.load(round_.db, days, spans)
+        # What is other than before, by contract and day; and the sums that are asked for by that.
+        self._changed: dict[tuple[str, int], Settled] = {}
+        self._handed_on: dict[tuple[str, int], str] = {}
+        self._follow: set[tuple[str, str]] = set()
+
+    def judge(self, rule: str, shape: Sum, scope: str, acts: Sequence[Act], facts: Facts) -> Iterable[Said]:
+        """Settle a day, where it is one; and ask the rule of it."""
+        first, last, contract = span_of(scope)
+        if shape.settles is not None and first == last and (contract, first) not in self._forgotten:
+            self._settle(rule, contract, first, shape.settles(scope, acts, facts))
+        return shape.judge(scope, acts, facts)
+
+    def _settle(self, rule: str, contract: str, day: int, now: Settled) -> None:
+        days = self.settled.setdefault(contract, {})
+        before = days.get(day)
+        days[day] = now
+        if now == before:
+            return
+        self._changed[contract, day] = now
+        if now.hands_on(before):
+            self._handed_on[contract, day] = rule
+            if now.moved or (before is not None and before.moved):
+                self._follow.add((rule, day_scope(day + 1, contract)))
+        stated = {*now.stated, *(() if before is None else before.stated)}
+        if len(stated) > 1:
+            self._follow.add((rule, month_scope(day, contract)))
+
+    def write(self) -> None:
+        """Keep what changed, and queue the days and months that go on from it and are not judged in this round; those
+        that have not ended have a deadline."""
+        round_ = self._round
+        db = round_.db
+        settled_days.write(db, self._changed)
+        by_day: dict[int, list[str]] = {}
+        for contract, day in self._handed_on:
+            by_day.setdefault(day, []).append(contract)
+        rules = {contract: rule for (contract, _), rule in self._handed_on.items()}
+        # No act tells of them, and a late pack, or another seller, finds them so.
+        rows: list[tuple[Any, ...]] = [
+            (rule, scope, queue.uses(span_of(scope)[2]), None, None) for rule, scope in sorted(self._follow)
+        ]
+        db.many(schema.scopes, rows, "ignore")
+        for row in rows:
+            round_.known.entered(*row[:3])
+        self._follow |= {
+            (rules[contract], day_scope(day, contract)) for contract, day in settled_days.following(db, by_day)
+        }
+        follow = sorted(self._follow - self._asked)
+        coming, ended = [], []
+        for rule, scope in follow:
+            period = round_.shapes.period_of(rule)
+            if period is not None and (ends := period.ends(scope)) >= round_.horizon:
+                coming.append((queue.sum_(rule, scope), ends))
+            else:
+                ended.append(queue.sum_(rule, scope))
+        db.many(schema.deadlines, coming, "ignore")
+        round_.queue(ended, AGAIN)

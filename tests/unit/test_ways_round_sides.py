@@ -1,0 +1,71 @@
+"""Ways in which what two sides report can be kept from being compared: none of them works (each test is named after its
+way)."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from circulation.examples import Json, pack, signed, used
+from streams.offline.replay import findings_of
+
+SIGNED = signed("c", "2025-01-01")
+MONTH_OVER = "2025-03-02T00:00:00.000001+08:00"
+
+
+def said(who: str, uses: int, days: Iterable[int], time: str = "12:00") -> list[Json]:
+    return [used("c", f"2025-02-{day:02}T{time}", uses, reporter=who) for day in days]
+
+
+def found(*lines: Sequence[Json], until: str = MONTH_OVER) -> list[tuple[str, Any]]:
+    """By day, or month, what uses are said."""
+    every = findings_of([SIGNED, *(one for some in lines for one in some)], pack=pack(), until=until)
+    some = [one["evidence"] for one in every if one["detector"] == "reconciliation"]
+    return sorted((one.get("day") or one["month"], one["tallies"]["uses"]) for one in some)
+
+
+WEEK = range(1, 8)
+
+
+def test_a_side_says_nothing_at_all_of_the_day_on_which_it_used_most() -> None:
+    lines = said("provider", 100, WEEK), said("consumer", 100, WEEK), said("provider", 9_000, [8])
+    apart = {"provider": 9_000, "consumer": 0}
+    assert [("2025-02", {"provider": 9_700, "consumer": 700}), ("2025-02-08", apart)] == found(*lines)
+
+
+def test_a_side_breaks_its_silence_by_a_report_of_nothing() -> None:
+    lines = said("provider", 100, range(1, 9)), said("consumer", 100, WEEK), said("consumer", 0, [8])
+    assert ("2025-02-08", {"provider": 100, "consumer": 0}) in found(*lines)
+
+
+def test_a_side_breaks_its_silence_by_one_use_a_minute_after_midnight() -> None:
+    lines = said("provider", 100, range(1, 9)), said("consumer", 100, WEEK), said("consumer", 1, [8], "00:01")
+    assert ("2025-02-08", {"provider": 100, "consumer": 1}) in found(*lines)
+
+
+def test_a_side_is_silent_so_often_that_it_is_never_held_to_keep_up() -> None:
+    lines = said("provider", 100, range(1, 29)), said("consumer", 100, range(1, 29, 2))
+    assert [("2025-02", {"provider": 2_800, "consumer": 1_400})] == found(*lines)
+
+
+def test_a_side_begins_to_report_when_most_has_been_used() -> None:
+    lines = said("provider", 900, [1]), said("provider", 100, [20]), said("consumer", 100, [20])
+    assert [("2025-02", {"provider": 1_000, "consumer": 100})] == found(*lines)
+
+
+def test_a_side_reports_nothing_any_more_from_the_first_of_a_month_on() -> None:
+    january = [used("c", "2025-01-20T12:00", 100, reporter=who) for who in ("provider", "consumer")]
+    assert [("2025-02", {"provider": 300, "consumer": 0})] == found(january, said("provider", 100, [3, 9, 20]))
+
+
+def test_a_side_has_what_it_says_at_midnight_count_for_the_day_before_and_the_day_after() -> None:
+    lines = said("provider", 100, [1, 2]), said("consumer", 100, [2], "00:00:10")
+    month = {"provider": 200, "consumer": 100}
+    assert [("2025-02", month)] == found(*lines)
+    assert ("2025-02-02", {"provider": 100, "consumer": 1}) in found(*lines, said("consumer", 1, [2]))
+
+
+def test_a_side_puts_off_what_is_missing_from_midnight_to_midnight() -> None:
+    """What is said just after a midnight makes up for the day before, but on the last day, and of the month."""
+    lines = said("provider", 100, range(1, 29)), said("consumer", 50, range(1, 29))
+    edges = said("consumer", 50, range(2, 29), "00:00:10")
+    month = ("2025-02", {"provider": 2_800, "consumer": 2_750})
+    assert [month, ("2025-02-28", {"provider": 100, "consumer": 50})] == found(*lines, edges)
