@@ -205,7 +205,7 @@ def test_a_need_by_itself_has_loaded_what_it_gives(accessor: str, need: Need) ->
         found = []
 
         def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
-            if scope.endswith("asset" if need == "inputs" else "c"):
+            if scope.endswith("asset" if need in ("inputs", "made") else "c"):
                 found.append(ASKING[accessor](facts))
             return []
 
@@ -219,7 +219,7 @@ def test_a_need_by_itself_has_loaded_what_it_gives(accessor: str, need: Need) ->
     alone = answers(beside=False)
     # What it answers with is something, but for records, names, changes of tables, undeclared deliveries, runs, and of
     # sources that owe nothing.
-    assert alone[-1] or accessor in ("recorded", "names", "changes", "undeclared", "unfinished", "heard")
+    assert alone[-1] or accessor in ("recorded", "names", "changes", "undeclared", "unfinished", "made", "heard")
     assert alone[-1] == answers(beside=True)[-1]
 
 
