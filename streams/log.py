@@ -20,8 +20,9 @@ FRAMES_MAX: Final = 8
 # A line is for a person; what made it may be of any length.
 CHARACTERS_MAX: Final = 2_000
 
-# What differs from line to line of one cause: numbers, addresses, ids, and what is in quotes.
-_VARIABLE: Final = re.compile(r"'[^']*'|\"[^\"]*\"|0x[0-9a-f]+|[0-9a-f]{8,}|[0-9]+")
+# What differs from line to line of one cause: numbers, addresses, ids, and what is in quotes. A broker that librdkafka
+# knows by its address alone has `bootstrap` in place of its number.
+_VARIABLE: Final = re.compile(r"'[^']*'|\"[^\"]*\"|0x[0-9a-f]+|[0-9a-f]{8,}|[0-9]+|(?<=[0-9]/)bootstrap\b")
 _PLACES: Final = re.compile(r"%(\([^)]*\))?[-#0 +]*[0-9.*]*[a-zA-Z]")
 
 

@@ -88,6 +88,13 @@ def test_a_template_without_words_is_told_apart_by_what_fills_it(written: io.Str
     ] == lines(written)
 
 
+def test_a_broker_is_one_by_its_number_and_by_its_address_alone(written: io.StringIO) -> None:
+    log = logging.getLogger("one")
+    for name in ("bootstrap", "1", "2"):
+        log.warning(f"FAIL [thrd:127.0.0.1:9092/{name}]: ApiVersionRequest failed")
+    assert ["one: FAIL [thrd:127.0.0.1:9092/bootstrap]: ApiVersionRequest failed"] == lines(written)
+
+
 def _fail(depth: int, text: str) -> None:
     if depth:
         _fail(depth - 1, text)
