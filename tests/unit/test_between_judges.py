@@ -253,16 +253,8 @@ def test_a_finding_that_another_sum_says_meanwhile_is_not_cleared_by_the_one_tha
         summary_zh="",
         evidence={},
     )
-    first, second = (
-        Entry(
-            queue.sum_("reciprocal-trade", scope),
-            RULES["reciprocal-trade"],
-            parse_pack(DEFAULT, published=False),
-            said,
-            NOW,
-        )
-        for scope in ("first", "second")
-    )
+    rule, default = RULES["reciprocal-trade"], parse_pack(DEFAULT, published=False)
+    first, second = (Entry(queue.sum_(rule.id, scope), rule, default, said, NOW) for scope in ("first", "second"))
     with pair.mine.store.writing() as db:
         pair.mine.book.enter(db, [first], things=[first.thing], now=NOW)
 
@@ -270,7 +262,7 @@ def test_a_finding_that_another_sum_says_meanwhile_is_not_cleared_by_the_one_tha
         with pair.other.store.writing() as db:
             pair.other.book.enter(db, [second], things=[second.thing], now=NOW)
 
-    whole, stopped = getattr(Book, step), []
+    whole, stopped = getattr(Book, step), list[str]()
 
     def cut(*given: Any) -> Any:
         if not stopped:
