@@ -111,7 +111,8 @@ def judge(round_: Round, things: Sequence[str]) -> None:
         return "retracted" if taken_back else "refuted"
 
     round_.enter(entries, judged, reason=reason, facts=gathered.facts, since=answers.since)
-    _queue_others(round_, cleared)
+    if cleared:
+        _queue_others(round_, cleared)
 
 
 def _queue_others(round_: Round, cleared: Sequence[tuple[str, str, str]]) -> None:
