@@ -167,9 +167,11 @@ class Book:
             asked.append((f"{of_things} and occurred >= ?", [list(begun), min(begun.values())]))
         rows = db.rows(" union all ".join(query for query, _ in asked), *(one for _, of in asked for one in of))
         known = {row[0]: row for row in rows if row[0] in said}
-        known |= self._taken_over(db, said, known)
+        if others := sorted(one for one, row in known.items() if row[2] and row[1] != said[one].thing):
+            known |= self._taken_over(db, said, others)
         gone = sorted(row for row in rows if row[0] not in said and row[8] >= begun.get(row[1], row[8]))
-        gone = self._left(db, gone)
+        if gone and db.postgres:
+            gone = self._left(db, gone)
         new: list[tuple[str, Entry, int, dict[str, Any]]] = []
         for finding, entry in said.items():
             data = _data(finding, entry)
@@ -197,16 +199,11 @@ class Book:
         return page.write(db, priority)
 
     @staticmethod
-    def _taken_over(
-        db: Db, said: Mapping[str, Entry], known: Mapping[str, tuple[Any, ...]]
-    ) -> dict[str, tuple[Any, ...]]:
-        """Gives findings to the things that say them now, whatever said them before; answers with them as they were.
+    def _taken_over(db: Db, said: Mapping[str, Entry], others: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+        """Gives findings of others to the things that say them now; answers with them as they were.
 
         What said one before is asked later, or by another judge, and clears only what is still its own.
         """
-        others = sorted(one for one, row in known.items() if row[2] and row[1] != said[one].thing)
-        if not others:
-            return {}
         query = f"select {_COLUMNS} from findings where finding = any(?) order by finding for update"  # noqa: S608
         rows = db.rows(query, others)
         for row in rows:
@@ -217,8 +214,6 @@ class Book:
     @staticmethod
     def _left(db: Db, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """Of rows of things that say them no longer those that no other judge has given to another thing meanwhile."""
-        if not rows or not db.postgres:
-            return rows
         query = (
             f"select {_COLUMNS} from findings where finding = any(?) and thing = any(?) and standing"  # noqa: S608
             " order by finding for update"

@@ -120,7 +120,8 @@ def judge(round_: Round, things: Sequence[str]) -> None:
         return "retracted" if taken_back else "refuted"
 
     round_.enter(entries, judged, reason=reason, facts=gathered.facts, since=answers.since)
-    _queue_others(round_, cleared)
+    if cleared:
+        _queue_others(round_, cleared)
 
 
 def _queue_others(round_: Round, cleared: Sequence[tuple[str, str, str]]) -> None:
@@ -134,7 +135,8 @@ def _queue_others(round_: Round, cleared: Sequence[tuple[str, str, str]]) -> Non
     for thing, event, source in cleared:
         rule, scope = sum_of(thing)
         others |= {sum_(rule, row[0]) for row in round_.db.rows(query, event, source, rule) if row[0] != scope}
-    round_.queue(sorted(others), round_.priority)
+    if others:
+        round_.queue(sorted(others), round_.priority)
 
 
 def _asked(round_: Round, things: Sequence[str]) -> tuple[list[Asked], list[tuple[str, int]]]:

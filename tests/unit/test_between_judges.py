@@ -237,10 +237,7 @@ def test_a_finding_that_is_raised_while_an_objection_to_it_is_upheld_does_not_st
     assert [] == of(pair.standing(), "right-missing")
 
 
-@pytest.mark.parametrize("step", ["_taken_over", "_left"])
-def test_a_finding_that_another_sum_says_meanwhile_is_not_cleared_by_the_one_that_said_it(
-    pair: Pair, step: str
-) -> None:
+def test_a_finding_that_another_sum_says_meanwhile_is_not_cleared_by_the_one_that_said_it(pair: Pair) -> None:
     signing = signed("c", "2025-03-01", asset="a")
     cause = Cause(signing["source"], signing["id"])
     said = Said(
@@ -253,16 +250,8 @@ def test_a_finding_that_another_sum_says_meanwhile_is_not_cleared_by_the_one_tha
         summary_zh="",
         evidence={},
     )
-    first, second = (
-        Entry(
-            queue.sum_("reciprocal-trade", scope),
-            RULES["reciprocal-trade"],
-            parse_pack(DEFAULT, published=False),
-            said,
-            NOW,
-        )
-        for scope in ("first", "second")
-    )
+    rule, default = RULES["reciprocal-trade"], parse_pack(DEFAULT, published=False)
+    first, second = (Entry(queue.sum_(rule.id, scope), rule, default, said, NOW) for scope in ("first", "second"))
     with pair.mine.store.writing() as db:
         pair.mine.book.enter(db, [first], things=[first.thing], now=NOW)
 
@@ -270,15 +259,13 @@ def test_a_finding_that_another_sum_says_meanwhile_is_not_cleared_by_the_one_tha
         with pair.other.store.writing() as db:
             pair.other.book.enter(db, [second], things=[second.thing], now=NOW)
 
-    whole, stopped = getattr(Book, step), []
+    whole = Book._left
 
     def cut(*given: Any) -> Any:
-        if not stopped:
-            stopped.append(step)
-            meanwhile()
+        meanwhile()
         return whole(*given)
 
-    with mock.patch.object(Book, step, staticmethod(cut)), pair.mine.store.writing() as db:
+    with mock.patch.object(Book, "_left", staticmethod(cut)), pair.mine.store.writing() as db:
         pair.mine.book.enter(db, [], things=[first.thing], now=NOW)
     assert [first.finding] == [one["finding"] for one in pair.standing()]
     with pair.mine.store.reading() as db:
