@@ -14,8 +14,35 @@ from typing import Any, Final
 
 import orjson
 
+from streams.health.readiness import KAFKA_AWAY, STORE_AWAY, State, document
+
 # How often the server looks whether it is to end, seconds.
 END_SECONDS: Final = 0.05
+NOT_BEGUN: Final = State(
+    assigned=0,
+    member=False,
+    store=True,
+    broker=True,
+    sending="",
+    lag=0,
+    delay=0.0,
+    held=False,
+    open_transactions=(),
+    stopped=(),
+    judge_silent=0.0,
+    judge_waits=0.0,
+    outbox_waits=0.0,
+    outbox_closed={},
+    outbox_set_aside=0,
+    clock_trusted=False,
+    clock_skews={},
+    clock_doubts=(),
+    failing={},
+    watch_silent=0.0,
+    strangers=(),
+    store_silent=0.0,
+    broker_silent=0.0,
+)
 
 
 class WebTaken(Exception):
@@ -23,19 +50,26 @@ class WebTaken(Exception):
 
 
 class Beginning:
-    """What a worker waits for before it begins. `why` is a sentence for people."""
+    """What a worker waits for before it begins: whether store and Kafka answered when they were asked last."""
 
     def __init__(self) -> None:
-        self.why = "it has not begun to read yet"
+        self.store_answers = True
+        self.broker_answers = True
 
     def page(self, path: str) -> tuple[HTTPStatus, Any]:
-        """Status and document of one of its pages; none where there is no such page."""
+        """Status and document of one of its pages, as the worker has them later; none where there is no such page."""
         match path:
             case "/ready":
-                return HTTPStatus.SERVICE_UNAVAILABLE, {"ready": False, "reasons": [self.why]}
+                return HTTPStatus.SERVICE_UNAVAILABLE, self._ready()
             case "/health":
                 return HTTPStatus.OK, {"alive": True, "reasons": []}
         return HTTPStatus.NOT_FOUND, None
+
+    def _ready(self) -> dict[str, Any]:
+        state = NOT_BEGUN._replace(store=self.store_answers, broker=self.broker_answers)
+        why = [] if self.store_answers else [STORE_AWAY]
+        why += [] if self.broker_answers else [KAFKA_AWAY]
+        return document(state, warnings=(), pack="") | {"reasons": why or ["it has not begun to read yet"]}
 
     @contextlib.contextmanager
     def answering(self, web: str) -> Iterator[None]:

@@ -14,7 +14,6 @@ from typing import Final
 
 from confluent_kafka import KafkaException
 
-from streams.health.readiness import KAFKA_AWAY, STORE_AWAY
 from streams.health.workers import Differs, identity, make_way
 from streams.process import begin, collect_rarely
 from streams.settings import Settings
@@ -153,9 +152,10 @@ def _when_there(step: Callable[[], None], beginning: Beginning) -> None:
     for attempt in itertools.count():
         try:
             step()
+            beginning.store_answers = True
             break
         except StoreAway as error:
-            beginning.why = STORE_AWAY
+            beginning.store_answers = False
             log.warning("the store does not answer yet: %s", error)
             time.sleep(backoff(attempt))
 
@@ -167,7 +167,7 @@ def _when_kafka_is_there(bootstrap: str, beginning: Beginning) -> None:
         try:
             admin.list_topics(timeout=KAFKA_SECONDS_MAX)
         except KafkaException as error:
-            beginning.why = KAFKA_AWAY
+            beginning.broker_answers = False
             log.warning("Kafka at %s does not answer yet, the worker begins when it does: %s", bootstrap, error.args[0])
             time.sleep(backoff(attempt))
         else:

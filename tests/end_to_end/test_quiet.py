@@ -107,5 +107,5 @@ def served(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory):
     """A worker whose pages answer."""
     folder = tmp_path_factory.mktemp("served")
     with Worker(kafka.start(0), f"sqlite:///{folder}/store.db", folder) as worker:
-        wait("/health answers", lambda: worker.answer("/health")[0])
+        wait("Faust's pages answer", lambda: worker.answer("/metrics")[0] == 200)
         yield worker

@@ -133,6 +133,7 @@ def test_a_worker_that_waits_to_begin_says_for_what_and_ends_in_order(topics, tm
     worker = Worker(nobody if away == "Kafka" else topics, url, tmp_path).start()
     said = worker.wait_unready(lambda state: "does not answer" in state["reasons"][0])
     assert said["reasons"][0].startswith(f"{away} does not answer: see that what CIRCULATION_")
+    assert (False, []) == (said["store" if away == "the store" else "broker"], said["stopped"])
     assert (200, True) == ((page := worker.answer("/health"))[0], orjson.loads(page[1])["alive"])
     assert 0 == worker.signal(told)
     assert "Traceback" not in worker.said()
