@@ -337,7 +337,39 @@ KINDS: Final = (
             examples.delivered("contract", _at(i + 0.5), delivery=f"d-{i}"),
         ],
         [_ASSET, _CONTRACT],
-        "a delivery belongs to the sums of each asset that its contract was ever over, so all of them are judged again",
+    ),
+    Kind(
+        "amendments of one contract, each over another asset, a marked delivery between",
+        lambda i: [
+            examples.signed("contract", _at(i), amended=True, asset=f"asset-{i}"),
+            examples.delivered("contract", _at(i + 0.5), delivery=f"d-{i}", watermark=f"mark-{i}", recipient=BUYER),
+        ],
+        [_ASSET, _CONTRACT],
+    ),
+    Kind(
+        "amendments of one contract, each to another seller, a delivery between",
+        lambda i: [
+            examples.signed("contract", _at(i), amended=True, seller=_party(i)),
+            examples.delivered("contract", _at(i + 0.5), delivery=f"d-{i}"),
+        ],
+        [_ASSET, _CONTRACT],
+    ),
+    Kind(
+        "amendments of one contract that is to be paid, each to another seller, a settlement between",
+        lambda i: [
+            examples.signed(
+                "contract", _at(i), amended=True, seller=_party(i), terms=examples.terms(pay_within_days=300)
+            ),
+            _settled(i),
+        ],
+        [_ASSET, _PAYING],
+    ),
+    Kind(
+        "amendments of one contract that allows resale, each to another buyer",
+        lambda i: examples.signed(
+            "contract", _at(i), amended=True, buyer=_party(i), terms=examples.terms(resale=True)
+        ),
+        [_ASSET, examples.signed("contract", "2025-01-03", terms=examples.terms(resale=True))],
     ),
     Kind("contracts of one seller", lambda i: _signed(f"contract-{i}", i), [examples.party(SELLER)]),
     Kind(

@@ -125,7 +125,8 @@ class Sum:
     `over(step)`): what it says occurred at its act, and what it asks of facts is how they were at that instant. Acts of
     the types in `first` stand before all others of their instant there. Where an act may change what is said of acts
     before it, `reaches` tells from which instant on. `coming` is for what looks at packs from their publication on, and
-    not only where they are in force.
+    not only where they are in force. What a ledger remembers may have an act of a type in `recalling` look at contracts
+    that acts before it named, and that are over its asset: `recalls` names them, and their facts are there.
     """
 
     acts: frozenset[str]
@@ -143,6 +144,8 @@ class Sum:
     reaches: Callable[[Act, Facts], int] | None = None
     names: Callable[[str], tuple[Iterable[str], Iterable[str]]] | None = None
     coming: bool = False
+    recalls: Callable[[Ledger, Act], Iterable[str]] | None = None
+    recalling: frozenset[str] = frozenset()
     waits: Callable[[str], str] | None = None
 
     def in_order(self, acts: Iterable[Act]) -> list[Act]:

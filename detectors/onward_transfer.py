@@ -32,38 +32,39 @@ from circulation.examples import (
 )
 from circulation.examples import signed as contract
 from circulation.facts.acts import Act, order
-from circulation.facts.contracts import ContractFacts
 from circulation.facts.facts import Facts
-from circulation.findings import About, Cause, Said
+from circulation.findings import About, Said
 from circulation.ledger import Ledger
+from circulation.licences import TERMS_TYPES
 from circulation.rules import Rule, Sum, over
 
 # By mark where it was delivered first to each recipient, and the contract of that; and the contracts over the asset.
-_REACHED, _UNDER, _OVER = "reached", "under", "over"
+_REACHED, _OVER = "reached", "over"
 
 
 def scopes(act: Act, facts: Facts) -> Iterable[str]:
-    """The asset; of its contracts only those that allow resale, or that another than the owner sells."""
+    """The asset; of its contracts only those that allow resale, or that another than the owner sells.
+
+    What takes the place of what was stated of another asset concerns that one as well.
+    """
     if act.type == WATERMARK_SIGHTED:
         yield act.subject
         return
     named = facts.contract(act.subject)
     if act.type == DELIVERY_COMPLETED:
-        if act.data.watermark is not None:
-            yield from sorted(named.assets())
-        return
-    if not _first(act, named):
-        yield from sorted(named.assets())
-        return
-    sellers = {one.data.seller for one in named.statements}
-    for asset_ in sorted(named.assets()):
-        if named.gave("resale") or sellers - facts.asset(asset_).owners():
-            yield asset_
+        statement = named.statement(act.time)
+        if act.data.watermark is not None and statement is not None:
+            yield statement.asset
+    elif named.signed is not None and order(named.signed) <= order(act):
+        for asset_ in sorted({one.asset for one in named.and_replaced(act)}):
+            if named.is_sold_on(facts.asset(asset_).owners()):
+                yield asset_
 
 
-def _first(act: Act, contract: ContractFacts) -> bool:
-    """Whether an act is the signing by which there is the contract, and not what was stated of it again."""
-    return contract.signed is not None and act.cause == Cause(contract.signed.source, contract.signed.id)
+def recalls(ledger: Ledger, act: Act) -> Iterable[str]:
+    """Of a sighting the contracts under which its mark was delivered."""
+    if act.type == WATERMARK_SIGHTED:
+        yield from (one.contract for _, one in ledger.list((_REACHED, act.data.watermark)))
 
 
 class _Origin(NamedTuple):
@@ -74,39 +75,37 @@ class _Origin(NamedTuple):
     delivery: str
 
 
+class _Sale(NamedTuple):
+    """What a contract over the asset says: who sells it to whom, and whether that one may sell it on."""
+
+    seller: str
+    buyer: str
+    resale: bool
+
+
 def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
     """Holds a sighting against all that the mark may have reached by then.
 
-    What is known of a contract lies in the ledger, as it was at the latest act that stated something of it.
+    What a contract over the asset says lies in the ledger, as it was stated last.
     """
-    if act.type in (CONTRACT_SIGNED, CONTRACT_AMENDED) and not _first(act, facts.contract(act.subject)):
-        for of in (_OVER, _UNDER):
-            if (of, act.subject) in ledger:
-                ledger[of, act.subject] = facts.contract(act.subject)
-        return
-    if act.type == CONTRACT_SIGNED:
-        ledger[_OVER, act.subject] = facts.contract(act.subject)
-        if act.subject not in ledger.list(_OVER):
+    if act.type in TERMS_TYPES:
+        if ledger.pop((_OVER, act.subject)) is not None:
+            ledger.discard(_OVER, act.subject)
+        if act.data.asset == scope:
+            ledger[_OVER, act.subject] = _Sale(act.data.seller, act.data.buyer, act.data.terms.resale)
             ledger.add(_OVER, act.subject)
         return
     mark = act.data.watermark
     if act.type == DELIVERY_COMPLETED:
-        contract = facts.contract(act.subject)
-        agreed = contract.statement(act.time)
-        if (
-            agreed is not None
-            and agreed.asset == scope
-            and (_REACHED, mark, act.subject, act.data.recipient) not in ledger
-        ):
+        if (_REACHED, mark, act.subject, act.data.recipient) not in ledger:
             ledger[_REACHED, mark, act.subject, act.data.recipient] = True
-            ledger[_UNDER, act.subject] = contract
             ledger.add((_REACHED, mark), (order(act), _Origin(act.subject, act.data.recipient, act.data.delivery)))
         return
     origins = [one for _, one in ledger.list((_REACHED, mark))]
-    if not origins or act.data.holder in _reached(ledger, scope, origins, act.time):
+    if not origins or act.data.holder in _reached(ledger, origins, act.time, facts):
         return
     origin = origins[0]
-    statement = ledger.get((_UNDER, origin.contract)).statement(act.time)
+    statement = facts.contract(origin.contract).statement(act.time)
     yield Said(
         severity=RULE.severity,
         about=About("contract", origin.contract),
@@ -130,7 +129,7 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
     )
 
 
-def _reached(ledger: Ledger, asset_: str, origins: Sequence[_Origin], instant: int) -> set[str]:
+def _reached(ledger: Ledger, origins: Sequence[_Origin], instant: int, facts: Facts) -> set[str]:
     """All who may hold what was delivered so: recipients, buyers, and buyers of those who may sell it on."""
     found: set[str] = set()
     selling: list[str] = []
@@ -141,31 +140,21 @@ def _reached(ledger: Ledger, asset_: str, origins: Sequence[_Origin], instant: i
             selling.append(party)
 
     for origin in origins:
-        statement = ledger.get((_UNDER, origin.contract)).statement(instant)
+        statement = facts.contract(origin.contract).statement(instant)
         resale = statement is not None and statement.terms.resale
         for one in (origin.recipient, *(() if statement is None else (statement.buyer,))):
             reach(one, resale=resale)
-    sold = _sold(ledger, asset_, instant) if selling else {}
+    sold: dict[str, list[_Sale]] = {}
+    for sale in (ledger.get((_OVER, one)) for one in ledger.list(_OVER)) if selling else ():
+        sold.setdefault(sale.seller, []).append(sale)
     done: set[str] = set()
     while selling:
         seller = selling.pop()
         if seller not in done:
             done.add(seller)
-            for buyer, resale in sold.get(seller, ()):
-                reach(buyer, resale=resale)
+            for sale in sold.get(seller, ()):
+                reach(sale.buyer, resale=sale.resale)
     return found
-
-
-def _sold(ledger: Ledger, asset_: str, instant: int) -> dict[str, list[tuple[str, bool]]]:
-    """By seller, who had bought the asset by then, and whether it may sell it on."""
-    sold: dict[str, list[tuple[str, bool]]] = {}
-    for one in ledger.list(_OVER):
-        named: ContractFacts = ledger.get((_OVER, one))
-        if named.signed is not None and named.signed.time <= instant:
-            data = named.statement(instant) or named.signed.data
-            if data.asset == asset_:
-                sold.setdefault(data.seller, []).append((data.buyer, data.terms.resale))
-    return sold
 
 
 RULE = Rule(
@@ -182,6 +171,8 @@ RULE = Rule(
         step=step,
         # What was delivered or signed at the very instant of a sighting counts.
         first=frozenset({DELIVERY_COMPLETED, CONTRACT_SIGNED, CONTRACT_AMENDED}),
+        recalls=recalls,
+        recalling=frozenset({WATERMARK_SIGHTED}),
         needs=frozenset({"asset", "contract"}),
     ),
 )

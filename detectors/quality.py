@@ -51,11 +51,13 @@ def check(act: Act, facts: Facts) -> list[Said]:
 
 
 def scopes(act: Act, facts: Facts) -> Iterable[str]:
-    """The asset, where it says how often it is updated."""
-    on_contract = act.type == DELIVERY_COMPLETED
-    for one in sorted(facts.contract(act.subject).assets()) if on_contract else (act.subject,):
-        if facts.asset(one).is_updated:
-            yield one
+    """The asset, where it says how often it is updated; of a delivery the one that the contract is over then."""
+    asset_: str | None = act.subject
+    if act.type == DELIVERY_COMPLETED:
+        statement = facts.contract(act.subject).statement(act.time)
+        asset_ = None if statement is None else statement.asset
+    if asset_ is not None and facts.asset(asset_).is_updated:
+        yield asset_
 
 
 def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
@@ -70,8 +72,6 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
             ledger[_DIGEST] = act.data.digest
         if digest is not _NONE and act.data.digest in (None, digest):
             return ()
-    elif (statement := facts.contract(act.subject).statement(act.time)) is None or statement.asset != scope:
-        return ()
     _ended(ledger, act.time)
     ledger[_UPDATED] = None
     registered = facts.asset(scope).registration(act.time)

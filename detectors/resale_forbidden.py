@@ -59,10 +59,12 @@ class _Purchase(NamedTuple):
 
 
 def scopes(act: Act, facts: Facts) -> Iterable[str]:
-    """The asset with each head that the buyer's group ever has; and with the seller's, where it may not operate it."""
+    """The asset with each head that the buyer's group ever has, and that of the buyer whose place it takes; and with the
+    seller's, where it may not operate it."""
     found: set[str] = set()
     if act.type in TERMS_TYPES:
-        found = {join_key(act.data.asset, head) for _, head in facts.heads(act.data.buyer)}
+        for stated in facts.contract(act.subject).and_replaced(act):
+            found |= {join_key(stated.asset, head) for _, head in facts.heads(stated.buyer)}
     if _is_sale(act, facts):
         offer = offer_of(act)
         scope = join_key(offer.asset, facts.topmost(offer.seller, act.time))
@@ -86,9 +88,7 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
     if instant != act.time:
         sales = ()
     if act.type in TERMS_TYPES:
-        heads = facts.heads(act.data.buyer)
-        if act.data.asset == asset_ and any(one == head for _, one in heads):
-            _buy(ledger, act, heads, facts)
+        _buy(ledger, asset_, head, act, facts)
     if _is_sale(act, facts) and (offer_of(act).asset, facts.topmost(offer_of(act).seller, act.time)) == (asset_, head):
         sales = (*sales, act)
     ledger[_NOW] = (act.time, sales)
@@ -97,12 +97,18 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
     return ()
 
 
-def _buy(ledger: Ledger, act: Act, heads: list[tuple[int, str]], facts: Facts) -> None:
-    before = ledger.get((_BOUGHT, act.subject))
+def _buy(ledger: Ledger, asset_: str, head: str, act: Act, facts: Facts) -> None:
+    """Takes up what a contract says now, with the buyer where that one's group ever has this head."""
+    heads = facts.heads(act.data.buyer)
+    bought = act.data.asset == asset_ and any(one == head for _, one in heads)
+    before: _Purchase | None = ledger.get((_BOUGHT, act.subject))
     if before is None:
+        if not bought:
+            return
         ledger.add(_BOUGHT, act.subject)
     known = {} if before is None else before.heads
-    ledger[_BOUGHT, act.subject] = _Purchase(facts.contract(act.subject), {**known, act.data.buyer: heads})
+    new = {act.data.buyer: heads} if bought else {}
+    ledger[_BOUGHT, act.subject] = _Purchase(facts.contract(act.subject), {**known, **new})
 
 
 def _hold(ledger: Ledger, asset_: str, head: str, sale: Act) -> None:

@@ -1,12 +1,12 @@
 """What is known of a contract, with its time: terms, parties, the end."""
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Collection, Set
 from typing import Any
 
 from circulation.events.event import Event
 from circulation.events.names import CONTRACT_SIGNED, CONTRACT_TERMINATED
-from circulation.facts.acts import NEVER, order
+from circulation.facts.acts import NEVER, Act, order
 from circulation.facts.statements import time_of
 from circulation.licences import TERMS_TYPES, in_force
 from circulation.terms import Terms
@@ -108,19 +108,27 @@ class ContractFacts:
     def changed_since(self, instant: int) -> int:
         """From when on what is known of the contract may have changed, if something was stated from `instant` on.
 
-        Of what was done before it only the end tells, what was ever sold, and what the terms ever gave: nobody asks who
-        bought it later, and who sells it later matters to its signing alone (`sold_first_since`).
+        Of what was done before it only the end tells, and what the terms ever gave: nobody asks who bought it later,
+        or what was sold later, and who sells it later matters to what was stated of it alone (`is_sold_on`).
         """
         at = bisect_left(self._terms, instant, key=time_of)
         first = [one.time for one in (self._signed, *self._terminated[-1:]) if one is not None]
         if not at or self._aside or "quota_group" in self._given:
             return -NEVER
-        if any(time >= instant for time in (*first, *self._given.values())):
-            return -NEVER
-        known = [self._assets[one] for one in {one.data.asset for one in self._terms[at:]}]
-        return instant if all(time < instant for time in known) else -NEVER
+        return -NEVER if any(time >= instant for time in (*first, *self._given.values())) else instant
 
-    def sold_first_since(self, instant: int) -> bool:
+    def is_sold_on(self, owners: Collection[str], before: int = NEVER) -> bool:
+        """Whether its terms ever gave resale, or another than these sold it; of what was stated before an instant."""
+        if self._given.get("resale", NEVER) < before:
+            return True
+        return any(time < before and one not in owners for one, time in self._sellers.items())
+
+    def sellers_since(self, instant: int) -> Set[str]:
+        """Who sold it just before an instant, or was stated to from then on."""
+        at = bisect_left(self._terms, instant, key=time_of)
+        return {one.data.seller for one in self._terms[max(0, at - 1) :]}
+
+    def is_sold_by_others_since(self, instant: int) -> bool:
         """Whether anyone sells it from an instant on who never did before."""
         at = bisect_left(self._terms, instant, key=time_of)
         return any(self._sellers[one.data.seller] >= instant for one in self._terms[at:])
@@ -164,18 +172,28 @@ class ContractFacts:
         """All sellers and buyers that were ever stated."""
         return self._sellers.keys() | self._buyers
 
-    def parties_at(self, instant: int) -> Set[str]:
-        """All sellers that were ever stated, and the buyer in force at an instant: there may have been many."""
-        statement = self.statement(instant)
-        return self._sellers.keys() if statement is None else self._sellers.keys() | {statement.buyer}
+    def _around(self, instant: int) -> list[Event]:
+        """What was stated at an instant, or else last before it, and what that took the place of."""
+        until = bisect_right(self._terms, instant, key=time_of)
+        since = bisect_left(self._terms, instant, key=time_of)
+        return self._terms[max(0, since - 1) : max(1, until)]
 
-    def sellers(self) -> Set[str]:
-        """All sellers that were ever stated."""
-        return self._sellers.keys()
+    def parties_at(self, instant: int) -> Set[str]:
+        """The sellers and buyers in force at an instant, and those whose place they took then."""
+        return {party for one in self._around(instant) for party in (one.data.seller, one.data.buyer)}
 
     def assets(self) -> Set[str]:
         """All assets that were ever stated to be its object."""
         return self._assets.keys()
+
+    def assets_at(self, instant: int) -> Set[str]:
+        """Its object at an instant, and the one whose place it took then."""
+        return {one.data.asset for one in self._around(instant)}
+
+    def and_replaced(self, statement: Act) -> list[Any]:
+        """A signing or an amendment, and what it took the place of, unless it is the first."""
+        at = bisect_left(self._terms, order(statement), key=order)
+        return [statement.data, *(one.data for one in self._terms[max(0, at - 1) : at])]
 
     @property
     def signed(self) -> Event | None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from circulation.events.event import Event
-from circulation.events.names import ASSET_DERIVED, ASSETS, CONTRACT_SIGNED, CONTRACTS, OPENLINEAGE_RUN, PARTIES
+from circulation.events.names import ASSET_DERIVED, ASSETS, CONTRACTS, OPENLINEAGE_RUN, PARTIES
 from circulation.events.types import TYPES
 from circulation.facts.acts import Act
 from circulation.facts.contracts import ContractFacts
@@ -43,12 +43,13 @@ class Change(NamedTuple):
 
 class Types(NamedTuple):
     """The types of acts that are judged, and those of which a rule looks at whole groups, at all ancestors of assets,
-    at what assets were derived from in one step."""
+    at what assets were derived from in one step, at any contract that their asset was ever under."""
 
     judged: Sequence[str]
     whole_groups: Collection[str]
     ancestors: Collection[str]
     inputs: Collection[str]
+    recalling: Collection[str]
 
 
 class Found(NamedTuple):
@@ -73,8 +74,8 @@ def find(
         since = _since(db, known, one)
         if since > EARLIEST and not screened(since):
             recent.append(one._replace(since=since))
-            if one.kind == _CONTRACT and known.contracts(db, [one.subject])[one.subject].sold_first_since(since):
-                found.acts[queue.act(CONTRACT_SIGNED, one.subject, "")] = EARLIEST
+            if one.kind == _CONTRACT and _is_first_sold_on(db, known, one.subject, since):
+                found.acts.update((queue.act(type_, one.subject), EARLIEST) for type_ in TERMS_TYPES)
         else:
             found.others.append(one)
     if not recent:
@@ -96,7 +97,10 @@ def find(
             if one.kind == _OFFERED:
                 touched = event.type in TERMS_TYPES and one.subject == event.data.asset
             elif one.kind == _CONTRACT:
-                touched = one.subject in looks.contracts
+                touched = one.subject in looks.contracts or (
+                    event.type in types.recalling
+                    and event.subject in known.contracts(db, [one.subject])[one.subject].assets()
+                )
             elif one.kind in _OF_ASSETS:
                 touched = one.subject in looks.named or one.subject in looks.assets
                 if not touched and event.type in types.inputs:
@@ -134,7 +138,7 @@ def _since(db: Db, known: Known, change: Change) -> int:
     if kind == _CONTRACT:
         contract = known.contracts(db, [subject])[subject]
         # What is done in a sandbox, which a seller holds, is looked at together, whatever of it came first.
-        tried = any(one.trials for one in known.parties(db, contract.sellers()).values())
+        tried = any(one.trials for one in known.parties(db, contract.sellers_since(since)).values())
         return EARLIEST if tried else contract.changed_since(since)
     if kind == _OFFERED:
         return since
@@ -147,6 +151,18 @@ def _since(db: Db, known: Known, change: Change) -> int:
         return party.recorded_since(since)
     # Who controls whom is asked of the parties to what was done before, too.
     return EARLIEST if party.moved_since(since) else party.changed_since(since)
+
+
+def _is_first_sold_on(db: Db, known: Known, id_: str, since: int) -> bool:
+    """Whether a contract is sold on, by one who is not an owner of its asset, only by what was stated since an instant.
+
+    That puts it among the contracts that a rule looks at, with all that was ever stated of it.
+    """
+    contract = known.contracts(db, [id_])[id_]
+    if not contract.is_sold_by_others_since(since):
+        return False
+    owners = [one.owners() for one in known.assets(db, contract.assets()).values()]
+    return any(contract.is_sold_on(one) and not contract.is_sold_on(one, since) for one in owners)
 
 
 def _rows(db: Db, since: int, types: Sequence[str], assets: Sequence[str]) -> list[tuple[Any, ...]] | None:
@@ -200,8 +216,8 @@ def contracts_of(act: Act | Event) -> Iterable[str]:
         yield named
 
 
-def assets_of(act: Act | Event, contracts: Mapping[str, Any]) -> Iterable[str]:
-    """The assets that an act names, or one of these contracts."""
+def assets_of(act: Act | Event, contracts: Mapping[str, ContractFacts]) -> Iterable[str]:
+    """The assets that an act names, or one of these contracts then."""
     if topic_of(act.type) == ASSETS:
         yield act.subject
     named = getattr(act.data, "asset", None)
@@ -210,7 +226,7 @@ def assets_of(act: Act | Event, contracts: Mapping[str, Any]) -> Iterable[str]:
     if act.type == ASSET_DERIVED:
         yield from (one.asset for one in act.data.inputs)
     for contract in contracts_of(act):
-        yield from contracts[contract].assets()
+        yield from contracts[contract].assets_at(act.time)
 
 
 def parties_of(act: Act | Event) -> Iterable[str]:

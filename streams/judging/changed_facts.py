@@ -48,7 +48,13 @@ def find(round_: Round, things: Sequence[str]) -> None:
         """Whether what is known of an instant from this one on is asked again when the list changes."""
         return bool(shapes.screens and round_.packs.screens.between(since, round_.horizon))
 
-    types = recent.Types(shapes.types, shapes.types_of_whole_groups, shapes.types_of_ancestors, shapes.types_of_inputs)
+    types = recent.Types(
+        shapes.types,
+        shapes.types_of_whole_groups,
+        shapes.types_of_ancestors,
+        shapes.types_of_inputs,
+        shapes.types_recalling,
+    )
     late = recent.find(round_.db, round_.known, stated, screened, types)
     for kind, subject, _ in late.others:
         subjects[recent.ENTITIES.get(kind, kind)].append(subject)

@@ -35,7 +35,7 @@ def load(
 
     `contracts`, `assets` and `parties` are looked at besides those that acts name; `inputs` are the assets whose inputs
     are, each from an instant on; `uses`, `served`, `abroad` and `days` were loaded by the caller. The parties of a
-    contract are all who ever sold, and who bought when an act names it. Ancestors are those of `assets`, and of what
+    contract are who sold and who bought when an act names it. Ancestors are those of `assets`, and of what
     acts name at whose ancestors a rule looks.
     """
     more = set(contracts)
@@ -58,7 +58,6 @@ def load(
         assets_ = known.assets(db, ids)
     if {*needs} & {"party", "controllers", "group", "asset", "ancestors"}:
         wanted = set(parties) | {one for act in acts for one in recent.parties_of(act)}
-        wanted |= {one for contract in contracts_.values() for one in contract.sellers()}
         wanted |= {
             one
             for act in acts

@@ -39,6 +39,9 @@ class Shapes:
         self.types_of_ancestors = frozenset[str]().union(*above)
         one_step = [shape.acts for shape in shapes if shape is not None and "inputs" in shape.needs]
         self.types_of_inputs = frozenset[str]().union(*one_step)
+        # Whose sums may look at any contract over the asset.
+        recalling = [rule.sum.recalling for rule in rules.values() if rule.sum is not None]
+        self.types_recalling = frozenset[str]().union(*recalling)
         self.looks_at_payments = any("payments" in shape.needs for shape in shapes if shape is not None)
         # Sums over what was used on days: those that acts ask for, and the rules that are asked of each day by itself.
         daily = {rule.id: rule.sum for rule in rules.values() if rule.sum is not None and "days" in rule.sum.needs}

@@ -202,6 +202,7 @@ def _gather(round_: Round, asked: Sequence[Asked], going_on: GoingOn) -> Gathere
     abroad = summaries.used_abroad(db, {scope for scope, shape in by_shape if "abroad" in shape.needs})
     used = {of_scope(scope)[1] for scope, shape in by_shape if shape.each_day}
     contracts |= used | days.keys()
+    contracts |= {one for each in asked for one in _recalled(round_, each, going_on, members, reports)}
     # What belongs to rules that ask for nothing but acts may be much, and needs nothing loaded.
     needing = {
         one for (rule, _), some in members.items() if (shape := shapes.sum_of(rule)) and shape.needs for one in some
@@ -234,6 +235,23 @@ def _gather(round_: Round, asked: Sequence[Asked], going_on: GoingOn) -> Gathere
         days=days,
     )
     return Gathered(members, reports, actless, uses, days, facts, reported)
+
+
+def _recalled(
+    round_: Round,
+    asked: Asked,
+    going_on: GoingOn,
+    members: Mapping[Scope, Sequence[str]],
+    reports: Mapping[str, Reported],
+) -> Iterable[str]:
+    """The contracts that a sum that goes on has its acts look at by what it remembers; else its acts name them."""
+    shape = round_.shapes.sum_of(asked.rule)
+    if shape is None or shape.recalls is None or asked.thing not in going_on.since:
+        return
+    ledger, since = going_on.sums[asked.thing].ledger, going_on.since[asked.thing]
+    for act in (act for scope in asked.looks_at for one in members[asked.rule, scope] for act in reports[one].acts):
+        if act.time >= since:
+            yield from shape.recalls(ledger, act)
 
 
 def _since_report(round_: Round, asked: Sequence[Asked]) -> tuple[dict[str, int], dict[str, list[UsedDay]]]:

@@ -854,6 +854,26 @@ def test_two_judges_know_what_was_stated_while_the_other_judged(postgres_url: st
     assert len(expected) > 5
 
 
+@pytest.mark.parametrize("last", ["sold", "derived"])
+def test_a_purchase_that_was_amended_away_counts_no_more_where_others_write_too(last: str, postgres_url: str) -> None:
+    """A sum that goes on remembers what was bought, and what is stated of it since is about another buyer."""
+    bought = [signed(f"c{number:02}", at(number), asset="a", signed=day(number)) for number in range(20)]
+    made = [asset(name, owner=BUYER) for name in ("made", "again")]
+    away = signed("c19", at(25), amended=True, asset="a", buyer="scheme:other", signed=day(19))
+    before, after = {
+        "sold": (listed("a", at(21), product="p", seller=BUYER), listed("a", at(30), product="q", seller=BUYER)),
+        "derived": (derived("made", at(21), "a"), derived("again", at(30), "a")),
+    }[last]
+    events = [asset("a", "2025-01-02"), *made, *bought, before, away, after]
+    expected = {id_: data["evidence"] for id_, data in _found(events).items() if id_ != "due"}
+    store = Store(postgres_url)
+    store.migrate()
+    engine = Counted(store)
+    for one in events:
+        engine.take(one)
+    assert expected == {id_: data["evidence"] for id_, data in engine.standing().items()}
+
+
 def state_bytes(store: Store, subject: str) -> int:
     with store.reading() as db:
         (size,) = db.one("select length(state) from desks where subject = ?", subject) or (0,)
