@@ -102,6 +102,7 @@ def ending_with(months: int) -> Period:
         ends=lambda scope: start_of_month(split(scope)[1] + 1),
         members=shifted(range(1 - months, 1)),
         touches=shifted(range(months)),
+        before_end=True,
     )
 
 

@@ -70,13 +70,15 @@ class Period:
     `ends(scope)` is the instant (µs) that the clock has to be past; nothing of a scope is loaded before. A period is
     judged with the acts of `members(scope)`, the periods that it looks back on, and an act of a period has those
     judged anew that `touches(scope)` names. So an act has one scope, over however many periods it counts. With
-    `own_acts_only`, a period in which nothing happened is not judged for what happened in others.
+    `own_acts_only`, a period in which nothing happened is not judged for what happened in others. With `before_end`, an
+    act at the end of a period or later changes nothing of it.
     """
 
     ends: Callable[[str], int]
     members: Callable[[str], Sequence[str]]
     touches: Callable[[str], Sequence[str]]
     own_acts_only: bool = False
+    before_end: bool = False
 
 
 # What a sum does at one act, with what it remembers of those before; it changes nothing but the ledger. What a later

@@ -13,6 +13,7 @@ contract that is in force and allows resale. Whether an asset that is not regist
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from circulation.calendar import format_instant
 from circulation.events.names import (
@@ -77,11 +78,17 @@ def _concerns(act: Act, facts: Facts) -> Iterable[tuple[str, str]]:
             if grant.grant == act.data.grant:
                 yield from ((act.subject, asset_) for asset_ in grant.assets or ())
     else:
-        contract = facts.contract(act.subject)
-        if contract.gave("resale"):
-            yield from ((one.data.buyer, one.data.asset) for one in contract.statements)
+        yield from _given(act, facts.contract(act.subject))
         if act.type == CONTRACT_SIGNED and not may_operate(offer_of(act), act.time, facts):
             yield act.data.seller, act.data.asset
+
+
+def _given(act: Act, contract: ContractFacts) -> Iterable[tuple[str, str]]:
+    """Of a contract that ever allowed resale who has what by what is stated, or ended, and by what that took the place
+    of: (buyer, asset)."""
+    if contract.gave("resale"):
+        stated = contract.and_replaced(act) if act.type in TERMS_TYPES else contract.stated_at(act.time)
+        yield from ((one.buyer, one.asset) for one in stated)
 
 
 def names(scope: str) -> tuple[Iterable[str], Iterable[str]]:
@@ -99,7 +106,7 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
     instant, sales = ledger.get(_NOW, (None, ()))
     if instant != act.time:
         sales = ()
-    if act.type in _OF_CONTRACTS and _allows_resale(facts.contract(act.subject), asset_, seller):
+    if act.type in _OF_CONTRACTS and (seller, asset_) in _given(act, facts.contract(act.subject)):
         if (_BOUGHT, act.subject) not in ledger:
             ledger.add(_BOUGHT, act.subject)
         ledger[_BOUGHT, act.subject] = facts.contract(act.subject)
@@ -124,12 +131,6 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
     return ()
 
 
-def _allows_resale(contract: ContractFacts, asset_: str, buyer: str) -> bool:
-    """Whether a contract ever gave a buyer an asset, and allowed resale."""
-    statements = contract.statements
-    return contract.gave("resale") and any((one.data.asset, one.data.buyer) == (asset_, buyer) for one in statements)
-
-
 def _has_right(offer: Offer, instant: int, contracts: Sequence[ContractFacts], facts: Facts) -> bool:
     if may_operate(offer, instant, facts):
         return True
@@ -142,11 +143,15 @@ def _ends(
     """The instants from one on at which a right may end, each with whether the clock alone brings it about."""
     found = dict(facts.party(seller).ends_of(OPERATING, asset_))
     for contract in contracts:
-        if contract.end is not None:
+        if contract.end is not None and _is_of(contract.end[1], seller, asset_):
             found.setdefault(contract.end[0], contract.end[0] != contract.terminated)
-        found.update((one.time, False) for one in contract.statements)
+        found.update((time, False) for time, one in contract.replaced_since(since) if _is_of(one, seller, asset_))
     found.update((instant, False) for instant in facts.asset(asset_).times(since))
     return sorted(one for one in found.items() if one[0] >= since)
+
+
+def _is_of(statement: Any, buyer: str, asset_: str) -> bool:
+    return (statement.buyer, statement.asset) == (buyer, asset_)
 
 
 def _said_of_end(

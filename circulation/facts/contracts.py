@@ -2,6 +2,7 @@
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Collection, Set
+from itertools import pairwise
 from typing import Any
 
 from circulation.events.event import Event
@@ -172,15 +173,15 @@ class ContractFacts:
         """All sellers and buyers that were ever stated."""
         return self._sellers.keys() | self._buyers
 
-    def _around(self, instant: int) -> list[Event]:
-        """What was stated at an instant, or else last before it, and what that took the place of."""
+    def stated_at(self, instant: int) -> list[Any]:
+        """The statements that are in force at an instant: what was stated then takes the place of the one before."""
         until = bisect_right(self._terms, instant, key=time_of)
         since = bisect_left(self._terms, instant, key=time_of)
-        return self._terms[max(0, since - 1) : max(1, until)]
+        return [one.data for one in self._terms[max(0, since - 1) : max(1, until)]]
 
     def parties_at(self, instant: int) -> Set[str]:
         """The sellers and buyers in force at an instant, and those whose place they took then."""
-        return {party for one in self._around(instant) for party in (one.data.seller, one.data.buyer)}
+        return {party for one in self.stated_at(instant) for party in (one.seller, one.buyer)}
 
     def assets(self) -> Set[str]:
         """All assets that were ever stated to be its object."""
@@ -188,12 +189,17 @@ class ContractFacts:
 
     def assets_at(self, instant: int) -> Set[str]:
         """Its object at an instant, and the one whose place it took then."""
-        return {one.data.asset for one in self._around(instant)}
+        return {one.asset for one in self.stated_at(instant)}
 
     def and_replaced(self, statement: Act) -> list[Any]:
         """A signing or an amendment, and what it took the place of, unless it is the first."""
         at = bisect_left(self._terms, order(statement), key=order)
         return [statement.data, *(one.data for one in self._terms[max(0, at - 1) : at])]
+
+    def replaced_since(self, instant: int) -> list[tuple[int, Any]]:
+        """What others took the place of from an instant on, each with the time of that."""
+        at = max(1, bisect_left(self._terms, instant, key=time_of))
+        return [(one.time, before.data) for before, one in pairwise(self._terms[at - 1 :])]
 
     @property
     def signed(self) -> Event | None:

@@ -73,7 +73,8 @@ def enter(round_: Round, named: Named, rows: Iterable[tuple[Any, ...]]) -> None:
         for each in () if period is None else period.touches(scope):
             asked = queue.sum_(rule, each)
             begins[asked] = min(since[rule, scope], begins.get(asked, since[rule, scope]))
-    round_.queue(judged_with(round_, of_periods), AGAIN, begins)
+    changed = [one for one in judged_with(round_, of_periods) if not _is_over(round_, one, begins[one])]
+    round_.queue(changed, AGAIN, begins)
     # What is used on a day finds sums through these rows, which others see only after this transaction.
     entered = set() if round_.known.alone else {one[:2] for one in new if one[0] in shapes.daily}
     round_.queue(judged_with(round_, sorted(entered)), LIVE)
@@ -90,6 +91,13 @@ def enter(round_: Round, named: Named, rows: Iterable[tuple[Any, ...]]) -> None:
             # Another judge may have had the lock, and have seen more than this one before it.
             round_.known.doubt()
     round_.queue(others, LIVE, begins)
+
+
+def _is_over(round_: Round, thing: str, instant: int) -> bool:
+    """Whether a sum is one of a period that nothing changes which was done at an instant or later."""
+    rule, scope = queue.sum_of(thing)
+    period = round_.shapes.period_of(rule)
+    return period is not None and period.before_end and period.ends(scope) <= instant
 
 
 def _write(
