@@ -366,9 +366,7 @@ KINDS: Final = (
     ),
     Kind(
         "amendments of one contract that allows resale, each to another buyer",
-        lambda i: examples.signed(
-            "contract", _at(i), amended=True, buyer=_party(i), terms=examples.terms(resale=True)
-        ),
+        lambda i: examples.signed("contract", _at(i), amended=True, buyer=_party(i), terms=examples.terms(resale=True)),
         [_ASSET, examples.signed("contract", "2025-01-03", terms=examples.terms(resale=True))],
     ),
     Kind("contracts of one seller", lambda i: _signed(f"contract-{i}", i), [examples.party(SELLER)]),

@@ -59,8 +59,8 @@ class _Purchase(NamedTuple):
 
 
 def scopes(act: Act, facts: Facts) -> Iterable[str]:
-    """The asset with each head that the buyer's group ever has, and that of the buyer whose place it takes; and with the
-    seller's, where it may not operate it."""
+    """The asset with each head that the buyer's group ever has, and that of the buyer whose place it takes; and with
+    the seller's, where it may not operate it."""
     found: set[str] = set()
     if act.type in TERMS_TYPES:
         for stated in facts.contract(act.subject).and_replaced(act):

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from circulation.events.event import Event
+from circulation.openlineage.adding import Plain
 from circulation.openlineage.runs import ENDS, Heard, heard_at, tells
 
 _NAMES: Final = ("inputs", "outputs")
@@ -15,12 +16,13 @@ _BY_DATASET: Final = ("listed", "whole", "fields", "aliases", "changes")
 
 class Folded(msgspec.Struct, frozen=True):
     """The events of a subject up to the instant `last` (µs): the numbers of those that say all that they say, and when
-    each run was heard of, by its key.
+    each run was heard of, by its key. Where they are of one run that is `plain`, a later one mostly adds to it alone.
     """
 
     last: int
     numbers: tuple[int, ...]
     heard: dict[str, Heard]
+    plain: Plain | None = None
 
 
 def telling(events: Sequence[Event]) -> list[Event]:

@@ -315,10 +315,10 @@ class Known:
 
         def read(missing: list[str]) -> dict[str, AssetFacts]:
             if self._keeps and not self.alone:
-                gone = undone(db, missing)
 
                 def make(id_: str, some: list[Read]) -> AssetFacts:
-                    return AssetFacts(id_, _standing(some), voices, gone[id_])
+                    gone = [] if all(one.stands for one in some) else undone(db, [id_])[id_]
+                    return AssetFacts(id_, _standing(some), voices, gone)
 
                 return self._lasting.facts(db, ASSETS, missing, make, self.event)
             found, gone = asset_statements(db, missing, self._known_at, self.event)

@@ -1,22 +1,28 @@
 """Derives lineage from OpenLineage events."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final
 
 import msgspec
 
 from circulation.events.names import ASSETS, EVENT_RETRACTED, OPENLINEAGE_RUN
+from circulation.openlineage.adding import plain_of
 from circulation.openlineage.folding import Folded, heard_of, telling
 from circulation.openlineage.runs import NEVER, Given, Run, Unfinished, by_key, runs_of
 from streams.facts import derivations
 from streams.judging.round import Round
 from streams.store import queue, schema
+from streams.store.db import Db
 from streams.store.kept_events import COLUMNS
 from streams.store.queue import LIVE
+
+_OF_SUBJECT: Final = f"select {COLUMNS} from events where topic = ? and subject = ? and type = any(?)"  # noqa: S608
 
 
 def derive(round_: Round, things: Sequence[str]) -> None:
     """Derive what the events of a subject say together.
 
+    0. Where they add names to a plain run at most, add to it what is derived by these.
     1. Add up the events of each of its runs, with what runs below it read.
     2. Replace what was derived by them, and what they left unfinished.
     3. Replace what they give to the runs above them, which are derived again where that changed.
@@ -25,7 +31,13 @@ def derive(round_: Round, things: Sequence[str]) -> None:
     """
     for thing in things:
         subject = queue.rest_of(thing)
-        runs = _runs(round_, subject, round_.begins[thing])
+        begins_at = round_.begins[thing]
+        before = _folded(round_.db, subject)
+        later = before is not None and before.last < begins_at
+        if before is not None and later and (added := _add(round_, subject, before, begins_at)) is not None:
+            round_.queue([queue.fact("asset", output) for output in added], LIVE)
+            continue
+        runs = _runs(round_, subject, before if later else None, begins_at)
         _give(round_, subject, runs)
         changed = _derive(round_, subject, runs)
         begins = _leave_unfinished(round_, subject, runs)
@@ -34,35 +46,85 @@ def derive(round_: Round, things: Sequence[str]) -> None:
         round_.queue(since, LIVE, since)
 
 
-def _runs(round_: Round, subject: str, begins: int) -> list[Run]:
-    """The runs of a subject of which events from an instant on (µs) are new.
+def _folded(db: Db, subject: str) -> Folded | None:
+    kept = db.one("select state from folded_runs where run = ?", subject)
+    return None if kept is None else msgspec.msgpack.decode(kept[0], type=Folded)
 
-    Where all that was folded is of before, only what is new is read, and what of it says all that it says.
+
+def _new(db: Db, subject: str, begins: int) -> list[tuple[Any, ...]]:
+    """The events of a subject from an instant on (µs)."""
+    return db.rows(f"{_OF_SUBJECT} and time >= ? and retracted is null", ASSETS, subject, [OPENLINEAGE_RUN], begins)
+
+
+def _add(round_: Round, subject: str, before: Folded, begins: int) -> list[str] | None:
+    """Add what new events name to a plain run; answer with the outputs that are derived otherwise then.
+
+    None where there is more to it: events of one instant, those that say more, what runs below it read.
+    """
+    db, plain = round_.db, before.plain
+    if plain is None or db.one("select 1 from given where parent = ? limit 1", subject) is not None:
+        return None
+    rows = sorted(_new(db, subject, begins), key=lambda row: int(row[5]))
+    events = [round_.known.event(row) for row in rows]
+    if not events or len({one.time for one in events}) < len(events) or not all(map(plain.takes, events)):
+        return None
+    origin = derivations.BY_RUN + subject
+    steps: dict[tuple[str, str], int] = {}
+    numbers = []
+    for row, event in zip(rows, events, strict=True):
+        named = plain.steps(plain.reads(event), plain.writes(event))
+        if named is None:
+            return None
+        new = named - steps.keys() - _derived(db, origin, named)
+        steps |= dict.fromkeys(new, event.time)
+        numbers += [row[0]] * bool(new)
+    heard = heard_of({plain.key: events}, before.heard)
+    folded = Folded(events[-1].time, tuple(sorted((*before.numbers, *numbers))), heard, plain)
+    db.many(schema.folded_runs, [(subject, msgspec.msgpack.encode(folded))], "upsert")
+    if not steps:
+        return []
+    db.many(schema.derivations, sorted((*one, origin, time, False, None, False) for one, time in steps.items()))
+    round_.known.forget_edges(output for output, _ in steps)
+    changed = {output for output, _ in steps}
+    if plain.node in changed:
+        query = "select output from derivations where input = ? and origin = ?"
+        changed.update(row[0] for row in db.rows(query, plain.node, origin))
+    return sorted(changed - {plain.node})
+
+
+def _derived(db: Db, origin: str, steps: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those of the steps that are there; all have an output or an input in common."""
+    query = "select output, input from derivations where output = any(?) and input = any(?) and origin = ?"
+    return set(db.rows(query, *(sorted({one[at] for one in steps}) for at in (0, 1)), origin)) if steps else set()
+
+
+def _runs(round_: Round, subject: str, before: Folded | None, begins: int) -> list[Run]:
+    """The runs of a subject of which events from an instant on (µs) are new, or, without what was folded before, all.
+
+    Of what was folded only those events are read that say all that it says.
     """
     db = round_.db
-    kept = db.one("select state from folded_runs where run = ?", subject)
-    before = None if kept is None else msgspec.msgpack.decode(kept[0], type=Folded)
-    query = f"select {COLUMNS} from events where topic = ? and subject = ? and type = any(?)"  # noqa: S608
-    if before is not None and before.last < begins:
-        rows = db.rows(f"{query} and time >= ? and retracted is null", ASSETS, subject, [OPENLINEAGE_RUN], begins)
+    if before is not None:
+        rows = _new(db, subject, begins)
         new = by_key(map(round_.known.event, rows))
         rows += db.rows(f"select {COLUMNS} from events where id = any(?)", list(before.numbers))  # noqa: S608
         heard = heard_of(new, before.heard)
     else:
-        rows = db.rows(query, ASSETS, subject, [OPENLINEAGE_RUN, EVENT_RETRACTED])
-        before = None
+        rows = db.rows(_OF_SUBJECT, ASSETS, subject, [OPENLINEAGE_RUN, EVENT_RETRACTED])
         heard = heard_of(by_key(map(round_.known.event, rows)))
     told = [one for some in by_key(map(round_.known.event, rows)).values() for one in telling(some)]
     names = {(one.time, one.source, one.id) for one in told}
     said = [row for row in rows if row[3] == OPENLINEAGE_RUN]
+    runs = runs_of(told, derivations.given_to(db, [subject]), heard)
     folded = Folded(
         last=max((-NEVER if before is None else before.last, *(row[5] for row in said))),
         numbers=tuple(sorted(row[0] for row in said if row[5:8] in names)),
         heard=heard,
+        plain=plain_of(runs),
     )
     if folded != before:
         db.many(schema.folded_runs, [(subject, msgspec.msgpack.encode(folded))], "upsert")
-    return runs_of(told, derivations.given_to(db, [subject]), heard)
+    return runs
 
 
 def _derive(round_: Round, subject: str, runs: Iterable[Run]) -> list[str]:

@@ -220,7 +220,9 @@ def _gather(round_: Round, asked: Sequence[Asked], going_on: GoingOn) -> Gathere
     named = [shape.names(scope) for scope, shape in by_shape if shape.names is not None]
     assets, parties = ({one for each in named for one in each[at]} for at in (0, 1))
     if abroad:  # a contract that was never signed has no act that names what it is on
-        assets |= {one for facts_ in round_.known.contracts(db, abroad.keys()).values() for one in facts_.assets()}
+        over = round_.known.contracts(db, [contract for contract, days_ in abroad.items() if days_])
+        stated = (facts_.statement(end_of(one.day)) for contract, facts_ in over.items() for one in abroad[contract])
+        assets |= {one.asset for one in stated if one is not None}
     facts = needs.load(
         round_,
         acts,

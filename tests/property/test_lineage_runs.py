@@ -155,6 +155,45 @@ def test_any_order_of_events_derives_the_same_and_leaves_the_same_unfinished(lin
     assert all(kept[0] == one for one in kept[1:])
 
 
+@st.composite
+def plain_events(draw: st.DrawFn) -> Json:
+    """What one run says without facets, mostly more and more names; now and then it ends, or has a parent."""
+    kinds = ["RUNNING"] * 8 + ["START", "OTHER", "COMPLETE", "FAIL"]
+    run: Json = {"runId": "r1"}
+    if draw(st.integers(0, 9)) == 0:
+        run["facets"] = {"parent": {"run": {"runId": "r2"}, "job": {"namespace": "other", "name": "o"}}}
+    names = st.lists(st.sampled_from(["a", "b", "d", "x", "y"]), max_size=2, unique=True)
+    return {
+        "eventType": draw(st.sampled_from(kinds)),
+        "eventTime": time(draw(st.integers(0, 60))),
+        "run": run,
+        "job": {"namespace": "jobs", "name": "j"},
+        "inputs": [dataset(one) for one in draw(names)],
+        "outputs": [dataset(one) for one in draw(names)],
+        "producer": "urn:p/1",
+        "schemaURL": f"{SCHEMA}RunEvent",
+    }
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(plain_events(), min_size=3, max_size=14), st.lists(run_events(), max_size=1))
+def test_a_run_that_names_more_and_more_derives_what_it_does_when_all_is_known(
+    lines: list[Json], others: list[Json]
+) -> None:
+    in_order = sorted([*lines, *others], key=lambda one: str(one["eventTime"]))
+    kept = []
+    for store in (taken(in_order), taken_one_by_one(in_order), taken_one_by_one(in_order[::-1])):
+        with store.reading() as db:
+            kept.append(
+                [
+                    sorted(db.rows("select output, input, origin, time, same from derivations")),
+                    sorted(db.rows("select output, run, begin, until, since, state, job from unfinished")),
+                    sorted(db.rows("select parent, child, input, time from given")),
+                ]
+            )
+    assert all(kept[0] == one for one in kept[1:])
+
+
 def apart(one: Json) -> Json:
     """The same event of a run that reads nothing that it writes."""
     return one | {"inputs": [each for each in one.get("inputs", []) if each["name"] != "d"]}

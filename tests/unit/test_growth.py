@@ -445,10 +445,47 @@ def test_an_amendment_that_names_another_seller_has_only_the_signing_judged_agai
     assert max(taken.values()) <= 6
 
 
-def test_an_amendment_to_another_asset_has_all_judged_again() -> None:
+def test_an_amendment_to_another_asset_has_nothing_judged_again_that_was_before() -> None:
     engine = Counted()
-    engine.take(_KEPT, _PAYING, *(delivered("c", day(one), delivery=f"d{one}") for one in range(MANY)))
-    assert engine.take(amended(MANY, asset="b"))["outside-terms"] == MANY
+    acts = [delivered("c", day(one), delivery=f"d{one}", watermark=f"w{one}") for one in range(MANY)]
+    engine.take(_KEPT, asset("b", "2025-01-02", update_days=5), _PAYING, amended(0), *acts)
+    taken = engine.take(amended(MANY, asset="b"))
+    assert taken["outside-terms"] == 0
+    assert max(taken.values()) <= 6
+
+
+def passed_on(found: dict[str, Any]) -> set[str]:
+    """The sightings with somebody to whom the data should not have come."""
+    said = (one for id_, one in found.items() if id_ != "due" and one["detector"] == "onward-transfer")
+    return {one["cause"]["id"] for one in said}
+
+
+def test_a_mark_is_sighted_by_what_its_contract_says_then_though_it_is_over_another_asset() -> None:
+    """What a contract that leads on to another asset says of its buyer, it says of what was delivered before, too."""
+    before = [_KEPT, asset("b", "2025-01-02"), signed("c", day(1), asset="a")]
+    marked = [delivered("c", day(2), delivery=f"d{one}", watermark=f"w{one}") for one in range(20)]
+    moved = signed("c", day(3), amended=True, asset="b", buyer="scheme:next")
+    late = signed("c", day(5), amended=True, asset="b", buyer="scheme:last")
+    first, second = sighted(4, "w0", "scheme:next"), sighted(6, "w1", "scheme:next")
+    expected = _found([*before, *marked, moved, first, late, second])
+    assert expected == _found([*before, *marked, first, second, late, moved])
+    assert {second["id"]} == passed_on(expected)
+
+
+def test_who_may_pass_on_what_a_contract_was_moved_to_is_known_from_then_on() -> None:
+    """By an amendment a contract comes to be over the asset that a mark is of, and by another it is not any more."""
+    before = [_KEPT, asset("b", "2025-01-02"), signed("c", day(1), asset="a", terms=terms(resale=True))]
+    marked = [delivered("c", day(2), delivery=f"d{one}", watermark=f"w{one}") for one in range(20)]
+    onward = {"seller": BUYER, "buyer": "scheme:third"}
+    moved = [
+        signed("e", day(1), asset="b", **onward),
+        signed("e", day(4), amended=True, asset="a", **onward),
+        signed("e", day(6), amended=True, asset="b", **onward),
+    ]
+    sightings = [sighted(number, f"w{number}", "scheme:third") for number in (3, 5, 7)]
+    expected = _found([*before, *marked, moved[0], sightings[0], moved[1], sightings[1], moved[2], sightings[2]])
+    assert expected == _found([*before, *marked, *sightings, *reversed(moved)])
+    assert {sightings[0]["id"], sightings[2]["id"]} == passed_on(expected)
 
 
 def test_a_mark_that_was_sighted_is_judged_by_a_seller_who_comes_later_to_the_contract() -> None:
@@ -462,18 +499,46 @@ def test_a_mark_that_was_sighted_is_judged_by_a_seller_who_comes_later_to_the_co
     assert _found([*before, *acts, late, last]) == _found([*before, late, *acts, last])
 
 
-@pytest.mark.parametrize("delivering", [False, True], ids=["alone", "a delivery between"])
-def test_an_amendment_to_another_buyer_reads_no_more_behind_many_than_behind_few(
-    delivering: bool, monkeypatch: pytest.MonkeyPatch
+def delivering(number: int, **data: Any) -> list[Json]:
+    """An amendment, and a delivery before it."""
+    made = delivered("c", at(number), delivery=f"d{number}", watermark=data.pop("watermark", None))
+    return [made, signed("c", at(number), amended=True, **({"asset": "a"} | data))]
+
+
+@pytest.mark.parametrize(
+    "acts",
+    [
+        lambda number: [signed("c", at(number), amended=True, asset="a", buyer=f"scheme:{number}")],
+        lambda number: delivering(number, buyer=f"scheme:{number}"),
+        lambda number: delivering(number, seller=f"scheme:{number}"),
+        lambda number: delivering(number, asset=f"a{number}"),
+        lambda number: delivering(number, asset=f"a{number}", watermark=f"w{number}"),
+        lambda number: delivering(number, buyer=f"scheme:{number}", terms=terms(resale=True)),
+        lambda number: delivering(number, asset=f"a{number}", buyer=f"scheme:{number}", terms=terms(resale=True)),
+    ],
+    ids=["a buyer", "delivered", "a seller", "an asset", "marked", "resale", "an asset for resale"],
+)
+def test_an_amendment_to_another_reads_no_more_behind_many_than_behind_few(
+    acts: Callable[[int], list[Json]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = Reading(monkeypatch)
     engine.take(_KEPT, _PAYING)
-
-    def acts(number: int) -> list[Json]:
-        made = [delivered("c", at(number), delivery=f"d{number}")] if delivering else []
-        return [*made, signed("c", at(number), amended=True, asset="a", buyer=f"scheme:{number}")]
-
     counts = [engine.reads(*acts(number)) for number in range(3 * MANY)]
+    assert set(counts[MANY : MANY + 9]) == set(counts[-9:])
+
+
+def test_a_settlement_after_the_end_of_months_reads_no_more_behind_many_than_behind_few(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is paid under a contract of January counts in the markets of January and of later months; it changes nothing
+    of those that are over when it is paid."""
+    engine = Reading(monkeypatch)
+    engine.take(_KEPT, _PAYING)
+    paid = {"payer": BUYER, "payee": SELLER, "amount": "1.00"}
+    counts = [
+        engine.reads(event("settlement.paid", "c", at(number), settlement=f"s{number}", **paid))
+        for number in range(2 * MANY)
+    ]
     assert set(counts[MANY : MANY + 9]) == set(counts[-9:])
 
 
@@ -974,6 +1039,22 @@ def heartbeat(number: int, *inputs: str, kind: str = "run") -> Json:
     ids=["deriving", "unfinished", "job", "without outputs"],
 )
 def test_a_run_that_says_once_more_what_it_said_reads_no_more_behind_many_than_behind_few(
+    beat: Callable[[int], Json], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Reading(monkeypatch)
+    counts = [engine.reads(beat(number)) for number in range(MANY + 1)]
+    assert counts[20] == counts[MANY]
+
+
+@pytest.mark.parametrize(
+    "beat",
+    [
+        lambda number: heartbeat(number, f"read {number}"),
+        lambda number: heartbeat(number, "read") | {"outputs": [{"namespace": "n", "name": f"made {number}"}]},
+    ],
+    ids=["read", "written"],
+)
+def test_a_run_that_names_one_more_reads_no_more_behind_many_than_behind_few(
     beat: Callable[[int], Json], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = Reading(monkeypatch)
