@@ -175,6 +175,8 @@ class ContractFacts:
 
     def stated_at(self, instant: int) -> list[Any]:
         """The statements that are in force at an instant: what was stated then takes the place of the one before."""
+        if len(self._terms) < 2:  # as most contracts have it
+            return [one.data for one in self._terms]
         until = bisect_right(self._terms, instant, key=time_of)
         since = bisect_left(self._terms, instant, key=time_of)
         return [one.data for one in self._terms[max(0, since - 1) : max(1, until)]]
