@@ -155,6 +155,20 @@ def _ordered(i: int, asset: str = "asset") -> Json:
     return examples.event("case.ordered", case, _at(i), by="an officer", note=f"note {i}", due=_at(i + 1_000))
 
 
+def _running(i: int, *, read: str, written: str) -> Json:
+    """What an OpenLineage run says that never ends."""
+    return {
+        "eventTime": _at(i),
+        "eventType": "RUNNING",
+        "run": {"runId": "run"},
+        "job": {"namespace": "jobs", "name": "job"},
+        "inputs": [{"namespace": "lake", "name": read}],
+        "outputs": [{"namespace": "lake", "name": written}],
+        "producer": "urn:p",
+        "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
+    }
+
+
 def _fields(i: int) -> list[str]:
     """Fields of which many assets have some, and no two have many in common."""
     return [f"field_{(i * 7 + at * at * 3) % 500}" for at in range(20)]
@@ -270,6 +284,13 @@ KINDS: Final = (
         lambda i: examples.derived(f"asset-{i + 1}", _at(i), f"asset-{i}"),
     ),
     Kind("derivations from one input", lambda i: examples.derived(f"output-{i}", _at(i), "asset"), [_ASSET]),
+    Kind("a run that reads one more each time", lambda i: _running(i, read=f"input-{i}", written="output")),
+    Kind("a run that writes one more each time", lambda i: _running(i, read="input", written=f"output-{i}")),
+    Kind(
+        "a run that reads and writes one more each time",
+        lambda i: _running(i, read=f"input-{i}", written=f"output-{i}"),
+        anew="all outputs are made of all inputs, so that one more input has all of them judged again",
+    ),
     Kind("listings of one asset", lambda i: examples.listed("asset", _at(i), product=f"product-{i}"), [_ASSET]),
     Kind("listings of one product", lambda i: examples.listed("asset", _at(i), product="product"), [_ASSET]),
     Kind(
@@ -391,6 +412,7 @@ KINDS: Final = (
         lambda i: examples.event(
             "merit.recorded", SELLER, _at(i), merit=f"m-{i}", act="help", points=1, decided_by="an office"
         ),
+        anew="the statement lists the merits that count most, up to 1,000",
     ),
     Kind(
         "orders of one case",

@@ -50,7 +50,7 @@ def scopes(act: Act, facts: Facts) -> Iterable[str]:
     """An input, and who derives from it without being its owner or holding a right; of contracts the buyer, and the one
     whose place they take."""
     if act.type in TERMS_TYPES:
-        yield from {join_key(one.asset, one.buyer) for one in facts.contract(act.subject).and_replaced(act)}
+        yield from sorted({join_key(one.asset, one.buyer) for one in facts.contract(act.subject).and_replaced(act)})
         return
     owner = _owner(act.subject, act.time, facts)
     if owner is None:
