@@ -412,7 +412,6 @@ KINDS: Final = (
         lambda i: examples.event(
             "merit.recorded", SELLER, _at(i), merit=f"m-{i}", act="help", points=1, decided_by="an office"
         ),
-        anew="the statement lists the merits that count most, up to 1,000",
     ),
     Kind(
         "orders of one case",
