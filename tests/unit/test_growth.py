@@ -865,6 +865,21 @@ def test_what_is_stated_since_is_found_without_going_through_what_was_before(pos
             assert looked_at(db) - before <= 4
 
 
+def test_what_was_taken_back_of_an_asset_is_not_looked_for_where_nothing_was(postgres_url: str) -> None:
+    store = Store(postgres_url)
+    store.migrate()
+    engine = Counted(store)
+    engine.take(*(asset("a", at(number), title=f"Title {number}") for number in range(4 * MANY)))
+    with store.reading() as db:
+        db.run("analyze events")
+    engine.take(asset("a", at(4 * MANY), title="One more"))
+    with store.reading() as db:
+        before = looked_at(db)
+    engine.take(asset("a", at(4 * MANY + 1), title="The last"))
+    with store.reading() as db:
+        assert looked_at(db) - before <= MANY
+
+
 def test_a_party_with_many_records_is_one_step_to_who_looks_for_those_with_any(postgres_url: str) -> None:
     store = Store(postgres_url)
     store.migrate()
