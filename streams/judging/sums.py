@@ -103,9 +103,9 @@ def judge(round_: Round, things: Sequence[str]) -> None:
     sandboxes.judge_marked(round_, [one.scope for one in asked if one.rule == SANDBOX])
     going_on.versions.write()
     _write_deadlines(round_, things, answers, coming, gathered.reported)
+    _note_agreements(round_, asked, gathered, answers)
     if gathered.settling is not None:
         gathered.settling.write()
-    _note_agreements(round_, asked, gathered, answers)
     gone = {one for reports in gathered.reports.values() for one in reports.void}
     cleared: list[tuple[str, str, str]] = []
 
