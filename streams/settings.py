@@ -302,10 +302,11 @@ class Settings:
 
     def voices(self) -> Voices:
         """Whose word counts. `SourcesInvalid` (a `ValueError`) says what is wrong with the file of sources."""
-        from circulation.admission.sources import Sources, voices_of
+        from circulation.admission.sources import Sources
 
-        sources = None if self.sources is None else Sources.parse(self.sources.read_bytes())
-        return voices_of(sources, self.officials, self.late_seconds)
+        if self.sources is None:
+            return Voices(self.officials, late_seconds=self.late_seconds)
+        return Sources.parse(self.sources.read_bytes()).voices(self.officials, self.late_seconds)
 
     @property
     def store_shown(self) -> str:

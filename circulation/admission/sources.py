@@ -60,6 +60,10 @@ class Sources:
         """All sources that may say anything."""
         return frozenset(self._types)
 
+    def voices(self, officials: Collection[str] | None, late_seconds: int) -> Voices:
+        """Return whose word counts: these sources, those of officials (None: all), and from when on events are late."""
+        return Voices(officials, self.parties, self.owed, self.named, late_seconds)
+
     @classmethod
     def parse(cls, text: bytes) -> "Sources":
         """Read YAML `source: {types: [globs], party?, reporter?, producers?: [globs], namespaces?: [names],
@@ -149,13 +153,6 @@ class Sources:
     def allows_as(self, source: str, reporter: int) -> bool:
         """Whether the source may report as a reporter of this rank."""
         return reporter in self._reporters.get(source, _ANY_RANK)
-
-
-def voices_of(sources: Sources | None, officials: Collection[str] | None, late_seconds: int) -> Voices:
-    """Return what the settings say of sources: the file, the sources of officials, and from when on events are late."""
-    if sources is None:
-        return Voices(officials, late_seconds=late_seconds)
-    return Voices(officials, sources.parties, sources.owed, sources.named, late_seconds)
 
 
 def _listed(value: Any) -> list[Any]:

@@ -106,8 +106,7 @@ def _sources() -> "Sources | None":
 
 
 def _voices(sources: "Sources | None", *, offline: bool) -> "Voices":
-    from circulation.admission.sources import voices_of
-    from circulation.voices import LATE_SECONDS, OFFICIALS
+    from circulation.voices import LATE_SECONDS, OFFICIALS, Voices
     from streams.settings import late_seconds, official_sources
 
     try:
@@ -119,7 +118,7 @@ def _voices(sources: "Sources | None", *, offline: bool) -> "Voices":
         late = late_seconds(os.environ.get("CIRCULATION_LATE_SECONDS") or str(LATE_SECONDS))
     except ValueError as error:
         raise Refused(f"CIRCULATION_LATE_SECONDS {error}") from error
-    return voices_of(sources, officials, late)
+    return Voices(officials, late_seconds=late) if sources is None else sources.voices(officials, late)
 
 
 def named(pack: "Pack") -> str:

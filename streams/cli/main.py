@@ -46,7 +46,7 @@ ELSEWHERE: Final = {
     "findings": ("streams.cli.findings:findings", "Show the findings that stand, from the store, or explain one."),
     "sources": (
         "streams.cli.sources:sources",
-        "How good what each SOURCE says is, by month: on time, admitted, linked, complete, agreeing.",
+        "Show how good what each SOURCE says is: on time, admitted, linked, complete, agreeing.",
     ),
     "credit": ("streams.cli.credit:credit", "The statement of credit of a PARTY: its score, and what made it."),
     "cases": ("streams.cli.cases:cases", "Show the cases, newest first; with a CASE its life and its findings."),

@@ -197,10 +197,10 @@ def test_a_worker_finds_the_silence_that_a_replay_finds(
     some: list[tuple[str, int, bool]], until: int, sizes: list[int]
 ) -> None:
     """Whoever moves the clock on between fetches, what stands at the end hangs on the newest event and the clock."""
-    from circulation.admission.sources import Sources, voices_of
+    from circulation.admission.sources import Sources
 
     sources = Sources.parse(b'urn:a: {types: ["*"], heartbeat_seconds: 60}\nurn:b: {types: ["*"]}')
-    by = Admission(sources, voices_of(sources, None, LATE_SECONDS))
+    by = Admission(sources, sources.voices(None, LATE_SECONDS))
     start = parse_instant("2025-02-01")
 
     def at(seconds: int) -> str:

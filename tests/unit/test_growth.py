@@ -3,6 +3,7 @@
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from statistics import median
 from typing import Any
 
 import orjson
@@ -550,7 +551,9 @@ def test_a_report_of_use_reads_no_more_behind_many_days_than_behind_few(
     engine = Reading(monkeypatch)
     engine.take(_KEPT, signed("c", "2025-01-02", asset="a", terms=terms(report_within_days=within_days)))
     counts = [engine.reads(used("c", day(2 * number), id=f"u{number}")) for number in range(2 * MANY)]
-    assert set(counts[MANY : MANY + 9]) == set(counts[-9:])
+    # At the end of a month, and once in many days, it is a few more.
+    assert median(counts[MANY : MANY + 9]) == median(counts[-9:])
+    assert max(counts[MANY:]) <= max(counts[2:MANY])
 
 
 @pytest.mark.parametrize("time", ["T12:00", "T00:00:30"], ids=["noon", "midnight"])

@@ -18,13 +18,13 @@ from prometheus_client import CollectorRegistry
 
 from circulation.admission.admission import Admission
 from circulation.admission.envelope import ANY
-from circulation.admission.sources import Sources, voices_of
+from circulation.admission.sources import Sources
 from circulation.calendar import LATEST, parse_instant
 from circulation.events.event import Event
 from circulation.examples import SELLER, Json, delivered, event, pack, party, retracted, signed, terms, used
 from circulation.packs.reading import parse_pack
 from circulation.quality import FIRST_MONTH, PARTS, Months, Share, bounds, format_month, month_of, parse_month, score
-from circulation.voices import LATE_SECONDS
+from circulation.voices import LATE_SECONDS, Voices
 from streams.answers import sources as answers
 from streams.cli.main import cli
 from streams.engine import Engine
@@ -48,9 +48,9 @@ FEBRUARY = 202502
 
 def admission(*named: str, late: int = LATE_SECONDS) -> Admission:
     if not named:
-        return Admission(voices=voices_of(None, None, late))
+        return Admission(voices=Voices(late_seconds=late))
     sources = Sources.parse(orjson.dumps({one: {"types": ["*"]} for one in named}))
-    return Admission(sources, voices_of(sources, None, late))
+    return Admission(sources, sources.voices(None, late))
 
 
 def run(store: Store, events: Sequence[Any], *, until: str | None = None, by: Admission | None = None) -> None:
@@ -558,7 +558,7 @@ def test_two_workers_add_to_the_same_rows(postgres_url: str) -> None:
 
 def test_months_go_after_three_years_but_for_sources_that_owe_events(store: Store) -> None:
     sources = Sources.parse(orjson.dumps({A: {"types": ["*"], "heartbeat_seconds": 60}, B: {"types": ["*"]}}))
-    by = Admission(sources, voices_of(sources, None, 60))
+    by = Admission(sources, sources.voices(None, 60))
     months = ("2022-01-15", "2025-01-15")
     run(store, [party(SELLER, month, source=one, id=month) for month in months for one in (A, B)], by=by)
     store.voices = by.voices

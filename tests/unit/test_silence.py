@@ -10,7 +10,7 @@ import pytest
 
 from circulation.admission.admission import Admission
 from circulation.admission.envelope import ANY
-from circulation.admission.sources import HEARTBEAT_SECONDS_MAX, Sources, SourcesInvalid, voices_of
+from circulation.admission.sources import HEARTBEAT_SECONDS_MAX, Sources, SourcesInvalid
 from circulation.calendar import format_instant, parse_instant
 from circulation.events.event import Event
 from circulation.examples import SELLER, Json, asset, event, pack, party, retracted, signed, used
@@ -34,7 +34,7 @@ def admission(owed: int | None = 60) -> Admission:
     due = "" if owed is None else f", heartbeat_seconds: {owed}"
     text = f'{{{FEED}: {{types: ["*"]{due}}}, {OTHER}: {{types: ["*"]}}, //exchange.example: {{types: ["*"]}}}}'
     sources = Sources.parse(text.encode())
-    return Admission(sources, voices_of(sources, None, 3_600))
+    return Admission(sources, sources.voices(None, 3_600))
 
 
 def run(store: Store, events: Sequence[Json], until: str | None = None, owed: int | None = 60) -> list[Json]:
@@ -221,7 +221,7 @@ def test_seconds_that_are_none_are_refused(given: Any) -> None:
 @pytest.mark.parametrize("given", [1, HEARTBEAT_SECONDS_MAX])
 def test_seconds_are_read(given: int) -> None:
     sources = Sources.parse(orjson.dumps({FEED: {"types": ["*"], "heartbeat_seconds": given}}))
-    assert {FEED: given} == sources.owed == voices_of(sources, None, 60).owed
+    assert {FEED: given} == sources.owed == sources.voices(None, 60).owed
 
 
 def test_workers_and_replays_read_the_same_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
