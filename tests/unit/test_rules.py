@@ -9,7 +9,6 @@ from typing import Any
 
 import orjson
 import pytest
-from founded import HAN, ids_of, unfounded, untranslated
 
 import detectors
 from circulation.admission.admission import Admission
@@ -22,6 +21,7 @@ from streams.engine import Engine
 from streams.facts.rulebook import shipped
 from streams.offline import replay
 from streams.store.store import Store
+from tests.founded import HAN, ids_of, unfounded, untranslated
 
 # The engine raises these itself, so that they have no shape; no event can make a rule fail.
 BY_THE_ENGINE = {"feed-gap", "feed-lost", "misplaced-key", "detector-error"}
