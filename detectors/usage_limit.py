@@ -419,12 +419,18 @@ def _band(limit: str, maximum: int, count: int, band: int, cause: str | None = N
     return found if cause is None else found | {"cause": {"id": cause}}
 
 
+_ZH = {"exceeds": "超过", "exceed": "超过", "reaches": "达到", "reach": "达到"}
+
+
 def _at_once(limit: str, count: int, maximum: int = 100) -> list[Json]:
     for band, passed in ((120, "exceeds"), (100, "exceeds"), (95, "reaches"), (80, "reaches")):
         share = count * 100
         if share > maximum * band or (passed == "reaches" and share == maximum * band):
-            summary = f"{count} of {maximum} licensed {limit}: {passed} {band} %."
-            return [_band(limit, maximum, count, band) | {"summary": summary}]
+            said = {
+                "summary": f"{count} of {maximum} licensed {limit}: {passed} {band} %.",
+                "summary_zh": f"{zh(LIMIT, limit)}为 {count}，许可上限 {maximum}，{_ZH[passed]} {band} %。",
+            }
+            return [_band(limit, maximum, count, band) | said]
     return []
 
 
@@ -464,6 +470,7 @@ def _reached(band: int, count: int, next_day: str, maximum: int = 100, leader: s
         "about": {"kind": "contract", "id": leader},
         "occurred": end,
         "summary": f"By {end}, {count} of {maximum} licensed uses of the quota group g {passed} {band} %.",
+        "summary_zh": f"截至 {end}，额度组 g 使用 {count} 次，许可上限 {maximum}，{_ZH[passed]} {band} %。",
     }
 
 

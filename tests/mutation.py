@@ -77,15 +77,36 @@ EQUAL: dict[str, dict[str, str]] = {
         " counted has one of them",
     },
     "export-splitting": {"if band > before: | > turned >=": "the band that it has"},
+    "grade-laundering": {
+        "if inputs.untold > act.time: | > turned >=": "nothing is ahead then",
+        "until = old_bar.approved if rank > old_bar.rank else NEVER | > turned >=": "what lowers an asset is approved,"
+        " and clears it of all inputs by then",
+        "if not edge.stops and (known is None or known.then < then): | < turned <=": "it stays as it was",
+        "if now.ranks[at] > 0: | > turned >=": "what ranks lowest is above nothing",
+        "return all(mine == theirs if theirs == UNSTATED else UNSTATED < mine <= theirs for mine, theirs in pairs)"
+        " | <= turned <": "it is looked at from further back",
+    },
     "negative-list": {
+        "if self._compiled.names_parties and found.owner is not None and len(chain := self.chain(found.owner)) > 1:"
+        " | > turned >=": "nobody controls the owner then",
         'if RANKS[claimed] <= RANKS.get(subject.level or "", RANKS["important"]): | <= turned <': "equal levels",
+    },
+    "paper-trade": {"if paid <= 0 < before: | < turned <=": "nothing was left of what is said"},
+    "payment-overdue": {
+        "if following is not None and following <= instant: | <= turned <": "it is gone over again, and says the same",
+    },
+    "relabelled": {"if first or order(by) >= order(act): | >= turned >": "no retraction is an act"},
+    "report-overdue": {"if begun >= following: | >= turned >": "no deadline is before its statement"},
+    "unknown-contract": {
+        "if act.type not in DONE or signed is None or act.time < signed.time: | < turned <=": "nothing is said of what"
+        " was done at the signing",
     },
     "usage-limit": {
         "if max(new) > TOTAL_MAX: | > turned >=": "the largest total is cut to itself",
-        "band = band_of(used, maximum, parameters) if counted.uses > 0 else 0 | > turned >=": "no uses are none here",
+        "if band > bands.get(key, 0): | > turned >=": "the band that it has",
         "highest = [max(each) for each in zip(*totals.values(), strict=True)] if len(totals) > 1 else totals[reporter]"
         " | > turned >=": FAST,
-        'if band > memory.bands.get(f"{limit}:{licence.origins[limit]}", 0): | > turned >=': FAST,
+        "if band > memory.bands.get(_key(limit, licence, maximum), 0): | > turned >=": FAST,
         'if band_of(max(counts.values()), int(name.split(":")[2]), parameters) > part.band: | > turned >=': FAST,
     },
 }
