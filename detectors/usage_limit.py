@@ -542,6 +542,36 @@ CASES = (
         events=[_licensed(), used("c", "2025-02-01", 2**53 - 1, bytes=2**53 - 1, rows=2**53 - 1)],
     ),
     Case(
+        name="a pack with a later warning takes no band back",
+        rules=pack(version="1"),
+        events=[
+            event(
+                "rulepack.published",
+                "beijing",
+                "2025-02-01",
+                **pack(
+                    version="2",
+                    valid_from="2025-02-02",
+                    detectors={"usage-limit": {"mode": "enforce", "warning_percent": 90}},
+                ),
+            ),
+            _HUNDRED,
+            used("c", "2025-02-01", 85, id="u"),
+            used("c", "2025-02-03", 1, id="v"),
+            used("c", "2025-02-04", 6, id="w"),
+        ],
+        fires=[_band("uses", 100, 85, 80, "u")],
+    ),
+    Case(
+        name="a late delivery adds no uses, and so holds none against the limit of its time",
+        events=[
+            _HUNDRED,
+            _amended("2025-02-02", uses_max=1000),
+            used("c", "2025-02-03", 500),
+            delivered("c", "2025-02-01"),
+        ],
+    ),
+    Case(
         name="bytes and rows count from uses and deliveries",
         events=[
             _licensed(bytes_max=100, rows_max=100),

@@ -92,6 +92,10 @@ EQUAL: dict[str, dict[str, str]] = {
         'if RANKS[claimed] <= RANKS.get(subject.level or "", RANKS["important"]): | <= turned <': "equal levels",
     },
     "paper-trade": {"if paid <= 0 < before: | < turned <=": "nothing was left of what is said"},
+    "payment-irregular": {
+        "is_later = 0 < at < len(statements) and order(statements[at]) == order(act) | < turned <= (2)": "terms that"
+        " stand are among the statements",
+    },
     "payment-overdue": {
         "if following is not None and following <= instant: | <= turned <": "it is gone over again, and says the same",
     },
