@@ -55,8 +55,8 @@ EQUAL: dict[str, dict[str, str]] = {
     "abnormal-price": {
         'side = "more than" if amount > value else "less than" | > turned >=': "equal amounts are never said",
         'share = f"{given} times" if amount > value else f"one part in {given} of" | > turned >=': "nor these",
-        'side_zh, share_zh = ("高于", f"{given} 倍") if amount > value else ("低于", f"{given} 分之一") | > turned >=': "nor"
-        " these",
+        'side_zh, share_zh = ("高于", f"{given} 倍") if amount > value else ("低于", f"{given} 分之一")'
+        " | > turned >=": "nor these",
     },
     "bulk-extraction": {
         "if hour > hours.hour: | > turned >=": "the newest hour itself is answered before",
@@ -66,8 +66,8 @@ EQUAL: dict[str, dict[str, str]] = {
         "hours_min: 1 made 0": "against no hours nothing is held",
     },
     "certificate-invalid": {
-        "if bearer != act.subject and since is not None and ledger.get((_BORE, bearer)) < since: | < turned <=": "no two"
-        " registrations have one place in the order",
+        "if bearer != act.subject and since is not None and ledger.get((_BORE, bearer)) < since: | < turned <=": "no"
+        " two registrations have one place in the order",
     },
     "derivation-forbidden": {
         "if made.time < act.time: | < turned <=": "the contracts of an instant stand before its registrations",
