@@ -264,6 +264,20 @@ def test_an_approved_grading_reaches_back_to_all_that_none_was_made_for() -> Non
     assert engine.take(approved(MANY - 2))["grade-laundering"] == MANY + 5
 
 
+def test_an_approved_grading_clears_what_was_stated_less_among_many() -> None:
+    states_less = [asset("a", level="core"), *(graded(one, "important") for one in range(MANY))]
+    assert ["grade-laundering"] == _laundered(states_less)
+    assert [] == _laundered([*states_less, approved(MANY, "important")])
+
+
+def _laundered(events: Iterable[Json]) -> list[str]:
+    return [
+        one["detector"]
+        for name, one in _found(events).items()
+        if name != "due" and one["detector"] == "grade-laundering"
+    ]
+
+
 def important(number: int) -> list[Json]:
     """An input that is graded above its output: each is told of."""
     return [asset(f"b{number}", at(number), level="important"), derived("a", at(number), f"b{number}")]
