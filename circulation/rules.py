@@ -108,8 +108,7 @@ class Sum:
     of its acts is. `due` tells that what it says may have a deadline. One that needs `uses` has contracts for scopes,
     and is asked also of a contract that has uses and no acts; one that needs `served` has contracts for scopes, too.
     One that needs `heard` has sources for scopes, and is asked also of one that owes events and has no acts.
-    One that needs `inputs` has assets for scopes; what reaches back there changes nothing before the first derivation
-    since then. With a `period`, scopes are periods.
+    One that needs `inputs` has assets for scopes. With a `period`, scopes are periods.
 
     One that needs `days` is judged again where what was used on a day changes: the scopes that acts of the contract
     belong to, or, with `each_day`, the one that `daily.day_scope` names, also where no act belongs to it: it is given

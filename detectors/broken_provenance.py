@@ -272,6 +272,27 @@ CASES = (
             ),
         )
     ),
+    *(
+        Case(
+            name=f"a failed run that was to write it under another name, given {name}",
+            rules=_RULES,
+            events=[
+                asset("ns/one"),
+                _attempt("FAIL", "2025-01-02") | {"outputs": [{"namespace": "ns", "name": "other"}]},
+                listed("ns/one", _DAY),
+                _run("second", time, "other"),
+            ],
+            fires=fires,
+        )
+        for name, time, fires in (
+            (
+                "at the listing",
+                _DAY,
+                [_left("failed", "2025-01-02T00:00:00+08:00") | {"about": {"kind": "asset", "id": "ns/one"}}],
+            ),
+            ("just after the listing", "2025-02-01T00:00:00.000001", []),
+        )
+    ),
     Case(
         name="a derivation after the listing is no source of it",
         rules=_RULES,

@@ -139,6 +139,11 @@ CASES = (
         for name, events, fires in (
             ("the day before the last", [_filed("2026-02-11"), _decided("2026-02-26T12:00")], []),
             ("the last", [_filed("2026-02-11T23:00"), _decided("2026-02-27T23:59:59.999999")], []),
+            (
+                "at the end of the last",
+                [_filed("2026-02-11"), _decided("2026-02-28"), _filed("2026-03-02") | {"subject": BUYER}],
+                [_late("2026-02-27")],
+            ),
             ("one too many", [_filed("2026-02-11"), _decided("2026-02-28T00:00:00.000001")], [_late("2026-02-27")]),
         )
     ),

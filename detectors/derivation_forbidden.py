@@ -276,6 +276,11 @@ CASES = (
                 [_by_run(evidence={"input": "ns/b", "contract": "c"})],
             ),
             (
+                "a contract that allows it, signed at its instant",
+                [_TO, _FROM, _bought("c", _RAN, asset="ns/b", terms=_DERIVE)],
+                [],
+            ),
+            (
                 "a contract signed later",
                 [_TO, _FROM, _bought("c", "2025-03-02", asset="ns/b", terms=_DERIVE)],
                 [_by_run()],
@@ -299,6 +304,16 @@ CASES = (
                 [_by_run(occurred="2025-02-01T00:00:00+08:00", cause={"id": "act"})],
             ),
             ("an act after it", [_TO, _FROM, derived("ns/a", "2025-03-05", "ns/b")], [_by_run()]),
+            (
+                "an act of its instant",
+                [_TO, _FROM, derived("ns/a", _RAN, "ns/b", id="act")],
+                [_by_run(cause={"id": "act"})],
+            ),
+            (
+                "an act of its instant, and a later registration",
+                [_TO, _FROM, derived("ns/a", _RAN, "ns/b", id="act"), asset("ns/a", "2025-04-01", owner=BUYER)],
+                [_by_run(cause={"id": "act"})],
+            ),
         )
     ),
     Case(

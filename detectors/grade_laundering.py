@@ -403,6 +403,11 @@ CASES = (
         )
     ),
     Case(
+        name="a grading approved after one that approves no level",
+        rules=_RULES,
+        events=[_A, _HIGH, _MADE, _graded("2025-02-02", "ungraded"), _graded("2025-02-03")],
+    ),
+    Case(
         name="a derivation that stops",
         rules=_RULES,
         events=[
@@ -448,13 +453,15 @@ CASES = (
                     "severity": "red",
                     "summary": "a (level: general) was derived from b (level: important) at 2025-02-01T00:00:00+08:00"
                     f"{more}, without an approved grading since.",
+                    "summary_zh": "a（级别：一般）于 2025-02-01T00:00:00+08:00 由 b（级别：重要）衍生"
+                    f"{more_zh}，此后未经批准分级。",
                 }
             ],
         )
-        for count, higher, more in (
-            ("one input", ("b",), ""),
-            ("two inputs", ("b", "d"), ", and 1 more"),
-            ("three inputs", ("b", "d", "e"), ", and 2 more"),
+        for count, higher, more, more_zh in (
+            ("one input", ("b",), "", ""),
+            ("two inputs", ("b", "d"), ", and 1 more", "（另有 1 项）"),
+            ("three inputs", ("b", "d", "e"), ", and 2 more", "（另有 2 项）"),
         )
     ),
     *(

@@ -315,6 +315,19 @@ CASES = (
         fires=[_PAPER, _PAPER | {"occurred": "2025-03-14T00:00:00+08:00", "evidence": {"settlement": "t"}}],
     ),
     Case(
+        name="no more paid than was paid back",
+        rules=_RULES,
+        events=[_SIGNED, _paid(), _refunded(amount="200"), _paid("2025-02-12", "t")],
+        until="2025-06-01",
+    ),
+    Case(
+        name="a payment of nothing beside another",
+        rules=_RULES,
+        events=[_SIGNED, _paid(), _paid("2025-02-12", "t", "0")],
+        until="2025-06-01",
+        fires=[_PAPER],
+    ),
+    Case(
         name="a refund before anything is paid",
         rules=_RULES,
         events=[_SIGNED, _refunded("2025-01-31"), _paid()],

@@ -162,6 +162,7 @@ RULE = Rule(
 
 _RULES = pack()
 _SIGNED = signed("c", "2025-02-01", asset="a", product="p", amount="100", exchange=OWNER)
+_AMENDED = signed("c", "2025-02-05", amended=True, asset="a", amount="10", exchange=OWNER)
 _LISTED = listed("a", "2025-01-31", product="p", price={"mode": "per-use", "amount": "1"})
 
 
@@ -235,6 +236,16 @@ CASES = (
             retracted(_paid("1", "early", payer=ABROAD), "2025-02-13"),
         ],
         fires=[_fires("late", payer=ABROAD)],
+    ),
+    Case(
+        name="too much by an amendment that was taken back",
+        rules=_RULES,
+        events=[
+            _SIGNED,
+            _AMENDED,
+            _paid("100"),
+            retracted(_AMENDED, "2025-02-13"),
+        ],
     ),
     Case(name="under a contract of which nothing is known", rules=_RULES, events=[_paid("1", payer=ABROAD)]),
     Case(

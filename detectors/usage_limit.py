@@ -419,12 +419,18 @@ def _band(limit: str, maximum: int, count: int, band: int, cause: str | None = N
     return found if cause is None else found | {"cause": {"id": cause}}
 
 
+_ZH = {"exceeds": "超过", "exceed": "超过", "reaches": "达到", "reach": "达到"}
+
+
 def _at_once(limit: str, count: int, maximum: int = 100) -> list[Json]:
     for band, passed in ((120, "exceeds"), (100, "exceeds"), (95, "reaches"), (80, "reaches")):
         share = count * 100
         if share > maximum * band or (passed == "reaches" and share == maximum * band):
-            summary = f"{count} of {maximum} licensed {limit}: {passed} {band} %."
-            return [_band(limit, maximum, count, band) | {"summary": summary}]
+            said = {
+                "summary": f"{count} of {maximum} licensed {limit}: {passed} {band} %.",
+                "summary_zh": f"{zh(LIMIT, limit)}为 {count}，许可上限 {maximum}，{_ZH[passed]} {band} %。",
+            }
+            return [_band(limit, maximum, count, band) | said]
     return []
 
 
@@ -464,6 +470,7 @@ def _reached(band: int, count: int, next_day: str, maximum: int = 100, leader: s
         "about": {"kind": "contract", "id": leader},
         "occurred": end,
         "summary": f"By {end}, {count} of {maximum} licensed uses of the quota group g {passed} {band} %.",
+        "summary_zh": f"截至 {end}，额度组 g 使用 {count} 次，许可上限 {maximum}，{_ZH[passed]} {band} %。",
     }
 
 
@@ -533,6 +540,36 @@ CASES = (
     Case(
         name="an absent limit does not limit",
         events=[_licensed(), used("c", "2025-02-01", 2**53 - 1, bytes=2**53 - 1, rows=2**53 - 1)],
+    ),
+    Case(
+        name="a pack with a later warning takes no band back",
+        rules=pack(version="1"),
+        events=[
+            event(
+                "rulepack.published",
+                "beijing",
+                "2025-02-01",
+                **pack(
+                    version="2",
+                    valid_from="2025-02-02",
+                    detectors={"usage-limit": {"mode": "enforce", "warning_percent": 90}},
+                ),
+            ),
+            _HUNDRED,
+            used("c", "2025-02-01", 85, id="u"),
+            used("c", "2025-02-03", 1, id="v"),
+            used("c", "2025-02-04", 6, id="w"),
+        ],
+        fires=[_band("uses", 100, 85, 80, "u")],
+    ),
+    Case(
+        name="a late delivery adds no uses, and so holds none against the limit of its time",
+        events=[
+            _HUNDRED,
+            _amended("2025-02-02", uses_max=1000),
+            used("c", "2025-02-03", 500),
+            delivered("c", "2025-02-01"),
+        ],
     ),
     Case(
         name="bytes and rows count from uses and deliveries",

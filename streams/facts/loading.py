@@ -302,12 +302,6 @@ def is_run_since(db: Db, assets_: Sequence[str], since: int) -> bool:
     return any(not row[0].startswith(TOLD) for row in db.rows(query, sorted(outputs), since))
 
 
-def first_derived(db: Db, asset: str, since: int) -> int | None:
-    """When an asset was first derived from an instant on; None where it was not."""
-    (time,) = db.one("select min(time) from derivations where output = ? and time >= ?", asset, since) or (None,)
-    return None if time is None else int(time)
-
-
 def assets_above(ids: Iterable[str], edges: Mapping[str, Collection[Edge]]) -> set[str]:
     """The assets and all their ancestors."""
     return {one for one in nodes_above(ids, edges) if not is_run(one)}

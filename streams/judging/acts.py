@@ -10,7 +10,6 @@ from circulation.facts.facts import Facts, Loaded
 from circulation.findings import Said
 from circulation.rules import Sum
 from streams.facts import circulations as screening
-from streams.facts import loading
 from streams.facts.reports import Reported, each_counts
 from streams.facts.running_sums import EARLIEST
 from streams.findings.book import Entry
@@ -122,10 +121,6 @@ def _ask(
                 entries += round_.entries(act.thing, said)
             earliest = min(one.time for one in some)
             for scope, instant in named.items():
-                if "inputs" in sum_.needs and instant < earliest:
-                    # Nothing changes before the first derivation that it reaches.
-                    derived = loading.first_derived(round_.db, scope, instant)
-                    instant = earliest if derived is None else min(derived, earliest)
                 reached[rule.id, scope] = min(instant, reached.get((rule.id, scope), instant))
                 named_scopes[act.thing].setdefault((rule.id, scope), earliest)
     for act in aside:

@@ -255,13 +255,27 @@ def test_an_approved_grading_behind_many_is_one_step() -> None:
     assert set(engine.take(approved(MANY)).values()) == {1}
 
 
-def test_an_approved_grading_reaches_back_to_the_derivations_that_none_was_made_for() -> None:
+def test_an_approved_grading_reaches_back_to_all_that_none_was_made_for() -> None:
     engine = Counted()
     engine.take(_KEPT, *(graded(one, "general") for one in range(MANY)))
     engine.take(approved(MANY), derived("a", day(MANY - 5), "b"))
     taken = engine.take(approved(MANY + 1, "core"))
     assert (taken["grade-laundering"], taken["grading-overdue"]) == (1, 1)
-    assert engine.take(approved(MANY - 2))["grade-laundering"] == 9
+    assert engine.take(approved(MANY - 2))["grade-laundering"] == MANY + 5
+
+
+def test_an_approved_grading_clears_what_was_stated_less_among_many() -> None:
+    states_less = [asset("a", level="core"), *(graded(one, "important") for one in range(MANY))]
+    assert ["grade-laundering"] == _laundered(states_less)
+    assert [] == _laundered([*states_less, approved(MANY, "important")])
+
+
+def _laundered(events: Iterable[Json]) -> list[str]:
+    return [
+        one["detector"]
+        for name, one in _found(events).items()
+        if name != "due" and one["detector"] == "grade-laundering"
+    ]
 
 
 def important(number: int) -> list[Json]:
