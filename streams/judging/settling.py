@@ -39,6 +39,9 @@ class Settling:
         self._changed: dict[tuple[str, int], Settled] = {}
         self._handed_on: dict[tuple[str, int], str] = {}
         self._follow: set[tuple[str, str]] = set()
+        # Months of days on which nobody but one had stated anything yet: one that others made by later days is added up
+        # of these, too.
+        self._months: set[tuple[str, str]] = set()
 
     def judge(self, rule: str, shape: Sum, scope: str, acts: Sequence[Act], facts: Facts) -> Iterable[Said]:
         """Settle a day, where it is one; and ask the rule of it."""
@@ -59,8 +62,7 @@ class Settling:
             if now.moved or (before is not None and before.moved):
                 self._follow.add((rule, day_scope(day + 1, contract)))
         stated = {*now.stated, *(() if before is None else before.stated)}
-        if len(stated) > 1:
-            self._follow.add((rule, month_scope(day, contract)))
+        (self._follow if len(stated) > 1 else self._months).add((rule, month_scope(day, contract)))
 
     def write(self) -> None:
         """Keep what changed, and queue the days and months that go on from it and are not judged in this round; those
@@ -72,6 +74,10 @@ class Settling:
         for contract, day in self._handed_on:
             by_day.setdefault(day, []).append(contract)
         rules = {contract: rule for (contract, _), rule in self._handed_on.items()}
+        if months := self._months - self._follow:
+            query = "select distinct rule, scope from scopes where rule = any(?) and scope = any(?)"
+            named = (sorted({one[at] for one in months}) for at in (0, 1))
+            self._follow |= months & {(row[0], row[1]) for row in db.rows(query, *named)}
         # No act tells of them, and a late pack, or another seller, finds them so.
         rows: list[tuple[Any, ...]] = [
             (rule, scope, queue.uses(span_of(scope)[2]), None, None) for rule, scope in sorted(self._follow)
