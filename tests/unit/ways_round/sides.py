@@ -51,6 +51,13 @@ def test_a_side_begins_to_report_when_most_has_been_used() -> None:
     assert [("2025-02", {"provider": 1_000, "consumer": 100})] == found(*lines)
 
 
+def test_a_side_reports_days_before_the_other_one_began_only_when_the_month_was_compared() -> None:
+    over = [signed("clock", MONTH_OVER)]
+    lines = said("provider", 100, [1]), said("provider", 100, [20]), said("consumer", 100, [20])
+    late = said("provider", 900, [2]), said("provider", 50, [1])
+    assert [("2025-02", {"provider": 1_150, "consumer": 100})] == found(*lines, over, *late)
+
+
 def test_a_side_reports_nothing_any_more_from_the_first_of_a_month_on() -> None:
     january = [used("c", "2025-01-20T12:00", 100, reporter=who) for who in ("provider", "consumer")]
     assert [("2025-02", {"provider": 300, "consumer": 0})] == found(january, said("provider", 100, [3, 9, 20]))
