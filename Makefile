@@ -53,7 +53,7 @@ demo: tools $(STAMP) ## Run the whole thing on this machine, with a story; KEEP=
 
 # What `tests/unit` has of servers, of properties (hypothesis) and of tests marked `slow` is left out: tests/conftest.py.
 quick: TESTS := tests/unit
-quick: check ## After each change, in a minute: make check, and tests/unit without Kafka, PostgreSQL, properties and what is slow; RULES=ring-trade for a rule
+quick: check ## After each change, in minutes: make check, and tests/unit without Kafka, PostgreSQL, properties and what is slow; RULES=ring-trade for a rule
 	@$(BIN)/python -m pytest -q -x --quick -n $(JOBS) --dist loadscope $(if $(RULES),-k '$(RULES)') $(TESTS)
 
 test: tools $(STAMP) ## Run all tests, on a real Kafka (and PostgreSQL); TESTS=tests/unit for a part

@@ -29,7 +29,7 @@ def demo(keep: bool, stop: bool, events: int, folder: Path | None) -> None:
     Starts a Kafka on loopback, PostgreSQL where this machine has it (else SQLite), and workers; tells, act by act, a
     story of licences overrun, prohibited sources, exports without assessment, and of an objection that is upheld; sends
     a market of 100,000 events beside it, and kills a worker on the way. At the end it shows what was found, holds it
-    against what had to be found (exit 1 where anything was missed), and says how to go on. It takes about a minute and
+    against what had to be found (exit 1 where anything was missed), and says how to go on. It takes a minute or two and
     needs Java and Maven; the broker's jars are fetched once.
 
     \b
