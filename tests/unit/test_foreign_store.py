@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 from samples import READING
 
+from deploy.processes import free_port
 from streams.cli.main import cli
 from streams.store import migrations, schema, schema_version
 from streams.store.schema_version import Holds, StoreForeign
@@ -29,7 +30,7 @@ def worker(url: str) -> tuple[int, list[str]]:
     environ = {name: text for name, text in os.environ.items() if not name.startswith("CIRCULATION_")}
     done = subprocess.run(
         [sys.executable, "-m", "streams.cli.main", "worker"],
-        env=environ | {"CIRCULATION_STORE": url},
+        env=environ | {"CIRCULATION_STORE": url, "CIRCULATION_WEB": f"127.0.0.1:{free_port()}"},
         capture_output=True,
         text=True,
         check=False,

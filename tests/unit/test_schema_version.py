@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from samples import READING
 
 import detectors
+from deploy.processes import free_port
 from streams.cli.main import cli
 from streams.facts.rulebook import Rulebook, shipped
 from streams.health import workers
@@ -45,7 +46,7 @@ def test_the_revisions_that_are_known_are_those_of_the_migrations() -> None:
 
 def ran(store: Store, *words: str) -> Result:
     environ = {name: None for name in os.environ if name.startswith("CIRCULATION_")}
-    environ |= {"CIRCULATION_STORE": address(store)}
+    environ |= {"CIRCULATION_STORE": address(store), "CIRCULATION_WEB": f"127.0.0.1:{free_port()}"}
     return CliRunner(env=environ).invoke(cli, words, prog_name="circulation")
 
 
@@ -80,7 +81,7 @@ def test_an_older_store_is_looked_at_by_no_command_until_a_worker_has_brought_it
 def test_a_newer_store_is_refused_by_a_worker_which_exits_2(store: Store) -> None:
     moved_on(store)
     environ = {name: text for name, text in os.environ.items() if not name.startswith("CIRCULATION_")}
-    environ |= {"CIRCULATION_STORE": address(store)}
+    environ |= {"CIRCULATION_STORE": address(store), "CIRCULATION_WEB": f"127.0.0.1:{free_port()}"}
     done = subprocess.run(
         [sys.executable, "-m", "streams.cli.main", "worker"], env=environ, capture_output=True, text=True, check=False
     )

@@ -12,6 +12,7 @@ from sqlalchemy import create_engine
 import detectors
 from circulation.admission.admission import Admission
 from circulation.examples import event, pack
+from deploy.processes import free_port
 from streams.facts.rulebook import Rulebook, shipped
 from streams.health import store_clock, workers
 from streams.health.workers import SILENT_SECONDS, Differs, Heart, Replaced, alive, identity
@@ -191,6 +192,7 @@ def test_a_worker_that_is_refused_exits_2_with_one_sentence_and_is_none_of_those
     silent_since(store, one, 5 - SILENT_SECONDS)  # however long a process takes to start
     environ = {name: value for name, value in os.environ.items() if not name.startswith("CIRCULATION_")}
     environ |= {"CIRCULATION_STORE": postgres_url, f"CIRCULATION_{setting}": value}
+    environ |= {"CIRCULATION_WEB": f"127.0.0.1:{free_port()}"}
     done = subprocess.run(
         [sys.executable, "-m", "streams.cli.main", "worker"], env=environ, capture_output=True, text=True, check=False
     )
