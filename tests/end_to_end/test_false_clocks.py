@@ -35,13 +35,16 @@ class FalseClock:
         self.set("+0d")
 
     def set(self, offset):
-        self._file.write_text(f"{offset}\n")
+        # At once: a thread that read half of it would have no clock, and `time.sleep` raises then.
+        next_file = self._file.with_suffix(".next")
+        next_file.write_text(f"{offset}\n")
+        next_file.replace(self._file)
 
     def environ(self):
         return {
             "LD_PRELOAD": faketime_library(),
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
-            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
 
