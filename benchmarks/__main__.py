@@ -28,13 +28,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer events: for a look, not for the README")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; without, all")
-    given = parser.parse_args()
-    if unknown := [name for name in given.names if name not in BENCHMARKS]:
+    options = parser.parse_args()
+    if unknown := [name for name in options.names if name not in BENCHMARKS]:
         parser.error(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
     print(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores")
     report = Report()
-    for name in given.names or BENCHMARKS:
-        BENCHMARKS[name](report, quick=given.quick)
+    for name in options.names or BENCHMARKS:
+        BENCHMARKS[name](report, quick=options.quick)
     print()
     for text in report.slow:
         print(f"target missed: {text}")

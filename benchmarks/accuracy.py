@@ -30,7 +30,7 @@ SHOWN_MAX: Final = 20
 
 
 class Seen(NamedTuple):
-    """What came of one market: counts by detector, and in words what was missed and what was false."""
+    """The result of one market: counts by detector, and missed and false findings in words."""
 
     seed: int
     events: int
@@ -50,13 +50,13 @@ def look(seed: int, events: int = EVENTS, violations: float = VIOLATIONS) -> See
     try:
         tally = Replay(offline(store, None), Admission()).run(market.lines())
         with store.reading() as db:
-            found = [orjson.loads(row[0]) for row in db.rows("select data from findings where standing")]
+            findings = [orjson.loads(row[0]) for row in db.rows("select data from findings where standing")]
     finally:
         store.close()
-    expected = [one.members() for one in market.expected()]
-    missed, false = held(expected, found)
-    words = [f"seed {seed}: missed {_shown(one)}: {one['why']}" for one in missed]
-    words += [f"seed {seed}: false {_shown(one)}: {one['summary']} {one['evidence']}" for one in false]
+    expected = [planted.members() for planted in market.expected()]
+    missed, false = held(expected, findings)
+    words = [f"seed {seed}: missed {_shown(finding)}: {finding['why']}" for finding in missed]
+    words += [f"seed {seed}: false {_shown(finding)}: {finding['summary']} {finding['evidence']}" for finding in false]
     return Seen(
         seed,
         tally.lines,
@@ -70,24 +70,24 @@ def look(seed: int, events: int = EVENTS, violations: float = VIOLATIONS) -> See
 
 
 def _by_detector(findings: Iterable[Any]) -> Counter[str]:
-    return Counter(one["detector"] for one in findings)
+    return Counter(finding["detector"] for finding in findings)
 
 
-def _shown(one: Any) -> str:
-    return f"{one['detector']} {one['severity']} about {one['about']['id']}"
+def _shown(finding: Any) -> str:
+    return f"{finding['detector']} {finding['severity']} about {finding['about']['id']}"
 
 
 def wrong(seen: Sequence[Seen]) -> list[str]:
     """All that is wrong, in words; a detector without a plant is."""
-    said = [word for one in seen for word in one.words]
-    said += [f"seed {one.seed}: {one.rejected} events were rejected" for one in seen if one.rejected]
-    planted = sum((one.planted for one in seen), Counter[str]())
-    said += [without_a_plant(id_) for id_ in detectors.RULES if id_ not in planted and id_ not in NOT_IN_A_FILE]
-    return said
+    sentences = [word for market in seen for word in market.words]
+    sentences += [f"seed {market.seed}: {market.rejected} events were rejected" for market in seen if market.rejected]
+    planted = sum((market.planted for market in seen), Counter[str]())
+    sentences += [without_a_plant(id_) for id_ in detectors.RULES if id_ not in planted and id_ not in NOT_IN_A_FILE]
+    return sentences
 
 
 def without_a_plant(detector: str) -> str:
-    """What is to be done so that a market has something for the detector to find."""
+    """The sentence about a detector that has no plant in the market."""
     return (
         f"{detector} has no plant: in the file of streams/simulate/ that it is nearest to (licences, deadlines, feeds,"
         " provenance, persons, exports, self_dealing, competition, conduct) write"
@@ -98,7 +98,7 @@ def without_a_plant(detector: str) -> str:
 
 def table(seen: Sequence[Seen]) -> list[str]:
     """A line for each detector: planted, found, missed, false."""
-    sums = [sum((getattr(one, name) for one in seen), Counter[str]()) for name in ("planted", "missed", "false")]
+    sums = [sum((getattr(market, name) for market in seen), Counter[str]()) for name in ("planted", "missed", "false")]
     planted, missed, false = sums
     lines = [f"{'detector':<28}{'planted':>9}{'found':>9}{'missed':>9}{'false':>9}"]
     for detector in detectors.RULES:
@@ -117,20 +117,20 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=SEEDS, help="markets to simulate")
     parser.add_argument("--events", type=int, default=EVENTS, help="events of each")
     parser.add_argument("--violations", type=float, default=VIOLATIONS, help="findings to plant for each event, about")
-    given = parser.parse_args()
-    seeds = range(1, given.seeds + 1)
+    options = parser.parse_args()
+    seeds = range(1, options.seeds + 1)
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        futures = [pool.submit(look, seed, given.events, given.violations) for seed in seeds]
+        futures = [pool.submit(look, seed, options.events, options.violations) for seed in seeds]
         seen = [future.result() for future in futures]
     print("\n".join(table(seen)))
-    seconds = max(one.seconds for one in seen)
-    print(f"\n{len(seen)} markets of {given.events:,} events; a replay took {seconds:.0f} s at most")
-    said = wrong(seen)
-    for text in said[:SHOWN_MAX]:
+    seconds = max(market.seconds for market in seen)
+    print(f"\n{len(seen)} markets of {options.events:,} events; a replay took {seconds:.0f} s at most")
+    sentences = wrong(seen)
+    for text in sentences[:SHOWN_MAX]:
         print(text, file=sys.stderr)
-    if len(said) > SHOWN_MAX:
-        print(f"and {len(said) - SHOWN_MAX} more", file=sys.stderr)
-    return 1 if said else 0
+    if len(sentences) > SHOWN_MAX:
+        print(f"and {len(sentences) - SHOWN_MAX} more", file=sys.stderr)
+    return 1 if sentences else 0
 
 
 if __name__ == "__main__":

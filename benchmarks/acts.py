@@ -75,8 +75,8 @@ def _offline(acts: Acts, report: Report) -> None:
     """A replay in memory, by CPU time: nothing else is asked of the machine."""
     store = Store("sqlite://")
     replay = Replay(offline(store, None), Admission())
-    replay.run(one.value for one in entities())
-    lines = [one.value for one in itertools.islice(acts, acts.acts // REPLAYED)]
+    replay.run(message.value for message in entities())
+    lines = [message.value for message in itertools.islice(acts, acts.acts // REPLAYED)]
     before = resource.getrusage(resource.RUSAGE_SELF)
     replay.run(lines)
     after = resource.getrusage(resource.RUSAGE_SELF)

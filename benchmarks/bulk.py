@@ -17,30 +17,30 @@ from streams.store.store import Store
 NAMED: Final = (schema.desks, schema.scopes, schema.derivations, schema.deadlines, schema.statements, schema.parts)
 
 
-def template(before: Iterable[Message], one: Iterable[Message]) -> Store:
+def template(before: Iterable[Message], sample: Iterable[Message]) -> Store:
     """A store in memory with what the engine makes of one, after what was before."""
     store = Store("sqlite://")
-    Replay(offline(store, None), Admission()).run(message.value for message in (*before, *one))
+    Replay(offline(store, None), Admission()).run(message.value for message in (*before, *sample))
     return store
 
 
-def multiply(store: Store, made: Store, name: str, count: int, *, every: int = 1, least: int = 0) -> None:
+def multiply(store: Store, source: Store, name: str, count: int, *, step: int = 1, least: int = 0) -> None:
     """Writes what `made` keeps of `name` into the store, for the numbers from `least` on that are `every` apart.
 
     `name` becomes itself, a `-` and a number of seven digits.
     """
-    with made.reading() as db:
+    with source.reading() as db:
         events = db.rows("select * from events where subject = ? order by id", name)
         refs = {row[0]: db.rows("select kind, ref from refs where event = ?", row[0]) for row in events}
-        others = {table: _naming(db, table, name) for table in NAMED}
+        naming = {table: _naming(db, table, name) for table in NAMED}
     for at, row in enumerate(events):
         number = f"{least} + (i * {len(events)}) + {at + 1}"
-        _write(store, schema.events, row, name, count, every, number=number)
+        _write(store, schema.events, row, name, count, step, number=number)
         for ref in refs[row[0]]:
-            _write(store, schema.refs, (*ref, 0), name, count, every, number=number)
-    for table, rows in others.items():
+            _write(store, schema.refs, (*ref, 0), name, count, step, number=number)
+    for table, rows in naming.items():
         for row in rows:
-            _write(store, table, row, name, count, every)
+            _write(store, table, row, name, count, step)
     if store.postgres:
         # what comes is numbered after what is there
         with store.writing() as db:
@@ -50,7 +50,9 @@ def multiply(store: Store, made: Store, name: str, count: int, *, every: int = 1
 def _naming(db: Db, table: Table, name: str) -> list[tuple[Any, ...]]:
     keys = [column.name for column in table.primary_key if str(column.type) == "TEXT"]
     return [
-        row for row in db.rows(f'select * from "{table.name}"') if any(_names(one, name) for one in row[: len(keys)])
+        row
+        for row in db.rows(f'select * from "{table.name}"')
+        if any(_names(value, name) for value in row[: len(keys)])
     ]
 
 
@@ -59,7 +61,7 @@ def _names(value: Any, name: str) -> bool:
 
 
 def _write(
-    store: Store, table: Table, row: Sequence[Any], name: str, count: int, every: int, number: str | None = None
+    store: Store, table: Table, row: Sequence[Any], name: str, count: int, step: int, number: str | None = None
 ) -> None:
     """One row for each number: texts that are the name, or have it for a part, get the number."""
     numbered = {"id", "event"} if table is schema.refs else {"id"} if table is schema.events else set()
@@ -80,7 +82,7 @@ def _write(
         kind = casts.get(str(column.type), "double precision")
         parts.append(expression.replace("?", f"?::{kind}") if store.postgres else expression)
     text = (
-        f"with recursive n(i) as (select 0 union all select i + {every} from n where i + {every} < {count})"
+        f"with recursive n(i) as (select 0 union all select i + {step} from n where i + {step} < {count})"
         f' insert into "{table.name}" ({", ".join(columns)}) select {", ".join(parts)} from n'
     )
     with store.writing() as db:

@@ -35,9 +35,9 @@ SLOWEST_PART: Final = 0.01
 ANALYZED_MIN: Final = 250
 SECOND: Final = 1_000_000
 _BEGIN: Final = parse_instant("2025-03-01T00:00:00+08:00")
-# What is later than now is not taken in, and days of one contract are many years.
+# Events of the future are not taken in, and days of one contract are many years.
 _LONG_AGO: Final = parse_instant("1930-01-01T12:00:00+08:00")
-STORES: Final = {one.lower(): one for one in (SQLITE, POSTGRESQL)}
+STORES: Final = {name.lower(): name for name in (SQLITE, POSTGRESQL)}
 _FIELDS: Final = [f"field_{at}" for at in range(20)]
 
 Make = Callable[[int], Json | Sequence[Json]]
@@ -156,7 +156,7 @@ def _ordered(i: int, asset: str = "asset") -> Json:
 
 
 def _running(i: int, *, read: str, written: str) -> Json:
-    """What an OpenLineage run says that never ends."""
+    """Events of an OpenLineage run that never ends."""
     return {
         "eventTime": _at(i),
         "eventType": "RUNNING",
@@ -469,18 +469,18 @@ class Grown(NamedTuple):
     @property
     def exponent(self) -> float:
         """The slope of the logarithms between the last two sizes: 1 where each act costs the same."""
-        (few, cheap, _), (many, dear, _) = self.sizes[-2:]
-        return math.log(dear / cheap) / math.log(many / few)
+        (size_before, cheap, _), (size_after, dear, _) = self.sizes[-2:]
+        return math.log(dear / cheap) / math.log(size_after / size_before)
 
     @property
     def rows_per_act(self) -> float:
         """The rows that the server read for an act between the last two sizes."""
-        (few, _, before), (many, _, after) = self.sizes[-2:]
-        return (after - before) / (many - few)
+        (size_before, _, before), (size_after, _, after) = self.sizes[-2:]
+        return (after - before) / (size_after - size_before)
 
 
 class Costs:
-    """What a store costs so far: the CPU seconds of this process and of the one that serves its connection, and rows.
+    """The cost of a store so far: the CPU seconds of this process and of the one that serves its connection, and rows.
 
     A server has to be on this machine, under Linux.
     """
@@ -515,40 +515,40 @@ def measure(kind: Kind, sizes: Sequence[int], seconds_max: float, store: Store) 
     replay.run(map(orjson.dumps, kind.before))
     costs = Costs(store)
     begin = costs.rows()
-    found: list[tuple[int, float, int]] = []
-    each: list[float] = []
-    spent, done = 0.0, 0
+    measured: list[tuple[int, float, int]] = []
+    seconds_each: list[float] = []
+    spent, count = 0.0, 0
     given_up = False
 
     def lines(until: int) -> Iterator[bytes]:
-        nonlocal done, spent, given_up
-        for i in range(done, until):
-            made = kind.make(i)
-            some = [orjson.dumps(one) for one in ([made] if isinstance(made, dict) else made)]
+        nonlocal count, spent, given_up
+        for i in range(count, until):
+            members = kind.make(i)
+            raw = [orjson.dumps(event) for event in ([members] if isinstance(members, dict) else members)]
             begun = costs.seconds()
-            yield from some
+            yield from raw
             took = costs.seconds() - begun
-            each.append(took)
+            seconds_each.append(took)
             spent += took
-            done = i + 1
+            count = i + 1
             if spent > seconds_max:
                 given_up = True
                 return
 
     for size in sizes:
         # A worker has the server look anew at tables that have doubled, and so is it done here, at no cost of an act.
-        while done < size and not given_up:
-            replay.run(lines(min(size, max(2 * done, ANALYZED_MIN))))
+        while count < size and not given_up:
+            replay.run(lines(min(size, max(2 * count, ANALYZED_MIN))))
             store.analyze()
-        found.append((done, spent, costs.rows() - begin))
+        measured.append((count, spent, costs.rows() - begin))
         if given_up:
             break
-    if len(found) == 1:
-        half = len(each) // 2
-        found.insert(0, (half, sum(each[:half]), 0))
-    last = sorted(each[-max(100, len(each) // 4) :])
+    if len(measured) == 1:
+        half = len(seconds_each) // 2
+        measured.insert(0, (half, sum(seconds_each[:half]), 0))
+    last = sorted(seconds_each[-max(100, len(seconds_each) // 4) :])
     slowest = last[int(len(last) * (1 - SLOWEST_PART)) :]
-    return Grown(found, sum(slowest) / len(slowest) * 1000, given_up)
+    return Grown(measured, sum(slowest) / len(slowest) * 1000, given_up)
 
 
 def run(report: Report, *, quick: bool, names: Iterable[str] = (), kind_of_store: str = SQLITE) -> None:
@@ -591,8 +591,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a quarter of the acts")
     parser.add_argument("--store", choices=STORES, default=SQLITE.lower())
     parser.add_argument("names", nargs="*", metavar="PART OF A KIND'S NAME", help="without, all kinds")
-    given = parser.parse_args()
-    run(Report(), quick=given.quick, names=given.names, kind_of_store=STORES[given.store])
+    options = parser.parse_args()
+    run(Report(), quick=options.quick, names=options.names, kind_of_store=STORES[options.store])
 
 
 if __name__ == "__main__":

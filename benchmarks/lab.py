@@ -35,7 +35,7 @@ SQLITE, POSTGRESQL = "SQLite", "PostgreSQL"
 
 
 class Stuck(Exception):
-    """What was waited for did not come."""
+    """A condition did not come true in time."""
 
 
 def kinds() -> list[str]:
@@ -47,7 +47,7 @@ def kinds() -> list[str]:
 
 
 def _quietly(_: str) -> None:
-    """What the servers tell of their start is of no use between figures."""
+    """The servers' output at their start is of no use between figures."""
 
 
 class Stores:
@@ -135,7 +135,7 @@ class Lab(Stores):
 
 
 class Books:
-    """What a store says to one who only reads it."""
+    """Queries of a store, only by reading."""
 
     def __init__(self, url: str) -> None:
         self._store = Store(url)
@@ -193,9 +193,9 @@ class Worker:
     def __init__(self, lab: Lab, url: str, name: str, **settings: Any) -> None:
         self._log = lab.folder / f"worker-{name}.log"
         self._web = f"127.0.0.1:{processes.free_port()}"
-        own = {name: value for name, value in os.environ.items() if not name.startswith("CIRCULATION_")}
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("CIRCULATION_")}
         self._environment = {
-            **own,
+            **environ,
             "CIRCULATION_KAFKA": lab.bootstrap,
             "CIRCULATION_STORE": url,
             "CIRCULATION_WEB": self._web,
@@ -220,14 +220,16 @@ class Worker:
         if error is not None:
             print(processes.tail(self._log, 30), file=sys.stderr, flush=True)
 
-    def wait(self, done: Callable[[], bool], what: str, seconds_max: float, poll_seconds: float = POLL_SECONDS) -> None:
+    def wait(
+        self, is_done: Callable[[], bool], expected: str, seconds_max: float, poll_seconds: float = POLL_SECONDS
+    ) -> None:
         """Waits until something is so. Raises `Stuck` where the worker ends, or it takes too long."""
         until = time.monotonic() + seconds_max
-        while not done():
+        while not is_done():
             if (code := self._process.poll()) is not None:
-                raise Stuck(f"the worker ended with {code} before {what}")
+                raise Stuck(f"the worker ended with {code} before {expected}")
             if time.monotonic() > until:
-                raise Stuck(f"after {seconds_max:.0f} s still not: {what}")
+                raise Stuck(f"after {seconds_max:.0f} s still not: {expected}")
             time.sleep(poll_seconds)
 
     def ready(self) -> bool:
@@ -247,33 +249,33 @@ class Worker:
     def cpu_seconds(self) -> float | None:
         """CPU time so far, of all threads and of the process that judges; None where there is no /proc."""
         try:
-            each = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in self._pids()]
+            stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in self._pids()]
         except OSError:
             return None
-        return sum(int(fields[11]) + int(fields[12]) for fields in each) / os.sysconf("SC_CLK_TCK")
+        return sum(int(fields[11]) + int(fields[12]) for fields in stats) / os.sysconf("SC_CLK_TCK")
 
     def memory_bytes(self) -> int:
         """The memory that it and the process that judges have now; 0 where there is no /proc."""
         try:
-            each = [Path(f"/proc/{pid}/status").read_text() for pid in self._pids()]
+            statuses = [Path(f"/proc/{pid}/status").read_text() for pid in self._pids()]
         except OSError:
             return 0
-        return sum(int(found[1]) * 1024 for one in each if (found := re.search(r"VmRSS:\s+(\d+) kB", one)))
+        return sum(int(match[1]) * 1024 for status in statuses if (match := re.search(r"VmRSS:\s+(\d+) kB", status)))
 
     def memory_peak_bytes(self) -> int | None:
         """The most memory that it and the process that judges ever had; None where there is no /proc."""
         try:
-            each = [Path(f"/proc/{pid}/status").read_text() for pid in self._pids()]
+            statuses = [Path(f"/proc/{pid}/status").read_text() for pid in self._pids()]
         except OSError:
             return None
-        return sum(int(found[1]) * 1024 for one in each if (found := re.search(r"VmHWM:\s+(\d+) kB", one)))
+        return sum(int(match[1]) * 1024 for status in statuses if (match := re.search(r"VmHWM:\s+(\d+) kB", status)))
 
     def _pids(self) -> list[int]:
         """The process, and those that it started."""
         pid = self._process.pid
         started = Path(f"/proc/{pid}/task/{pid}/children")
         threads = started.parent.parent.glob("*/children")
-        return [pid, *(int(one) for thread in threads for one in thread.read_text().split())]
+        return [pid, *(int(child) for thread in threads for child in thread.read_text().split())]
 
     def alive(self) -> bool:
         """Whether the process is still there."""
@@ -299,4 +301,6 @@ def working(lab: Lab, url: str, name: str, **settings: Any) -> Iterator[tuple[Wo
 
 def total(metrics: Mapping[tuple[str, str], float], name: str, *labels: str) -> float:
     """The sum of the series of this name that have all these labels (`outcome="taken"`)."""
-    return sum(value for (one, text), value in metrics.items() if one == name and all(part in text for part in labels))
+    return sum(
+        value for (metric, text), value in metrics.items() if metric == name and all(part in text for part in labels)
+    )

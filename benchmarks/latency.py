@@ -70,9 +70,9 @@ def _measure(lab: Lab, name: str, url: str, seconds: int, report: Report) -> Non
         with Producing(lab, lasts, uses=RATE, acts=ACTS) as producing:
             delays = producing.watch(worker, books)
         settle(worker, books, ends(lab))
-        report.same(f"sent on {name}", (RATE + ACTS) * lasts, producing.said["sent"])
-        found = CROSSINGS * lasts
-        report.same(f"standing findings on {name}", {"red": found, "orange": found}, dict(books.standing()))
+        report.same(f"sent on {name}", (RATE + ACTS) * lasts, producing.figures["sent"])
+        expected = CROSSINGS * lasts
+        report.same(f"standing findings on {name}", {"red": expected, "orange": expected}, dict(books.standing()))
     if producing.busy is not None:
         report.line(f"the worker on {name}, while events came", f"{producing.busy:.0%} of a core")
     tell(report, name, producing, delays)
@@ -94,13 +94,13 @@ def licensed(seconds: int) -> Iterator[Message]:
 class Producing:
     """A producer in a process of its own.
 
-    After `watch`, `said` is what it did, and `busy` the share of a core that the worker took meanwhile.
+    After `watch`, `figures` are its report, and `busy` the share of a core that the worker took meanwhile.
     """
 
     def __init__(self, lab: Lab, seconds: int, *, uses: int, acts: int) -> None:
         self._command = [sys.executable, "-m", "benchmarks.latency", lab.bootstrap, *map(str, (seconds, uses, acts))]
         self._count = CROSSINGS * seconds * 2
-        self.said: dict[str, Any] = {}
+        self.figures: dict[str, Any] = {}
         self.busy: float | None = None
 
     def __enter__(self) -> Self:
@@ -136,34 +136,34 @@ class Producing:
             if not worker.alive():
                 break
             time.sleep(LOOK_SECONDS)
-        said, _ = self._process.communicate(timeout=PRODUCER_SECONDS_MAX)
-        self.said = json.loads(said)
+        output, _ = self._process.communicate(timeout=PRODUCER_SECONDS_MAX)
+        self.figures = json.loads(output)
         return list(delays.values())
 
 
 def tell(
     report: Report, name: str, producing: Producing, delays: list[Delay], span: tuple[int, int] | None = None
 ) -> None:
-    """What was measured, of uses and of acts: in a span of time (µs), or without the first seconds."""
-    said = producing.said
-    since, until = (said["began"] + WARM_SECONDS * 1_000_000, 2**62) if span is None else span
-    for what, detector in (("use", USE), ("act", ACT)):
+    """Report the delays of uses and of acts: in a span of time (µs), or without the first seconds."""
+    figures = producing.figures
+    since, until = (figures["began"] + WARM_SECONDS * 1_000_000, 2**62) if span is None else span
+    for kind, detector in (("use", USE), ("act", ACT)):
         counted = sorted(
-            one.delay / 1000 for one in delays if one.detector == detector and since <= one.occurred < until
+            sample.delay / 1000 for sample in delays if sample.detector == detector and since <= sample.occurred < until
         )
         if not counted:
             continue
         report.line(
-            f"{what} to committed finding, {name}",
+            f"{kind} to committed finding, {name}",
             f"p50 {_quantile(counted, 0.5):.1f} ms",
             f"p99 {_quantile(counted, 0.99):.1f} ms",
             f"max {counted[-1]:.1f} ms",
             f"{len(counted):,} findings",
         )
-        report.at_most(f"p99 of {what}s on {name}", _quantile(counted, 0.99), TARGET_MS, "ms")
-    report.line("  of which event to the broker's acknowledgement", "", f"p99 {said['acknowledged_ms_p99']:.1f} ms")
-    if said["behind_ms_max"] > BEHIND_MS_MAX:
-        report.line(f"  the producer itself was late on {name}", f"up to {said['behind_ms_max']:.0f} ms")
+        report.at_most(f"p99 of {kind}s on {name}", _quantile(counted, 0.99), TARGET_MS, "ms")
+    report.line("  of which event to the broker's acknowledgement", "", f"p99 {figures['acknowledged_ms_p99']:.1f} ms")
+    if figures["behind_ms_max"] > BEHIND_MS_MAX:
+        report.line(f"  the producer itself was late on {name}", f"up to {figures['behind_ms_max']:.0f} ms")
 
 
 def _quantile(ordered: list[float], share: float) -> float:
@@ -174,12 +174,12 @@ class Sent(NamedTuple):
     """One event to be sent: of which contract, whether it is to be found, and whether it is a use or a delivery."""
 
     contract: int
-    found: bool
+    fires: bool
     use: bool
 
 
 def _sent(seconds: int, uses: int, acts: int) -> Iterator[Sent]:
-    """What is sent, in this order: acts are spread among the uses, and what is to be found among either."""
+    """The events to send, in order: acts are spread among the uses, and those that raise a finding among either."""
     crossing = CROSSINGS * seconds
     below = random.Random(11).random
     rate = uses + acts
@@ -188,13 +188,13 @@ def _sent(seconds: int, uses: int, acts: int) -> Iterator[Sent]:
         is_use = (number + 1) * acts // rate == number * acts // rate
         ample = crossing + int(below() * AMPLE_CONTRACTS)
         if is_use:
-            every = uses // CROSSINGS
-            found = use_number % every == every // 2
-            yield Sent(use_number // every if found else ample, found, True)
+            step = uses // CROSSINGS
+            fires = use_number % step == step // 2
+            yield Sent(use_number // step if fires else ample, fires, True)
             use_number += 1
         else:
-            every = acts // CROSSINGS
-            yield Sent(ample, act_number % every == every // 2, False)
+            step = acts // CROSSINGS
+            yield Sent(ample, act_number % step == step // 2, False)
             act_number += 1
 
 
@@ -226,16 +226,16 @@ def produce(bootstrap: str, seconds: int, uses: int, acts: int) -> None:
     while sent < rate * seconds:
         due = int((time.perf_counter() - begun) * rate) + 1
         behind = max(behind, (due - sent) / rate * 1000)
-        for one in itertools.islice(coming, max(0, due - sent)):
+        for event in itertools.islice(coming, max(0, due - sent)):
             # A use that is found is the first of its contract; one use is licensed, and two are 200 %.
-            sequence = sequences[one.contract] = sequences.get(one.contract, 1) + 1
+            sequence = sequences[event.contract] = sequences.get(event.contract, 1) + 1
             time_text = format_instant(time.time_ns() // 1000)
-            if one.use:
-                value = use(one.contract, sent, 2 if one.found else 1, time_text, sequence)
+            if event.use:
+                value = use(event.contract, sent, 2 if event.fires else 1, time_text, sequence)
             else:
-                value = delivery(one.contract, sent, "DE" if one.found else "CN", time_text, sequence)
-            key = contract_id(one.contract).encode()
-            if one.found:
+                value = delivery(event.contract, sent, "DE" if event.fires else "CN", time_text, sequence)
+            key = contract_id(event.contract).encode()
+            if event.fires:
                 producer.produce(CONTRACTS, value, key, on_delivery=note)
             else:
                 producer.produce(CONTRACTS, value, key)
@@ -244,8 +244,8 @@ def produce(bootstrap: str, seconds: int, uses: int, acts: int) -> None:
         time.sleep(TICK_SECONDS)
     producer.flush()
     counted = sorted(acknowledged[WARM_SECONDS * CROSSINGS * 2 :])
-    said = {"sent": sent, "began": began, "behind_ms_max": behind, "acknowledged_ms_p99": _quantile(counted, 0.99)}
-    print(json.dumps(said))
+    figures = {"sent": sent, "began": began, "behind_ms_max": behind, "acknowledged_ms_p99": _quantile(counted, 0.99)}
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":
@@ -253,5 +253,5 @@ if __name__ == "__main__":
     parser.add_argument("bootstrap")
     for name in ("seconds", "uses", "acts"):
         parser.add_argument(name, type=int)
-    given = parser.parse_args()
-    produce(given.bootstrap, given.seconds, given.uses, given.acts)
+    options = parser.parse_args()
+    produce(options.bootstrap, options.seconds, options.uses, options.acts)

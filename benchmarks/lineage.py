@@ -42,8 +42,8 @@ FAMILY: Final = 200
 OFTEN_USED_SHARE: Final = 0.15
 # One product is made of so many, over as many steps as the deepest.
 DEEP: Final = 100_000
-ASKED, ASKED_QUICK = 1_000, 200
-TAKEN, TAKEN_QUICK = 20_000, 4_000
+QUERIES, QUERIES_QUICK = 1_000, 200
+TAKEN_EVENTS, TAKEN_EVENTS_QUICK = 20_000, 4_000
 AT_ONCE: Final = 500
 ROWS_AT_ONCE: Final = 20_000
 SEED: Final = 20260101
@@ -55,14 +55,14 @@ WAYS: Final[tuple[Way, Way]] = ("up", "down")
 
 def run(report: Report, *, quick: bool) -> None:
     """Fills a store of each kind and asks it; every figure is processor time of this process but where it says else."""
-    assets, asked = (ASSETS_QUICK, ASKED_QUICK) if quick else (ASSETS, ASKED)
+    assets, queries = (ASSETS_QUICK, QUERIES_QUICK) if quick else (ASSETS, QUERIES)
     deep = min(DEEP, assets // 5)
     report.title(
         "lineage",
         f"{assets:,} registered assets and {assets * DERIVATIONS_EACH:,} derivations, most of few inputs and some of"
-        f" hundreds, to {STEPS_MAX} steps deep, one product made of {deep:,}; {asked:,} assets by chance, up and down;"
-        " processor time of this process (of what is taken in and judged, PostgreSQL's processes as well), but where a"
-        " line says otherwise",
+        f" hundreds, to {STEPS_MAX} steps deep, one product made of {deep:,}; {queries:,} assets by chance, up and"
+        " down; processor time of this process (of what is taken in and judged, PostgreSQL's processes as well), but"
+        " where a line says otherwise",
     )
     for kind in kinds():
         with Stores() as stores:
@@ -72,10 +72,10 @@ def run(report: Report, *, quick: bool) -> None:
             begun = time.perf_counter()
             count = _fill(store, assets, deep)
             report.line(f"{kind}: filled", f"{count:,} derivations", f"{time.perf_counter() - begun:.0f} s by the wall")
-            _ask(report, kind, url, store, assets, asked, deep)
+            _ask(report, kind, url, store, assets, queries, deep)
             store.close()
         with Stores() as stores:
-            _take(report, kind, stores.store(kind), stores.folder, TAKEN_QUICK if quick else TAKEN)
+            _take(report, kind, stores.store(kind), stores.folder, TAKEN_EVENTS_QUICK if quick else TAKEN_EVENTS)
 
 
 def name(number: int) -> str:
@@ -152,9 +152,9 @@ def _fill(store: Store, assets: int, deep: int) -> int:
     return count
 
 
-def _ask(report: Report, kind: str, url: str, store: Store, assets: int, asked: int, deep: int) -> None:
+def _ask(report: Report, kind: str, url: str, store: Store, assets: int, queries: int, deep: int) -> None:
     random_ = random.Random(SEED + 1)
-    some = [name(random_.randrange(assets - deep - 1)) for _ in range(asked)]
+    assets_asked = [name(random_.randrange(assets - deep - 1)) for _ in range(queries)]
     packs = Packs.always(shipped(detectors.RULES))
     with store.reading() as db:
         before = _resident_mib()
@@ -165,27 +165,33 @@ def _ask(report: Report, kind: str, url: str, store: Store, assets: int, asked: 
             f"{time.process_time() - begun:.1f} s",
             f"{_resident_mib() - before:,.0f} MiB",
         )
-        reached = [len(held.distances(one, LATER, way)) - 1 for one in some for way in WAYS]
+        reached = [len(held.distances(asset, LATER, way)) - 1 for asset in assets_asked for way in WAYS]
         report.line(
             "  reached from one: p50, p99, most", *(f"{_at(reached, share):,.0f}" for share in (0.5, 0.99, 1.0))
         )
-        _timed(report, f"{kind}: lineage from memory", some, lambda one, way: _reach(held, one, way))
+        _timed(report, f"{kind}: lineage from memory", assets_asked, lambda asset, way: _reach(held, asset, way))
         _timed(
-            report, f"{kind}: lineage by SQL", some[: asked // 4], lambda one, way: _reach(Stored(db), one, way), True
+            report,
+            f"{kind}: lineage by SQL",
+            assets_asked[: queries // 4],
+            lambda asset, way: _reach(Stored(db), asset, way),
+            True,
         )
-        _timed(report, f"{kind}: whole trace, warm", some, lambda one, way: _look(db, held, one, way, packs))
+        _timed(
+            report, f"{kind}: whole trace, warm", assets_asked, lambda asset, way: _look(db, held, asset, way, packs)
+        )
         worst = []
         for _ in range(5):
             begun = time.process_time()
-            found = held.distances(name(assets - deep - 1), LATER, "up")
+            distances = held.distances(name(assets - deep - 1), LATER, "up")
             worst.append((time.process_time() - begun) * 1000)
-        report.same("ancestors of the deep product", deep // STEPS_MAX * STEPS_MAX, len(found) - 1)
-        report.at_most(f"{kind}: {len(found) - 1:,} ancestors", median(worst), TARGET_DEEP_MS, "ms")
+        report.same("ancestors of the deep product", deep // STEPS_MAX * STEPS_MAX, len(distances) - 1)
+        report.at_most(f"{kind}: {len(distances) - 1:,} ancestors", median(worst), TARGET_DEEP_MS, "ms")
         begun = time.process_time()
         held.refresh(db)
         report.line(f"{kind}: looking for changes", f"{(time.process_time() - begun) * 1000:.1f} ms")
     environment = os.environ | {"CIRCULATION_STORE": url}
-    command = [sys.executable, "-m", "streams.cli.main", "trace", some[0], "--json"]
+    command = [sys.executable, "-m", "streams.cli.main", "trace", assets_asked[0], "--json"]
     used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
     report.at_most(
@@ -204,20 +210,22 @@ def _look(db: Db, held: Held, asset: str, way: Way, packs: Packs) -> None:
     trace.look_through(db, asset, LATER, up=way == "up", down=way == "down", lineage=held, packs=packs)
 
 
-def _timed(report: Report, what: str, some: list[str], ask: Callable[[str, Way], Any], only_told: bool = False) -> None:
+def _timed(
+    report: Report, title: str, assets: list[str], ask: Callable[[str, Way], Any], only_told: bool = False
+) -> None:
     for way in WAYS:
         times = []
-        for one in some:
+        for asset in assets:
             begun = time.perf_counter() if only_told else time.process_time()
-            ask(one, way)
+            ask(asset, way)
             times.append(((time.perf_counter() if only_told else time.process_time()) - begun) * 1000)
         if only_told:
             report.line(
-                f"{what}, {way}, by the wall", f"p50 {_at(times, 0.5):.2f} ms", f"p99 {_at(times, 0.99):.1f} ms"
+                f"{title}, {way}, by the wall", f"p50 {_at(times, 0.5):.2f} ms", f"p99 {_at(times, 0.99):.1f} ms"
             )
             continue
-        report.at_most(f"{what}, {way}, p50", _at(times, 0.5), TARGET_P50_MS, "ms")
-        report.at_most(f"{what}, {way}, p99", _at(times, 0.99), TARGET_P99_MS, "ms")
+        report.at_most(f"{title}, {way}, p50", _at(times, 0.5), TARGET_P50_MS, "ms")
+        report.at_most(f"{title}, {way}, p99", _at(times, 0.99), TARGET_P99_MS, "ms")
 
 
 def _at(values: list[Any], share: float) -> float:
@@ -240,8 +248,10 @@ def _take(report: Report, kind: str, url: str, folder: Path, count: int) -> None
     admit = Admission().admit
     begun, served = time.process_time(), server_seconds(folder)
     for at in range(0, count, AT_ONCE):
-        some = [admit(line, topic=None, key=ANY, headers=(), now=now) for line in lines[at : at + AT_ONCE]]
-        arrivals = [Arrival(n, now, one, b"", ("file", 0, 0)) for n, one in enumerate(some) if isinstance(one, Event)]
+        admitted = [admit(line, topic=None, key=ANY, headers=(), now=now) for line in lines[at : at + AT_ONCE]]
+        arrivals = [
+            Arrival(n, now, event, b"", ("file", 0, 0)) for n, event in enumerate(admitted) if isinstance(event, Event)
+        ]
         engine.take(arrivals, [], now)
     taking, serving = time.process_time() - begun, server_seconds(folder) - served
     with store.reading() as db:

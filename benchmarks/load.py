@@ -38,7 +38,7 @@ BANDS: Final = (("red", 120), ("orange", 100), ("yellow", 95), ("blue", 80))
 
 
 class Message(NamedTuple):
-    """What is sent: a structured CloudEvent and its key."""
+    """A structured CloudEvent and its key."""
 
     topic: str
     key: bytes
@@ -57,13 +57,13 @@ def party_id(number: int) -> str:
 
 
 def message(members: Json, sequence: int = 1) -> Message:
-    """What is sent of an event, numbered by its source."""
-    # Who numbers events, numbers them for each subject.
-    told = members | {"source": SOURCE, "sequence": str(sequence), "sequencetype": "Integer"}
-    topic = TYPES[told["type"]][0]
+    """Make the message of an event, numbered by its source."""
+    # A source that numbers events numbers them for each subject.
+    event = members | {"source": SOURCE, "sequence": str(sequence), "sequencetype": "Integer"}
+    topic = TYPES[event["type"]][0]
     if topic is None:
-        raise ValueError(f"{told['type']} has no topic of its own")
-    return Message(topic, told["subject"].encode(), orjson.dumps(told))
+        raise ValueError(f"{event['type']} has no topic of its own")
+    return Message(topic, event["subject"].encode(), orjson.dumps(event))
 
 
 def entities() -> Iterator[Message]:
@@ -71,7 +71,7 @@ def entities() -> Iterator[Message]:
     for number in range(PARTIES + BUYERS):
         yield message(party(party_id(number), REGISTERED, industry="I65"))
     for number in range(ASSETS):
-        fields = [f"field-{number}-{each}" for each in range(3)]
+        fields = [f"field-{number}-{index}" for index in range(3)]
         yield message(asset(f"asset-{number:04}", REGISTERED, owner=party_id(number % PARTIES), fields=fields))
 
 
@@ -125,8 +125,8 @@ class Acts:
             times = [format_instant(start + shift * SECOND) for shift in range(self.PER_CONTRACT)]
             abroad = number % TIGHT_EVERY == 0
             self.expected["orange"] += abroad
-            for sequence, told in enumerate(_dealt(number, times, abroad=abroad), start=1):
-                yield message(told, sequence)
+            for sequence, members in enumerate(_dealt(number, times, abroad=abroad), start=1):
+                yield message(members, sequence)
 
 
 def _dealt(number: int, times: Sequence[str], *, abroad: bool) -> Iterator[Json]:
@@ -144,12 +144,12 @@ def _dealt(number: int, times: Sequence[str], *, abroad: bool) -> Iterator[Json]
         signed=times[0],
         terms={"valid_from": "2020-01-01", "valid_to": "2099-01-01", "uses_max": AMPLE, "countries": ["CN", "SG"]},
     )
-    for each, country in enumerate(("CN", "DE" if abroad else "SG"), start=1):
+    for index, country in enumerate(("CN", "DE" if abroad else "SG"), start=1):
         yield event(
             "delivery.completed",
             contract,
-            times[each],
-            delivery=f"{contract}-{each}",
+            times[index],
+            delivery=f"{contract}-{index}",
             mode="api",
             bytes=4096,
             recipient=buyer,

@@ -21,12 +21,12 @@ def run(report: Report, *, quick: bool) -> None:
         with Lab() as lab:
             stores = {SQLITE: lab.store(SQLITE)}
             prepared = prepare(lab, stores, events)
-            taken = measure(lab, SQLITE, stores[SQLITE], prepared, report, fetch_records_max=records)
-        if taken.memory_peak_bytes is None:
+            measured = measure(lab, SQLITE, stores[SQLITE], prepared, report, fetch_records_max=records)
+        if measured.memory_peak_bytes is None:
             report.line(f"fetches of {records:,} records at most", "this system does not say")
             continue
         report.line(
             f"fetches of {records:,} records at most",
-            f"{taken.memory_peak_bytes / 1e6:,.0f} MB at most",
-            f"{taken.rate:,.0f} events/s",
+            f"{measured.memory_peak_bytes / 1e6:,.0f} MB at most",
+            f"{measured.rate:,.0f} events/s",
         )

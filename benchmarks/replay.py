@@ -29,11 +29,11 @@ def run(report: Report, *, quick: bool) -> None:
     events = EVENTS_QUICK if quick else EVENTS
     with tempfile.TemporaryDirectory(prefix="circulation-bench-") as folder:
         path = Path(folder) / "uses.jsonl"
-        some = limits(CONTRACTS, events)
-        uses = Uses(events, some, until=time.time_ns() // 1000)
+        terms = limits(CONTRACTS, events)
+        uses = Uses(events, terms, until=time.time_ns() // 1000)
         with path.open("wb") as file:
             stated = 0
-            for message in (*entities(), *signings(some)):
+            for message in (*entities(), *signings(terms)):
                 file.write(message.value + b"\n")
                 stated += 1
             for message in uses:
@@ -64,9 +64,9 @@ def _micro(seconds: float, count: int) -> str:
     return f"{seconds / count * 1e6:.2f} µs each"
 
 
-def _timed(what: Callable[[], None]) -> float:
+def _timed(call: Callable[[], None]) -> float:
     begun = time.perf_counter()
-    what()
+    call()
     return time.perf_counter() - begun
 
 
@@ -82,8 +82,8 @@ def _whole(path: Path, lines: int, expected: Counter[str], report: Report) -> No
     tally = Replay(offline(store, None), Admission()).run(lines_of(path))
     report.same("lines taken in", (lines, lines, 0, 0), tally[:4])
     with store.reading() as db:
-        found = dict(db.rows("select severity, count(*) from findings where standing group by severity"))
-    report.same("standing findings", dict(expected), found)
+        standing = dict(db.rows("select severity, count(*) from findings where standing group by severity"))
+    report.same("standing findings", dict(expected), standing)
 
 
 def _stating(path: Path, stated: int) -> None:
@@ -101,17 +101,17 @@ def _stages(path: Path, stated: int, events: int, report: Report) -> None:
         lines = [line.rstrip(b"\n") for line in file]
     admitting = taking = 0.0
     place = ("file", 0, 0)
-    taken = 0
+    count = 0
     for at in range(0, len(lines), RUN_MAX):
         portion = lines[at : at + RUN_MAX]
         begun = time.perf_counter()
         admitted = [admit(line, topic=None, key=ANY, headers=(), now=now) for line in portion]
         admitting += time.perf_counter() - begun
-        arrivals = [Arrival(n, now, one, b"", place) for n, one in enumerate(admitted) if isinstance(one, Event)]
+        arrivals = [Arrival(n, now, event, b"", place) for n, event in enumerate(admitted) if isinstance(event, Event)]
         begun = time.perf_counter()
         outcome = engine.take(arrivals, [], now)
         taking += time.perf_counter() - begun
-        taken += sum(outcome.taken.values())
-    report.same("uses taken in, by stage", events, taken)
+        count += sum(outcome.taken.values())
+    report.same("uses taken in, by stage", events, count)
     report.line("stage: admit", f"{events / admitting:,.0f} uses/s", _micro(admitting, events))
     report.line(f"stage: take ({RUN_MAX:,} at once)", f"{events / taking:,.0f} uses/s", _micro(taking, events))

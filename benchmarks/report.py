@@ -1,4 +1,4 @@
-"""What a run says: figures with their targets, and whether every count was right."""
+"""The report of a run: figures with their targets, and whether every count was right."""
 
 import statistics
 from collections.abc import Sequence
@@ -25,29 +25,29 @@ class Report:
         self._name = name
         print(f"\n{name}: {measured}", flush=True)
 
-    def line(self, what: str, *figures: str) -> None:
+    def line(self, title: str, *figures: str) -> None:
         """One line of figures."""
-        print(f"  {what:<{WIDTH}} {'   '.join(f'{figure:>18}' for figure in figures)}", flush=True)
+        print(f"  {title:<{WIDTH}} {'   '.join(f'{figure:>18}' for figure in figures)}", flush=True)
 
-    def ratio(self, what: str, got: float, target: float) -> None:
+    def ratio(self, title: str, value: float, target: float) -> None:
         """A share of the ceiling, which should be at least the target."""
-        self._target(what, f"{got:.3f}", f"at least {target}", got >= target)
+        self._target(title, f"{value:.3f}", f"at least {target}", value >= target)
 
-    def at_least(self, what: str, got: float, target: float, unit: str) -> None:
+    def at_least(self, title: str, value: float, target: float, unit: str) -> None:
         """A figure that should reach the target."""
-        self._target(what, f"{got:,.0f} {unit}", f"at least {target:,.0f} {unit}", got >= target)
+        self._target(title, f"{value:,.0f} {unit}", f"at least {target:,.0f} {unit}", value >= target)
 
-    def at_most(self, what: str, got: float, target: float, unit: str) -> None:
+    def at_most(self, title: str, value: float, target: float, unit: str) -> None:
         """A figure that should be below the target."""
-        self._target(what, f"{got:.1f} {unit}", f"below {target:g} {unit}", got < target)
+        self._target(title, f"{value:.1f} {unit}", f"below {target:g} {unit}", value < target)
 
-    def _target(self, what: str, got: str, target: str, reached: bool) -> None:
-        self.line(what, got, f"({target}: {'reached' if reached else 'MISSED'})")
+    def _target(self, title: str, value: str, target: str, reached: bool) -> None:
+        self.line(title, value, f"({target}: {'reached' if reached else 'MISSED'})")
         if not reached:
-            self.slow.append(f"{self._name}: {what} is {got}, should be {target}")
+            self.slow.append(f"{self._name}: {title} is {value}, should be {target}")
 
-    def same(self, what: str, expected: Any, got: Any) -> None:
+    def same(self, title: str, expected: Any, value: Any) -> None:
         """A count that has to be exact."""
-        if expected != got:
-            self.wrong.append(f"{self._name}: {what}: expected {expected}, got {got}")
-            print(f"  WRONG: {what}: expected {expected}, got {got}", flush=True)
+        if expected != value:
+            self.wrong.append(f"{self._name}: {title}: expected {expected}, got {value}")
+            print(f"  WRONG: {title}: expected {expected}, got {value}", flush=True)

@@ -17,7 +17,7 @@ from streams.worker.pruning import PASS_SECONDS, Pruning
 
 EVENTS, EVENTS_QUICK = 200_000, 30_000
 OLD, OLD_QUICK = 300_000, 60_000
-# What a fetch of 10,000 uses leaves to cancel them by, and how many such rows.
+# The digests that a fetch of 10,000 uses leaves to cancel them by, and the number of such rows.
 USES_OF_A_FETCH: Final = 10_000
 FETCHES: Final = 100
 NOW: Final = 1_767_225_600_000_000
@@ -68,19 +68,19 @@ def run(report: Report, *, quick: bool) -> None:
 
 def _fill(store: Store, count: int) -> None:
     """Ids in no order, as digests are, and fetches, all of them taken in a year ago."""
-    some = random.Random(1)
-    taken = NOW - 365 * DAY
+    random_ = random.Random(1)
+    taken_at = NOW - 365 * DAY
     with store.writing() as db:
         for _ in range(0, count, 10_000):
-            db.many(schema.seen, [(f"{some.getrandbits(128):032x}", taken) for _ in range(10_000)])
+            db.many(schema.seen, [(f"{random_.getrandbits(128):032x}", taken_at) for _ in range(10_000)])
         for _ in range(FETCHES):
-            digests, details = some.randbytes(16 * USES_OF_A_FETCH), some.randbytes(21 * USES_OF_A_FETCH)
-            db.many(schema.remembered, [(CONTRACTS, 0, taken, digests, details, None)])
+            digests, details = random_.randbytes(16 * USES_OF_A_FETCH), random_.randbytes(21 * USES_OF_A_FETCH)
+            db.many(schema.remembered, [(CONTRACTS, 0, taken_at, digests, details, None)])
 
 
 def _sizes(store: Store) -> dict[str, tuple[int, int]]:
     """Rows and bytes of each table."""
-    found = {}
+    sizes = {}
     with store.reading() as db:
         for name in schema.metadata.tables:
             (rows,) = db.one(f'select count(*) from "{name}"') or (0,)
@@ -90,5 +90,5 @@ def _sizes(store: Store) -> dict[str, tuple[int, int]]:
                     "select sum(s.pgsize) from sqlite_master m join dbstat s on s.name = m.name where m.tbl_name = ?"
                 )
             (size,) = db.one(query, name) or (0,)
-            found[name] = (int(rows), int(size or 0))
-    return found
+            sizes[name] = (int(rows), int(size or 0))
+    return sizes

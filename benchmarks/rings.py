@@ -39,8 +39,8 @@ def run(report: Report, *, quick: bool) -> None:
         f" memory with all rules; of the last {timed:,} each by itself, taken in and judged, by processor time",
     )
     for name, layers in (("at random", 1), (f"in {LAYERS} layers", LAYERS)):
-        every = list(_timed(_market(count, layers), count - 2 * timed))
-        milliseconds, first = sorted(every[timed:]), sum(every[:timed]) / timed
+        times = list(_timed(_market(count, layers), count - 2 * timed))
+        milliseconds, first = sorted(times[timed:]), sum(times[:timed]) / timed
         median, p99 = milliseconds[len(milliseconds) // 2], milliseconds[len(milliseconds) * 99 // 100]
         mean = sum(milliseconds) / len(milliseconds)
         report.line(name, f"median {median:,.2f} ms", f"p99 {p99:,.2f} ms", f"mean {mean:,.2f} ms of processor")
@@ -63,15 +63,15 @@ def _timed(lines: Iterator[Json], untimed: int) -> Iterator[float]:
     """Milliseconds of processor of each of the last lines. The others are taken in before, and not judged."""
     engine = offline(Store("sqlite://"), None)
     arrivals = map(_arrival, itertools.count(), lines)
-    while some := list(itertools.islice(arrivals, min(untimed, TAKEN_AT_ONCE))):
-        engine.take(some, [], some[-1].event.time)
-        untimed -= len(some)
+    while part := list(itertools.islice(arrivals, min(untimed, TAKEN_AT_ONCE))):
+        engine.take(part, [], part[-1].event.time)
+        untimed -= len(part)
     with engine.store.writing(engine.known.clear) as db:
         db.run("delete from queue")
-    for one in arrivals:
+    for arrival in arrivals:
         before = time.process_time()
-        engine.take([one], [], one.event.time)
-        engine.settle_apart(one.event.time)
+        engine.take([arrival], [], arrival.event.time)
+        engine.settle_apart(arrival.event.time)
         yield (time.process_time() - before) * 1000
 
 

@@ -23,7 +23,7 @@ from streams.intake import Arrival
 from streams.offline.replay import offline
 from streams.store.store import Store
 
-OURS: Final = ("circulation", "detectors", "streams")
+PACKAGES: Final = ("circulation", "detectors", "streams")
 NOW: Final = parse_instant("2025-03-01")
 ROUND_ITEMS: Final = 100
 STATED: Final = [party(OWNER), party(SELLER), party(BUYER), asset("a"), listed("a", "2025-01-02")]
@@ -38,7 +38,7 @@ class Entered(NamedTuple):
 
 
 class Route(NamedTuple):
-    """What an event enters up to the commit that takes it in, and then until all is judged that it queued."""
+    """The functions that an event enters up to the commit of its intake, and then until its queue items are judged."""
 
     intake: list[Entered]
     judging: list[Entered]
@@ -56,7 +56,7 @@ def of_delivery() -> Route:
 
 def stops(entered: list[Entered]) -> int:
     """Count the functions that are of another module than the one entered before."""
-    return sum(1 for _ in groupby(entered, key=lambda one: one.module))
+    return sum(1 for _ in groupby(entered, key=lambda call: call.module))
 
 
 def _used(number: int) -> Json:
@@ -96,11 +96,11 @@ def _entered(act: Callable[[], None]) -> list[Entered]:
     entered: list[Entered] = []
     generators: set[FrameType] = set()
 
-    def note(frame: FrameType, what: str, _: Any) -> None:
+    def note(frame: FrameType, event: str, _: Any) -> None:
         module, function = frame.f_globals.get("__name__", ""), frame.f_code.co_name
         # Comprehensions and what libraries generate are no stops of a reader.
         written = not function.startswith("<") and not frame.f_code.co_filename.startswith("<")
-        if what != "call" or not written or module.split(".")[0] not in OURS or frame in generators:
+        if event != "call" or not written or module.split(".")[0] not in PACKAGES or frame in generators:
             return
         entered.append(Entered(module, function))
         if frame.f_code.co_flags & CO_GENERATOR:
@@ -116,8 +116,8 @@ def _entered(act: Callable[[], None]) -> list[Entered]:
 
 
 def _lines(entered: list[Entered]) -> Iterator[str]:
-    for number, (module, functions) in enumerate(groupby(entered, key=lambda one: one.module), start=1):
-        names = [f"{name} x{len(list(same))}" for name, same in groupby(one.function for one in functions)]
+    for number, (module, functions) in enumerate(groupby(entered, key=lambda call: call.module), start=1):
+        names = [f"{name} x{len(list(calls))}" for name, calls in groupby(call.function for call in functions)]
         yield f"{number:4}  {module:32} {', '.join(name.removesuffix(' x1') for name in names)}"
 
 
@@ -125,7 +125,7 @@ def main() -> None:
     """Print both routes."""
     for name, route in (("use", of_use()), ("delivery", of_delivery())):
         for part, entered in zip(("from its bytes to the commit", "until all is judged"), route, strict=True):
-            modules = len({one.module for one in entered})
+            modules = len({call.module for call in entered})
             print(f"A {name}, {part}: {stops(entered)} stops in {modules} modules, {len(entered)} functions")
             print("\n".join(_lines(entered)))
             print()

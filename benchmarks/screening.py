@@ -55,9 +55,13 @@ def run(report: Report, *, quick: bool) -> None:
                 settle(worker, books, ends(lab))
             store = Store(url)
             for name, tags, number in ((HARMLESS, ["known"], count - hits), (HIT, [TAG], hits)):
-                some = [message(one, at) for at, one in enumerate(_offered(name, tags), start=1)]
+                messages = [message(members, at) for at, members in enumerate(_offered(name, tags), start=1)]
                 multiply(
-                    store, template(before, some), name, number, least=FIRST if name == HARMLESS else FIRST + 2 * count
+                    store,
+                    template(before, messages),
+                    name,
+                    number,
+                    least=FIRST if name == HARMLESS else FIRST + 2 * count,
                 )
             _rest(store)
             store.close()
@@ -85,7 +89,7 @@ def _measure(lab: Lab, name: str, url: str, hits: int, report: Report) -> None:
             ThreadPoolExecutor(1) as beside,
             Producing(lab, SECONDS + WARM_SECONDS, uses=USES, acts=ACTS) as producing,
         ):
-            # What is found is looked for all the time, also while this waits for the pack.
+            # Findings are polled all the time, also while this waits for the pack.
             watching = beside.submit(producing.watch, worker, books)
             time.sleep(WARM_SECONDS)
             begun = time.time_ns() // 1000
@@ -107,7 +111,7 @@ def _published(now: str) -> Message:
     members = orjson.loads(shipped(RULES).canonical)
     members["version"], members["valid_from"] = "screening", now
     members["negative_list"].append(entry("new", match={"tags": [TAG]}, actions=["list"]))
-    said = {
+    event = {
         "specversion": "1.0",
         "id": "new",
         "source": "//regulator.example",
@@ -116,4 +120,4 @@ def _published(now: str) -> Message:
         "time": now,
         "data": members,
     }
-    return Message(TOPIC, str(members["pack"]).encode(), orjson.dumps(said))
+    return Message(TOPIC, str(members["pack"]).encode(), orjson.dumps(event))

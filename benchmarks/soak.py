@@ -1,7 +1,7 @@
 """`make soak`: workers that are left alone for an hour and more, with figures each minute, and every finding counted.
 
-What only shows after minutes is looked for: a member that leaves its group, a lag that grows, memory, log lines and
-stores that grow with time and not with what came.
+It looks for problems that show only after minutes: a member that leaves its group, a lag that grows, memory, log lines
+and stores that grow with time and not with the events.
 """
 
 import argparse
@@ -34,11 +34,11 @@ def main() -> int:
     parser.add_argument("--rate", type=int, default=RATE, help=f"uses a second ({RATE})")
     parser.add_argument("--store", choices=["postgresql", "sqlite"], default="postgresql")
     parser.add_argument("--workers", type=int, default=2, help="how many; SQLite serves one (2)")
-    given = parser.parse_args()
-    workers = given.workers if given.store == "postgresql" else 1
+    options = parser.parse_args()
+    workers = options.workers if options.store == "postgresql" else 1
     with Lab() as lab, contextlib.ExitStack() as stack:
-        url = lab.store(POSTGRESQL if given.store == "postgresql" else SQLITE)
-        events = int(given.minutes * 60 * given.rate)
+        url = lab.store(POSTGRESQL if options.store == "postgresql" else SQLITE)
+        events = int(options.minutes * 60 * options.rate)
         licensed = limits(CONTRACTS, events)
         lab.send(entities())
         lab.send(signings(licensed))
@@ -47,17 +47,17 @@ def main() -> int:
             worker.wait(worker.ready, "it is ready", 120.0, 0.2)
         uses = Uses(events, licensed, until=time.time_ns() // 1000)
         books = Books(url)
-        wrong = _soak(lab, url, books, running, uses, given.rate)
+        wrong = _soak(lab, url, books, running, uses, options.rate)
         missing = _settle(lab, books, running)
-        found = dict(books.standing_by_severity("usage-limit"))
+        standing = dict(books.standing_by_severity("usage-limit"))
         books.close()
     if missing:
         wrong.append(missing)
-    if found != dict(uses.expected):
-        wrong.append(f"standing findings are {found}, and must be {dict(uses.expected)}")
+    if standing != dict(uses.expected):
+        wrong.append(f"standing findings are {standing}, and must be {dict(uses.expected)}")
     for text in wrong:
         print(f"WRONG: {text}", file=sys.stderr)
-    print(f"findings by severity: {found}; all as they must be" if not wrong else "not as it must be")
+    print(f"findings by severity: {standing}; all as they must be" if not wrong else "not as it must be")
     return 1 if wrong else 0
 
 
@@ -65,7 +65,7 @@ def _soak(lab: Lab, url: str, books: Books, running: list[Worker], uses: Uses, r
     producer = Producer({"bootstrap.servers": lab.bootstrap, "partitioner": "murmur2_random", "linger.ms": 20})
     coming = iter(uses)
     sent, wrong = 0, []
-    began = told = time.monotonic()
+    began = reported = time.monotonic()
     members = _members(lab)
     print(f"{len(running)} workers, {rate:,} uses a second for {uses.events / rate / 60:.0f} minutes", flush=True)
     while sent < uses.events:
@@ -76,16 +76,16 @@ def _soak(lab: Lab, url: str, books: Books, running: list[Worker], uses: Uses, r
             sent += 1
         producer.poll(0)
         time.sleep(TICK_SECONDS)
-        if time.monotonic() - told >= TELL_SECONDS:
-            told += TELL_SECONDS
+        if time.monotonic() - reported >= TELL_SECONDS:
+            reported += TELL_SECONDS
             now = _members(lab)
-            _tell((told - began) / 60, sent, lab, url, books, running, now)
+            _tell((reported - began) / 60, sent, lab, url, books, running, now)
             if now != members:
-                wrong.append(f"minute {(told - began) / 60:.0f}: members were {members} and are {now}")
+                wrong.append(f"minute {(reported - began) / 60:.0f}: members were {members} and are {now}")
                 members = now
             if not all(worker.alive() for worker in running):
                 return [*wrong, "a worker ended"]
-    next(coming, None)  # what must be found is complete now
+    next(coming, None)  # the expected findings are complete now
     producer.flush()
     return wrong
 
@@ -93,10 +93,10 @@ def _soak(lab: Lab, url: str, books: Books, running: list[Worker], uses: Uses, r
 def _tell(
     minute: float, sent: int, lab: Lab, url: str, books: Books, running: list[Worker], members: list[str]
 ) -> None:
-    taken = books.progress()
-    lag = sum(max(0, end - taken.get(partition, 0)) for partition, end in ends(lab).items())
+    positions = books.progress()
+    lag = sum(max(0, end - positions.get(partition, 0)) for partition, end in ends(lab).items())
     memory = " + ".join(f"{worker.memory_bytes() / 2**20:.0f}" for worker in running)
-    lines = sum(len(one.read_bytes().splitlines()) for one in Path(lab.folder).glob("worker-*.log"))
+    lines = sum(len(path.read_bytes().splitlines()) for path in Path(lab.folder).glob("worker-*.log"))
     ready = [worker.ready() for worker in running]
     print(
         f"minute {minute:3.0f}: sent {sent:,}, lag {lag:,}, waiting {books.waiting():,}, members {len(members)},"
@@ -107,9 +107,9 @@ def _tell(
 
 def _members(lab: Lab) -> list[str]:
     admin = AdminClient({"bootstrap.servers": lab.bootstrap, "log_level": 0})
-    groups = [one.group_id for one in admin.list_consumer_groups(request_timeout=20).result().valid]
-    asked = [one for one in groups if one.startswith("circulation")]
-    described = admin.describe_consumer_groups(asked, request_timeout=20) if asked else {}
+    groups = [group.group_id for group in admin.list_consumer_groups(request_timeout=20).result().valid]
+    names = [name for name in groups if name.startswith("circulation")]
+    described = admin.describe_consumer_groups(names, request_timeout=20) if names else {}
     return sorted(member.member_id for future in described.values() for member in future.result().members)
 
 
@@ -130,8 +130,8 @@ def _settle(lab: Lab, books: Books, running: list[Worker]) -> str:
     last = ends(lab)
 
     def settled() -> bool:
-        taken = books.progress()
-        return all(taken.get(partition, 0) >= end for partition, end in last.items()) and not books.waiting()
+        positions = books.progress()
+        return all(positions.get(partition, 0) >= end for partition, end in last.items()) and not books.waiting()
 
     try:
         running[0].wait(settled, "all was taken in and judged", SETTLE_SECONDS_MAX, 0.5)

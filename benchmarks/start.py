@@ -26,12 +26,12 @@ def run(report: Report, *, quick: bool) -> None:
         f"{count:,} contracts in the store, with all that the engine writes for one; from the start of the worker's"
         " process until the first use of one of them is committed, and its most memory by then",
     )
-    made = template(entities(), signings(limits(1, 1)))
+    sample = template(entities(), signings(limits(1, 1)))
     for kind in kinds():
         for contracts in (1, count):
             with Lab() as lab:
                 url = lab.store(kind)
-                _fill(url, made, contracts)
+                _fill(url, sample, contracts)
                 seconds, cpu, peak = _first(lab, url, kind, contracts)
             if contracts == 1:
                 report.line(f"to the first event on {kind}, one contract", f"{seconds:.1f} s", f"CPU {cpu:.1f} s")
@@ -42,10 +42,10 @@ def run(report: Report, *, quick: bool) -> None:
                 report.at_most(f"memory by then on {kind}", peak / 2**20, MEMORY_MB_MAX, "MiB")
 
 
-def _fill(url: str, made: Store, contracts: int) -> None:
+def _fill(url: str, sample: Store, contracts: int) -> None:
     store = Store(url)
     store.migrate()
-    multiply(store, made, NAME, contracts)
+    multiply(store, sample, NAME, contracts)
     with store.writing() as db:
         db.run("analyze")
     store.close()

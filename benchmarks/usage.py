@@ -29,7 +29,7 @@ class Prepared(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What a worker did: events a second, and what it took of the machine."""
+    """The result of a worker: events a second, CPU and memory."""
 
     rate: float
     cpu_micro: float | None
@@ -55,19 +55,19 @@ def run(report: Report, *, quick: bool) -> None:
         for name, url in stores.items():
             rates[name] = measure(lab, name, url, prepared, report)
             ceilings.append(ceiling(lab, prepared))
-        top = median([one.rate for one in ceilings])
-        each = "  ".join(f"{one.rate:,.0f}" for one in ceilings)
-        cpu = median([one.cpu_micro or 0.0 for one in ceilings])
+        top = median([ceiling.rate for ceiling in ceilings])
+        listed = "  ".join(f"{ceiling.rate:,.0f}" for ceiling in ceilings)
+        cpu = median([ceiling.cpu_micro or 0.0 for ceiling in ceilings])
         report.line("librdkafka + orjson.loads, nothing kept", f"{top:,.0f} events/s", f"{cpu:.2f} µs CPU each")
-        report.line("  (the middle one of)", each)
-        for name, taken in rates.items():
-            figures = [f"{taken.rate:,.0f} events/s"]
-            if taken.cpu_micro is not None and taken.memory_peak_bytes is not None:
-                figures.append(f"{taken.cpu_micro:.2f} µs CPU each")
-                figures.append(f"{taken.memory_peak_bytes / 1e6:,.0f} MB at most")
+        report.line("  (the middle one of)", listed)
+        for name, measured in rates.items():
+            figures = [f"{measured.rate:,.0f} events/s"]
+            if measured.cpu_micro is not None and measured.memory_peak_bytes is not None:
+                figures.append(f"{measured.cpu_micro:.2f} µs CPU each")
+                figures.append(f"{measured.memory_peak_bytes / 1e6:,.0f} MB at most")
             report.line(f"one worker on {name}", *figures)
-        for name, taken in rates.items():
-            report.ratio(f"one worker on {name} / ceiling", taken.rate / top, TARGETS[name])
+        for name, measured in rates.items():
+            report.ratio(f"one worker on {name} / ceiling", measured.rate / top, TARGETS[name])
 
 
 def _size() -> int:
@@ -77,14 +77,14 @@ def _size() -> int:
 
 def prepare(lab: Lab, stores: dict[str, str], events: int) -> Prepared:
     """Lets each store take in parties, assets and contracts to the last judgement; then fills the topic with uses."""
-    some = limits(CONTRACT_COUNT, events)
+    terms = limits(CONTRACT_COUNT, events)
     lab.send(entities())
-    lab.send(signings(some))
+    lab.send(signings(terms))
     begin = ends(lab)
     for name, url in stores.items():
         with working(lab, url, f"{name}-before") as (worker, books):
             settle(worker, books, begin)
-    uses = Uses(events, some, until=time.time_ns() // 1000)
+    uses = Uses(events, terms, until=time.time_ns() // 1000)
     lab.send(uses)
     return Prepared(begin, ends(lab), events, uses.expected)
 
@@ -99,10 +99,10 @@ def ends(lab: Lab) -> dict[int, int]:
     """Where the contracts' topic ends."""
     consumer = Consumer({"bootstrap.servers": lab.bootstrap, "group.id": "not-joined"})
     try:
-        found = {}
+        offsets = {}
         for partition in range(PARTITIONS):
-            found[partition] = consumer.get_watermark_offsets(TopicPartition(CONTRACTS, partition), timeout=10)[1]
-        return found
+            offsets[partition] = consumer.get_watermark_offsets(TopicPartition(CONTRACTS, partition), timeout=10)[1]
+        return offsets
     finally:
         consumer.close()
 
@@ -164,8 +164,8 @@ def measure(lab: Lab, name: str, url: str, prepared: Prepared, report: Report, *
         settle(worker, books, prepared.end)
         metrics = worker.metrics()
         peak = worker.memory_peak_bytes()
-        taken = total(metrics, "circulation_events_total", f'type="{USAGE_REPORTED}"', 'outcome="taken"')
-        report.same(f"uses taken in on {name}", prepared.events, int(taken))
+        count = total(metrics, "circulation_events_total", f'type="{USAGE_REPORTED}"', 'outcome="taken"')
+        report.same(f"uses taken in on {name}", prepared.events, int(count))
         report.same(f"duplicates on {name}", 0, int(total(metrics, "circulation_events_total", 'outcome="duplicate"')))
         report.same(f"rejected on {name}", 0, int(total(metrics, "circulation_rejected_total")))
         report.same(f"read to on {name}", prepared.end, books.progress())

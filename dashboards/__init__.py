@@ -1,1 +1,1 @@
-"""What people look at: Grafana dashboards and Prometheus rules, generated from the metrics that the workers declare."""
+"""Grafana dashboards and Prometheus rules, generated from the metrics that the workers declare."""

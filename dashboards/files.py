@@ -71,14 +71,14 @@ def _providers(folder: str) -> dict[str, Any]:
 
 def files(folder: str = "/etc/grafana/dashboards") -> dict[str, str]:
     """The files by path. `folder` is where Grafana will see the dashboards."""
-    found = {
-        f"grafana/dashboards/{name}.json": json.dumps(one, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-        for name, one in DASHBOARDS.items()
+    by_path = {
+        f"grafana/dashboards/{name}.json": json.dumps(dashboard, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        for name, dashboard in DASHBOARDS.items()
     }
-    found["grafana/provisioning/dashboards/circulation.yml"] = _yaml(_providers(folder))
-    found["grafana/provisioning/datasources/circulation.yml"] = _yaml(_DATASOURCES)
-    found["prometheus/circulation.yml"] = _yaml(rules())
-    return found
+    by_path["grafana/provisioning/dashboards/circulation.yml"] = _yaml(_providers(folder))
+    by_path["grafana/provisioning/datasources/circulation.yml"] = _yaml(_DATASOURCES)
+    by_path["prometheus/circulation.yml"] = _yaml(rules())
+    return by_path
 
 
 def _yaml(value: Any) -> str:
@@ -87,7 +87,7 @@ def _yaml(value: Any) -> str:
 
 
 def write(out: Path, folder: str) -> list[Path]:
-    """Writes the files below `out`; answers with their paths. What else lies there is left alone."""
+    """Writes the files below `out`; answers with their paths. Other files there are left alone."""
     written = []
     for name, text in files(folder).items():
         path = out / name

@@ -51,8 +51,8 @@ def over(how: str, metric: Metric, *by: str, window: str = "", **labels: str) ->
 def shared(metric: Metric, *by: str, **labels: str) -> str:
     """A gauge of the store, which every worker reports alike: of workers the maximum, of other labels the sum."""
     _check(metric, by)
-    each = over("max", metric, *metric.labels, **labels)
-    return f"sum by ({', '.join(by)}) ({each})" if by else f"sum({each})"
+    series = over("max", metric, *metric.labels, **labels)
+    return f"sum by ({', '.join(by)}) ({series})" if by else f"sum({series})"
 
 
 def quantile(metric: Metric, share: float, window: str, *by: str) -> str:
@@ -81,7 +81,7 @@ class Panel:
     def json(self, id_: int, place: dict[str, int]) -> dict[str, Any]:
         """The panel as Grafana reads it."""
         data: dict[str, Any] = self.panel.to_json_data()
-        data["targets"] = [one.to_json_data() for one in self.panel.targets]
+        data["targets"] = [target.to_json_data() for target in self.panel.targets]
         defaults = data.setdefault("fieldConfig", {}).setdefault("defaults", {})
         defaults.update(self._more)
         return data | {"id": id_, "gridPos": place}
@@ -219,25 +219,25 @@ def node_graph(title: str, description: str, nodes: str, edges: str, *, link: st
 
 
 class Variable:
-    """What is chosen above a dashboard, and stands in its queries as `${name}`."""
+    """A variable chosen above a dashboard; its queries have it as `${name}`."""
 
-    def __init__(self, made: Any, more: dict[str, Any]) -> None:
-        self.made = made
+    def __init__(self, template: Any, more: dict[str, Any]) -> None:
+        self.template = template
         self._more = more
 
     def json(self) -> dict[str, Any]:
         """As Grafana reads it."""
-        data: dict[str, Any] = self.made.to_json_data()
+        data: dict[str, Any] = self.template.to_json_data()
         return data | self._more
 
 
 def _of_query(name: str, label: str, description: str, query: str, hide: int) -> Variable:
     text = _line(query)
-    made = grafana.Template(
+    template = grafana.Template(
         name=name, label=label, query=text, dataSource=POSTGRES, sort=grafana.SORT_DISABLED, hide=hide
     )
     # Without a current value Grafana takes the first.
-    return Variable(made, {"definition": text, "description": description, "current": {}})
+    return Variable(template, {"definition": text, "description": description, "current": {}})
 
 
 def asked(name: str, label: str, description: str, query: str) -> Variable:
@@ -245,15 +245,15 @@ def asked(name: str, label: str, description: str, query: str) -> Variable:
     return _of_query(name, label, description, query, grafana.SHOW)
 
 
-def told(name: str, query: str) -> Variable:
-    """What a query says, for the texts of panels: nobody chooses it."""
+def hidden(name: str, query: str) -> Variable:
+    """A hidden variable with the answer of a query, for the texts of panels."""
     return _of_query(name, name, "", query, grafana.HIDE_VARIABLE)
 
 
 def chosen(name: str, label: str, description: str, values: Sequence[str], default: str) -> Variable:
     """One of some values."""
-    made = grafana.Template(name=name, label=label, query=",".join(values), default=default, type="custom")
-    return Variable(made, {"description": description})
+    template = grafana.Template(name=name, label=label, query=",".join(values), default=default, type="custom")
+    return Variable(template, {"description": description})
 
 
 def history(title: str, description: str, query: str, *, unit: str = "short", drawn: str = "line") -> Panel:
@@ -291,14 +291,14 @@ def dashboard(
     panels: list[dict[str, Any]] = []
     top = 0
     for row in rows:
-        part = WIDTH // sum(one.wide for one in row)
+        part = WIDTH // sum(panel.wide for panel in row)
         left = 0
-        for one in row:
-            place = {"x": left, "y": top, "w": part * one.wide, "h": one.height}
-            panels.append(one.json(len(panels) + 1, place))
-            left += part * one.wide
-        top += max(one.height for one in row)
-    made = grafana.Dashboard(
+        for panel in row:
+            place = {"x": left, "y": top, "w": part * panel.wide, "h": panel.height}
+            panels.append(panel.json(len(panels) + 1, place))
+            left += part * panel.wide
+        top += max(panel.height for panel in row)
+    board = grafana.Dashboard(
         title=title,
         uid=uid,
         description=description,
@@ -310,6 +310,9 @@ def dashboard(
         editable=False,
     )
     # grafanalib leaves objects inside, which only its own encoder knows.
-    whole = made.to_json_data() | {"panels": panels, "templating": {"list": [one.json() for one in variables]}}
+    whole = board.to_json_data() | {
+        "panels": panels,
+        "templating": {"list": [variable.json() for variable in variables]},
+    }
     data: dict[str, Any] = json.loads(json.dumps(whole, cls=DashboardEncoder))
     return data

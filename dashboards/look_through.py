@@ -7,7 +7,7 @@ thousand that a product may be made of. What was left out is said, never hidden.
 from typing import Final
 
 from circulation.events.names import ASSET_REGISTERED, CONTRACT_AMENDED, CONTRACT_SIGNED, CONTRACT_TERMINATED, CONTRACTS
-from dashboards.house import asked, chosen, dashboard, node_graph, table, told
+from dashboards.house import asked, chosen, dashboard, hidden, node_graph, table
 
 # Of ancestors and of descendants, the nearest. With the asset itself that is what Grafana draws at once (200).
 ASSETS_MAX: Final = 99
@@ -57,12 +57,12 @@ select id from (
 """
 
 
-def _same(one: str, other: str) -> str:
+def _same(left: str, right: str) -> str:
     """That two ids are one, by the keys that the indexes of the store hold."""
-    return f"circulation_key({one}) = circulation_key({other})"
+    return f"circulation_key({left}) = circulation_key({right})"
 
 
-def _walk(name: str, here: str, there: str) -> str:
+def _walk(name: str, near: str, far: str) -> str:
     """Layer by layer from the asset, no asset twice, and one asset more than is shown: so it is known that there is.
 
     A layer of names is a row, as what was seen before must be known to each. `offset 0` keeps the planner from
@@ -76,7 +76,7 @@ def _walk(name: str, here: str, there: str) -> str:
       from {name} cross join lateral (
         select array_agg(id) as found from (
           select e.id from unnest({name}.found) as f(id)
-          cross join lateral (select {there} as id from lineage_edges where {_same(here, "f.id")} offset 0) as e
+          cross join lateral (select {far} as id from lineage_edges where {_same(near, "f.id")} offset 0) as e
           except select unnest({name}.seen) order by id limit {ASSETS_MAX + 2} - cardinality({name}.seen)
         ) as new
       ) as further
@@ -102,10 +102,10 @@ graph as (
 """
 
 
-def _left_out(of: str, here: str, there: str, asset: str) -> str:
+def _left_out(of: str, near: str, far: str, asset: str) -> str:
     """Whether the graph could go on from this asset. Here as well, `offset 0` has the view read for one asset only."""
     return f"""exists (
-      select from lineage_edges where {_same(here, asset)} and {there} not in (select id from {of}) offset 0
+      select from lineage_edges where {_same(near, asset)} and {far} not in (select id from {of}) offset 0
     )"""
 
 
@@ -289,7 +289,7 @@ DASHBOARD = dashboard(
         ),
         chosen("up", "Steps up", "How far to go towards sources.", STEPS, "10"),
         chosen("down", "Steps down", "How far to go towards what was made of it.", STEPS, "10"),
-        told("cut_off", _CUT_OFF),
+        hidden("cut_off", _CUT_OFF),
     ],
     refresh="",
 )

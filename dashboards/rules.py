@@ -54,7 +54,7 @@ class Recording(NamedTuple):
 
 
 class Alert(NamedTuple):
-    """What is worth an alarm. `lasts` is for how long before it fires, `keeps` for how long it still fires afterwards;
+    """An alert. `lasts` is for how long before it fires, `keeps` for how long it still fires afterwards;
     `todo` is what to do first."""
 
     name: str
@@ -253,17 +253,17 @@ ALERTS: Final = (
 
 def rules() -> dict[str, Any]:
     """The rules as Prometheus reads them."""
-    recorded = [{"record": one.name, "expr": one.expr} for one in RECORDINGS]
+    recorded = [{"record": recording.name, "expr": recording.expr} for recording in RECORDINGS]
     alerts = [
         {
-            "alert": one.name,
-            "expr": one.expr,
-            "for": one.lasts,
-            **({} if one.keeps == "0s" else {"keep_firing_for": one.keeps}),
-            "labels": {"severity": one.severity},
-            "annotations": {"summary": one.summary, "description": one.todo},
+            "alert": alert.name,
+            "expr": alert.expr,
+            "for": alert.lasts,
+            **({} if alert.keeps == "0s" else {"keep_firing_for": alert.keeps}),
+            "labels": {"severity": alert.severity},
+            "annotations": {"summary": alert.summary, "description": alert.todo},
         }
-        for one in ALERTS
+        for alert in ALERTS
     ]
     return {
         "groups": [

@@ -14,7 +14,7 @@ from streams.worker.metrics import (
     STANDING,
 )
 
-# What officials act upon; shadow findings are for those who try a rule out.
+# Modes that officials act upon; shadow findings are for those who try a rule out.
 _ACTED_UPON = "mode in ('enforce', 'warn')"
 _RANK = "case severity when 'red' then 4 when 'orange' then 3 when 'yellow' then 2 else 1 end"
 

@@ -30,7 +30,7 @@ from confluent_kafka.admin import AdminClient
 from deploy import processes
 
 PORT_DEFAULT = 9092
-# What topics out take (streams/limits.py): records of 16 MiB (contract §1) with all that is around them.
+# The limit of topics out (streams/limits.py): records of 16 MiB (contract §1) with all that is around them.
 RECORD_BYTES_MAX = 18 * 1024 * 1024
 HEAP = "-Xmx512m"
 START_SECONDS_MAX = 90.0
@@ -62,7 +62,7 @@ def say(text: str) -> None:
 
 
 def missing_tools() -> str | None:
-    """What the broker lacks on this machine and the command that brings it, or None."""
+    """The program that the broker lacks on this machine and the command that installs it, or None."""
     packages = [
         package for tool, package in (("java", "default-jre-headless"), ("mvn", "maven")) if not shutil.which(tool)
     ]
@@ -76,10 +76,10 @@ def missing_tools() -> str | None:
 def version() -> str:
     """The version of Kafka that the pom names."""
     pom = ElementTree.fromstring(_resource("pom.xml"))  # noqa: S314 (our own file, out of the distribution)
-    found = pom.findtext("{*}properties/{*}kafka.version")
-    if not found:
+    text = pom.findtext("{*}properties/{*}kafka.version")
+    if not text:
         raise KafkaError("deploy/broker/pom.xml does not name kafka.version")
-    return found
+    return text
 
 
 def cache_folder() -> Path:
@@ -128,8 +128,10 @@ def install(tell: Callable[[str], None] = say) -> Path:
             except subprocess.TimeoutExpired as error:
                 raise KafkaError(f"Maven did not fetch Kafka {version()} within {INSTALL_SECONDS_MAX:.0f} s") from error
             if maven.returncode or not jars.is_dir():
-                said = (maven.stdout + maven.stderr).strip()[-2000:]
-                raise KafkaError(f"Maven could not fetch Kafka {version()} (is a Maven repository in reach?):\n{said}")
+                output = (maven.stdout + maven.stderr).strip()[-2000:]
+                raise KafkaError(
+                    f"Maven could not fetch Kafka {version()} (is a Maven repository in reach?):\n{output}"
+                )
             jars.rename(libs)
     return libs
 
@@ -198,13 +200,13 @@ class Kafka:
             for attempt in range(1, START_TRIES_MAX + 1):
                 self._choose_ports(port)
                 self._format(libs)
-                said = processes.size(self.log)
+                log_begin = processes.size(self.log)
                 self._launch(libs)
                 try:
                     self._wait()
                 except KafkaError:
                     # Somebody took the port between our look and the broker's: look again, unless it was asked for.
-                    if port or attempt == START_TRIES_MAX or "in use" not in processes.tail(self.log, 200, said):
+                    if port or attempt == START_TRIES_MAX or "in use" not in processes.tail(self.log, 200, log_begin):
                         raise
                     continue
                 break
@@ -238,12 +240,12 @@ class Kafka:
 
     def _known(self) -> dict[str, int]:
         try:
-            found = json.loads(self._memory.read_bytes())
+            memory = json.loads(self._memory.read_bytes())
         except (OSError, ValueError):
             return {}
         keys = ("pid", "port", "controller_port")
-        good = isinstance(found, dict) and all(isinstance(found.get(key), int) for key in keys)
-        return {key: found[key] for key in keys} if good else {}
+        good = isinstance(memory, dict) and all(isinstance(memory.get(key), int) for key in keys)
+        return {key: memory[key] for key in keys} if good else {}
 
     def _remember(self, known: dict[str, int]) -> None:
         fresh = self._memory.with_suffix(".new")
@@ -321,8 +323,8 @@ class Kafka:
                 raise KafkaError(f"Kafka ended while starting; the end of {self.log}:\n{processes.tail(self.log)}")
             if not processes.is_free(self._known()["port"]):
                 try:
-                    asked = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0}).list_topics(timeout=2)
-                    if asked.brokers:
+                    metadata = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0}).list_topics(timeout=2)
+                    if metadata.brokers:
                         return
                 except KafkaException:
                     pass

@@ -54,9 +54,9 @@ def say(text: str) -> None:
 def programs() -> Path | None:
     """The folder of `initdb` and `postgres`: that of the PATH, else the newest of those that distributions use."""
     folders: list[Path] = []
-    if found := shutil.which("initdb"):
+    if initdb := shutil.which("initdb"):
         # A link on the PATH leads to the folder where the rest of the server is.
-        folders += [Path(found).resolve().parent, Path(found).parent]
+        folders += [Path(initdb).resolve().parent, Path(initdb).parent]
     for place in PLACES:
         folders += sorted(Path("/").glob(place[1:]), key=_release, reverse=True)
     return next((folder for folder in folders if (folder / "initdb").exists() and (folder / "postgres").exists()), None)
@@ -67,7 +67,7 @@ def _release(folder: Path) -> tuple[int, ...]:
 
 
 def _server_user() -> pwd.struct_passwd | None:
-    """Whom root runs the server as; None where there is nobody."""
+    """The user that root runs the server as; None where there is none."""
     for name in ("postgres", "nobody"):
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name)
@@ -184,12 +184,12 @@ class Postgres:
 
     def _known(self) -> dict[str, Any]:
         try:
-            found = json.loads(self._memory.read_bytes())
+            memory = json.loads(self._memory.read_bytes())
         except (OSError, ValueError):
             return {}
         keys = {"pid": int, "port": int, "home": str, "password": str}
-        good = isinstance(found, dict) and all(isinstance(found.get(key), kind) for key, kind in keys.items())
-        return found if good else {}
+        good = isinstance(memory, dict) and all(isinstance(memory.get(key), kind) for key, kind in keys.items())
+        return memory if good else {}
 
     def _remember(self, **changes: int | str) -> None:
         fresh = self._memory.with_suffix(".new")
@@ -316,8 +316,8 @@ class Postgres:
                 psycopg.connect(self.url, connect_timeout=5).close()
                 return
             time.sleep(0.05)
-        said = processes.tail(self.log)
-        raise PostgresError(f"PostgreSQL is silent after {START_SECONDS_MAX:.0f} s; the end of {self.log}:\n{said}")
+        log_end = processes.tail(self.log)
+        raise PostgresError(f"PostgreSQL is silent after {START_SECONDS_MAX:.0f} s; the end of {self.log}:\n{log_end}")
 
 
 def _reachable(folder: Path) -> bool:

@@ -1,4 +1,4 @@
-"""What both servers need: a free port, a lock, and to know whether a process is still the one that was started."""
+"""Shared by both servers: a free port, a lock, and whether a process is still the one that was started."""
 
 import contextlib
 import fcntl
@@ -31,11 +31,11 @@ def is_free(port: int) -> bool:
     return True
 
 
-def free_port(*taken: int) -> int:
+def free_port(*used: int) -> int:
     """A loopback port on which nothing listens, and that is none of `taken`."""
     for _ in range(PORT_TRIES_MAX):
         port = random.SystemRandom().randint(PORT_FIRST, PORT_LAST)
-        if port not in taken and is_free(port):
+        if port not in used and is_free(port):
             return port
     raise OSError(f"no free loopback port between {PORT_FIRST} and {PORT_LAST} in {PORT_TRIES_MAX} tries")
 
@@ -57,12 +57,12 @@ def command_line(pid: int) -> str:
         return ps.stdout
     for _ in range(EXEC_TRIES_MAX):
         try:
-            found = (proc / str(pid) / "cmdline").read_bytes()
+            raw = (proc / str(pid) / "cmdline").read_bytes()
             state = (proc / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()[0]
         except (OSError, IndexError):
             return ""
-        if found or state in b"ZX":
-            return found.replace(b"\0", b" ").decode(errors="replace")
+        if raw or state in b"ZX":
+            return raw.replace(b"\0", b" ").decode(errors="replace")
         # Alive and nameless: it is changing into another program at this moment, as Java does when it starts.
         time.sleep(0.01)
     return ""

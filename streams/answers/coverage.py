@@ -83,14 +83,14 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def coverage(of: Sequence[Pack], law: Law | None = None) -> Coverage:
-    """What the detectors that these packs do not turn off, and their entries, cover."""
+    """The articles covered by the detectors that these packs do not turn off, and by their entries."""
     law = the_law() if law is None else law
     watching = [
         Detector(id=id_, citations=rule.articles, tests=_cases(id_))
         for id_, rule in detectors.RULES.items()
         if any(pack.setting(id_).mode != "off" for pack in of)
     ]
-    entries = [one for pack in of for one in _entries(pack)]
+    entries = [entry for pack in of for entry in _entries(pack)]
     gaps: list[str] = []
     by_article: dict[tuple[str, str], tuple[list[Detector], list[Listed]]] = {}
     for detector in watching:
@@ -103,15 +103,15 @@ def coverage(of: Sequence[Pack], law: Law | None = None) -> Coverage:
     for name, instrument in law.instruments.items():
         for number, article in instrument.articles.items():
             by_detectors, by_entries = by_article.pop((name, number), ([], []))
-            tests = [one.tests for one in by_detectors] + [one.tests for one in by_entries]
+            tests = [detector.tests for detector in by_detectors] + [entry.tests for entry in by_entries]
             rows.append(
                 Row(
                     instrument=name,
                     article=number,
                     seen=instrument.seen,
                     about=article.about,
-                    detectors=tuple(one.id for one in by_detectors),
-                    entries=tuple(dict.fromkeys(_named(one, of) for one in by_entries)),
+                    detectors=tuple(detector.id for detector in by_detectors),
+                    entries=tuple(dict.fromkeys(_named(entry, of) for entry in by_entries)),
                     tests=sum(tests, Tests()),
                     by=article.by,
                     open=article.open,
@@ -132,16 +132,16 @@ def _named(entry: Listed, of: Sequence[Pack]) -> str:
     return entry.id if entry.id in of[0].entries else f"{entry.pack}:{entry.id}"
 
 
-def _places(law: Law, who: str, citations: Iterable[str], gaps: list[str]) -> list[tuple[str, str]]:
-    found = []
+def _places(law: Law, source: str, citations: Iterable[str], gaps: list[str]) -> list[tuple[str, str]]:
+    places = []
     for citation in citations:
         if citation == CONTRACT:
             continue
         try:
-            found += law.cited(citation)
+            places += law.cited(citation)
         except ValueError as error:
-            gaps.append(f"{who}: {error}")
-    return list(dict.fromkeys(found))
+            gaps.append(f"{source}: {error}")
+    return list(dict.fromkeys(places))
 
 
 def _cases(id_: str) -> Tests:
@@ -153,7 +153,7 @@ def _entries(pack: Pack) -> Iterable[Listed]:
     expected: Mapping[str, packs.Expected] = packs.expectations(pack.pack) if pack.pack in packs.NAMES else {}
     for entry in pack.negative_list:
         examples = list(expected[entry.id].examples(GRANT_KINDS)) if entry.id in expected else []
-        finding = sum(one.verdict is not None for one in examples)
+        finding = sum(example.verdict is not None for example in examples)
         tests = Tests(finding=finding, silent=len(examples) - finding)
         yield Listed(id=entry.id, pack=pack.pack, title=entry.title, citations=entry.legal_basis, tests=tests)
 
@@ -164,43 +164,43 @@ def in_words(tests: Tests) -> str:
 
 
 def answered(row: Row) -> str:
-    """What a person reads of an article in place of rules: what else answers it, or why nothing does."""
+    """The text for an article: its tests, the other part that answers it, or why it is open."""
     if row.covered:
         return in_words(row.tests)
     return f"elsewhere: {row.by}" if row.by else f"open: {row.open or 'nobody has said why'}"
 
 
-def summary(found: Coverage) -> list[str]:
+def summary(report: Coverage) -> list[str]:
     """The numbers, a sentence each, gaps last."""
-    covered = sum(one.covered for one in found.articles)
-    elsewhere = sum(not one.covered and one.by is not None for one in found.articles)
-    contract = sorted(one.id for one in found.detectors if set(one.citations) == {CONTRACT})
-    examples = sum((one.tests for one in found.entries), Tests())
-    cases = sum((one.tests for one in found.detectors), Tests())
+    covered = sum(article.covered for article in report.articles)
+    elsewhere = sum(not article.covered and article.by is not None for article in report.articles)
+    contract = sorted(detector.id for detector in report.detectors if set(detector.citations) == {CONTRACT})
+    examples = sum((entry.tests for entry in report.entries), Tests())
+    cases = sum((detector.tests for detector in report.detectors), Tests())
     return [
-        f"Of {len(found.articles)} articles {covered} are watched by detectors or entries, {elsewhere} are answered by"
-        f" other parts of the platform, {len(found.articles) - covered - elsewhere} are open.",
-        f"{len(found.detectors)} detectors have cases: {in_words(cases)}.",
+        f"Of {len(report.articles)} articles {covered} are watched by detectors or entries, {elsewhere} are answered by"
+        f" other parts of the platform, {len(report.articles) - covered - elsewhere} are open.",
+        f"{len(report.detectors)} detectors have cases: {in_words(cases)}.",
         f"Contract only: {', '.join(contract) or 'none'}.",
-        f"{len(found.entries)} entries have examples: {in_words(examples)}.",
-        *found.gaps,
+        f"{len(report.entries)} entries have examples: {in_words(examples)}.",
+        *report.gaps,
     ]
 
 
-def document(found: Coverage) -> dict[str, Any]:
+def document(report: Coverage) -> dict[str, Any]:
     """The matrix for programs."""
-    data: dict[str, Any] = msgspec.to_builtins(found)
-    for row, one in zip(data["articles"], found.articles, strict=True):
-        row["covered"] = one.covered
+    data: dict[str, Any] = msgspec.to_builtins(report)
+    for row, article in zip(data["articles"], report.articles, strict=True):
+        row["covered"] = article.covered
     return data
 
 
-def page(found: Coverage) -> Iterable[str]:
+def page(report: Coverage) -> Iterable[str]:
     """The matrix as Markdown, line by line."""
     yield from ("# Coverage of the law", "", "Written by `make docs` from the code; change it there.", "")
     yield from INTRODUCTION
-    yield from ("", *(f"- {one}" for one in summary(found)), "")
-    for instrument, rows in groupby(found.articles, lambda one: (one.instrument, one.seen)):
+    yield from ("", *(f"- {line}" for line in summary(report)), "")
+    for instrument, rows in groupby(report.articles, lambda article: (article.instrument, article.seen)):
         yield from (f"## {instrument[0]}", "", f"Seen: {instrument[1]}.", "")
         yield from ("| article | about | detectors | entries | tests |", "| --- | --- | --- | --- | --- |")
         for row in rows:
@@ -208,24 +208,24 @@ def page(found: Coverage) -> Iterable[str]:
             yield f"| {row.article} | {_cell(row.about)} | {watched} | {entries} | {_cell(answered(row))} |"
         yield ""
     yield from ("## Detectors", "", "| detector | rests on | cases |", "| --- | --- | --- |")
-    for detector in found.detectors:
+    for detector in report.detectors:
         law = "; ".join(detector.citations)
         yield f"| {_links([detector.id])} | {_cell(law)} | {in_words(detector.tests)} |"
     yield from ("", "## Entries", "")
     yield from ("| entry | pack | title | rests on | examples |", "| --- | --- | --- | --- | --- |")
-    for entry in found.entries:
+    for entry in report.entries:
         law = _cell("; ".join(entry.citations))
         yield f"| {entry.id} | {entry.pack} | {_cell(entry.title)} | {law} | {in_words(entry.tests)} |"
     yield from ("", "## Numbers of the negative list that are no entry", "")
     yield from ("| number | about | detectors | why |", "| --- | --- | --- | --- |")
-    for number, one in found.numbers.items():
-        instead = _links(one["detectors"]) or "none"
-        yield f"| {number} | {_cell(one['about'])} | {instead} | {_cell(one['why'])} |"
+    for number, answer in report.numbers.items():
+        instead = _links(answer["detectors"]) or "none"
+        yield f"| {number} | {_cell(answer['about'])} | {instead} | {_cell(answer['why'])} |"
     yield ""
 
 
 def _links(ids: Iterable[str]) -> str:
-    return ", ".join(f"[`{one}`](detectors.md#{one})" for one in ids)
+    return ", ".join(f"[`{id_}`](detectors.md#{id_})" for id_ in ids)
 
 
 def _cell(text: str) -> str:

@@ -15,16 +15,16 @@ import orjson
 from streams.answers.trace_document import Asset, Trace
 from streams.console import shown
 
-# What a browser still lays out and a person still looks at: the nearest are drawn, and how many are not is said.
+# A browser still lays out so many assets: the nearest are drawn, and the rest is counted.
 DRAWN_MAX: Final = 1_000
 # Ways from what an entry matches that are drawn in any case.
 WAYS_DRAWN_MAX: Final = 3
 LABEL_CHARACTERS_MAX: Final = 60
 PERCENT_DIGITS: Final = 4
 PAGE: Final = Path(__file__).with_name("trace.html")
-# What ends a script element or begins a comment in it, and line ends of JavaScript that are none of JSON.
-IN_SCRIPT: Final = {ord(one): f"\\u{ord(one):04x}" for one in "<>&\u2028\u2029"}
-MERMAID: Final = {ord(one): f"#{ord(one)};" for one in "#\"'<>&`[](){}|\\;:*_~"}
+# Characters that end a script element or begin a comment in it, and line ends of JavaScript but not of JSON.
+IN_SCRIPT: Final = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
+MERMAID: Final = {ord(character): f"#{ord(character)};" for character in "#\"'<>&`[](){}|\\;:*_~"}
 PREFIXES: Final = {
     "asset": "urn:circulation:asset:",
     "party": "urn:circulation:party:",
@@ -35,26 +35,26 @@ PREFIXES: Final = {
 
 def assets_of(seen: Trace) -> list[Asset]:
     """The asset and all that are listed, each once: first what lies on a way from a match, then the nearest."""
-    ways = {asset for one in seen.matches for path in one.paths[:WAYS_DRAWN_MAX] for asset in path}
+    ways = {asset for match in seen.matches for path in match.paths[:WAYS_DRAWN_MAX] for asset in path}
     near = sorted(
         (*(seen.ancestors or ()), *(seen.descendants or ())),
-        key=lambda one: (one.asset not in ways, one.distance, one.asset),
+        key=lambda asset: (asset.asset not in ways, asset.distance, asset.asset),
     )
-    return list({one.asset: one for one in (seen.asset, *near)}.values())
+    return list({asset.asset: asset for asset in (seen.asset, *near)}.values())
 
 
-def _label(one: Asset) -> str:
-    words = [one.asset]
-    if one.title:
-        words.append(one.title)
-    if one.share is not None:
-        least = "at least " if one.at_least else ""
-        words.append(f"{least}{one.share * 100:.{PERCENT_DIGITS}g} %" + (" assumed" if one.assumed else ""))
-    if not one.registered:
+def _label(asset: Asset) -> str:
+    words = [asset.asset]
+    if asset.title:
+        words.append(asset.title)
+    if asset.share is not None:
+        least = "at least " if asset.at_least else ""
+        words.append(f"{least}{asset.share * 100:.{PERCENT_DIGITS}g} %" + (" assumed" if asset.assumed else ""))
+    if not asset.registered:
         words.append("not registered")
-    if one.end in ("unknown", "unregistered", "run-not-completed"):
+    if asset.end in ("unknown", "unregistered", "run-not-completed"):
         words.append("source unknown")
-    if one.end == "cut-off":
+    if asset.end == "cut-off":
         words.append("cut off here")
     return "\n".join(_short(shown(word)) for word in words)
 
@@ -64,23 +64,23 @@ def _short(text: str) -> str:
 
 
 def _rest(seen: Trace, drawn: int) -> list[str]:
-    """What is not drawn, in words."""
+    """The assets not drawn and the limits reached, in words."""
     count = len(assets_of(seen)) - drawn
-    found = [f"{count:,} more assets are not drawn"] if count else []
-    return found + [f"cut off: {one.of}, beyond {one.name} = {one.maximum:,}" for one in seen.cut_off]
+    lines = [f"{count:,} more assets are not drawn"] if count else []
+    return lines + [f"cut off: {cut.of}, beyond {cut.name} = {cut.maximum:,}" for cut in seen.cut_off]
 
 
 def dot(seen: Trace) -> str:
     """The graph in the language of Graphviz: what was derived stands to the right of what it came from."""
     assets = assets_of(seen)[:DRAWN_MAX]
-    drawn = {one.asset for one in assets}
-    matched = {one.asset for one in seen.matches}
+    drawn = {asset.asset for asset in assets}
+    matched = {match.asset for match in seen.matches}
     lines = ["digraph circulation {", "  rankdir=LR;", '  node [shape=box, fontname="sans-serif"];']
-    for one in assets:
-        style = "filled" if one.registered else "filled,dashed"
-        colour = "#f4b6b6" if one.asset in matched else "#cfe3f7" if one is assets[0] else "#f6f6f6"
+    for asset in assets:
+        style = "filled" if asset.registered else "filled,dashed"
+        colour = "#f4b6b6" if asset.asset in matched else "#cfe3f7" if asset is assets[0] else "#f6f6f6"
         lines.append(
-            f'  {_dot(one.asset)} [label={_dot(_label(one))}, style="{",".join(style)}", fillcolor="{colour}"];'
+            f'  {_dot(asset.asset)} [label={_dot(_label(asset))}, style="{",".join(style)}", fillcolor="{colour}"];'
         )
     for step in seen.derivations:
         if step.output in drawn and step.input in drawn:
@@ -106,13 +106,13 @@ def _dot(text: str) -> str:
 def mermaid(seen: Trace) -> str:
     """The graph in the language of Mermaid; every character that could mean something is an entity."""
     assets = assets_of(seen)[:DRAWN_MAX]
-    numbers = {one.asset: f"n{number}" for number, one in enumerate(assets)}
-    matched = {one.asset for one in seen.matches}
+    numbers = {asset.asset: f"n{number}" for number, asset in enumerate(assets)}
+    matched = {match.asset for match in seen.matches}
     lines = ["flowchart LR"]
-    for one in assets:
-        text = "<br/>".join(line.translate(MERMAID) for line in _label(one).split("\n"))
-        kind = ":::matched" if one.asset in matched else ":::asked" if one is assets[0] else ""
-        lines.append(f'  {numbers[one.asset]}["{text}"]{kind}')
+    for asset in assets:
+        text = "<br/>".join(line.translate(MERMAID) for line in _label(asset).split("\n"))
+        kind = ":::matched" if asset.asset in matched else ":::asked" if asset is assets[0] else ""
+        lines.append(f'  {numbers[asset.asset]}["{text}"]{kind}')
     for step in seen.derivations:
         if step.output in numbers and step.input in numbers:
             arrow = "-.->" if step.stops or step.same else "-->"
@@ -136,18 +136,18 @@ def prov(seen: Trace) -> str:
     attributed: dict[str, Any] = {}
     generated: dict[str, Any] = {}
     behalf: dict[str, Any] = {}
-    for one in assets_of(seen):
-        said = {"prov:label": one.title, "circulation:level": one.level, "circulation:personal": one.personal}
-        said |= {"circulation:end": one.end, "circulation:withdrawn": one.withdrawn}
-        entity[_name("asset", one.asset)] = {
-            "circulation:registered": one.registered,
-            **{name: value for name, value in said.items() if value is not None},
+    for asset in assets_of(seen):
+        optional = {"prov:label": asset.title, "circulation:level": asset.level, "circulation:personal": asset.personal}
+        optional |= {"circulation:end": asset.end, "circulation:withdrawn": asset.withdrawn}
+        entity[_name("asset", asset.asset)] = {
+            "circulation:registered": asset.registered,
+            **{name: value for name, value in optional.items() if value is not None},
         }
-        if one.owner is not None:
-            agent.setdefault(_name("party", one.owner), {})
+        if asset.owner is not None:
+            agent.setdefault(_name("party", asset.owner), {})
             attributed[f"_:attributed{len(attributed)}"] = {
-                "prov:entity": _name("asset", one.asset),
-                "prov:agent": _name("party", one.owner),
+                "prov:entity": _name("asset", asset.asset),
+                "prov:agent": _name("party", asset.owner),
             }
     for step in seen.derivations:
         if step.same:
@@ -190,7 +190,7 @@ def prov(seen: Trace) -> str:
         "wasGeneratedBy": generated,
         "actedOnBehalfOf": behalf,
     }
-    written = orjson.dumps({name: some for name, some in document.items() if some}, option=orjson.OPT_INDENT_2)
+    written = orjson.dumps({name: section for name, section in document.items() if section}, option=orjson.OPT_INDENT_2)
     return written.decode() + "\n"
 
 

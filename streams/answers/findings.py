@@ -78,18 +78,18 @@ def count(db: Db, wanted: Wanted) -> int:
     return int(row[0]) if row else 0
 
 
-def those(db: Db, wanted: Wanted, limit: int | None = None) -> list[Json]:
+def select(db: Db, wanted: Wanted, limit: int | None = None) -> list[Json]:
     """Their `data` (contract §4) in the order of `occurred`: of more than `limit` the latest."""
     where, values = wanted.condition()
-    found: list[tuple[Any, ...]] = []
+    rows: list[tuple[Any, ...]] = []
     # Those that stand and those that do not, for the index that knows the latest has them apart.
     for stands in ("standing", "not standing") if wanted.state == "all" else ("",):
-        both = f"{where}{' and ' if where else ' where '}{stands}" if stands else where
-        newest = f"{both} order by occurred desc, finding desc{'' if limit is None else ' limit ?'}"
+        condition = f"{where}{' and ' if where else ' where '}{stands}" if stands else where
+        newest = f"{condition} order by occurred desc, finding desc{'' if limit is None else ' limit ?'}"
         query = f"select data, standing, cleared, reason, occurred, finding from findings{newest}"  # noqa: S608
-        found += db.rows(query, *values, *(() if limit is None else (limit,)))
-    found.sort(key=lambda row: row[4:])
-    return [_document(row[:4], stated=wanted.state == "all") for row in found[-limit if limit else 0 :]]
+        rows += db.rows(query, *values, *(() if limit is None else (limit,)))
+    rows.sort(key=lambda row: row[4:])
+    return [_document(row[:4], stated=wanted.state == "all") for row in rows[-limit if limit else 0 :]]
 
 
 def of_id(db: Db, text: str) -> list[Json]:
@@ -119,67 +119,67 @@ def _beginning(text: str) -> tuple[str, str]:
 
 def _document(row: tuple[Any, ...], *, stated: bool) -> Json:
     data, standing, cleared, reason = row
-    found: Json = orjson.loads(data)
+    document: Json = orjson.loads(data)
     if stated:
-        found["standing"] = bool(standing)
+        document["standing"] = bool(standing)
         if not standing:
-            found |= {"cleared": format_instant(cleared), "reason": reason}
-    return found
+            document |= {"cleared": format_instant(cleared), "reason": reason}
+    return document
 
 
 def explain(db: Db, findings: Sequence[Json]) -> list[Json]:
     """For each finding what a person asks of it, by name of the question: texts, and lists of texts."""
     from streams.facts.known import with_controllers
 
-    ids = {one["party"] for one in findings if one.get("party")}
-    ids |= {one["about"]["id"] for one in findings if one["about"]["kind"] == "party"}
+    ids = {finding["party"] for finding in findings if finding.get("party")}
+    ids |= {finding["about"]["id"] for finding in findings if finding["about"]["kind"] == "party"}
     parties = with_controllers(db, ids)
-    return [_explained(db, one, parties) for one in findings]
+    return [_explained(db, finding, parties) for finding in findings]
 
 
-def _explained(db: Db, one: Json, parties: "Mapping[str, PartyFacts]") -> Json:
+def _explained(db: Db, finding: Json, parties: "Mapping[str, PartyFacts]") -> Json:
     import detectors
 
-    rule, advice = detectors.RULES.get(one["detector"]), detectors.ADVICE.get(one["detector"])
-    about = one["about"]
-    pack = one["rulepack"]
+    rule, advice = detectors.RULES.get(finding["detector"]), detectors.ADVICE.get(finding["detector"])
+    about = finding["about"]
+    pack = finding["rulepack"]
     return {
-        "what": one["summary"],
-        "what_zh": one.get("summary_zh", ""),
+        "what": finding["summary"],
+        "what_zh": finding.get("summary_zh", ""),
         "rule": "" if rule is None else f"{rule.title}.",
         "rule_zh": "" if rule is None else f"{rule.title_zh}。",
-        "state": _state(one),
-        "case": _case(db, one),
+        "state": _state(finding),
+        "case": _case(db, finding),
         "about": f"{about['kind']} {about['id']}",
-        "who": _who(one, parties),
-        "evidence": sentences(one.get("evidence") or {}),
-        "cause": _cause(db, one),
-        "law": list(one.get("legal_basis") or ()),
-        "pack": f"{pack['pack']}, version {pack['version']}, digest {pack['digest']}, mode {one['mode']}",
+        "who": _who(finding, parties),
+        "evidence": sentences(finding.get("evidence") or {}),
+        "cause": _cause(db, finding),
+        "law": list(finding.get("legal_basis") or ()),
+        "pack": f"{pack['pack']}, version {pack['version']}, digest {pack['digest']}, mode {finding['mode']}",
         "why_it_matters": "" if advice is None else advice.why,
         "false_positives": "" if advice is None else advice.false_positives,
         "what_to_do": "" if advice is None else advice.what_to_do,
     }
 
 
-def _state(one: Json) -> str:
-    if one.get("standing", True):
-        return f"It stands, in revision {one['revision']}."
-    return f"It was cleared at {one['cleared']}: {REASONS.get(one['reason'], one['reason'])}."
+def _state(finding: Json) -> str:
+    if finding.get("standing", True):
+        return f"It stands, in revision {finding['revision']}."
+    return f"It was cleared at {finding['cleared']}: {REASONS.get(finding['reason'], finding['reason'])}."
 
 
-def _case(db: Db, one: Json) -> str:
+def _case(db: Db, finding: Json) -> str:
     row = db.one(
         "select c.case_id, c.state from case_findings m join cases c on c.case_id = m.case_id where m.finding = ?",
-        one["finding"],
+        finding["finding"],
     )
     return "There is no case." if row is None else f"Case {row[0]}, {row[1]}."
 
 
-def _who(one: Json, parties: "Mapping[str, PartyFacts]") -> str:
+def _who(finding: Json, parties: "Mapping[str, PartyFacts]") -> str:
     from circulation.facts.parties import chain
 
-    party = one.get("party")
+    party = finding.get("party")
     if not party:
         return "nobody in particular"
     # The latest that is known: who it is now is whom to ask.
@@ -190,24 +190,24 @@ def _who(one: Json, parties: "Mapping[str, PartyFacts]") -> str:
     return ", controlled by ".join(named)
 
 
-def _cause(db: Db, one: Json) -> str:
-    cause = one.get("cause")
+def _cause(db: Db, finding: Json) -> str:
+    cause = finding.get("cause")
     if not cause:
-        return f"No single event: a deadline passed, or a period ended, at {one['occurred']}."
-    said = f"Event {cause['id']} of {cause['source']}"
+        return f"No single event: a deadline passed, or a period ended, at {finding['occurred']}."
+    sentence = f"Event {cause['id']} of {cause['source']}"
     # Events are found by their entity; what caused a finding is nearly always of what it is about, or of the party.
     row = db.one(
         "select e.type, e.subject, e.time from events e join findings f on f.finding = ? where e.source = ?"
         " and e.event = ? and (e.thing = f.thing or e.topic = any(?) and e.subject = any(?)) limit 1",
-        one["finding"],
+        finding["finding"],
         cause["source"],
         cause["id"],
         [PARTIES, ASSETS, CONTRACTS],
-        [text for text in (one["about"]["id"], one.get("party")) if text],
+        [text for text in (finding["about"]["id"], finding.get("party")) if text],
     )
     if row is None:
-        return f"{said}, at {one['occurred']}."
-    return f"{said}: {row[0]} on {row[1]}, at {format_instant(row[2])}."
+        return f"{sentence}, at {finding['occurred']}."
+    return f"{sentence}: {row[0]} on {row[1]}, at {format_instant(row[2])}."
 
 
 def sentences(evidence: Mapping[str, Any]) -> list[str]:
@@ -242,5 +242,5 @@ def _text(value: Any) -> str:
     if isinstance(value, list):
         return "–".join(map(_text, value))
     if isinstance(value, dict):
-        return "; ".join(f"{name.replace('_', ' ')} {_text(one)}" for name, one in value.items())
+        return "; ".join(f"{name.replace('_', ' ')} {_text(item)}" for name, item in value.items())
     return "not given" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""What a step would reach: before an asset is regraded or delisted, an entry is published, or a grant is revoked.
+"""The reach of a step: before an asset is regraded or delisted, an entry is published, or a grant is revoked.
 
 Nothing is changed and nothing is judged: it is told what was derived, what is listed and under which contracts in
 force, and whose it is, so that one knows whom the step concerns before one takes it.
@@ -31,7 +31,7 @@ EVER = 2**62
 
 
 class Limits(NamedTuple):
-    """What is looked at, at most: assets at which it begins, assets in all, derivations among them, and contracts."""
+    """The limits: assets at which it begins, assets in all, derivations among them, and contracts."""
 
     sources_max: int = 10_000
     assets_max: int = 50_000
@@ -47,32 +47,32 @@ class Regrade(NamedTuple):
 
 
 def of_asset(db: Db, asset: str, at: int, regrade: Regrade | None = None, limits: Limits | None = None) -> Impact:
-    """What a regrade, a delisting or a withdrawal of the asset reaches."""
+    """The impact of a regrade, a delisting or a withdrawal of the asset."""
     look = _Look(db, at, limits or Limits())
     reached = look.reach([asset], through_stops=True)
     look.load(reached.distances)
     below = look.graded_below(asset, regrade) if regrade is not None else set()
-    return look.told("asset", asset, look.title(asset), reached, below=below)
+    return look.answer("asset", asset, look.title(asset), reached, below=below)
 
 
 def of_entry(db: Db, entry: Entry, at: int, limits: Limits | None = None) -> Impact:
-    """What an entry of the negative list would reach if it took effect at the instant.
+    """The impact of an entry of the negative list if it took effect at the instant.
 
-    All that it matches by what the asset is and whose it is, and all that inherits that. What an act adds (its seller,
-    its buyer) counts where the asset is listed or under contract.
+    All assets that it matches by their own facts and their owners', and all that inherit that. Parties of an act (its
+    seller, its buyer) count where the asset is listed or under contract.
     """
     look = _Look(db, at, limits or Limits())
     sources, undecided = look.matching(entry)
     reached = look.reach(sources, through_stops=entry.sticky)
     look.load({*reached.distances, *undecided})
-    found = look.told("entry", entry.id, entry.title, reached, entry=entry)
-    circulating = {one.asset for one in look.listed(undecided, None)}
-    circulating |= {one.asset for one in look.traded(undecided, None)}
-    return msgspec.structs.replace(found, undecided=sorted(circulating - reached.distances.keys()))
+    answer = look.answer("entry", entry.id, entry.title, reached, entry=entry)
+    circulating = {listing.asset for listing in look.listed(undecided, None)}
+    circulating |= {contract.asset for contract in look.traded(undecided, None)}
+    return msgspec.structs.replace(answer, undecided=sorted(circulating - reached.distances.keys()))
 
 
 def of_grant(db: Db, holder: str, grant: Any, at: int, limits: Limits | None = None) -> Impact:
-    """What the revocation of a grant reaches: what its holder does with the assets that it covers.
+    """The impact of revoking a grant: its holder's listings and contracts of the assets that it covers.
 
     A grant that names no assets covers all that its holder owns, lists or sells.
     """
@@ -80,24 +80,24 @@ def of_grant(db: Db, holder: str, grant: Any, at: int, limits: Limits | None = N
     assets = list(grant.assets) if grant.assets is not None else sorted(screening.of_parties(db, {holder}))
     reached = look.reach(assets, through_stops=True)
     look.load(reached.distances, {holder})
-    found = look.told("grant", grant.grant, None, reached)
-    mine = [one for one in found.listings if one.seller == holder and one.asset in assets]
-    sold = [one for one in found.contracts if one.seller == holder and one.asset in assets]
-    others = [
-        one.grant
-        for one in look.parties[holder].grants(at)
-        if one.kind == grant.kind
-        and one.grant != grant.grant
-        and (one.assets is None or (grant.assets is not None and {*grant.assets} <= {*one.assets}))
+    answer = look.answer("grant", grant.grant, None, reached)
+    listings = [listing for listing in answer.listings if listing.seller == holder and listing.asset in assets]
+    sold = [contract for contract in answer.contracts if contract.seller == holder and contract.asset in assets]
+    alternatives = [
+        candidate.grant
+        for candidate in look.parties[holder].grants(at)
+        if candidate.kind == grant.kind
+        and candidate.grant != grant.grant
+        and (candidate.assets is None or (grant.assets is not None and {*grant.assets} <= {*candidate.assets}))
     ]
-    parties = look.concerned(found.assets, mine, sold, {holder: {"holder"}})
+    parties = look.concerned(answer.assets, listings, sold, {holder: {"holder"}})
     return msgspec.structs.replace(
-        found,
+        answer,
         title=grant.kind,
-        listings=mine,
+        listings=listings,
         contracts=sold,
         parties=parties,
-        instead=sorted(others),
+        instead=sorted(alternatives),
         exports=look.exports(holder, grant.grant),
     )
 
@@ -105,19 +105,19 @@ def of_grant(db: Db, holder: str, grant: Any, at: int, limits: Limits | None = N
 def grants(db: Db, grant: str) -> list[tuple[str, Any]]:
     """The grants of this id, by holder: the id alone does not name one."""
     query = f"select {COLUMNS} from events where type = ? and retracted is null"  # noqa: S608
-    issued = [one for one in map(event_of, db.rows(query, GRANT_ISSUED)) if one.data.grant == grant]
-    facts = loading.parties(db, {one.subject for one in issued})
-    kinds = {one.data.kind for one in issued}
+    issued = [event for event in map(event_of, db.rows(query, GRANT_ISSUED)) if event.data.grant == grant]
+    facts = loading.parties(db, {event.subject for event in issued})
+    kinds = {event.data.kind for event in issued}
     return [
-        (holder, one)
-        for holder, some in sorted(facts.items())
-        for one in some.issued(kinds, EVER)
-        if one.grant == grant
+        (holder, granted)
+        for holder, party in sorted(facts.items())
+        for granted in party.issued(kinds, EVER)
+        if granted.grant == grant
     ]
 
 
 class _Reach(NamedTuple):
-    """What is reached, with distances and ways; and what is reached without a step that stops."""
+    """The assets reached, with distances and paths; and those reached without a step that stops."""
 
     distances: dict[str, int]
     paths: dict[str, list[str]]
@@ -142,9 +142,9 @@ class _Look:
 
     def reach(self, sources: Sequence[str], *, through_stops: bool) -> _Reach:
         """The assets and all that is derived from them, nearest first."""
-        # What is asked about was there before whatever happened to it.
-        edges: dict[str, list[Edge]] = {_ROOT: [Edge(_ROOT, one, -NEVER, False) for one in sources]}
-        met, layer, count = set(sources), list(sources), 0
+        # The sources existed before any event about them.
+        edges: dict[str, list[Edge]] = {_ROOT: [Edge(_ROOT, source, -NEVER, False) for source in sources]}
+        reached, layer, count = set(sources), list(sources), 0
         runs: set[str] = set()
         while layer and not self._cut:
             # Through a run it is one step: what it wrote belongs to the same layer.
@@ -164,22 +164,22 @@ class _Look:
                         if output not in runs:
                             runs.add(output)
                             through.append(output)
-                    elif output not in met and (through_stops or not stops):
-                        met.add(output)
+                    elif output not in reached and (through_stops or not stops):
+                        reached.add(output)
                         layer.append(output)
                 if count > self._limits.derivations_max:
                     self._over("derivations_max")
                     break
                 if not through:
                     break
-            if len(met) > self._limits.assets_max:
+            if len(reached) > self._limits.assets_max:
                 self._over("assets_max")
         self._edges = edges
         below = descent(edges, _ROOT, self._at, through_stops)
         going_on = set(descent(edges, _ROOT, self._at, False).distances)
-        nearest = [one for layer in below.layers() for one in layer if one != _ROOT][: self._limits.assets_max]
-        paths = {one: [*reversed(shortest_path(below, one)[:-1])] for one in nearest}
-        return _Reach({one: below.distances[one] - 1 for one in nearest}, paths, going_on)
+        nearest = [asset for layer in below.layers() for asset in layer if asset != _ROOT][: self._limits.assets_max]
+        paths = {asset: [*reversed(shortest_path(below, asset)[:-1])] for asset in nearest}
+        return _Reach({asset: below.distances[asset] - 1 for asset in nearest}, paths, going_on)
 
     def load(self, assets: Collection[str], parties: Iterable[str] = ()) -> None:
         """Facts of the assets, of the contracts over them, and of all parties of these."""
@@ -193,7 +193,7 @@ class _Look:
         self.parties = with_controllers(self._db, wanted)
 
     def title(self, asset: str) -> str | None:
-        """What the asset is called."""
+        """The title of the asset."""
         data = self.assets[asset].registration(self._at)
         return None if data is None else str(data.title)
 
@@ -204,60 +204,60 @@ class _Look:
         if data is None or data.owner is None:
             return facts.subject(self._at, None)
         owner = self.parties[data.owner].at(self._at)
-        found = facts.subject(self._at, None if owner is None else owner.industry)
-        return msgspec.structs.replace(found, controllers=tuple(chain(self.parties, data.owner, self._at)[1:]))
+        subject = facts.subject(self._at, None if owner is None else owner.industry)
+        return msgspec.structs.replace(subject, controllers=tuple(chain(self.parties, data.owner, self._at)[1:]))
 
     def matching(self, entry: Entry) -> tuple[list[str], list[str]]:
         """The assets that an entry matches, and those of which it cannot be told."""
-        found: list[str] = []
+        matching: list[str] = []
         undecided: list[str] = []
         for ids in screening.candidates(self._db, entry):
             self.assets = loading.assets(self._db, ids)
-            owners = {owner for one in self.assets.values() for owner in one.owners()}
-            selling = {one: self.assets[one].sellers(self._at) for one in ids}
+            owners = {owner for asset in self.assets.values() for owner in asset.owners()}
+            selling = {id_: self.assets[id_].sellers(self._at) for id_ in ids}
             self.parties = with_controllers(self._db, owners.union(*selling.values()))
-            for one in sorted(ids):
-                sellers = {above for each in selling[one] for above in chain(self.parties, each, self._at)}
-                verdict, _ = judge_entry(entry, self.subject(one), sellers)
-                (found if verdict is Verdict.MATCH else undecided if verdict is Verdict.UNKNOWN else []).append(one)
-            if len(found) > self._limits.sources_max:
+            for id_ in sorted(ids):
+                sellers = {above for seller in selling[id_] for above in chain(self.parties, seller, self._at)}
+                verdict, _ = judge_entry(entry, self.subject(id_), sellers)
+                (matching if verdict is Verdict.MATCH else undecided if verdict is Verdict.UNKNOWN else []).append(id_)
+            if len(matching) > self._limits.sources_max:
                 self._over("sources_max")
-                return found[: self._limits.sources_max], undecided
-        return found, undecided
+                return matching[: self._limits.sources_max], undecided
+        return matching, undecided
 
     def graded_below(self, asset: str, regrade: Regrade) -> set[str]:
-        """What was derived from the asset in one step and would be graded below it."""
+        """The assets derived from this asset in one step that would be graded below it."""
         new = self.subject(asset)
         new = msgspec.structs.replace(
             new, level=regrade.level or new.level, personal=regrade.personal or new.personal, registered=True
         )
-        found = set()
+        derived = set()
         for edge in steps(self._edges, asset):
             if edge.stops or edge.input not in self.assets:
                 continue
-            made = self.subject(edge.input)
-            for ranks, given, above in ((LEVELS, made.level, new.level), (CLASSES, made.personal, new.personal)):
-                if given in ranks and above in ranks and ranks[given] < ranks[above]:
-                    found.add(edge.input)
-        return found
+            subject = self.subject(edge.input)
+            for ranks, level, above in ((LEVELS, subject.level, new.level), (CLASSES, subject.personal, new.personal)):
+                if level in ranks and above in ranks and ranks[level] < ranks[above]:
+                    derived.add(edge.input)
+        return derived
 
     def listed(self, assets: Iterable[str], entry: Entry | None) -> list[Listing]:
-        """What is listed of these assets."""
-        found: dict[tuple[str, str, str], Listing] = {}
+        """The listings of these assets."""
+        listings: dict[tuple[str, str, str], Listing] = {}
         for asset in assets:
             circulation = self._circulations.get(asset)
             for data in () if circulation is None else circulation.listings(self._at):
                 satisfied = self._satisfied(entry, asset, data.seller, purposes=data.purposes or ())
                 key = (asset, data.product, data.seller)
-                found[key] = Listing(product=data.product, asset=asset, seller=data.seller, satisfied=satisfied)
-        return [found[key] for key in sorted(found)]
+                listings[key] = Listing(product=data.product, asset=asset, seller=data.seller, satisfied=satisfied)
+        return [listings[key] for key in sorted(listings)]
 
     def traded(self, assets: Iterable[str], entry: Entry | None) -> list[Contract]:
         """The contracts in force over these assets."""
         wanted = set(assets)
-        found = []
-        for one in self._contracts.values():
-            data = valid(one, self._at)
+        traded = []
+        for contract in self._contracts.values():
+            data = valid(contract, self._at)
             if data is None or data.asset not in wanted:
                 continue
             terms = data.terms
@@ -270,9 +270,9 @@ class _Look:
                 recipients=(data.buyer,),
             )
             until = None if terms.valid_to is None else format_instant(terms.valid_to)
-            found.append(
+            traded.append(
                 Contract(
-                    contract=one.id,
+                    contract=contract.id,
                     asset=data.asset,
                     seller=data.seller,
                     buyer=data.buyer,
@@ -280,7 +280,7 @@ class _Look:
                     satisfied=satisfied,
                 )
             )
-        return sorted(found, key=lambda one: one.contract)
+        return sorted(traded, key=lambda contract: contract.contract)
 
     def _satisfied(self, entry: Entry | None, asset: str, seller: str, **named: Any) -> bool:
         return (
@@ -298,30 +298,30 @@ class _Look:
         more: Mapping[str, set[str]],
     ) -> list[Concerned]:
         """The parties of all these, with what they are there."""
-        roles: dict[str, set[str]] = {party: set(some) for party, some in more.items()}
-        for one in assets:
-            if one.owner is not None:
-                roles.setdefault(one.owner, set()).add("owner")
+        roles: dict[str, set[str]] = {party: set(names) for party, names in more.items()}
+        for asset in assets:
+            if asset.owner is not None:
+                roles.setdefault(asset.owner, set()).add("owner")
         for listing in listings:
             roles.setdefault(listing.seller, set()).add("seller")
         for contract in contracts:
             roles.setdefault(contract.seller, set()).add("seller")
             roles.setdefault(contract.buyer, set()).add("buyer")
-        found = []
-        for party, some in sorted(roles.items()):
+        parties = []
+        for party, names in sorted(roles.items()):
             data = self.parties[party].at(self._at)
             head = topmost(self.parties, party, self._at)
             name = None if data is None else data.name
-            found.append(Concerned(party=party, roles=sorted(some), controller=head, name=name))
-        return found
+            parties.append(Concerned(party=party, roles=sorted(names), controller=head, name=name))
+        return parties
 
     def exports(self, holder: str, grant: str) -> int:
         """How many exports name the grant."""
         query = f"select {COLUMNS} from events where topic = ? and subject = ? and type = ? and retracted is null"  # noqa: S608
         acts = map(event_of, self._db.rows(query, PARTIES, holder, EXPORT_PERFORMED))
-        return len({one.data.export for one in acts if one.data.grant == grant})
+        return len({act.data.export for act in acts if act.data.grant == grant})
 
-    def told(
+    def answer(
         self,
         kind: Kind,
         id_: str,
@@ -333,20 +333,20 @@ class _Look:
     ) -> Impact:
         """All of it."""
         assets = []
-        for one, distance in reached.distances.items():
-            data = self.assets[one].registration(self._at)
-            subject = self.subject(one)
+        for asset, distance in reached.distances.items():
+            data = self.assets[asset].registration(self._at)
+            subject = self.subject(asset)
             assets.append(
                 Affected(
-                    asset=one,
+                    asset=asset,
                     distance=distance,
-                    path=reached.paths[one],
+                    path=reached.paths[asset],
                     title=None if data is None else data.title,
                     owner=None if data is None else data.owner,
                     level=None if data is None else subject.level,
                     personal=None if data is None else subject.personal,
-                    stopped=one not in reached.going_on,
-                    below=one in below,
+                    stopped=asset not in reached.going_on,
+                    below=asset in below,
                 )
             )
         listings = self.listed(reached.distances, entry)

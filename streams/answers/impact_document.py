@@ -55,7 +55,7 @@ class Concerned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Impact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a step reaches as of an instant.
+    """The reach of a step as of an instant.
 
     `undecided` are assets in circulation of which the entry cannot tell whether it matches. `instead` are valid grants
     of the same kind that the holder has besides, of which each covers all assets that the grant covers; `exports` are

@@ -74,7 +74,7 @@ class Held:
             self._by_input[at[source]] = edge
             at[source] += 1
         self._latest = max(times, default=0)
-        # What takes the place of the derivations of an output, and what was derived by these from an input.
+        # Patches: new derivations of an output, and the outputs that these add to an input.
         self._patched: dict[int, list[Edge]] = {}
         self._more: dict[int, dict[int, None]] = {}
 
@@ -100,15 +100,15 @@ class Held:
         if len(changed | {self._names[number] for number in self._patched}) > PATCHED_MAX:
             self._load(db)
             return len(changed)
-        edges: dict[str, list[Edge]] = {one: [] for one in changed}
+        edges: dict[str, list[Edge]] = {output: [] for output in changed}
         query = f"select {_COLUMNS} from derivations where output = any(?)"  # noqa: S608
         for output, input_, time, stopping, share, same in db.rows(query, sorted(changed)):
             edges[output].append(Edge(output, input_, time, bool(stopping), share, bool(same)))
         count = 0
-        for output, some in edges.items():
+        for output, new in edges.items():
             known = self._edges(self._numbers[output]) if output in self._numbers else []
-            if sorted(some, key=repr) != sorted(known, key=repr):
-                self._patch(output, some)
+            if sorted(new, key=repr) != sorted(known, key=repr):
+                self._patch(output, new)
                 count += 1
         return count
 
@@ -143,17 +143,17 @@ class Held:
         edges: dict[str, list[Edge]] = {}
         count = 0
         for number in numbers:
-            some = self._until(number, at)
-            runs = {edge.input for edge in some if is_run(edge.input)}
+            above = self._until(number, at)
+            runs = {edge.input for edge in above if is_run(edge.input)}
             if runs:
                 name = self._names[number]
-                some = steps({name: some} | {one: self._until(self._numbers[one], at) for one in runs}, name)
-            count += len(some)
+                above = steps({name: above} | {run: self._until(self._numbers[run], at) for run in runs}, name)
+            count += len(above)
             if count > derivations_max:
                 cut.append("derivations_max")
                 break
-            if some:
-                edges[some[0].output] = some
+            if above:
+                edges[above[0].output] = above
         return Reached([self._names[number] for number in numbers], edges, tuple(cut))
 
     def _until(self, number: int, at: int) -> list[Edge]:
@@ -166,42 +166,42 @@ class Held:
         depths: list[int] = []
         numbers = self._walk(self._numbers[asset], at, way, len(self._names), depths)
         names = self._names
-        found: dict[str, int] = {}
+        distances: dict[str, int] = {}
         begin = 0
         for distance, end in enumerate(depths):
-            found.update((names[number], distance) for number in numbers[begin:end])
+            distances.update((names[number], distance) for number in numbers[begin:end])
             begin = end
-        return found
+        return distances
 
     def _walk(self, start: int, at: int, way: Way, assets_max: int, depths: list[int] | None = None) -> list[int]:
         """The numbers of what is reached, nearest first; somewhat more than the limit where there are more.
 
         To `depths` is added how many are reached within each number of steps.
         """
-        met = bytearray(len(self._names))
-        met[start] = 1
-        found = [start]
+        visited = bytearray(len(self._names))
+        visited[start] = 1
+        reached = [start]
         begin = 0
         ahead = self._above if way == "up" else self._below
         whole = at >= self._latest
-        while begin < len(found) <= assets_max + 1:
-            layer = found[begin:]
-            begin = len(found)
+        while begin < len(reached) <= assets_max + 1:
+            layer = reached[begin:]
+            begin = len(reached)
             if depths is not None:
                 depths.append(begin)
             for number in layer:
-                for other in ahead(number, at, whole):
-                    if not met[other]:
-                        met[other] = 1
-                        if other not in self._runs:
-                            found.append(other)
+                for neighbour in ahead(number, at, whole):
+                    if not visited[neighbour]:
+                        visited[neighbour] = 1
+                        if neighbour not in self._runs:
+                            reached.append(neighbour)
                             continue
                         # Through a run it is one step.
-                        for further in ahead(other, at, whole):
-                            if not met[further]:
-                                met[further] = 1
-                                found.append(further)
-        return found
+                        for further in ahead(neighbour, at, whole):
+                            if not visited[further]:
+                                visited[further] = 1
+                                reached.append(further)
+        return reached
 
     def _above(self, number: int, at: int, whole: bool) -> Iterable[int]:
         if self._patched and number in self._patched:
@@ -213,7 +213,7 @@ class Held:
         inputs = self._inputs[start : start + count]
         if whole:
             return inputs
-        return [one for one, time in zip(inputs, self._times[start : start + count], strict=True) if time <= at]
+        return [input_ for input_, time in zip(inputs, self._times[start : start + count], strict=True) if time <= at]
 
     def _below(self, number: int, at: int, whole: bool) -> Iterable[int]:
         count = self._uses[number]
@@ -221,7 +221,7 @@ class Held:
         edges = self._by_input[first : first + count] if count else ()
         if not self._patched:
             return [self._outputs[edge] for edge in edges if whole or self._times[edge] <= at]
-        found = [
+        outputs = [
             self._outputs[edge]
             for edge in edges
             if self._outputs[edge] not in self._patched and (whole or self._times[edge] <= at)
@@ -229,8 +229,8 @@ class Held:
         name = self._names[number]
         for output in self._more.get(number, ()):
             if any(edge.input == name and edge.time <= at for edge in self._patched[output]):
-                found.append(output)
-        return found
+                outputs.append(output)
+        return outputs
 
     def _edges(self, number: int) -> list[Edge]:
         if number in self._patched:
@@ -250,10 +250,10 @@ class Held:
 
 
 def _counted(numbers: Iterable[int], count: int) -> "array[int]":
-    found = array("i", bytes(4 * count))
+    counts = array("i", bytes(4 * count))
     for number in numbers:
-        found[number] += 1
-    return found
+        counts[number] += 1
+    return counts
 
 
 def _highest(db: Db) -> int:
@@ -281,14 +281,14 @@ def _pages(db: Db) -> Iterator[list[tuple[Any, ...]]]:
 
 def _written(events: Iterable[Event]) -> set[str]:
     """All that a run may derive, or may have derived before something was taken back."""
-    found: set[str] = set()
-    said = [one for one in events if one.type == OPENLINEAGE_RUN]
-    times = {one.time for one in said}
-    for one in said:
-        data = one.data
-        found |= {*data.outputs, *data.listed, *data.renamed, *data.aliases}
-        found |= {name for names in data.aliases.values() for name in names}
-        found |= nodes_of(one)
+    written: set[str] = set()
+    run_events = [event for event in events if event.type == OPENLINEAGE_RUN]
+    times = {event.time for event in run_events}
+    for event in run_events:
+        data = event.data
+        written |= {*data.outputs, *data.listed, *data.renamed, *data.aliases}
+        written |= {name for names in data.aliases.values() for name in names}
+        written |= nodes_of(event)
         before = {name for names in data.renamed.values() for name in names}
-        found |= {then_node(name, time) for name in before for time in times}
-    return found
+        written |= {then_node(name, time) for name in before for time in times}
+    return written

@@ -32,10 +32,10 @@ class Reached(NamedTuple):
 
 
 class Lineage(Protocol):
-    """What answers with the derivations above and below an asset."""
+    """A source of the derivations above and below an asset."""
 
     def reached(self, asset: str, at: int, way: Way, assets_max: int, derivations_max: int) -> Reached:
-        """What is reached from the asset by derivations made no later than `at` (µs).
+        """Find the assets reached by derivations made no later than `at` (µs).
 
         At most `assets_max` others, and no output whose inputs would be more than `derivations_max` in all.
         """
@@ -49,29 +49,29 @@ class Stored:
 
     def reached(self, asset: str, at: int, way: Way, assets_max: int, derivations_max: int) -> Reached:
         """As `Lineage` says."""
-        here, there = ("output", "input") if way == "up" else ("input", "output")
+        near, far = ("output", "input") if way == "up" else ("input", "output")
         # The names of the columns are ours. Both dialects stop the recursion once the limit is full.
         rows = self._db.rows(
-            f"with recursive reached(node) as (select {here} from derivations where {here} = ? and time <= ?"  # noqa: S608
-            f" union select d.{there} from derivations d join reached on d.{here} = reached.node where d.time <= ?)"
+            f"with recursive reached(node) as (select {near} from derivations where {near} = ? and time <= ?"  # noqa: S608
+            f" union select d.{far} from derivations d join reached on d.{near} = reached.node where d.time <= ?)"
             " select node from reached limit ?",
             asset,
             at,
             at,
             assets_max + 2,
         )
-        found = [row[0] for row in rows]
-        assets = list(dict.fromkeys([asset, *(one for one in found if not is_run(one))]))
+        nodes = [row[0] for row in rows]
+        assets = list(dict.fromkeys([asset, *(node for node in nodes if not is_run(node))]))
         cut: list[LimitName] = []
-        if len(found) == assets_max + 2 and any(map(is_run, found)):
+        if len(nodes) == assets_max + 2 and any(map(is_run, nodes)):
             # To the store it is one step more through a run: what is nearest is found layer by layer.
-            assets = self._layers(asset, at, here, there, assets_max)
+            assets = self._layers(asset, at, near, far, assets_max)
         if len(assets) > assets_max + 1:
             cut.append("assets_max")
             assets = assets[: assets_max + 1]
         # All inputs of each output, also those that are not shown: what is assumed of one depends on the others.
         edges, whole = self._edges(assets, at, derivations_max)
-        through = sorted({edge.input for some in edges.values() for edge in some if is_run(edge.input)})
+        through = sorted({edge.input for of_output in edges.values() for edge in of_output if is_run(edge.input)})
         outputs = list(edges)
         if through:
             of_runs, whole_runs = self._edges(through, at, derivations_max)
@@ -80,36 +80,36 @@ class Stored:
         shown: dict[str, list[Edge]] = {}
         count = 0
         for output in outputs:
-            some = steps(edges, output)
-            count += len(some)
+            of_output = steps(edges, output)
+            count += len(of_output)
             known = all(not is_run(edge.input) or edge.input in edges for edge in edges[output])
             if count > derivations_max or not known:
                 whole = False
                 break
-            if some:
-                shown[output] = some
+            if of_output:
+                shown[output] = of_output
         if not whole:
             cut.append("derivations_max")
         return Reached(assets, shown, tuple(cut))
 
-    def _layers(self, asset: str, at: int, here: str, there: str, assets_max: int) -> list[str]:
-        """What is reached, nearest first; somewhat more than the limit where there are more."""
-        query = f"select distinct {there} from derivations where {here} = any(?) and time <= ?"  # noqa: S608
-        found = {asset: None}
-        met: set[str] = set()
+    def _layers(self, asset: str, at: int, near: str, far: str, assets_max: int) -> list[str]:
+        """The assets reached, nearest first; somewhat more than the limit where there are more."""
+        query = f"select distinct {far} from derivations where {near} = any(?) and time <= ?"  # noqa: S608
+        assets = {asset: None}
+        runs: set[str] = set()
         layer = [asset]
-        while layer and len(found) <= assets_max + 1:
+        while layer and len(assets) <= assets_max + 1:
             ahead = [row[0] for row in self._db.rows(query, layer, at)]
-            through = [one for one in ahead if is_run(one) and one not in met]
-            met.update(through)
+            through = [node for node in ahead if is_run(node) and node not in runs]
+            runs.update(through)
             if through:
                 ahead += [row[0] for row in self._db.rows(query, through, at)]
-            layer = [one for one in dict.fromkeys(ahead) if one not in found and not is_run(one)]
-            found.update(dict.fromkeys(layer))
-        return list(found)
+            layer = [node for node in dict.fromkeys(ahead) if node not in assets and not is_run(node)]
+            assets.update(dict.fromkeys(layer))
+        return list(assets)
 
     def _edges(self, outputs: Sequence[str], at: int, derivations_max: int) -> tuple[dict[str, list[Edge]], bool]:
-        """What these are derived from, in the order of the outputs, and whether that is all of it.
+        """The derivations of these outputs, in their order, and whether that is all of them.
 
         Where there is more than the limit, all of some of them.
         """
@@ -132,7 +132,7 @@ class Stored:
 class AsKnown:
     """The store as it was known at an instant (µs of the clocks that took events in).
 
-    What was taken back since stands again, and what came since is not there: read from the events themselves, one
+    Events retracted since stand again, and events since are not there: read from the events themselves, one
     layer after another.
     """
 
@@ -142,45 +142,45 @@ class AsKnown:
 
     def reached(self, asset: str, at: int, way: Way, assets_max: int, derivations_max: int) -> Reached:
         """As `Lineage` says."""
-        found = {asset: None}
+        assets = {asset: None}
         layer = [asset]
         cut: list[LimitName] = []
         edges: dict[str, list[Edge]] = {}
         while layer and not cut:
             outputs = layer if way == "up" else self._outputs(layer, at)
-            new = self._edges([one for one in outputs if one not in edges], at, derivations_max)
+            new = self._edges([output for output in outputs if output not in edges], at, derivations_max)
             if sum(map(len, edges.values())) + sum(map(len, new.values())) > derivations_max:
                 cut.append("derivations_max")
                 break
             edges.update(new)
             if way == "up":
-                ahead = [edge.input for one in layer for edge in edges.get(one, ())]
+                ahead = [edge.input for output in layer for edge in edges.get(output, ())]
             else:
-                here = set(layer)
-                ahead = [one for one in outputs if any(edge.input in here for edge in edges.get(one, ()))]
-            layer = [one for one in dict.fromkeys(ahead) if one not in found]
-            if len(found) - 1 + len(layer) > assets_max:
+                frontier = set(layer)
+                ahead = [output for output in outputs if any(edge.input in frontier for edge in edges.get(output, ()))]
+            layer = [node for node in dict.fromkeys(ahead) if node not in assets]
+            if len(assets) - 1 + len(layer) > assets_max:
                 cut.append("assets_max")
-                layer = layer[: assets_max + 1 - len(found)]
-            found.update(dict.fromkeys(layer))
-        return Reached(list(found), edges, tuple(cut))
+                layer = layer[: assets_max + 1 - len(assets)]
+            assets.update(dict.fromkeys(layer))
+        return Reached(list(assets), edges, tuple(cut))
 
     def _outputs(self, inputs: Sequence[str], at: int) -> list[str]:
-        """What may have been derived from these."""
+        """The assets that may have been derived from these."""
         rows = self._db.rows(
             "select distinct e.subject, e.type from refs r join events e on e.id = r.event"
             " where r.kind = 'input' and r.ref = any(?) and e.taken <= ?",
             list(inputs),
             self._known_at,
         )
-        found = {subject for subject, type_ in rows if type_ == ASSET_DERIVED}
+        outputs = {subject for subject, type_ in rows if type_ == ASSET_DERIVED}
         runs = {subject for subject, type_ in rows if type_ == OPENLINEAGE_RUN}
-        # What a run without outputs read, those above it read; and a dataset's other names are in what writes it.
-        given = self._db.rows("select distinct parent from given where input = any(?)", list(inputs))
-        runs |= {row[0] for row in given} | self._runs("output", inputs)
-        found |= {output for output, _ in self._forms("input", inputs)}
-        found |= {row[0] for row in self._derived(runs) if not is_run(row[0])}
-        return sorted(found)
+        # Inputs of a run without outputs are its parents'; a dataset's other names are in the runs that write it.
+        parents = self._db.rows("select distinct parent from given where input = any(?)", list(inputs))
+        runs |= {row[0] for row in parents} | self._runs("output", inputs)
+        outputs |= {output for output, _ in self._forms("input", inputs)}
+        outputs |= {row[0] for row in self._derived(runs) if not is_run(row[0])}
+        return sorted(outputs)
 
     def _runs(self, kind: str, assets: Sequence[str]) -> set[str]:
         rows = self._db.rows(
@@ -200,20 +200,20 @@ class AsKnown:
 
     def _derived(self, subjects: Iterable[str]) -> set[derivations.Row]:
         events = run_events(self._db, subjects, self._known_at)
-        given = derivations.given_to(self._db, events)
-        return {row for some in events.values() for row in derivations.of_runs(runs_of(some, given))}
+        parents = derivations.given_to(self._db, events)
+        return {row for of_run in events.values() for row in derivations.of_runs(runs_of(of_run, parents))}
 
     def _edges(self, outputs: Sequence[str], at: int, derivations_max: int) -> dict[str, list[Edge]]:
         """All derivations of these outputs, or one more than the limit."""
         stood, values = standing(self._known_at)
         query = f"select {COLUMNS} from events where topic = ? and subject = any(?) and type = ? and {stood}"  # noqa: S608
-        found: dict[str, list[Edge]] = {one: [] for one in outputs}
+        by_output: dict[str, list[Edge]] = {output: [] for output in outputs}
         for row in sorted(self._db.rows(query, ASSETS, list(outputs), ASSET_DERIVED, *values)):
             event = event_of(row)
             stopping = stops(event.data.process, event.data.irreversible, event.data.evidence)
-            for source, share in stated((one.asset, one.share) for one in event.data.inputs).items():
+            for source, share in stated((part.asset, part.share) for part in event.data.inputs).items():
                 if source != event.subject and event.time <= at:
-                    found[event.subject].append(Edge(event.subject, source, event.time, stopping, share))
+                    by_output[event.subject].append(Edge(event.subject, source, event.time, stopping, share))
         edges: dict[str, list[Edge]] = {}
         for output, input_ in self._forms("output", outputs):
             edges.setdefault(output, []).append(Edge(output, input_, 0, False, None, True))
@@ -223,15 +223,15 @@ class AsKnown:
             if time <= at:
                 edges.setdefault(output, []).append(Edge(output, input_, time, False, None, same))
         for output in outputs:
-            found[output] += steps(edges, output)
-            if sum(map(len, found.values())) > derivations_max:
+            by_output[output] += steps(edges, output)
+            if sum(map(len, by_output.values())) > derivations_max:
                 break
-        return {one: some for one, some in found.items() if some}
+        return {output: of_output for output, of_output in by_output.items() if of_output}
 
 
 def run_events(db: Db, ids: Iterable[str], known_at: int | None) -> Mapping[str, list[Event]]:
     """The events of runs and what takes them back, by run."""
-    found: dict[str, list[Event]] = {}
+    by_run: dict[str, list[Event]] = {}
     query = (
         f"select {COLUMNS} from events where topic = ? and subject = any(?) and type = any(?) and taken <= ?"  # noqa: S608
         " order by id"
@@ -240,5 +240,5 @@ def run_events(db: Db, ids: Iterable[str], known_at: int | None) -> Mapping[str,
         for row in db.rows(
             query, ASSETS, wanted, [OPENLINEAGE_RUN, EVENT_RETRACTED], 2**62 if known_at is None else known_at
         ):
-            found.setdefault(row[2], []).append(event_of(row))
-    return found
+            by_run.setdefault(row[2], []).append(event_of(row))
+    return by_run

@@ -29,7 +29,7 @@ LIMITS = ("uses_max", "bytes_max", "rows_max", "persons_max")
 
 
 class Limits(NamedTuple):
-    """What is looked at, at most: members of the group, assets and contracts of theirs, and exports."""
+    """The limits: members of the group, their assets and contracts, and exports."""
 
     members_max: int = 5_000
     assets_max: int = 50_000
@@ -114,7 +114,7 @@ def group(db: Db, party: str, at: int, packs: Packs, limits: Limits | None = Non
     cut: list[str] = []
     facts = with_groups(db, [party])
     head = topmost(facts, party, at)
-    members = sorted(one for one in facts if topmost(facts, one, at) == head)
+    members = sorted(member for member in facts if topmost(facts, member, at) == head)
     if len(members) > limits.members_max:
         cut.append("members_max")
         members = sorted({party, *members[: limits.members_max]})
@@ -130,12 +130,12 @@ def group(db: Db, party: str, at: int, packs: Packs, limits: Limits | None = Non
         head=head,
         circle=sorted(above) if last is not None and last.controller == head and len(above) > 1 else [],
         members=sorted(
-            (_member(facts, one, head, at, exported.get(one, [])) for one in members),
-            key=lambda one: (one.steps, one.party),
+            (_member(facts, member, head, at, exported.get(member, [])) for member in members),
+            key=lambda member: (member.steps, member.party),
         ),
         holds=holds,
         limits=[_sum(limit, bought) for limit in LIMITS],
-        exported=_added(one for some in exported.values() for one in some),
+        exported=_added(export for of_party in exported.values() for export in of_party),
         cut_off=cut,
     )
 
@@ -157,7 +157,7 @@ def _member(facts: Mapping[str, PartyFacts], party: str, head: str, at: int, exp
 
 
 def _held(db: Db, members: Sequence[str], at: int, limits: Limits, cut: list[str]) -> tuple[list[Held], list[Any]]:
-    """What they hold, and what the contracts in force say under which they buy."""
+    """The assets that the members hold, and the contracts in force under which they buy."""
     assets = sorted(screening.of_parties(db, members))
     if len(assets) > limits.assets_max:
         cut.append("assets_max")
@@ -177,18 +177,18 @@ def _held(db: Db, members: Sequence[str], at: int, limits: Limits, cut: list[str
         if data is not None and data.buyer in set(members):
             bought.append(data)
             held.setdefault((data.asset, data.buyer), []).append(contract.id)
-    found = []
+    holdings = []
     for (asset, party), names in sorted(held.items()):
         data = facts[asset].registration(at) if asset in facts else None
         title = None if data is None else data.title
-        found.append(Held(asset=asset, party=party, title=title, contracts=sorted(names)))
-    return found, bought
+        holdings.append(Held(asset=asset, party=party, title=title, contracts=sorted(names)))
+    return holdings, bought
 
 
 def _sum(limit: str, bought: Sequence[Any]) -> Sum:
-    given = [getattr(one.terms, limit) for one in bought]
-    stated = [one for one in given if one is not None]
-    return Sum(limit=limit, total=sum(stated), contracts=len(stated), unlimited=len(given) - len(stated))
+    maxima = [getattr(contract.terms, limit) for contract in bought]
+    stated = [maximum for maximum in maxima if maximum is not None]
+    return Sum(limit=limit, total=sum(stated), contracts=len(stated), unlimited=len(maxima) - len(stated))
 
 
 def _exported(
@@ -211,12 +211,14 @@ def _exported(
     reports: dict[str, list[Event]] = {}
     for event in map(event_of, rows[: limits.exports_max]):
         reports.setdefault(thing_of(event), []).append(event)
-    acts: list[Act] = sorted((act for thing, some in reports.items() for act in counting(thing, some)), key=order)
+    acts: list[Act] = sorted(
+        (act for thing, reported in reports.items() for act in counting(thing, reported)), key=order
+    )
     known = Loaded(packs=packs, parties=facts).bound("export-splitting", frozenset({"party"}), dict)
-    found: dict[str, list[Exported]] = {}
+    by_party: dict[str, list[Exported]] = {}
     for act in acts:
         if not exempt(act, known):
-            found.setdefault(act.subject, []).append(
+            by_party.setdefault(act.subject, []).append(
                 Exported(
                     year=year_of(act.time),
                     exports=1,
@@ -224,14 +226,14 @@ def _exported(
                     sensitive_persons=act.data.sensitive_persons,
                 )
             )
-    return {party: _added(some) for party, some in found.items()}
+    return {party: _added(exports) for party, exports in by_party.items()}
 
 
-def _added(some: Iterable[Exported]) -> list[Exported]:
+def _added(exported: Iterable[Exported]) -> list[Exported]:
     sums: dict[int, list[int]] = {}
-    for one in some:
-        total = sums.setdefault(one.year, [0, 0, 0])
-        for place, more in enumerate((one.exports, one.persons, one.sensitive_persons)):
+    for export in exported:
+        total = sums.setdefault(export.year, [0, 0, 0])
+        for place, more in enumerate((export.exports, export.persons, export.sensitive_persons)):
             total[place] += more
     return [
         Exported(year=year, exports=exports, persons=persons, sensitive_persons=sensitive)

@@ -19,7 +19,7 @@ SIGNINGS = [CONTRACT_SIGNED, CONTRACT_AMENDED]
 
 
 class Seen(NamedTuple):
-    """What the parts are told from: the assets that are shown, nearest first, and the facts about them."""
+    """The input of the parts of a trace: the assets shown, nearest first, and the facts about them."""
 
     db: Db
     at: int
@@ -37,12 +37,12 @@ class Seen(NamedTuple):
         self.cut.append(CutOff(name=name, maximum=getattr(self.limits, name), of=of))
 
     def owner(self, asset: str) -> str | None:
-        """Whose asset it is."""
+        """The owner of the asset."""
         data = self.registrations[asset]
         return None if data is None else data.owner
 
     def name(self, party: str) -> str | None:
-        """What a party is called."""
+        """The name of a party."""
         data = self.parties[party].at(self.at) if party in self.parties else None
         return None if data is None else data.name
 
@@ -53,16 +53,16 @@ class Seen(NamedTuple):
         if owner is None or owner not in self.parties:
             return self.assets[asset].subject(instant, None)
         data = self.parties[owner].at(instant)
-        found = self.assets[asset].subject(instant, None if data is None else data.industry)
-        return msgspec.structs.replace(found, controllers=tuple(chain(self.parties, owner, self.at)[1:]))
+        subject = self.assets[asset].subject(instant, None if data is None else data.industry)
+        return msgspec.structs.replace(subject, controllers=tuple(chain(self.parties, owner, self.at)[1:]))
 
     def in_force(self) -> Iterator[tuple[ContractFacts, Any]]:
         """The contracts in force over shown assets, with what they say then."""
         objects = set(self.shown)
-        for one in self.contracts.values():
-            data = valid(one, self.at)
+        for contract in self.contracts.values():
+            data = valid(contract, self.at)
             if data is not None and data.asset in objects:
-                yield one, data
+                yield contract, data
 
 
 def valid(contract: ContractFacts, at: int) -> Any | None:
@@ -90,7 +90,7 @@ def contracts_over(
 
 def concerned(seen_assets: Mapping[str, AssetFacts], contracts: Mapping[str, ContractFacts], at: int) -> set[str]:
     """The parties whose facts a trace asks for."""
-    found = {party for one in contracts.values() for party in one.parties()}
-    for one in seen_assets.values():
-        found |= one.owners() | one.sellers(at)
-    return found
+    parties = {party for contract in contracts.values() for party in contract.parties()}
+    for asset in seen_assets.values():
+        parties |= asset.owners() | asset.sellers(at)
+    return parties

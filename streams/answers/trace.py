@@ -69,7 +69,7 @@ def look_through(
     lineage: Lineage | None = None,
     packs: Packs | None = None,
 ) -> Trace:
-    """What is known of the asset's circulation as of the instant `at` (µs), or was known of it at `known_at`.
+    """Trace the asset's circulation as of the instant `at` (µs), by the events known then or at `known_at`.
 
     `lineage` answers with the derivations, the store where it is None; `packs` are the negative lists that are held
     against the ancestors.
@@ -88,14 +88,14 @@ def look_through(
     upward, downward = list(_in_order(ancestors, set(above.assets))), list(_in_order(descendants, set(below.assets)))
     of_each: dict[str, dict[str, Part]] = {}
     shares = origins(above.edges, asset, at, of_each=of_each)
-    shown = list(dict.fromkeys([asset, *(one for one, _ in upward), *(one for one, _ in downward)]))
+    shown = list(dict.fromkeys([asset, *(id_ for id_, _ in upward), *(id_ for id_, _ in downward)]))
 
     derivations = _derivations(set(shown), of_each, above.edges, below.edges)
 
     assets = loading.assets(db, shown, known_at)
     contracts, more = contracts_over(db, shown, known_at, limits.contracts_max)
     parties = with_controllers(db, concerned(assets, contracts, at), known_at)
-    registrations = {one: facts.registration(at) for one, facts in assets.items()}
+    registrations = {id_: facts.registration(at) for id_, facts in assets.items()}
     seen = Seen(db, at, known_at, limits, cut, shown, assets, registrations, contracts, parties)
     if more:
         seen.over("contracts_max", "holders")
@@ -103,45 +103,45 @@ def look_through(
     ran = trace_runs.ran(seen, asset)
     unfinished = {
         output
-        for one in ran.runs
-        if one.derives is None and one.state not in ("completed", "missing")
-        for output in one.outputs
+        for run in ran.runs
+        if run.derives is None and run.state not in ("completed", "missing")
+        for output in run.outputs
     }
     withdrawn = _withdrawn(db, shown, at, known_at)
 
     reached = set(above.assets)
 
-    def described(one: str, distance: int) -> dict[str, Any]:
-        owners = ran.owners.get(one, [])
-        return _described(assets[one], registrations[one], at, withdrawn) | {
-            "asset": one,
+    def described(id_: str, distance: int) -> dict[str, Any]:
+        owners = ran.owners.get(id_, [])
+        return _described(assets[id_], registrations[id_], at, withdrawn) | {
+            "asset": id_,
             "distance": distance,
             "owners": owners,
         }
 
-    def ended(one: str) -> End | None:
-        if not up or any(edge.input not in reached for edge in above.edges.get(one, ())):
+    def ended(id_: str) -> End | None:
+        if not up or any(edge.input not in reached for edge in above.edges.get(id_, ())):
             return "cut-off" if up else None
-        return None if above.edges.get(one) else _end(assets[one], at, above, one in unfinished)
+        return None if above.edges.get(id_) else _end(assets[id_], at, above, id_ in unfinished)
 
-    def ancestor(one: str, distance: int) -> Asset:
-        share = shares[one]
+    def ancestor(id_: str, distance: int) -> Asset:
+        share = shares[id_]
         return Asset(
-            **described(one, distance),
+            **described(id_, distance),
             share=round(share.share, SHARE_DIGITS),
             assumed=share.assumed,
             at_least=share.at_least or bool(above.cut),
-            stopped=one not in inherited.distances,
-            end=ended(one),
+            stopped=id_ not in inherited.distances,
+            end=ended(id_),
         )
 
     return Trace(
         asset=Asset(**described(asset, 0), end=ended(asset)),
         as_of=format_instant(at),
         known_at=None if known_at is None else format_instant(known_at),
-        ancestors=[ancestor(*one) for one in upward] if up else None,
+        ancestors=[ancestor(*pair) for pair in upward] if up else None,
         descendants=[
-            Asset(**described(one, distance), stopped=one not in inheriting.distances) for one, distance in downward
+            Asset(**described(id_, distance), stopped=id_ not in inheriting.distances) for id_, distance in downward
         ]
         if down
         else None,
@@ -164,11 +164,11 @@ def look_through(
 
 
 def _reached(lineage: Lineage, asset: str, at: int, way: Way, limits: Limits, cut: list[CutOff]) -> Reached:
-    found = lineage.reached(asset, at, way, limits.assets_max, limits.derivations_max)
+    reached = lineage.reached(asset, at, way, limits.assets_max, limits.derivations_max)
     of: Cut = "ancestors" if way == "up" else "descendants"
-    for name in found.cut:
+    for name in reached.cut:
         cut.append(CutOff(name=name, maximum=getattr(limits, name), of=of))
-    return found
+    return reached
 
 
 def _end(facts: AssetFacts, at: int, above: Reached, unfinished: bool) -> End:
@@ -182,46 +182,46 @@ def _end(facts: AssetFacts, at: int, above: Reached, unfinished: bool) -> End:
 
 
 def _turned(edges: Mapping[str, Iterable[Edge]]) -> dict[str, list[Edge]]:
-    found: dict[str, list[Edge]] = {}
-    for some in edges.values():
-        for edge in some:
-            found.setdefault(edge.input, []).append(edge._replace(output=edge.input, input=edge.output))
-    return found
+    turned: dict[str, list[Edge]] = {}
+    for of_output in edges.values():
+        for edge in of_output:
+            turned.setdefault(edge.input, []).append(edge._replace(output=edge.input, input=edge.output))
+    return turned
 
 
 def _outputs(edges: Mapping[str, Iterable[Edge]], going_on: bool) -> dict[str, list[str]]:
-    """What was derived from each asset; with `going_on` only by derivations that do not stop."""
-    found: dict[str, set[str]] = {}
-    for some in edges.values():
-        for edge in some:
+    """The assets derived from each asset; with `going_on` only by derivations that do not stop."""
+    by_input: dict[str, set[str]] = {}
+    for of_output in edges.values():
+        for edge in of_output:
             if not (going_on and edge.stops):
-                found.setdefault(edge.input, set()).add(edge.output)
-    return {one: sorted(outputs) for one, outputs in found.items()}
+                by_input.setdefault(edge.input, set()).add(edge.output)
+    return {input_: sorted(outputs) for input_, outputs in by_input.items()}
 
 
 def _in_order(reached: Ancestry, shown: Collection[str]) -> Iterator[tuple[str, int]]:
     for distance, layer in enumerate(reached.layers()):
         if distance:
-            yield from ((one, distance) for one in layer if one in shown)
+            yield from ((id_, distance) for id_ in layer if id_ in shown)
 
 
 def _derivations(
     shown: Collection[str], of_each: Mapping[str, dict[str, Part]], *groups: Mapping[str, Sequence[Edge]]
 ) -> list[Derivation]:
-    found: dict[tuple[str, str], Derivation] = {}
+    derivations: dict[tuple[str, str], Derivation] = {}
     for edges in groups:
-        for output, some in edges.items():
+        for output, of_output in edges.items():
             if output not in shown:
                 continue
             by_input: dict[str, list[Edge]] = {}
-            for edge in some:
+            for edge in of_output:
                 by_input.setdefault(edge.input, []).append(edge)
-            shares = of_each.get(output) or parts(edge for edge in some if edge.input != output)
+            shares = of_each.get(output) or parts(edge for edge in of_output if edge.input != output)
             for input_, part in shares.items():
-                if input_ not in shown or (output, input_) in found:
+                if input_ not in shown or (output, input_) in derivations:
                     continue
                 steps = by_input[input_]
-                found[output, input_] = Derivation(
+                derivations[output, input_] = Derivation(
                     output=output,
                     input=input_,
                     since=format_instant(min(edge.time for edge in steps)),
@@ -230,20 +230,20 @@ def _derivations(
                     stops=all(edge.stops for edge in steps),
                     same=any(edge.same for edge in steps),
                 )
-    return [found[key] for key in sorted(found)]
+    return [derivations[key] for key in sorted(derivations)]
 
 
 def _described(facts: AssetFacts, data: Any | None, at: int, withdrawn: Mapping[str, int]) -> dict[str, Any]:
     since = withdrawn.get(facts.id)
-    found: dict[str, Any] = {
+    members: dict[str, Any] = {
         "registered": facts.stated(at) is not None,
         "withdrawn": None if since is None else format_instant(since),
     }
     if data is not None:
         subject = facts.subject(at, None)
-        found |= {"title": data.title, "owner": data.owner, "level": subject.level, "personal": subject.personal}
-        found["public"] = subject.public
-    return found
+        members |= {"title": data.title, "owner": data.owner, "level": subject.level, "personal": subject.personal}
+        members["public"] = subject.public
+    return members
 
 
 def _withdrawn(db: Db, assets: Sequence[str], at: int, known_at: int | None) -> dict[str, int]:

@@ -43,24 +43,24 @@ def _rank(event: Event) -> tuple[int, tuple[int, str, str]]:
     return (event.reporter, order(event))
 
 
-def countries(seen: Seen, done: Iterable[Event]) -> list[Country]:
+def countries(seen: Seen, acts: Iterable[Event]) -> list[Country]:
     """Where exports and deliveries of the assets went."""
     went: dict[str, list[tuple[Event, str]]] = {}
     shown = set(seen.shown)
-    for event in done:
+    for event in acts:
         asset = object_of(event, seen.contracts)
         if event.data.country is not None and asset in shown:
             went.setdefault(event.data.country, []).append((event, asset))
     return [
         Country(
             country=country,
-            exports=sum(event.type == EXPORT_PERFORMED for event, _ in some),
-            deliveries=sum(event.type == DELIVERY_COMPLETED for event, _ in some),
-            first=format_instant(min(event.time for event, _ in some)),
-            last=format_instant(max(event.time for event, _ in some)),
-            assets=sorted({asset for _, asset in some}),
+            exports=sum(event.type == EXPORT_PERFORMED for event, _ in pairs),
+            deliveries=sum(event.type == DELIVERY_COMPLETED for event, _ in pairs),
+            first=format_instant(min(event.time for event, _ in pairs)),
+            last=format_instant(max(event.time for event, _ in pairs)),
+            assets=sorted({asset for _, asset in pairs}),
         )
-        for country, some in sorted(went.items())
+        for country, pairs in sorted(went.items())
     ]
 
 
@@ -74,7 +74,7 @@ def object_of(event: Event, contracts_: Mapping[str, ContractFacts]) -> str | No
     return None if data is None else str(data.asset)
 
 
-def watermarks(seen: Seen, done: Iterable[Event]) -> list[Watermark]:
+def watermarks(seen: Seen, acts: Iterable[Event]) -> list[Watermark]:
     """The marks of the assets: to whom they were delivered, where they were seen, and how they may have come there."""
     stood, values = standing(seen.known_at)
     rows = seen.db.rows(
@@ -93,13 +93,13 @@ def watermarks(seen: Seen, done: Iterable[Event]) -> list[Watermark]:
         sighted.setdefault((event.subject, event.data.watermark), []).append(event)
     delivered: dict[tuple[str, str], list[Event]] = {}
     shown = set(seen.shown)
-    for act in sorted((one for one in done if one.type == DELIVERY_COMPLETED), key=order):
+    for act in sorted((event for event in acts if event.type == DELIVERY_COMPLETED), key=order):
         asset = object_of(act, seen.contracts)
         if act.data.watermark is not None and asset in shown:
             delivered.setdefault((asset, act.data.watermark), []).append(act)
-    # Who holds or receives what bears a mark may be a party of nothing else.
-    named = {one.data.holder for some in sighted.values() for one in some}
-    named |= {one.data.recipient for some in delivered.values() for one in some}
+    # The holder or recipient of a marked asset may be a party of nothing else.
+    named = {event.data.holder for sightings in sighted.values() for event in sightings}
+    named |= {event.data.recipient for deliveries in delivered.values() for event in deliveries}
     if strangers := named - seen.parties.keys():
         more = with_controllers(seen.db, strangers, seen.known_at)
         seen = seen._replace(parties={**more, **seen.parties})
@@ -112,7 +112,8 @@ def watermarks(seen: Seen, done: Iterable[Event]) -> list[Watermark]:
             asset=asset,
             deliveries=[_delivery(act) for act in delivered.get((asset, mark), ())],
             sightings=[
-                _sighting(seen, asset, one, delivered.get((asset, mark), ())) for one in sighted.get((asset, mark), ())
+                _sighting(seen, asset, event, delivered.get((asset, mark), ()))
+                for event in sighted.get((asset, mark), ())
             ],
         )
         for asset, mark in names[: seen.limits.marks_max]
@@ -138,11 +139,11 @@ def _sighting(seen: Seen, asset: str, event: Event, delivered: Sequence[Event]) 
             if statement is not None:
                 starts.append(Start(statement.buyer, resale))
     sold = []
-    for one in seen.contracts.values():
-        if one.signed is not None and one.signed.time <= event.time:
-            statement = one.statement(event.time) or one.signed.data
+    for contract in seen.contracts.values():
+        if contract.signed is not None and contract.signed.time <= event.time:
+            statement = contract.statement(event.time) or contract.signed.data
             if statement.asset == asset:
-                sold.append(Sold(one.id, statement.seller, statement.buyer, statement.terms.resale))
+                sold.append(Sold(contract.id, statement.seller, statement.buyer, statement.terms.resale))
     allowed = onward.way(starts, sold, data.holder, permitted=True)
     any_way = allowed if allowed is not None else onward.way(starts, sold, data.holder, permitted=False)
     return Sighting(
@@ -151,7 +152,7 @@ def _sighting(seen: Seen, asset: str, event: Event, delivered: Sequence[Event]) 
         time=format_instant(event.time),
         permitted=allowed is not None if starts else None,
         chain=any_way or [],
-        related=_related(seen, data.holder, {one.party for one in starts}),
+        related=_related(seen, data.holder, {sale.party for sale in starts}),
     )
 
 
@@ -160,5 +161,5 @@ def _related(seen: Seen, holder: str, parties: Collection[str]) -> list[str]:
     if holder not in seen.parties:
         return []
     head = topmost(seen.parties, holder, seen.at)
-    known = (one for one in parties if one != holder and one in seen.parties)
-    return sorted(one for one in known if topmost(seen.parties, one, seen.at) == head)
+    known = (party for party in parties if party != holder and party in seen.parties)
+    return sorted(party for party in known if topmost(seen.parties, party, seen.at) == head)

@@ -1,4 +1,4 @@
-"""What looking through an asset answers with: the document that `circulation trace --json` writes.
+"""The answer of looking through an asset: the document that `circulation trace --json` writes.
 
 Everything is as of one instant. Nothing that is not known is left out in silence: an asset at an end says why nothing
 lies beyond it (`end`), a run that did not complete is listed, and a limit that was reached is named (`cut_off`).
@@ -10,7 +10,7 @@ import msgspec
 
 
 class Limits(NamedTuple):
-    """What is looked at, at most: a limit that is reached is named in `cut_off`.
+    """The limits of a trace: one that is reached is named in `cut_off`.
 
     Assets in each direction, derivations among them, contracts, exports and deliveries, runs, columns, assets that
     match an entry, paths to each of them (a match says itself that there are `more`), assets of which rights are told,
@@ -160,7 +160,7 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Controller(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Who stands at the head of a group of which `parties` take part, on one side.
+    """The head of a group whose `parties` take part, on one side.
 
     Of parties that control each other in a circle (`circle`) it is the smallest id.
     """
@@ -265,7 +265,7 @@ class CutOff(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one asset came from and became, as of an instant.
+    """The origins, descendants and circulation of one asset, as of an instant.
 
     `ancestors` and `descendants` are nearest first and without the asset itself; absent where they were not asked for.
     All else is of the asset and all that are listed. `known_at`: by what was known then, where that was asked for.

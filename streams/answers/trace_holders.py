@@ -46,23 +46,25 @@ def holders(seen: Seen) -> list[Holder]:
 
 
 def controllers(seen: Seen) -> list[Controller]:
-    """Who controls those who supply the assets, and those who buy them."""
+    """The heads of the groups that supply the assets, and of those that buy them."""
     sides: dict[Literal["supply", "demand"], set[str]] = {"supply": set(), "demand": set()}
     for asset in seen.shown:
-        sides["supply"] |= {one for one in (seen.owner(asset), *seen.assets[asset].sellers(seen.at)) if one is not None}
+        sides["supply"] |= {
+            party for party in (seen.owner(asset), *seen.assets[asset].sellers(seen.at)) if party is not None
+        }
     for _, data in seen.in_force():
         sides["supply"].add(data.seller)
         sides["demand"].add(data.buyer)
-    found = []
+    rows = []
     for side, parties in sides.items():
         heads: dict[str, list[str]] = {}
         for party in sorted(parties):
             heads.setdefault(topmost(seen.parties, party, seen.at), []).append(party)
-        found += [
-            Controller(party=head, side=side, parties=some, name=seen.name(head), circle=_circle(seen, head))
-            for head, some in sorted(heads.items())
+        rows += [
+            Controller(party=head, side=side, parties=parties, name=seen.name(head), circle=_circle(seen, head))
+            for head, parties in sorted(heads.items())
         ]
-    return found
+    return rows
 
 
 def _circle(seen: Seen, head: str) -> list[str]:
@@ -77,12 +79,12 @@ def contracts(seen: Seen, acts: Sequence[Event]) -> list[Contract]:
     for act in acts:
         if act.type == DELIVERY_COMPLETED:
             delivered.setdefault(act.subject, []).append(act)
-    found = []
-    for one, data in seen.in_force():
-        some = delivered.get(one.id, [])
-        found.append(
+    rows = []
+    for contract, data in seen.in_force():
+        deliveries = delivered.get(contract.id, [])
+        rows.append(
             Contract(
-                contract=one.id,
+                contract=contract.id,
                 asset=data.asset,
                 seller=data.seller,
                 buyer=data.buyer,
@@ -91,16 +93,16 @@ def contracts(seen: Seen, acts: Sequence[Event]) -> list[Contract]:
                 valid_to=None if data.terms.valid_to is None else format_instant(data.terms.valid_to),
                 resale=data.terms.resale,
                 derivation=data.terms.derivation,
-                deliveries=len(some),
-                recipients=sorted({act.data.recipient for act in some}),
-                countries=sorted({act.data.country for act in some if act.data.country is not None}),
+                deliveries=len(deliveries),
+                recipients=sorted({act.data.recipient for act in deliveries}),
+                countries=sorted({act.data.country for act in deliveries if act.data.country is not None}),
             )
         )
-    return sorted(found, key=lambda one: one.contract)
+    return sorted(rows, key=lambda row: row.contract)
 
 
 def rights(seen: Seen, derivations: Iterable[Derivation]) -> list[Right]:
-    """Who holds, processes and operates each asset, and by what right."""
+    """The holders, processors and operators of each asset, with their rights."""
     processing: dict[str, set[str]] = {}
     for step in derivations:
         owner = seen.owner(step.output)
@@ -109,7 +111,7 @@ def rights(seen: Seen, derivations: Iterable[Derivation]) -> list[Right]:
     operating: dict[str, set[str]] = {}
     for _, data in seen.in_force():
         operating.setdefault(data.asset, set()).add(data.seller)
-    found: list[Right] = []
+    rows: list[Right] = []
     for asset in seen.shown[: seen.limits.rights_max]:
         owner = seen.owner(asset)
         sellers = operating.get(asset, set()) | seen.assets[asset].sellers(seen.at)
@@ -120,10 +122,10 @@ def rights(seen: Seen, derivations: Iterable[Derivation]) -> list[Right]:
         )
         for right, parties in acting:
             for party in parties:
-                found += _had(seen, asset, right, party)
+                rows += _had(seen, asset, right, party)
     if len(seen.shown) > seen.limits.rights_max:
         seen.over("rights_max", "rights")
-    return found
+    return rows
 
 
 def _had(seen: Seen, asset: str, right: Literal["holding", "processing", "operating"], party: str) -> list[Right]:
@@ -139,15 +141,15 @@ def _had(seen: Seen, asset: str, right: Literal["holding", "processing", "operat
                 certificate=data.certificate,
             )
         ]
-    granted = [_granted(seen, asset, right, party, one) for one in _grants(seen, asset, right, party)]
-    good = [one for one in granted if one.state == "valid"]
+    granted = [_granted(seen, asset, right, party, grant) for grant in _grants(seen, asset, right, party)]
+    good = [row for row in granted if row.state == "valid"]
     return good or granted or [Right(asset=asset, right=right, party=party, state="missing")]
 
 
 def _grants(seen: Seen, asset: str, right: str, party: str) -> list[Any]:
     facts = seen.parties.get(party)
     issued = [] if facts is None else facts.issued(KINDS[right], seen.at)
-    return [one for one in issued if one.assets is None or asset in one.assets]
+    return [grant for grant in issued if grant.assets is None or asset in grant.assets]
 
 
 def _granted(

@@ -29,38 +29,38 @@ def matches(
     if not pack.negative_list:
         return []
     at = seen.at
-    reached = [one for layer in above.layers() for one in layer if one in seen.assets]
-    subjects = {one: seen.subject(one, above.then.get(one, at)) for one in reached}
-    owners = {holder for one in subjects.values() for holder in one.holders()}
+    reached = [id_ for layer in above.layers() for id_ in layer if id_ in seen.assets]
+    subjects = {id_: seen.subject(id_, above.then.get(id_, at)) for id_ in reached}
+    owners = {holder for subject in subjects.values() for holder in subject.holders()}
     entries: dict[str, Entry] = {}
     for action in ACTIONS:
-        found_ = pack.compiled.candidates(action, at, reached, owners, owner_unknown=False)
-        entries.update((one.id, one) for one in found_)
-    found: list[Match] = []
+        candidates = pack.compiled.candidates(action, at, reached, owners, owner_unknown=False)
+        entries.update((entry.id, entry) for entry in candidates)
+    matched: list[Match] = []
     for asset in reached:
-        for one in sorted(entries.values(), key=lambda entry: entry.id):
-            if judge_entry(one, subjects[asset], ())[0] is not Verdict.MATCH:
+        for entry in sorted(entries.values(), key=lambda entry: entry.id):
+            if judge_entry(entry, subjects[asset], ())[0] is not Verdict.MATCH:
                 continue
-            if len(found) == seen.limits.matches_max:
+            if len(matched) == seen.limits.matches_max:
                 seen.over("matches_max", "matches")
-                return found
-            stops = not one.sticky and asset in inherited.distances
+                return matched
+            stops = not entry.sticky and asset in inherited.distances
             within = inherited if stops else above
             paths, whole = shortest_paths(
                 within, outputs(stops), asset, seen.limits.paths_max, holds=lambda path: holds(edges, path, at)
             )
-            found.append(
+            matched.append(
                 Match(
                     asset=asset,
-                    entry=one.id,
-                    title=one.title,
-                    disposition=one.disposition,
-                    actions=sorted(one.actions),
+                    entry=entry.id,
+                    title=entry.title,
+                    disposition=entry.disposition,
+                    actions=sorted(entry.actions),
                     distance=above.distances[asset],
-                    inherited=one.sticky or asset in inherited.distances,
-                    sticky=one.sticky,
+                    inherited=entry.sticky or asset in inherited.distances,
+                    sticky=entry.sticky,
                     paths=paths,
                     more=not whole,
                 )
             )
-    return found
+    return matched

@@ -16,7 +16,7 @@ from streams.store.kept_events import COLUMNS, event_of, standing
 
 
 class Ran(NamedTuple):
-    """What OpenLineage says of the assets: the runs that write them, their columns, and what facets say of owners."""
+    """OpenLineage about the assets: the runs that write them, their columns, and the owners that facets name."""
 
     runs: list[Run]
     columns: list[Column]
@@ -41,21 +41,21 @@ def ran(seen: Seen, asset: str) -> Ran:
     if len(rows) > seen.limits.runs_max:
         seen.over("runs_max", "runs")
     shown = set(seen.shown)
-    found: list[Run] = []
+    runs_shown: list[Run] = []
     columns: list[Column] = []
     owners: dict[str, list[str]] = {}
     for events in run_events(seen.db, (row[0] for row in rows[: seen.limits.runs_max]), seen.known_at).values():
-        by_then = [one for one in events if one.time <= seen.at or one.type != OPENLINEAGE_RUN]
+        by_then = [event for event in events if event.time <= seen.at or event.type != OPENLINEAGE_RUN]
         subject = by_then[0].subject if by_then else ""
-        for one in runs.runs_of(by_then, derivations.given_to(seen.db, [subject])):
-            if one.kind == "run" and not shown.isdisjoint(one.outputs):
-                found.append(_run(one.ran(), shown))
-            for event in one.events:
+        for run in runs.runs_of(by_then, derivations.given_to(seen.db, [subject])):
+            if run.kind == "run" and not shown.isdisjoint(run.outputs):
+                runs_shown.append(_run(run.ran(), shown))
+            for event in run.events:
                 for name, named in event.data.owners.items():
                     owners[name] = list(named)
-                if one.derives < NEVER:
+                if run.derives < NEVER:
                     columns += _columns(event, shown)
-    return Ran([*found, *missing], _on_the_way(seen, columns, asset), owners)
+    return Ran([*runs_shown, *missing], _on_the_way(seen, columns, asset), owners)
 
 
 def _missing(seen: Seen) -> list[Run]:
@@ -79,63 +79,63 @@ def _missing(seen: Seen) -> list[Run]:
         Run(
             run=run,
             state="missing",
-            time=format_instant(some[0].time),
-            outputs=sorted({one.subject for one in some}),
+            time=format_instant(events[0].time),
+            outputs=sorted({event.subject for event in events}),
         )
-        for run, some in sorted(named.items())
+        for run, events in sorted(named.items())
         if run not in known
     ][: seen.limits.runs_max]
 
 
-def _run(one: runs.Ran, shown: set[str]) -> Run:
+def _run(run: runs.Ran, shown: set[str]) -> Run:
     return Run(
-        run=one.run,
-        job=one.job,
-        state=one.state,
-        time=format_instant(one.time),
-        derives=None if one.derives == NEVER else format_instant(one.derives),
-        outputs=sorted(one.outputs & shown),
-        parent=one.parent,
-        parent_job=one.parent_job,
-        attempted=sorted(one.attempted),
+        run=run.run,
+        job=run.job,
+        state=run.state,
+        time=format_instant(run.time),
+        derives=None if run.derives == NEVER else format_instant(run.derives),
+        outputs=sorted(run.outputs & shown),
+        parent=run.parent,
+        parent_job=run.parent_job,
+        attempted=sorted(run.attempted),
     )
 
 
 def _columns(event: Event, shown: set[str]) -> Iterator[Column]:
-    """What the column-lineage facets of an event say of what is shown."""
+    """The column-lineage facets of an event about the assets shown."""
     for output, columns in event.data.columns.items():
         for column, inputs in columns.items() if output in shown else ():
-            for one in inputs:
-                if one.field and one.input in shown:
+            for input_ in inputs:
+                if input_.field and input_.input in shown:
                     yield Column(
                         output=output,
                         column=column,
-                        input=one.input,
-                        input_column=one.field,
+                        input=input_.input,
+                        input_column=input_.field,
                         run=event.subject,
-                        how=list(one.how),
+                        how=list(input_.how),
                     )
 
 
 def _on_the_way(seen: Seen, columns: Iterable[Column], asset: str) -> list[Column]:
     """Of the steps between columns those that lead to a column of the asset, or away from one; each once."""
     steps: dict[tuple[str, str, str, str], Column] = {}
-    for one in columns:
-        steps.setdefault((one.output, one.column, one.input, one.input_column), one)
-    found: set[tuple[str, str, str, str]] = set()
+    for column in columns:
+        steps.setdefault((column.output, column.column, column.input, column.input_column), column)
+    keys: set[tuple[str, str, str, str]] = set()
     for up in (True, False):
         ahead: dict[tuple[str, str], list[tuple[str, str, str, str]]] = {}
         for key in steps:
             ahead.setdefault(key[:2] if up else key[2:], []).append(key)
         todo = [node for node in ahead if node[0] == asset]
-        met = set(todo)
+        visited = set(todo)
         while todo:
             for key in ahead.get(todo.pop(), ()):
-                found.add(key)
+                keys.add(key)
                 node = key[2:] if up else key[:2]
-                if node not in met:
-                    met.add(node)
+                if node not in visited:
+                    visited.add(node)
                     todo.append(node)
-    if len(found) > seen.limits.columns_max:
+    if len(keys) > seen.limits.columns_max:
         seen.over("columns_max", "columns")
-    return [steps[key] for key in sorted(found)[: seen.limits.columns_max]]
+    return [steps[key] for key in sorted(keys)[: seen.limits.columns_max]]

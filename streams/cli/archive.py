@@ -32,23 +32,23 @@ def archive(out: Path, verify: bool) -> None:
 
     try:
         if verify:
-            found = verified(out)
-            for problem in found.problems:
+            verification = verified(out)
+            for problem in verification.problems:
                 click.echo(problem, err=True)
-            click.echo(f"{found.records:,} records in {found.files:,} files: ", nl=False)
-            click.echo(f"{len(found.problems):,} problems" if found.problems else "whole")
-            raise SystemExit(1 if found.problems else 0)
+            click.echo(f"{verification.records:,} records in {verification.files:,} files: ", nl=False)
+            click.echo(f"{len(verification.problems):,} problems" if verification.problems else "whole")
+            raise SystemExit(1 if verification.problems else 0)
         settings = configured()
         with console.progress("archive", None, unit="records") as advance:
-            done = archives.archive(out, settings.kafka, advance=advance)
+            outcome = archives.archive(out, settings.kafka, advance=advance)
     except archives.ArchiveError as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise Refused(str(error)) from error
-    for line in done.lost:
+    for line in outcome.lost:
         click.echo(f"lost: {line}", err=True)
-    for line in done.refused:
+    for line in outcome.refused:
         click.echo(f"refused: {line}", err=True)
-    click.echo(f"archived {done.records:,} records in {done.files:,} new files")
-    if done.refused:
+    click.echo(f"archived {outcome.records:,} records in {outcome.files:,} new files")
+    if outcome.refused:
         raise SystemExit(1)

@@ -89,17 +89,17 @@ def backtest(
         ran = _over_events(tries, events, examples)
     else:
         ran = over_store(tries, settings if store is None else _with_store(settings, store), examples)
-    found = trying.document(ran, tries, limits_of(settings), kept=events is None)
+    report = trying.document(ran, tries, limits_of(settings), kept=events is None)
     if as_json:
-        console.document(found)
+        console.document(report)
     else:
-        _tell(found, settings)
+        _tell(report, settings)
 
 
 def _with_store(settings: Settings, url: str) -> Settings:
-    given = next(one for one in SETTINGS if one.name == "store")
+    setting = next(setting for setting in SETTINGS if setting.name == "store")
     try:
-        return dataclasses.replace(settings, store=given.check(url))
+        return dataclasses.replace(settings, store=setting.check(url))
     except ValueError as error:
         raise Refused(f"--store {error}") from error
 
@@ -115,9 +115,9 @@ def _over_events(tries: "Tries", path: Path, examples: int) -> "Ran":
 
         def lines(label: str) -> "Iterable[bytes | Record]":
             stack.pop_all().close()
-            found, total, unit = events_of(path, warn=False)
+            records, total, unit = events_of(path, warn=False)
             advance = stack.enter_context(console.progress(label, total, unit=unit))
-            return console.watched(found, advance, by_bytes=unit == "bytes")
+            return console.watched(records, advance, by_bytes=unit == "bytes")
 
         try:
             return trying.over_events(tries, lines, admission, examples_max=examples)
@@ -137,71 +137,77 @@ def over_store(tries: "Tries", settings: Settings, examples: int) -> "Ran":
         return trying.over_store(tries, live, clock, examples_max=examples, copying=copying, judging=judging)
 
 
-def _tell(found: dict[str, Any], settings: Settings) -> None:
-    pack, by_detector = found["pack"], found["detectors"]
-    differ = {id_: one for id_, one in by_detector.items() if one["raised"] or one["cleared"] or one["changed"]}
-    span = f", as if it were in force from {found['since']} on" if found["since"] else ", as if it were always in force"
-    span = ", in force as its own valid_from and valid_to say" if found["as_published"] else span
-    span += f"; what occurred before {found['until']}" if found["until"] else ""
+def _tell(report: dict[str, Any], settings: Settings) -> None:
+    pack, by_detector = report["pack"], report["detectors"]
+    differ = {
+        id_: change for id_, change in by_detector.items() if change["raised"] or change["cleared"] or change["changed"]
+    }
+    span = (
+        f", as if it were in force from {report['since']} on" if report["since"] else ", as if it were always in force"
+    )
+    span = ", in force as its own valid_from and valid_to say" if report["as_published"] else span
+    span += f"; what occurred before {report['until']}" if report["until"] else ""
     click.echo(f"pack {pack['pack']}, version {pack['version']}, digest {pack['digest']}")
-    click.echo(f"over {found['events']:,} events{span}")
+    click.echo(f"over {report['events']:,} events{span}")
     if differ:
         columns = ("detector", "mode", "looked at", "before", "after", "raised", "cleared", "changed", "share")
-        console.table(columns, [_row(id_, one) for id_, one in differ.items()], colour="mode")
+        console.table(columns, [_row(id_, change) for id_, change in differ.items()], colour="mode")
     alike = len(by_detector) - len(differ)
     click.echo(f"{alike or 'no'} {'other ' if differ else ''}detectors find something, and the same as before")
-    for one in found["examples"]:
-        _example(one)
-    cases, credit = found["cases"], found["credit"]
+    for example in report["examples"]:
+        _example(example)
+    cases, credit = report["cases"], report["credit"]
     click.echo(f"cases in which something stands: {cases['before']:,} before, {cases['after']:,} after")
     click.echo(f"credit: the score of {credit['fell']:,} parties would fall, that of {credit['rose']:,} rise")
-    if found["not_judged"]:
-        standing = sum(by_detector[one]["before"] for one in found["not_judged"] if one in by_detector)
+    if report["not_judged"]:
+        standing = sum(by_detector[id_]["before"] for id_ in report["not_judged"] if id_ in by_detector)
         click.echo(
-            f"note: uses are counted and not kept, so what {', '.join(found['not_judged'])} found in them stays as it"
+            f"note: uses are counted and not kept, so what {', '.join(report['not_judged'])} found in them stays as it"
             f" is ({standing:,} findings stand); --events with a file or an archive judges uses too",
             err=True,
         )
-    if found["rejected"]:
-        click.echo(f"note: {found['rejected']:,} events were rejected", err=True)
-    for id_, one in differ.items():
-        if one["held"]:
+    if report["rejected"]:
+        click.echo(f"note: {report['rejected']:,} events were rejected", err=True)
+    for id_, change in differ.items():
+        if change["held"]:
             click.echo(
-                f"warning: {id_} would newly fire on {one['share']:.0%} of {one['looked_at']:,} that it looks at: more"
-                f" than {settings.breaker_percent} %, and the breaker would hold its alerts",
+                f"warning: {id_} would newly fire on {change['share']:.0%} of {change['looked_at']:,} that it looks at:"
+                f" more than {settings.breaker_percent} %, and the breaker would hold its alerts",
                 err=True,
             )
 
 
-def _row(id_: str, one: dict[str, Any]) -> tuple[object, ...]:
+def _row(id_: str, change: dict[str, Any]) -> tuple[object, ...]:
     def graded(numbers: dict[str, int]) -> str:
         return ", ".join(
             f"{numbers[severity]:,} {severity}" for severity in reversed(SEVERITIES) if severity in numbers
         )
 
-    changed = ", ".join(f"{n:,} {member}" for member, n in one["changed_members"].items())
-    share = "–" if one["share"] is None else f"{one['share']:.1%}"
-    numbers = [f"{one[name]:,}" for name in ("looked_at", "before", "after")]
+    changed = ", ".join(f"{n:,} {member}" for member, n in change["changed_members"].items())
+    share = "–" if change["share"] is None else f"{change['share']:.1%}"
+    numbers = [f"{change[name]:,}" for name in ("looked_at", "before", "after")]
     return (
         id_,
-        one["mode"],
+        change["mode"],
         *numbers,
-        graded(one["raised"]) or "–",
-        graded(one["cleared"]) or "–",
+        graded(change["raised"]) or "–",
+        graded(change["cleared"]) or "–",
         changed or "–",
         share,
     )
 
 
-def _example(one: dict[str, Any]) -> None:
-    what = f"{one['what']} {one['severity']} {one['detector']} about {one['about']['id']}"
+def _example(example: dict[str, Any]) -> None:
+    heading = f"{example['what']} {example['severity']} {example['detector']} about {example['about']['id']}"
     before = ""
-    if "before" in one:
+    if "before" in example:
         was = {
-            name: value for name, value in one["before"].items() if name not in ("summary", "evidence", "legal_basis")
+            name: value
+            for name, value in example["before"].items()
+            if name not in ("summary", "evidence", "legal_basis")
         }
         before = f" (was {console.in_words(was)})" if was else ""
-    click.echo(console.shown(f"  {what}, {one['occurred'][:10]}: {one['summary']}{before}"))
+    click.echo(console.shown(f"  {heading}, {example['occurred'][:10]}: {example['summary']}{before}"))
 
 
 def limits_of(settings: Settings) -> Limits:

@@ -31,13 +31,13 @@ def backup(out: Path) -> None:
     from streams.store.errors import StoreAway
 
     try:
-        done = backups.backup(settings.store, out, time.time_ns() // 1000)
+        manifest = backups.backup(settings.store, out, time.time_ns() // 1000)
     except BackupError as error:
         raise Refused(str(error)) from error
     except (StoreAway, OSError) as error:
         raise click.ClickException(str(error)) from error
-    counts = ", ".join(f"{count:,} {name}" for name, count in done.counts.items())
-    click.echo(f"{out}: schema {done.schema}, {done.bytes:,} bytes; {counts}")
+    counts = ", ".join(f"{count:,} {name}" for name, count in manifest.counts.items())
+    click.echo(f"{out}: schema {manifest.schema}, {manifest.bytes:,} bytes; {counts}")
 
 
 @click.command()
@@ -67,24 +67,24 @@ def restore(in_: Path) -> None:
 
     settings = configured()
     try:
-        done = backups.restore(in_, settings.store)
+        manifest = backups.restore(in_, settings.store)
     except BackupError as error:
         raise Refused(str(error)) from error
     except (StoreAway, OSError) as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"restored what was backed up at {done.made}, store {done.store}, schema {done.schema}")
+    click.echo(f"restored what was backed up at {manifest.made}, store {manifest.store}, schema {manifest.schema}")
     store = Store(settings.store)
     try:
         with store.reading() as db:
             if older := schema_version.behind(db, store.place):
                 click.echo(f"{older}; then circulation feed list says what Kafka lacks", err=True)
                 return
-            found = feeds.look(db, Broker(settings.kafka))
+            partitions = feeds.look(db, Broker(settings.kafka))
     except KafkaException:
         click.echo(f"Kafka at {settings.kafka} does not answer: circulation feed list says what it lacks", err=True)
         return
     finally:
         store.close()
-    for one in found:
-        if one.state in feeds.STOPPED and one.position is not None:
-            click.echo(f"{one.name} is not read on: {one.why}; circulation feed resume has it go on", err=True)
+    for feed in partitions:
+        if feed.state in feeds.STOPPED and feed.position is not None:
+            click.echo(f"{feed.name} is not read on: {feed.why}; circulation feed resume has it go on", err=True)

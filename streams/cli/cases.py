@@ -51,12 +51,12 @@ def cases(
     """
     if case is not None:
         with looked_at(configured()) as store:
-            found = _one(store, case)
-        _show_one(found, as_json)
+            document = _one(store, case)
+        _show_one(document, as_json)
         return
     with looked_at(configured()) as store:
-        given = {"state": state, "detector": detector, "severity": severity, "party": party}
-        where = {column: value for column, value in given.items() if value is not None}
+        filters = {"state": state, "detector": detector, "severity": severity, "party": party}
+        where = {column: value for column, value in filters.items() if value is not None}
         count, rows = _cases(store, where, None if as_json else SHOWN_MAX)
     if as_json:
         console.document(rows)
@@ -66,7 +66,7 @@ def cases(
         if count > len(rows):
             click.echo(f"and {count - len(rows):,} more: narrow it down, or ask for --json", err=True)
     else:
-        click.echo("no cases" + (" that fit" if any(given.values()) else ""), err=True)
+        click.echo("no cases" + (" that fit" if any(filters.values()) else ""), err=True)
 
 
 def _shown(row: dict[str, Any], name: str) -> object:
@@ -93,8 +93,8 @@ def _one(store: Store, case: str) -> dict[str, Any]:
         if row is None:
             raise click.ClickException(f"there is no case {case!r}")
         life = [
-            {"what": what, "time": format_instant(at), **_more(orjson.loads(data))}
-            for what, at, data in db.rows(
+            {"what": kind, "time": format_instant(at), **_more(orjson.loads(data))}
+            for kind, at, data in db.rows(
                 "select what, time, data from case_events where case_id = ? order by number", case
             )
         ]
@@ -109,30 +109,35 @@ def _one(store: Store, case: str) -> dict[str, Any]:
     return {**orjson.loads(row[0]), "events": life, "members": findings}
 
 
-def _show_one(found: dict[str, Any], as_json: bool) -> None:
+def _show_one(document: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        console.document(found)
+        console.document(document)
         return
-    party = f", {found['party']} is responsible" if "party" in found else ""
-    about = f"{found['about']['kind']} {found['about']['id']}"
-    click.echo(console.shown(f"{found['case']}: {found['detector']} about {about}{party}"))
-    click.echo(f"{found['state']}, {found['severity']}, {found['standing']} of {found['findings']} findings stand")
-    rows = [(one["time"], one["what"], one["severity"], one.get("by", "–"), _why(one)) for one in found["events"]]
+    party = f", {document['party']} is responsible" if "party" in document else ""
+    about = f"{document['about']['kind']} {document['about']['id']}"
+    click.echo(console.shown(f"{document['case']}: {document['detector']} about {about}{party}"))
+    click.echo(
+        f"{document['state']}, {document['severity']}, {document['standing']} of {document['findings']} findings stand"
+    )
+    rows = [
+        (event["time"], event["what"], event["severity"], event.get("by", "–"), _why(event))
+        for event in document["events"]
+    ]
     console.table(("time", "what", "severity", "by", "why"), rows, title="Its life", colour="severity")
-    console.findings_table(found["members"], title="Its findings", with_state=True)
+    console.findings_table(document["members"], title="Its findings", with_state=True)
 
 
 def _more(data: dict[str, Any]) -> dict[str, Any]:
-    """What an event says besides what every event of the case says."""
+    """The members of an event that not every event of the case has."""
     return {name: data[name] for name in data if name not in ("case", "detector", "about", "party", "opened")}
 
 
-def _why(one: dict[str, Any]) -> str:
-    words = [one["reason"]] if "reason" in one else []
-    words += [f"finding {one['finding']}"] if "finding" in one else []
-    words += [f"due {one['due']}"] if "due" in one else []
-    words += [str(one["note"])[:NOTE_CHARACTERS_SHOWN]] if "note" in one else []
-    evidence = one.get("evidence", ())
+def _why(event: dict[str, Any]) -> str:
+    words = [event["reason"]] if "reason" in event else []
+    words += [f"finding {event['finding']}"] if "finding" in event else []
+    words += [f"due {event['due']}"] if "due" in event else []
+    words += [str(event["note"])[:NOTE_CHARACTERS_SHOWN]] if "note" in event else []
+    evidence = event.get("evidence", ())
     words += [evidence] if isinstance(evidence, str) else map(str, evidence)
     return ", ".join(words)
 

@@ -44,50 +44,50 @@ def compare(detector: str | None, since: int | None, until: int | None, examples
             now = of_store(db, settings)
             book.refresh(db)
             wanted = [detector] if detector is not None else shadow.tried(db, book(), now)
-            found = [shadow.compare(db, book(), one, window, now, examples_max=examples) for one in wanted]
+            comparisons = [shadow.compare(db, book(), id_, window, now, examples_max=examples) for id_ in wanted]
     if as_json:
-        console.document(found)
+        console.document(comparisons)
         return
-    if not found:
+    if not comparisons:
         click.echo("no detector is in shadow, and none found anything there", err=True)
-    for one in found:
-        _tell(one)
+    for comparison in comparisons:
+        _tell(comparison)
 
 
-def _tell(one: dict[str, Any]) -> None:
-    click.echo(f"{one['detector']}  {one['title']}; now in mode {one['mode']}")
-    follows = one["if_enforced"]
+def _tell(comparison: dict[str, Any]) -> None:
+    click.echo(f"{comparison['detector']}  {comparison['title']}; now in mode {comparison['mode']}")
+    follows = comparison["if_enforced"]
     follow = (
         f"{follows['cases']:,} cases; about {follows['known']:,} of these things other detectors found something;"
         f" {follows['parties']:,} parties responsible, {follows['points']:,} points in all, before any limit"
     )
     examples = []
-    for each in one["examples"]:
-        others = f"; also {', '.join(each['others'])}" if each["others"] else ""
-        about = f"{each['severity']} about {each['about']['id']}, {each['occurred'][:10]}"
-        examples.append(f"{about}: {each['summary']}{others}")
+    for example in comparison["examples"]:
+        also = f"; also {', '.join(example['others'])}" if example["others"] else ""
+        about = f"{example['severity']} about {example['about']['id']}, {example['occurred'][:10]}"
+        examples.append(f"{about}: {example['summary']}{also}")
     console.paragraphs(
         [
-            ("In shadow", _side(one["shadow"])),
-            ("Acted upon", _side(one["live"])),
-            ("If it were enforced", follow if one["shadow"]["found"] else ""),
+            ("In shadow", _side(comparison["shadow"])),
+            ("Acted upon", _side(comparison["live"])),
+            ("If it were enforced", follow if comparison["shadow"]["found"] else ""),
             ("The latest", examples),
         ]
     )
 
 
-def _side(one: dict[str, Any]) -> str:
+def _side(side: dict[str, Any]) -> str:
     when = ", ".join(
         " ".join(f"{word} {at[:10]}" for word, at in (("from", span["since"]), ("until", span["until"])) if at)
         or "always"
-        for span in one["spans"]
+        for span in side["spans"]
     )
-    if not when and not one["found"]:
+    if not when and not side["found"]:
         return "never"
-    numbers = ", ".join(f"{one['found'][s]:,} {s}" for s in reversed(SEVERITIES) if s in one["found"]) or "nothing"
+    numbers = ", ".join(f"{side['found'][s]:,} {s}" for s in reversed(SEVERITIES) if s in side["found"]) or "nothing"
     acts = ""
-    if one["looked_at"] is None:
+    if side["looked_at"] is None:
         acts = "; how many uses it looked at is not kept"
-    elif one["share"] is not None:
-        acts = f" in {one['looked_at']:,} acts that it looked at ({one['share']:.1%})"
+    elif side["share"] is not None:
+        acts = f" in {side['looked_at']:,} acts that it looked at ({side['share']:.1%})"
     return f"{when or 'in sandboxes'}: found {numbers}{acts}"

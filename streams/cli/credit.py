@@ -32,11 +32,11 @@ def credit(party: str, as_of: str | None, as_json: bool) -> None:
     """
     settings = configured()
     try:
-        given = None if as_of is None else parse_instant(as_of)
+        as_of_instant = None if as_of is None else parse_instant(as_of)
     except ValueError as error:
         raise Refused(f"--as-of: {error}") from error
     with looked_at(settings) as store, store.reading() as db:
-        instant = of_store(db, settings) if given is None else given
+        instant = of_store(db, settings) if as_of_instant is None else as_of_instant
         ledgers = statements.ledgers(db, [party])
         known = db.one("select 1 from events where topic = ? and subject = ? limit 1", PARTIES, party)
         if known is None and not ledgers[party].findings:

@@ -93,11 +93,11 @@ def status(folder: Path) -> None:
     \b
     circulation kafka status
     """
-    found = Kafka(folder).status()
-    if found.running:
-        click.echo(f"running at {found.bootstrap}, Kafka {found.version}, process {found.pid}, log {found.log}")
+    broker = Kafka(folder).status()
+    if broker.running:
+        click.echo(f"running at {broker.bootstrap}, Kafka {broker.version}, process {broker.pid}, log {broker.log}")
         return
-    click.echo(f"not running, folder {found.folder}" + (f", last at {found.bootstrap}" if found.bootstrap else ""))
+    click.echo(f"not running, folder {broker.folder}" + (f", last at {broker.bootstrap}" if broker.bootstrap else ""))
     raise SystemExit(1)
 
 
@@ -155,12 +155,12 @@ def create(partitions: int, replication: int | None, retention_days: int | None,
     try:
         settings = Settings.read(os.environ)
         days = retention_days or settings.topic_retention_days
-        made = kafka_topics.create(settings.kafka, partitions, replication=replication, retention_days=days)
-        for topic in made:
+        created = kafka_topics.create(settings.kafka, partitions, replication=replication, retention_days=days)
+        for topic in created:
             count = f"{topic.partitions} partition" + ("s" if topic.partitions != 1 else "")
             click.echo(f"{topic.name}: {count}, " + ("created" if topic.created else "was there, left as it is"))
-        for one in _differences(settings, days, apply=apply):
-            click.echo(one, err=True)
+        for difference in _differences(settings, days, apply=apply):
+            click.echo(difference, err=True)
     except (SettingsInvalid, kafka_topics.TopicsError) as error:
         raise click.ClickException(str(error)) from error
 
@@ -241,18 +241,18 @@ def check(retention_days: int | None) -> None:
     """
     try:
         settings = Settings.read(os.environ)
-        found = _differences(settings, retention_days or settings.topic_retention_days, apply=False)
+        differences = _differences(settings, retention_days or settings.topic_retention_days, apply=False)
     except (SettingsInvalid, kafka_topics.TopicsError) as error:
         raise click.ClickException(str(error)) from error
-    for one in found:
-        click.echo(one)
-    if found:
+    for difference in differences:
+        click.echo(difference)
+    if differences:
         raise SystemExit(1)
     click.echo("all topics keep what they hold")
 
 
 def _differences(settings: Settings, retention_days: int, *, apply: bool) -> list[str]:
-    """What is not as it should be, a sentence each; with `apply`, what was altered, and what could not be."""
+    """The settings that differ, a sentence each; with `apply`, those altered, and those that could not be."""
     from confluent_kafka import KafkaException
 
     from streams.wire import topic_settings
@@ -260,9 +260,12 @@ def _differences(settings: Settings, retention_days: int, *, apply: bool) -> lis
 
     admin = admin_client(settings.kafka)
     try:
-        found = topic_settings.differences(*topic_settings.topics(admin), retention_days=retention_days)
-        altered = topic_settings.apply(admin, found) if apply else []
+        differences = topic_settings.differences(*topic_settings.topics(admin), retention_days=retention_days)
+        altered = topic_settings.apply(admin, differences) if apply else []
     except KafkaException as error:
-        raise kafka_topics.TopicsError(f"Kafka at {settings.kafka}: {topic_settings.said(error)}") from error
-    done = [f"{one.topic}: {one.setting} was {one.found}, is {one.value} now" for one in altered]
-    return done + [one.in_words() for one in found if one not in altered]
+        raise kafka_topics.TopicsError(f"Kafka at {settings.kafka}: {topic_settings.text_of(error)}") from error
+    changed = [
+        f"{difference.topic}: {difference.setting} was {difference.current}, is {difference.value} now"
+        for difference in altered
+    ]
+    return changed + [difference.in_words() for difference in differences if difference not in altered]

@@ -45,7 +45,7 @@ from circulation.identifiers import (
 from circulation.identifiers import Party as PartyId
 from circulation.voices import MAY_TAKE_OFFICIAL
 
-# What each kind of value is called in the tables, and how it is written.
+# The name of each kind of value in the tables, and its format.
 KINDS: Final[dict[Any, tuple[str, str]]] = {
     PartyId: ("party", "a unified social credit code (18 characters of GB 32100-2015), or `scheme:value`"),
     Asset: ("asset", "an id, or a dataset `namespace/name` of up to 1,024 characters"),
@@ -70,7 +70,7 @@ SUBJECTS: Final = {
     ORDERS: "a case, by its id",
     RULES: "a rule pack, by its name",
 }
-# What the members do not say.
+# Notes that the members do not give.
 NOTES: Final = {
     SOURCE_HEARTBEAT: "Says only that the source is alive, which is the subject. `data` may be left out.",
     EVENT_RETRACTED: "On the topic, and with the subject, of what is taken back; `event` is its `id`, `type` its type.",
@@ -81,9 +81,9 @@ NOTES: Final = {
 }
 
 
-def page(made: str) -> Iterator[str]:
+def page(generated: str) -> Iterator[str]:
     """The page, line by line; `made` says that it is generated."""
-    yield from ("# Events", "", made, "")
+    yield from ("# Events", "", generated, "")
     yield "What may be sent: one CloudEvent a Kafka record or a line of a file. `circulation emit` sends each to its"
     yield "topic, and says of each that would be rejected why; [what is rejected, and what is ignored](envelope.md)."
     yield from ("", "| attribute | is |", "| --- | --- |")
@@ -155,19 +155,19 @@ def _members(struct: type[msgspec.Struct]) -> Iterator[str]:
 
 
 def _kind(hint: Any) -> str:
-    """What a type is called in a table."""
+    """The name of a type in a table."""
     if hint in KINDS:
         return KINDS[hint][0]
     origin, parts = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Literal:
-        return ", ".join(f"`{one}`" for one in parts)
+        return ", ".join(f"`{part}`" for part in parts)
     if origin is typing.Annotated:
         least = hint.__metadata__[0].ge
         return _kind(parts[0]) if least is None else f"a whole number from {least} on"
     if origin is tuple:
         return f"list of {_kind(parts[0])}"
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(_kind(one) for one in parts if one is not type(None))
+        return " or ".join(_kind(part) for part in parts if part is not type(None))
     name: str = hint.__name__.lower()
     return f"[{name}](#{name})"
 
@@ -178,5 +178,5 @@ def _gather(hint: Any, structs: dict[type[msgspec.Struct], None]) -> None:
         structs[hint] = None
         for inner in typing.get_type_hints(hint, include_extras=True).values():
             _gather(inner, structs)
-    for one in typing.get_args(hint):
-        _gather(one, structs)
+    for argument in typing.get_args(hint):
+        _gather(argument, structs)

@@ -60,18 +60,21 @@ def list_(as_json: bool) -> None:
     settings = configured()
     with looked_at(settings, noted=False) as store, store.reading() as db:
         try:
-            found = feeds.look(db, Broker(settings.kafka))
+            partitions = feeds.look(db, Broker(settings.kafka))
         except KafkaException as error:
             raise _silent(settings, error) from error
     if as_json:
         at = time.time_ns() // 1000
-        console.document([feeds.stamp(one, at) for one in found])
+        console.document([feeds.stamp(feed, at) for feed in partitions])
     else:
-        rows = [(one.topic, one.partition, *map(_number, (one.position, one.low, one.end)), one.told) for one in found]
+        rows = [
+            (feed.topic, feed.partition, *map(_number, (feed.position, feed.low, feed.end)), feed.in_words)
+            for feed in partitions
+        ]
         console.table(("topic", "partition", "position", "low", "end", "state"), rows, colour="state")
-    if feeds.elsewhere(found):
+    if feeds.elsewhere(partitions):
         click.echo(ELSEWHERE, err=True)
-    if any(one.state in feeds.STOPPED for one in found):
+    if any(feed.state in feeds.STOPPED for feed in partitions):
         raise SystemExit(1)
 
 
@@ -187,8 +190,8 @@ def resume(
         store.close()
     if refused and every:
         raise SystemExit(1)
-    for one in refused:
-        raise (Refused if one.wrong_offset else click.ClickException)(str(one))
+    for refusal in refused:
+        raise (Refused if refusal.wrong_offset else click.ClickException)(str(refusal))
 
 
 def _resume(
@@ -196,7 +199,7 @@ def _resume(
     store: "Store",
     broker: "Broker",
     engine: "Engine",
-    one: "feeds.Feed",
+    feed: "feeds.Feed",
     from_: str,
     *,
     by: str,
@@ -207,24 +210,24 @@ def _resume(
     from streams.health.workers import now
     from streams.wire import lookups as looks
 
-    before = one
-    closes = one.state is feeds.State.GONE and from_ == resuming.EARLIEST
-    begin = 0 if closes else resuming.start_of(one, from_)
+    before = feed
+    closes = feed.state is feeds.State.GONE and from_ == resuming.EARLIEST
+    begin = 0 if closes else resuming.start_of(feed, from_)
     kept = None
     if folder is not None:
-        kept = _refilled(settings, store, one, begin, folder, len(broker.partitions([one.topic])))
-        one = _found(store, broker, one.topic, one.partition)
-    tp = (one.topic, one.partition)
+        kept = _refilled(settings, store, feed, begin, folder, len(broker.partitions([feed.topic])))
+        feed = _found(store, broker, feed.topic, feed.partition)
+    tp = (feed.topic, feed.partition)
     last = None if closes else broker.last_before({tp: begin}).get(tp)
     with store.writing() as db:
         engine.rulebook.refresh(db)
-        who: dict[str, Any] = {"by": by, "login": looks.login(), "note": note, "at": now(db)}
+        signature: dict[str, Any] = {"by": by, "login": looks.login(), "note": note, "at": now(db)}
         if closes:
-            done = resuming.close(db, engine, one, **who)
+            resumed = resuming.close(db, engine, feed, **signature)
         else:
-            done = resuming.resume(db, engine, one, begin, **who, kept=kept, last=last)
-    does = "is closed" if done.offset is None else f"goes on from offset {done.offset}"
-    click.echo(f"{one.name} {does}; it was at {before.position}: {before.why}")
+            resumed = resuming.resume(db, engine, feed, begin, **signature, kept=kept, last=last)
+    does = "is closed" if resumed.offset is None else f"goes on from offset {resumed.offset}"
+    click.echo(f"{feed.name} {does}; it was at {before.position}: {before.why}")
     if before.state is feeds.State.PUT_BACK and begin < (before.position or 0):
         click.echo(
             f"note: what was read before is known by its id for {settings.seen_days} days (CIRCULATION_SEEN_DAYS): an"
@@ -233,8 +236,8 @@ def _resume(
         )
     if kept is not None:
         click.echo(f"{kept.records:,} records from offset {kept.begin} to {kept.end - 1} were taken in from {folder}")
-    if done.changes:
-        click.echo(f"the finding {done.finding} " + ("says so" if done.changes[0].raised else "is cleared"))
+    if resumed.changes:
+        click.echo(f"the finding {resumed.finding} " + ("says so" if resumed.changes[0].raised else "is cleared"))
 
 
 def _stopped(store: "Store", broker: "Broker", topic: str | None) -> list["feeds.Feed"]:
@@ -242,27 +245,29 @@ def _stopped(store: "Store", broker: "Broker", topic: str | None) -> list["feeds
     from streams.feeds import feeds
 
     with store.reading() as db:
-        found = [one for one in feeds.look(db, broker) if one.state in feeds.STOPPED and topic in (None, one.topic)]
-    if not found:
+        stopped = [
+            feed for feed in feeds.look(db, broker) if feed.state in feeds.STOPPED and topic in (None, feed.topic)
+        ]
+    if not stopped:
         raise click.ClickException(
             "there is nothing to resume: every partition" + (f" of {topic}" if topic else "") + " is read"
         )
-    order = (RULES, *(one for one in TOPICS_IN if one != RULES))
-    return sorted(found, key=lambda one: (order.index(one.topic), one.partition))
+    order = (RULES, *(name for name in TOPICS_IN if name != RULES))
+    return sorted(stopped, key=lambda feed: (order.index(feed.topic), feed.partition))
 
 
 def _found(store: "Store", broker: "Broker", topic: str, partition: int) -> "feeds.Feed":
     from streams.feeds import feeds
 
     with store.reading() as db:
-        found = [one for one in feeds.look(db, broker) if (one.topic, one.partition) == (topic, partition)]
-    if not found:
+        matching = [feed for feed in feeds.look(db, broker) if (feed.topic, feed.partition) == (topic, partition)]
+    if not matching:
         raise click.ClickException(f"{topic} has no partition {partition}: circulation feed list shows them")
-    return found[0]
+    return matching[0]
 
 
 def _refilled(
-    settings: Settings, store: "Store", one: "feeds.Feed", begin: int, folder: Path, partitions: int
+    settings: Settings, store: "Store", feed: "feeds.Feed", begin: int, folder: Path, partitions: int
 ) -> "resuming.Kept":
     """Takes in what the archive has of what expired, and judges nothing: that is the next worker's."""
     from streams.feeds import feeds, resuming
@@ -270,13 +275,13 @@ def _refilled(
     from streams.offline import refill
     from streams.worker.worker import Worker
 
-    if one.state is not feeds.State.EXPIRED:
-        raise resuming.ResumeRefused(f"{one.name}: --archive is for records that expired, and here {one.why}")
+    if feed.state is not feeds.State.EXPIRED:
+        raise resuming.ResumeRefused(f"{feed.name}: --archive is for records that expired, and here {feed.why}")
     worker = Worker(settings, store)
     try:
         # It takes in as a worker does, and so by the same pack as the others.
         worker.heart.begin()
-        return refill.refill(worker, one, folder, begin, partitions=partitions)
+        return refill.refill(worker, feed, folder, begin, partitions=partitions)
     except Differs as error:
         raise Refused(str(error)) from error
     finally:

@@ -11,13 +11,13 @@ from circulation.calendar import parse_instant
 from circulation.findings import MODES, SEVERITIES
 from circulation.near import hint
 from streams import console
-from streams.answers import findings as found
+from streams.answers import findings as queries
 from streams.answers.findings import Json, Wanted
 from streams.cli.inputs import configured
 from streams.cli.store import looked_at
 from streams.store.db import Db
 
-# What a terminal is given unless it asks for more; a pipe gets all.
+# Rows shown on a terminal by default; a pipe gets all.
 SHOWN_MAX: Final = 100
 CANDIDATES_MAX: Final = 2_000
 
@@ -61,7 +61,7 @@ class Instant(click.ParamType):
 @click.argument("finding", required=False)
 @click.option("--detector", metavar="ID", type=Detector(), help="Only of this detector: usage-limit, ...")
 @click.option("--severity", type=click.Choice(SEVERITIES), help="Only of this severity.")
-@click.option("--mode", type=click.Choice([one for one in MODES if one != "off"]), help="Only of this mode.")
+@click.option("--mode", type=click.Choice([mode for mode in MODES if mode != "off"]), help="Only of this mode.")
 @click.option("--about", metavar="ID", help="Only about this contract, asset, party, market or source.")
 @click.option("--party", metavar="ID", help="Only those that this party is responsible for.")
 @click.option("--since", metavar="INSTANT", type=Instant(), help="Only what occurred at this instant or later.")
@@ -81,7 +81,7 @@ class Instant(click.ParamType):
 )
 @click.option("--explain", is_flag=True, help="Each in words: what (in Chinese too), who, why, which law, what to do.")
 @click.option("--json", "as_json", is_flag=True, help="The findings as they were sent, one JSON array.")
-def findings(finding: str | None, limit: int | None, explain: bool, as_json: bool, **given: Any) -> None:
+def findings(finding: str | None, limit: int | None, explain: bool, as_json: bool, **filters: Any) -> None:
     """Show the findings that stand, from the store, or explain one.
 
     FINDING is an id, or its first characters: that finding is explained, whether it stands or was cleared.
@@ -92,24 +92,24 @@ def findings(finding: str | None, limit: int | None, explain: bool, as_json: boo
     circulation findings 3f0c2a91
     circulation findings --json --party 91110108MA00AA017N
     """
-    wanted = Wanted(**given)
+    wanted = Wanted(**filters)
     if finding is not None and (wanted != Wanted() or limit is not None):
         raise click.UsageError("FINDING names one finding: there is nothing else to choose")
     if limit is None and not as_json and console.is_terminal(sys.stdout):
         limit = SHOWN_MAX
     with looked_at(configured()) as store, store.reading() as db:
-        rows = found.those(db, wanted, limit) if finding is None else [_the(db, finding)]
-        total = len(rows) if limit is None or len(rows) < limit else found.count(db, wanted)
-        explained = found.explain(db, rows) if explain or finding is not None else []
+        rows = queries.select(db, wanted, limit) if finding is None else [_the(db, finding)]
+        total = len(rows) if limit is None or len(rows) < limit else queries.count(db, wanted)
+        explained = queries.explain(db, rows) if explain or finding is not None else []
     if as_json:
-        full = [one | {"explained": words} for one, words in zip(rows, explained, strict=True)] if explained else rows
+        full = [row | {"explained": words} for row, words in zip(rows, explained, strict=True)] if explained else rows
         console.document(full if finding is None else full[0])
         return
     if not rows:
         click.echo("no findings" + (" that fit" if wanted != Wanted() else ""), err=True)
     elif explained:
-        for one, words in zip(rows, explained, strict=True):
-            _tell(one, words)
+        for row, words in zip(rows, explained, strict=True):
+            _tell(row, words)
     else:
         console.findings_table(rows, with_state=wanted.state == "all")
     if total > len(rows):
@@ -118,27 +118,27 @@ def findings(finding: str | None, limit: int | None, explain: bool, as_json: boo
 
 def _the(db: Db, text: str) -> Json:
     """The one finding that is meant."""
-    rows = found.of_id(db, text)
+    rows = queries.of_id(db, text)
     if len(rows) == 1:
         return rows[0]
     if len(rows) > 1:
-        ids = ", ".join(one["finding"] for one in rows[: found.MATCHES_SHOWN_MAX])
+        ids = ", ".join(row["finding"] for row in rows[: queries.MATCHES_SHOWN_MAX])
         raise click.ClickException(f"several findings begin with {text!r}: {ids}; give more characters")
-    near = hint(text, (one[: len(text)] for one in found.alike(db, text, CANDIDATES_MAX)))
+    near = hint(text, (id_[: len(text)] for id_ in queries.alike(db, text, CANDIDATES_MAX)))
     raise click.ClickException(
         f"there is no finding {text!r}{near or ';'} `circulation findings --state all` lists them with the beginning"
-        f" of their ids; {found.PREFIX_CHARACTERS_MIN} characters are enough"
+        f" of their ids; {queries.PREFIX_CHARACTERS_MIN} characters are enough"
     )
 
 
-def _tell(one: Json, words: Mapping[str, Any]) -> None:
-    click.echo(f"{one['detector']}  {one['severity']}  {one['finding'][: console.ID_CHARACTERS_SHOWN]}")
+def _tell(row: Json, words: Mapping[str, Any]) -> None:
+    click.echo(f"{row['detector']}  {row['severity']}  {row['finding'][: console.ID_CHARACTERS_SHOWN]}")
     console.paragraphs(
         [
             ("What", [text for text in (words["what"], words["what_zh"]) if text]),
             ("Rule", [text for text in (words["rule"], words["rule_zh"]) if text]),
-            ("State", [words["state"], words["case"], f"Its id is {one['finding']}."]),
-            ("About", f"{words['about']}, occurred {one['occurred']}"),
+            ("State", [words["state"], words["case"], f"Its id is {row['finding']}."]),
+            ("About", f"{words['about']}, occurred {row['occurred']}"),
             ("Who", words["who"]),
             ("Evidence", words["evidence"]),
             ("Cause", words["cause"]),
@@ -148,5 +148,5 @@ def _tell(one: Json, words: Mapping[str, Any]) -> None:
             ("How it may be false", words["false_positives"]),
             ("What to do", words["what_to_do"]),
         ],
-        severity=one["severity"],
+        severity=row["severity"],
     )

@@ -1,10 +1,10 @@
-"""What commands share: groups that know what was typed, and the error of what is refused."""
+"""Shared by commands: groups that keep the typed arguments, and the error for a refused request."""
 
 from typing import Final
 
 import click
 
-# What was typed after `circulation`, in the context of the command that runs.
+# The arguments typed after `circulation`, in the context of the running command.
 TYPED: Final = "streams.cli.groups.typed"
 # Exit code: what was asked for is under way, and nobody can say yet how it ends.
 UNDECIDED: Final = 3

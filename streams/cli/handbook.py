@@ -41,7 +41,7 @@ AGREEMENT: Final = {
     ],
 }
 PLACES = get_args(vocabulary.Place)
-MADE = "Written by `make docs` from the code; change it there."
+GENERATED = "Written by `make docs` from the code; change it there."
 
 
 def pages() -> dict[str, str]:
@@ -52,35 +52,38 @@ def pages() -> dict[str, str]:
         "commands.md": "\n".join(_commands()),
         "coverage.md": "\n".join(page(coverage(shipped_packs(detectors.RULES)))),
         "detectors.md": "\n".join(_detectors()),
-        "events.md": "\n".join(event_page.page(MADE)),
+        "events.md": "\n".join(event_page.page(GENERATED)),
         "odrl.md": "\n".join(_odrl()),
         "views.md": "\n".join(_views()),
-        **{f"{name}.schema.json": orjson.dumps(one, option=option).decode() + "\n" for name, one in schemas.items()},
+        **{
+            f"{name}.schema.json": orjson.dumps(schema, option=option).decode() + "\n"
+            for name, schema in schemas.items()
+        },
     }
 
 
 def _odrl() -> Iterator[str]:
-    """What becomes of each term of ODRL in the policy of a contract."""
-    yield from ("# Policies in ODRL", "", MADE, "")
+    """The page of ODRL: how each term is read in the policy of a contract."""
+    yield from ("# Policies in ODRL", "", GENERATED, "")
     yield "The data of [a contract](events.md#circulationcontractsigned) has `terms`, or an Agreement as `policy`:"
     terms = policy.terms_of({"signed": "2025-01-01", "policy": AGREEMENT}, Found())
-    said = orjson.dumps(AGREEMENT, option=orjson.OPT_INDENT_2).decode()
-    yield from ("", "```json", said, "```", "", "Signed on 2025-01-01, these are the terms:", "")
+    text = orjson.dumps(AGREEMENT, option=orjson.OPT_INDENT_2).decode()
+    yield from ("", "```json", text, "```", "", "Signed on 2025-01-01, these are the terms:", "")
     yield from ("```json", orjson.dumps(terms).decode(), "```", "")
     yield from inspect.cleandoc(policy.__doc__ or "").partition("\n\n")[2].splitlines()
     yield from ("", "## Each term of ODRL 2.2", "", "| term | of | becomes | |", "| --- | --- | --- | --- |")
     fates = {"mapped": "mapped to", "nothing": "says nothing", "refused": "refused, because"}
-    ordered = sorted(vocabulary.TERMS.items(), key=lambda one: (PLACES.index(one[1].place), one[0].casefold()))
+    ordered = sorted(vocabulary.TERMS.items(), key=lambda entry: (PLACES.index(entry[1].place), entry[0].casefold()))
     yield from (f"| `{name}` | {term.place} | {fates[term.fate]} | {term.why} |" for name, term in ordered)
     yield ""
 
 
 def _views() -> Iterator[str]:
-    """What SQL may ask: the views, whose columns stay as they are."""
+    """The page of the SQL views, whose columns stay as they are."""
     yield from (
         "# Views",
         "",
-        MADE,
+        GENERATED,
         "",
         "For Grafana and whoever speaks SQL: views of the store, on SQLite and PostgreSQL.",
         "",
@@ -108,17 +111,17 @@ def parts(command: click.Command) -> tuple[str, list[str]]:
 
 
 def _commands() -> Iterator[str]:
-    yield from ("# Commands", "", MADE, "")
+    yield from ("# Commands", "", GENERATED, "")
     yield "`circulation --help` lists the commands, `circulation COMMAND --help` explains one. Tables and colours are"
     yield "for terminals (`NO_COLOR` is honoured); into a pipe go plain columns, and `--json` is for programs."
     yield from ("", "| exit code | means |", "| --- | --- |", "| 0 | done, whatever was found |")
     yield "| 1 | it failed (a broker or a store is away), or what was asked for is not there |"
     yield "| 2 | a file, an argument or a setting is wrong; nothing was done |"
     yield from ("| 3 | whether all is well is not known yet: the last line says what to look at |", "")
-    everything = dict(commands(cli))
+    by_path = dict(commands(cli))
     for section, names in SECTIONS.items():
         yield from (f"## {section}", "")
-        for path, command in everything.items():
+        for path, command in by_path.items():
             if path[0] in names:
                 yield from _command(path, command)
     yield from (
@@ -140,7 +143,7 @@ def _command(path: tuple[str, ...], command: click.Command) -> Iterator[str]:
     yield from (f"### circulation {' '.join(path)}", "", f"`{' '.join(usage.split())}`", "", text, "")
     if examples:
         yield from ("```", *examples, "```", "")
-    options = [one for one in command.params if isinstance(one, click.Option) and not one.hidden]
+    options = [param for param in command.params if isinstance(param, click.Option) and not param.hidden]
     if options:
         yield from ("| option | means |", "| --- | --- |")
         for option in options:
@@ -160,7 +163,7 @@ def _default(option: click.Option) -> str:
 
 
 def _detectors() -> Iterator[str]:
-    yield from ("# Detectors", "", MADE, "")
+    yield from ("# Detectors", "", GENERATED, "")
     yield "Each is one file in `detectors/`, with examples that are tests. A rule pack may turn one off, into shadow or"
     yield "to warnings, and change its parameters; `circulation rules show` tells what a pack does. The severity is the"
     yield "plain one: a single finding may be lighter or graver, as its text says."

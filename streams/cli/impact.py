@@ -81,98 +81,107 @@ def impact_(
         except OSError as error:
             raise Refused(f"{rules}: {error.strerror}") from error
         except PackInvalid as invalid:
-            raise Refused("\n".join(f"{rules}: {one}" for one in invalid.problems)) from invalid
+            raise Refused("\n".join(f"{rules}: {problem}" for problem in invalid.problems)) from invalid
     with looked_at(settings) as store, store.reading() as db:
         at = of_store(db, settings) if as_of is None else as_of
         if rules is None:
             packs = Rulebook(*start(settings, detectors.RULES)).known(db, None)
-        entries = {one.id: one for one in packs.in_force(at).negative_list}
-        found = _found(db, what, kind, holder, entries, at, Regrade(level, personal))
+        entries = {entry.id: entry for entry in packs.in_force(at).negative_list}
+        result = _found(db, what, kind, holder, entries, at, Regrade(level, personal))
     if as_json:
-        console.document(msgspec.to_builtins(found))
+        console.document(msgspec.to_builtins(result))
     else:
-        _show(found)
+        _show(result)
 
 
 def _found(
-    db: Db, what: str, kind: Kind | None, holder: str | None, entries: dict[str, Entry], at: int, regrade: Regrade
+    db: Db, id_: str, kind: Kind | None, holder: str | None, entries: dict[str, Entry], at: int, regrade: Regrade
 ) -> Impact:
     kinds: list[Kind] = []
-    if kind in (None, "asset") and trace.is_known(db, what):
+    if kind in (None, "asset") and trace.is_known(db, id_):
         kinds.append("asset")
-    if kind in (None, "entry") and what in entries:
+    if kind in (None, "entry") and id_ in entries:
         kinds.append("entry")
     # A grant is looked for where nothing else bears the id: all that were issued have to be read for it.
-    grants = impact.grants(db, what) if kind == "grant" or not kinds else []
+    grants = impact.grants(db, id_) if kind == "grant" or not kinds else []
     if grants:
         kinds.append("grant")
     if len(kinds) > 1:
-        raise click.UsageError(f"{what!r} is {' and '.join(kinds)}: say which with --kind")
+        raise click.UsageError(f"{id_!r} is {' and '.join(kinds)}: say which with --kind")
     if kinds == ["asset"]:
-        return impact.of_asset(db, what, at, regrade if any(regrade) else None)
+        return impact.of_asset(db, id_, at, regrade if any(regrade) else None)
     if any(regrade):
         raise click.UsageError("--level and --personal are of an ASSET")
     if kinds == ["entry"]:
-        return impact.of_entry(db, entries[what], at)
-    mine = [one for one in grants if holder in (None, one[0])]
-    if len(mine) > 1:
-        raise click.UsageError(f"several parties hold a grant {what!r}: name one with --holder ({_some(mine)})")
-    if not mine:
+        return impact.of_entry(db, entries[id_], at)
+    matching = [grant for grant in grants if holder in (None, grant[0])]
+    if len(matching) > 1:
+        raise click.UsageError(f"several parties hold a grant {id_!r}: name one with --holder ({_some(matching)})")
+    if not matching:
         names = (
             "assets, entries or grants" if kind is None else {"asset": "assets", "entry": "entries"}.get(kind, "grants")
         )
-        known = [*entries, *trace.known_assets(db, f"{what[:3]}%", CANDIDATES_MAX)]
-        raise click.ClickException(f"there is nothing called {what!r} among the {names}{hint(what, known)}")
-    return impact.of_grant(db, *mine[0], at)
+        known = [*entries, *trace.known_assets(db, f"{id_[:3]}%", CANDIDATES_MAX)]
+        raise click.ClickException(f"there is nothing called {id_!r} among the {names}{hint(id_, known)}")
+    return impact.of_grant(db, *matching[0], at)
 
 
 def _some(grants: Sequence[tuple[str, Any]]) -> str:
     return ", ".join(holder for holder, _ in grants[:5])
 
 
-def _show(found: Impact) -> None:
-    click.echo(f"{found.kind} {console.shown(found.id)}  {console.shown(found.title or '')}".rstrip())
-    click.echo(f"as of {found.as_of}")
+def _show(result: Impact) -> None:
+    click.echo(f"{result.kind} {console.shown(result.id)}  {console.shown(result.title or '')}".rstrip())
+    click.echo(f"as of {result.as_of}")
     counts = (
-        (len(found.assets), "asset"),
-        (len(found.listings), "listing"),
-        (len(found.contracts), "contract"),
-        (len(found.parties), "party"),
+        (len(result.assets), "asset"),
+        (len(result.listings), "listing"),
+        (len(result.contracts), "contract"),
+        (len(result.parties), "party"),
     )
     click.echo("reaches " + ", ".join(f"{count:,} {_plural(count, word)}" for count, word in counts))
     assets = [
         [
-            one.asset,
-            one.title or "–",
-            one.owner or "–",
-            one.distance,
+            asset.asset,
+            asset.title or "–",
+            asset.owner or "–",
+            asset.distance,
             ", ".join(
                 word
-                for word, holds in (("irreversible", one.stopped), ("WOULD BE GRADED BELOW IT", one.below))
+                for word, holds in (("irreversible", asset.stopped), ("WOULD BE GRADED BELOW IT", asset.below))
                 if holds
             )
             or "–",
-            " → ".join(one.path),
+            " → ".join(asset.path),
         ]
-        for one in found.assets
+        for asset in result.assets
     ]
     _table("Assets", ("asset", "title", "owner", "steps", "notes", "by"), assets)
-    listings = [[one.product, one.asset, one.seller, _satisfied(one.satisfied)] for one in found.listings]
+    listings = [
+        [listing.product, listing.asset, listing.seller, _satisfied(listing.satisfied)] for listing in result.listings
+    ]
     _table("Listings", ("product", "asset", "seller", "notes"), listings)
     contracts = [
-        [one.contract, one.asset, one.seller, one.buyer, (one.valid_to or "–")[:10], _satisfied(one.satisfied)]
-        for one in found.contracts
+        [
+            contract.contract,
+            contract.asset,
+            contract.seller,
+            contract.buyer,
+            (contract.valid_to or "–")[:10],
+            _satisfied(contract.satisfied),
+        ]
+        for contract in result.contracts
     ]
     _table("Contracts in force", ("contract", "asset", "seller", "buyer", "until", "notes"), contracts)
-    concerned = [[one.party, one.name or "–", ", ".join(one.roles), one.controller] for one in found.parties]
+    concerned = [[party.party, party.name or "–", ", ".join(party.roles), party.controller] for party in result.parties]
     _table("Parties", ("party", "name", "as", "controlled by"), concerned)
-    if found.undecided:
-        _table("It cannot be told of these, which circulate", ("asset",), [[one] for one in found.undecided])
-    if found.kind == "grant":
+    if result.undecided:
+        _table("It cannot be told of these, which circulate", ("asset",), [[asset] for asset in result.undecided])
+    if result.kind == "grant":
         click.echo()
-        click.echo(f"exports that name it: {found.exports:,}")
-        click.echo(f"valid grants that cover the same: {', '.join(map(console.shown, found.instead)) or 'none'}")
-    for name in found.cut_off:
+        click.echo(f"exports that name it: {result.exports:,}")
+        click.echo(f"valid grants that cover the same: {', '.join(map(console.shown, result.instead)) or 'none'}")
+    for name in result.cut_off:
         click.echo(f"cut off at {name}", err=True)
 
 
@@ -225,35 +234,39 @@ def party_(party: str | None, as_of: int | None, as_json: bool, schema: bool) ->
                 f"nothing is known of the party {party!r}{hint(party, (row[0] for row in like))}"
             )
         packs = Rulebook(*start(settings, detectors.RULES)).known(db, None)
-        found = parties.group(db, party, at, packs)
+        members = parties.group(db, party, at, packs)
     if as_json:
-        console.document(msgspec.to_builtins(found))
+        console.document(msgspec.to_builtins(members))
     else:
-        _show_group(found)
+        _show_group(members)
 
 
-def _show_group(found: Group) -> None:
-    click.echo(f"{console.shown(found.party)}  {console.shown(found.name or '(not registered)')}")
-    click.echo(f"as of {found.as_of}")
-    click.echo("controlled by " + (" → ".join(map(console.shown, found.chain[1:])) or "nobody that was reported"))
-    if found.circle:
-        click.echo("control each other in a circle: " + ", ".join(map(console.shown, found.circle)))
+def _show_group(group: Group) -> None:
+    click.echo(f"{console.shown(group.party)}  {console.shown(group.name or '(not registered)')}")
+    click.echo(f"as of {group.as_of}")
+    click.echo("controlled by " + (" → ".join(map(console.shown, group.chain[1:])) or "nobody that was reported"))
+    if group.circle:
+        click.echo("control each other in a circle: " + ", ".join(map(console.shown, group.circle)))
     members = [
-        [one.party, one.name or "–", one.steps, one.controller or "–", _years(one.exported)] for one in found.members
+        [member.party, member.name or "–", member.steps, member.controller or "–", _years(member.exported)]
+        for member in group.members
     ]
-    _table(f"Group of {found.head}", ("party", "name", "steps", "controller", "exported"), members)
-    holds = [[one.asset, one.title or "–", one.party, ", ".join(one.contracts) or "owner"] for one in found.holds]
+    _table(f"Group of {group.head}", ("party", "name", "steps", "controller", "exported"), members)
+    holds = [
+        [holding.asset, holding.title or "–", holding.party, ", ".join(holding.contracts) or "owner"]
+        for holding in group.holds
+    ]
     _table("Holds", ("asset", "title", "party", "by"), holds)
-    sums = [[one.limit, f"{one.total:,}", one.contracts, one.unlimited] for one in found.limits]
+    sums = [[limit.limit, f"{limit.total:,}", limit.contracts, limit.unlimited] for limit in group.limits]
     _table("Limits of what it buys", ("limit", "in all", "contracts with it", "without"), sums)
-    if found.exported:
+    if group.exported:
         _table("Exported by the group", ("year", "exports", "persons", "sensitive persons"), [
-            [one.year, one.exports, f"{one.persons:,}", f"{one.sensitive_persons:,}"] for one in found.exported
+            [year.year, year.exports, f"{year.persons:,}", f"{year.sensitive_persons:,}"] for year in group.exported
         ])  # fmt: skip
-    for name in found.cut_off:
+    for name in group.cut_off:
         click.echo(f"cut off at {name}", err=True)
 
 
 def _years(exported: Sequence[parties.Exported]) -> str:
-    said = (f"{one.year}: {one.persons:,} persons, {one.sensitive_persons:,} sensitive" for one in exported)
-    return "; ".join(said) or "–"
+    years = (f"{total.year}: {total.persons:,} persons, {total.sensitive_persons:,} sensitive" for total in exported)
+    return "; ".join(years) or "–"

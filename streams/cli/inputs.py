@@ -1,4 +1,4 @@
-"""What commands are given: settings, files of events, rule packs, sources."""
+"""The inputs of commands: settings, files of events, rule packs, sources."""
 
 import os
 from collections.abc import Iterable
@@ -36,7 +36,7 @@ def readable(path: Path) -> None:
 
 
 def events_of(path: Path, *, warn: bool = True) -> "tuple[Iterable[bytes | Record], int | None, str]":
-    """What a path holds: lines, or the records of an archive; and how much of which unit, as far as that is known.
+    """Open a path: lines, or the records of an archive; with their total and its unit, as far as known.
 
     `warn` says what an archive lacks.
     """
@@ -48,15 +48,15 @@ def events_of(path: Path, *, warn: bool = True) -> "tuple[Iterable[bytes | Recor
         from streams.offline.archive_records import inputs, records
 
         try:
-            found = inputs(everything := spans(path))
+            event_spans = inputs(all_spans := spans(path))
         except OSError as error:
             raise Refused(f"cannot read {error}") from error
-        if not found:
-            topics = ", ".join(sorted({span.topic for span in everything}))
+        if not event_spans:
+            topics = ", ".join(sorted({span.topic for span in all_spans}))
             raise Refused(f"{path} holds no input topic, but {topics}: there is nothing to judge")
-        for problem in breaks(found) if warn else ():
+        for problem in breaks(event_spans) if warn else ():
             click.echo(f"warning: {problem}", err=True)
-        return records(found), sum(span.records for span in found), "records"
+        return records(event_spans), sum(span.records for span in event_spans), "records"
     readable(path)
     known = path.suffix not in (".gz", ".zst") and path.is_file()
     return lines_of(path), path.stat().st_size if known else None, "bytes" if known else "lines"
@@ -81,7 +81,7 @@ def read_rules(path: Path) -> "Pack":
 
 
 def admission_of_settings(*, offline: bool = False) -> "Admission":
-    """Who may say what by the settings; `offline` every source is an official's where nothing else is set."""
+    """Admission by the settings; `offline` every source is an official's where nothing else is set."""
     from circulation.admission.admission import Admission
 
     sources = _sources()
@@ -89,7 +89,7 @@ def admission_of_settings(*, offline: bool = False) -> "Admission":
 
 
 def voices_of_settings() -> "Voices":
-    """Whose word counts by the settings."""
+    """The official sources of the settings."""
     return _voices(_sources(), offline=False)
 
 

@@ -1,6 +1,6 @@
 """The command line: `circulation COMMAND`.
 
-What is heavy is imported inside the commands, so that help is there at once.
+Heavy modules are imported inside the commands, so that help is there at once.
 """
 
 import importlib
@@ -153,10 +153,10 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
         from importlib import metadata
 
         try:
-            found = metadata.version("circulation")
+            version = metadata.version("circulation")
         except metadata.PackageNotFoundError:
-            found = "(not installed: runs from a checkout)"
-        click.echo(f"circulation {found}")
+            version = "(not installed: runs from a checkout)"
+        click.echo(f"circulation {version}")
         ctx.exit()
 
 

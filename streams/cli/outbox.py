@@ -44,7 +44,7 @@ def list_(as_json: bool) -> None:
     circulation outbox list --json
     """
     with looked_at(configured()) as store, store.reading() as db:
-        rows = [_document(one) for one in unsent.those(db)]
+        rows = [_document(message) for message in unsent.messages(db)]
     if as_json:
         console.document(rows)
     elif rows:
@@ -54,15 +54,15 @@ def list_(as_json: bool) -> None:
         click.echo("nothing is set aside", err=True)
 
 
-def _document(one: Unsent) -> dict[str, Any]:
+def _document(message: Unsent) -> dict[str, Any]:
     return {
-        "id": one.id,
-        "topic": one.topic,
-        "key": one.key_shown,
-        "bytes": one.size,
-        "since": format_instant(one.since),
-        "set_aside": format_instant(one.aside),
-        "reason": one.reason,
+        "id": message.id,
+        "topic": message.topic,
+        "key": message.key_shown,
+        "bytes": message.size,
+        "since": format_instant(message.since),
+        "set_aside": format_instant(message.aside),
+        "reason": message.reason,
     }
 
 
@@ -88,37 +88,39 @@ def retry(ids: tuple[int, ...], all_: bool, no_wait: bool) -> None:
     with looked_at(configured(), noted=False) as store:
         with store.writing() as db:
             since = now(db)
-            done = unsent.retry(db, None if all_ else ids, since)
+            retried = unsent.retry(db, None if all_ else ids, since)
             living = bool(alive(db))
-        for id_ in done.missing:
+        for id_ in retried.missing:
             click.echo(f"{id_} is not set aside", err=True)
-        for id_, why in done.outdated.items():
+        for id_, why in retried.outdated.items():
             click.echo(f"{id_} stays: {why}; circulation outbox discard {id_} --by … --reason …", err=True)
-        if no_wait or not done.sent:
-            click.echo(f"{len(done.sent):,} will be sent again: a worker does it")
-            found = unsent.Left(0, [])
+        if no_wait or not retried.sent:
+            click.echo(f"{len(retried.sent):,} will be sent again: a worker does it")
+            left = unsent.Left(0, [])
         else:
-            found = _await(store, done, since) if living else unsent.Left(len(done.sent), [])
-            click.echo(f"{len(done.sent) - found.waiting - len(found.refused):,} were sent")
-    for one in found.refused:
-        click.echo(f"{one.id} was refused again ({one.topic}, {one.size:,} bytes): {one.reason}", err=True)
-    if found.waiting:
+            left = _await(store, retried, since) if living else unsent.Left(len(retried.sent), [])
+            click.echo(f"{len(retried.sent) - left.waiting - len(left.refused):,} were sent")
+    for message in left.refused:
+        click.echo(
+            f"{message.id} was refused again ({message.topic}, {message.size:,} bytes): {message.reason}", err=True
+        )
+    if left.waiting:
         why = f"after {WAIT_SECONDS_MAX:.0f} s Kafka does not have them" if living else "no worker of this store lives"
-        click.echo(f"{found.waiting:,} wait to be sent: {why}; /ready and `circulation status` say more", err=True)
-    if done.missing or done.outdated or found.refused:
+        click.echo(f"{left.waiting:,} wait to be sent: {why}; /ready and `circulation status` say more", err=True)
+    if retried.missing or retried.outdated or left.refused:
         raise SystemExit(1)
-    if found.waiting:
+    if left.waiting:
         raise SystemExit(UNDECIDED)
 
 
-def _await(store: Store, done: unsent.Retried, since: int) -> unsent.Left:
+def _await(store: Store, retried: unsent.Retried, since: int) -> unsent.Left:
     """Waits until all has left the outbox, or was refused again, `WAIT_SECONDS_MAX` at most."""
     until = time.monotonic() + WAIT_SECONDS_MAX
     while True:
         with store.reading() as db:
-            found = unsent.left(db, done, since)
-        if not found.waiting or time.monotonic() > until:
-            return found
+            left = unsent.left(db, retried, since)
+        if not left.waiting or time.monotonic() > until:
+            return left
         time.sleep(LOOK_SECONDS)
 
 

@@ -26,16 +26,16 @@ def diff(old: Path, new: Path, as_json: bool) -> None:
     circulation rules diff pack-1.yaml pack-2.yaml
     circulation rules diff pack-1.yaml pack-2.yaml --json
     """
-    found = difference(read_rules(old), read_rules(new), parameters(detectors.RULES))
+    comparison = difference(read_rules(old), read_rules(new), parameters(detectors.RULES))
     if as_json:
-        console.document(found.document())
+        console.document(comparison.document())
         return
-    click.echo(f"from {named(found.old)}")
-    click.echo(f"to   {named(found.new)}")
+    click.echo(f"from {named(comparison.old)}")
+    click.echo(f"to   {named(comparison.new)}")
     click.echo()
-    if found.same:
+    if comparison.same:
         click.echo("Nothing changes.")
-    console.paragraphs(in_words(found, _effect))
+    console.paragraphs(in_words(comparison, _effect))
 
 
 def _effect(detector: str, parameter: str) -> str:

@@ -30,7 +30,7 @@ def in_force() -> tuple[Pack, str]:
         book.refresh(db)
     packs = book()
     pack = packs.in_force(now)
-    since = next((one.start for one in reversed(packs.spans()) if one.start is None or one.start <= now), None)
+    since = next((span.start for span in reversed(packs.spans()) if span.start is None or span.start <= now), None)
     if pack is packs.default:
         return pack, "in force now, from the beginning: nothing that is published is" if since is None else (
             f"in force now, since {format_instant(since)}: nothing that is published is"
@@ -59,7 +59,7 @@ def history(as_json: bool) -> None:
         click.echo("nothing was published: the shipped pack, or that of CIRCULATION_RULES, is in force", err=True)
         return
     columns = ("version", "valid from", "valid to", "published", "source", "approved by", "in force", "digest")
-    console.table(columns, [_cells(one) for one in rows])
+    console.table(columns, [_cells(row) for row in rows])
 
 
 def _history(settings: Settings) -> list[dict[str, Any]]:
@@ -68,36 +68,36 @@ def _history(settings: Settings) -> list[dict[str, Any]]:
         default, name = start(settings, detectors.RULES)
         query = f"select {COLUMNS}, taken from events where topic = ? and subject = ? and type = ? order by id"  # noqa: S608 ours
         rows = db.rows(query, RULES, name, RULEPACK_PUBLISHED)
-    found = []
-    for *columns, taken in rows:
+    publications = []
+    for *columns, taken_at in rows:
         event = event_of(tuple(columns))
         published = Published(parse_pack(event.data, published=True), event.time, event.source, event.id)
-        found.append((published, columns[-1] is not None, int(taken)))
-    spans = Packs(default, [one for one, retracted, _ in found if not retracted]).spans()
-    return [_row(one, retracted, taken, spans, now) for one, retracted, taken in found]
+        publications.append((published, columns[-1] is not None, int(taken_at)))
+    spans = Packs(default, [publication for publication, retracted, _ in publications if not retracted]).spans()
+    return [_row(publication, retracted, taken_at, spans, now) for publication, retracted, taken_at in publications]
 
 
-def _row(one: Published, retracted: bool, taken: int, spans: Any, now: int) -> dict[str, Any]:
-    pack = one.pack
-    mine = [span for span in spans if span.pack is pack]
+def _row(publication: Published, retracted: bool, taken_at: int, spans: Any, now: int) -> dict[str, Any]:
+    pack = publication.pack
+    own_spans = [span for span in spans if span.pack is pack]
     return {
         "pack": pack.pack,
         "version": pack.version,
         "digest": pack.digest,
         "valid_from": format_instant(pack.valid_from),
         "valid_to": None if pack.valid_to is None else format_instant(pack.valid_to),
-        "published": format_instant(one.time),
-        "taken": format_instant(taken),
-        "source": one.source,
+        "published": format_instant(publication.time),
+        "taken": format_instant(taken_at),
+        "source": publication.source,
         "approved_by": list(pack.approved_by),
         "entries": len(pack.negative_list),
         "retracted": retracted,
         "in_force": [
             {"since": _instant(span.start), "until": None if span.end is None else format_instant(span.end)}
-            for span in mine
+            for span in own_spans
         ],
         "in_force_now": any(
-            (span.start is None or span.start <= now) and (span.end is None or now < span.end) for span in mine
+            (span.start is None or span.start <= now) and (span.end is None or now < span.end) for span in own_spans
         ),
     }
 
@@ -106,17 +106,17 @@ def _instant(instant: int | None) -> str | None:
     return None if instant is None else format_instant(instant)
 
 
-def _cells(one: dict[str, Any]) -> tuple[object, ...]:
-    spans = ((span["since"][:10], span["until"]) for span in one["in_force"])
+def _cells(row: dict[str, Any]) -> tuple[object, ...]:
+    spans = ((span["since"][:10], span["until"]) for span in row["in_force"])
     state = ", ".join(f"from {since}" + (f" to {until[:10]}" if until else "") for since, until in spans)
-    state = state or ("taken back" if one["retracted"] else "never")
+    state = state or ("taken back" if row["retracted"] else "never")
     return (
-        one["version"],
-        one["valid_from"][:10],
-        (one["valid_to"] or "–")[:10],
-        one["published"][:19],
-        one["source"],
-        ", ".join(one["approved_by"]) or "nobody",
-        f"{state} (now)" if one["in_force_now"] else state,
-        one["digest"][:DIGEST_CHARACTERS_SHOWN],
+        row["version"],
+        row["valid_from"][:10],
+        (row["valid_to"] or "–")[:10],
+        row["published"][:19],
+        row["source"],
+        ", ".join(row["approved_by"]) or "nobody",
+        f"{state} (now)" if row["in_force_now"] else state,
+        row["digest"][:DIGEST_CHARACTERS_SHOWN],
     )

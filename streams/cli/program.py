@@ -31,8 +31,8 @@ def completion(shell: str) -> None:
     """
     from click.shell_completion import get_completion_class
 
-    found = get_completion_class(shell)
-    if found is None:
+    completion_class = get_completion_class(shell)
+    if completion_class is None:
         raise click.ClickException(f"no completion for {shell}")
     program = click.get_current_context().find_root().command
-    click.echo(found(program, {}, "circulation", "_CIRCULATION_COMPLETE").source())
+    click.echo(completion_class(program, {}, "circulation", "_CIRCULATION_COMPLETE").source())

@@ -84,10 +84,10 @@ def publish(
     settings = configured()
     collect_rarely()
     now = time.time_ns() // 1000
-    here = now_of(settings, now)
-    valid_from = format_instant(here) if valid_from == NOW else valid_from
-    given = {"version": version, "valid_from": valid_from, "approved_by": list(approved_by) or None}
-    pack = _published(path, {name: value for name, value in given.items() if value is not None})
+    store_now = now_of(settings, now)
+    valid_from = format_instant(store_now) if valid_from == NOW else valid_from
+    overrides = {"version": version, "valid_from": valid_from, "approved_by": list(approved_by) or None}
+    pack = _published(path, {name: value for name, value in overrides.items() if value is not None})
     if checked:
         _check(pack, settings)
     from streams.wire import emit as emitting
@@ -106,7 +106,7 @@ def publish(
     click.echo(f"published {named(pack)}")
     for remark in lint(orjson.loads(pack.canonical), detectors.RULES).errors:
         click.echo(f"warning: `circulation rules lint` calls it an error: {remark}", err=True)
-    for warning in _doubts(settings, pack, now, here):
+    for warning in _doubts(settings, pack, now, store_now):
         click.echo(f"warning: {warning}", err=True)
     if no_wait:
         return
@@ -117,22 +117,22 @@ def _await(settings: Settings, pack: Pack, sent: "Sent") -> None:
     """Waits for the workers, and ends with exit 1 or 3 where not all of them have the pack."""
     from streams.wire import publishing
 
-    done = 0
+    counted = 0
     file = address(settings.store).file
     if file is not None and not file.is_file():
         answer = publishing.Answer("undecided", "there is no store yet: it is admitted when a worker is started")
     else:
         with console.progress("wait for workers", None, unit="workers") as advance:
 
-            def told(have: int, _: int) -> None:
-                nonlocal done
-                if advance is not None and have > done:
-                    advance(have - done)
-                    done = have
+            def progressed(have: int, _: int) -> None:
+                nonlocal counted
+                if advance is not None and have > counted:
+                    advance(have - counted)
+                    counted = have
 
             with contextlib.closing(Store(settings.store, read_only=True)) as store:
                 store.voices = voices_of_settings()
-                answer = publishing.wait(store, settings.kafka, sent, told)
+                answer = publishing.wait(store, settings.kafka, sent, progressed)
     if answer.state == "admitted":
         click.echo(f"{answer.text}; in force from {format_instant(pack.valid_from)}")
         return
@@ -147,27 +147,27 @@ def _check(pack: Pack, settings: Settings) -> None:
     from streams.offline import backtest as trying
 
     tries = trying.Tries(pack, *start(settings, detectors.RULES))
-    found = over_store(tries, settings, 0).compared
-    held = found.held(pack, limits_of(settings))
+    comparison = over_store(tries, settings, 0).compared
+    held = comparison.held(pack, limits_of(settings))
     if held:
-        many = "; ".join(f"{one} on {found.share(one):.0%} of {found.looked_at[one]:,}" for one in held)
+        shares = "; ".join(f"{id_} on {comparison.share(id_):.0%} of {comparison.looked_at[id_]:,}" for id_ in held)
         raise click.ClickException(
-            f"not published: it would newly fire on too much of what is looked at: {many}."
+            f"not published: it would newly fire on too much of what is looked at: {shares}."
             " `circulation rules backtest` says more; without --backtest it is published all the same"
         )
 
 
-def _published(path: Path, given: dict[str, Any]) -> Pack:
+def _published(path: Path, overrides: dict[str, Any]) -> Pack:
     """The pack of a file with some members given anew; refused with all that is wrong with it as a published one."""
     pack = read_rules(path)
     try:
-        return parse_pack(orjson.loads(pack.canonical) | given, published=True)
+        return parse_pack(orjson.loads(pack.canonical) | overrides, published=True)
     except PackInvalid as error:
         raise Refused("\n".join(f"{path}: {problem}" for problem in error.problems)) from error
 
 
 def _doubts(settings: Settings, pack: Pack, published: int, now: int) -> Iterable[str]:
-    """What keeps a pack that was just published (wall clock) from being in force by the clock of the store."""
+    """Yield the reasons why a pack just published (wall clock) is not in force by the clock of the store."""
     if pack.pack != settings.pack:
         yield f"CIRCULATION_PACK is {settings.pack}: workers with that setting do not run it"
         return

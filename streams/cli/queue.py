@@ -41,15 +41,15 @@ def list_(as_json: bool) -> None:
         console.document(
             [
                 {
-                    "item": one.digest,
-                    "thing": queue_keys.parts_of(one.thing),
-                    "budget": one.budget,
-                    "error": one.error,
-                    "deaths": one.deaths,
-                    "since": format_instant(one.since),
-                    "finding": one.finding,
+                    "item": item.digest,
+                    "thing": queue_keys.parts_of(item.thing),
+                    "budget": item.budget,
+                    "error": item.error,
+                    "deaths": item.deaths,
+                    "since": format_instant(item.since),
+                    "finding": item.finding,
                 }
-                for one in items
+                for item in items
             ]
         )
         return
@@ -57,8 +57,14 @@ def list_(as_json: bool) -> None:
         click.echo("nothing is set aside")
         return
     rows = [
-        [one.digest, " ".join(queue_keys.parts_of(one.thing)), one.budget or "", one.error, format_instant(one.since)]
-        for one in items
+        [
+            item.digest,
+            " ".join(queue_keys.parts_of(item.thing)),
+            item.budget or "",
+            item.error,
+            format_instant(item.since),
+        ]
+        for item in items
     ]
     console.table(["item", "thing", "budget", "error", "since"], rows)
 
@@ -84,13 +90,13 @@ def retry(items: tuple[str, ...], all_: bool) -> None:
         raise click.UsageError("name the items, or say --all")
     with looked_at(settings) as store:
         with store.reading() as db:
-            known = [one.digest for one in aside.all_of(db)]
-        wanted = [one for one in known if all_ or one.startswith(items)]
-        if unknown := [one for one in items if not any(each.startswith(one) for each in known)]:
+            known = [item.digest for item in aside.all_of(db)]
+        wanted = [digest for digest in known if all_ or digest.startswith(items)]
+        if unknown := [prefix for prefix in items if not any(digest.startswith(prefix) for digest in known)]:
             raise click.ClickException(f"nothing that is set aside is called {', '.join(unknown)}")
         # A worker that writes a SQLite file all the time lets nobody in who asks less often.
-        own = Store(settings.store, hurried_seconds=PATIENCE_SECONDS)
-        with own.writing() as db:
+        patient_store = Store(settings.store, hurried_seconds=PATIENCE_SECONDS)
+        with patient_store.writing() as db:
             count = aside.retry(db, wanted, now(db))
-        own.close()
+        patient_store.close()
     click.echo(f"{count:,} {'item is' if count == 1 else 'items are'} tried again")

@@ -24,7 +24,7 @@ from streams.wire.rejected import Look, Original, Rejected, RejectedError
 
 SHOWN_MAX: Final = 100
 DETAIL_CHARACTERS_SHOWN: Final = 160
-# What one run of `send-again` sends at most, unless it is told otherwise: a filter may fit more than was meant.
+# The default limit of one run of `send-again`: a filter may fit more than was meant.
 SENT_MAX: Final = 1_000
 
 
@@ -36,7 +36,7 @@ class Name(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
         """Partition and offset in `circulation.rejected`."""
         partition, at, offset = str(value).partition("@")
-        if not (at and all(one.isascii() and one.isdigit() and len(one) < 19 for one in (partition, offset))):
+        if not (at and all(part.isascii() and part.isdigit() and len(part) < 19 for part in (partition, offset))):
             self.fail(f"{value!r} is not PARTITION@OFFSET, as in 3@1842", param, ctx)
         return int(partition), int(offset)
 
@@ -49,15 +49,15 @@ class _Said(msgspec.Struct):
 _decode_said: Final = msgspec.json.Decoder(_Said).decode
 
 
-def source_of(one: Rejected) -> str | None:
+def source_of(row: Rejected) -> str | None:
     """The source that a rejected record names, as far as that can be read."""
-    if (told := one.headers.get("source")) is not None:
-        return told
+    if (header := row.headers.get("source")) is not None:
+        return header
     try:
-        said = _decode_said(one.record)
+        claims = _decode_said(row.record)
     except (ValueError, RecursionError):
         return None
-    source = said.producer if said.source is None else said.source
+    source = claims.producer if claims.source is None else claims.source
     return source if isinstance(source, str) else None
 
 
@@ -68,7 +68,7 @@ def _filters(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--since", metavar="INSTANT", type=Instant(), help="Only those rejected at this instant or later."
         ),
-        click.option("--reason", type=click.Choice([str(one) for one in Reason]), help="Only with this code."),
+        click.option("--reason", type=click.Choice([str(reason) for reason in Reason]), help="Only with this code."),
         click.option("--source", metavar="TEXT", help="Only of this source."),
     ):
         command = option(command)
@@ -83,21 +83,21 @@ def _those(
         raise RejectedError(f"there is no topic {REJECTED}: circulation topics create makes it")
     begins = None if since is None else look.begins(since)
 
-    def fits(one: Rejected) -> bool:
+    def fits(row: Rejected) -> bool:
         return (
-            (reason is None or one.reason == reason)
-            and (since is None or one.written >= since)
-            and (until is None or one.written < until)
-            and (source is None or source_of(one) == source)
+            (reason is None or row.reason == reason)
+            and (since is None or row.written >= since)
+            and (until is None or row.written < until)
+            and (source is None or source_of(row) == source)
         )
 
-    found = filter(fits, look.rejected(begins))
-    rows = list(found) if limit is None else heapq.nlargest(limit, found, key=_when)
+    matching = filter(fits, look.rejected(begins))
+    rows = list(matching) if limit is None else heapq.nlargest(limit, matching, key=_when)
     return sorted(rows, key=_when)
 
 
-def _when(one: Rejected) -> tuple[int, int, int]:
-    return one.written, one.partition, one.offset
+def _when(row: Rejected) -> tuple[int, int, int]:
+    return row.written, row.partition, row.offset
 
 
 @contextlib.contextmanager
@@ -109,13 +109,13 @@ def _kafka(settings: Settings) -> Iterator[Look]:
             raise click.ClickException(str(error)) from error
 
 
-def _noted(settings: Settings, things: Sequence[str] = ()) -> None:
+def _noted(settings: Settings, subjects: Sequence[str] = ()) -> None:
     """Writes down for the journal who did this, where there is a store."""
     file = address(settings.store).file
     if file is not None and not file.is_file():
         return
     with looking(settings) as look:
-        look(things)
+        look(subjects)
 
 
 @click.group(cls=Helpful)
@@ -151,46 +151,46 @@ def list_(
         rows = _those(look, source, reason, since, until, limit)
     _noted(settings)
     if as_json:
-        console.document([_row(one) for one in rows])
+        console.document([_row(row) for row in rows])
         return
     if not rows:
         click.echo("nothing was rejected" + (" that fits" if source or reason or since or until else ""), err=True)
         return
     columns = ("rejected", "when", "reason", "source", "subject", "where", "detail")
-    console.table(columns, [_cells(one) for one in rows])
+    console.table(columns, [_cells(row) for row in rows])
 
 
-def _row(one: Rejected) -> dict[str, Any]:
-    topic, partition, offset = one.where or (None, None, None)
+def _row(row: Rejected) -> dict[str, Any]:
+    topic, partition, offset = row.where or (None, None, None)
     return {
-        "rejected": one.name,
-        "written": format_instant(one.written),
-        "reason": one.reason,
-        "detail": one.detail,
-        "source": source_of(one),
-        "type": one.headers.get("type"),
-        "subject": one.headers.get("subject"),
-        "id": one.headers.get("id"),
+        "rejected": row.name,
+        "written": format_instant(row.written),
+        "reason": row.reason,
+        "detail": row.detail,
+        "source": source_of(row),
+        "type": row.headers.get("type"),
+        "subject": row.headers.get("subject"),
+        "id": row.headers.get("id"),
         "topic": topic,
         "partition": partition,
         "offset": offset,
-        "index": one.element,
-        "bytes": len(one.record),
+        "index": row.element,
+        "bytes": len(row.record),
     }
 
 
-def _cells(one: Rejected) -> Sequence[str]:
-    detail = one.detail.replace("\n", "; ")
+def _cells(row: Rejected) -> Sequence[str]:
+    detail = row.detail.replace("\n", "; ")
     detail = detail if len(detail) <= DETAIL_CHARACTERS_SHOWN else detail[:DETAIL_CHARACTERS_SHOWN] + "…"
-    about = one.headers.get("subject", "–")
-    return one.name, format_instant(one.written)[:19], one.reason, source_of(one) or "–", about, _place(one), detail
+    about = row.headers.get("subject", "–")
+    return row.name, format_instant(row.written)[:19], row.reason, source_of(row) or "–", about, _place(row), detail
 
 
-def _place(one: Rejected) -> str:
-    if one.where is None:
+def _place(row: Rejected) -> str:
+    if row.where is None:
         return "–"
-    topic, partition, offset = one.where
-    return f"{topic}[{partition}]@{offset}" + ("" if one.element is None else f", element {one.element}")
+    topic, partition, offset = row.where
+    return f"{topic}[{partition}]@{offset}" + ("" if row.element is None else f", element {row.element}")
 
 
 @rejected.command()
@@ -206,32 +206,32 @@ def show(name: tuple[int, int], raw: bool, as_json: bool) -> None:
     """
     settings = configured()
     with _kafka(settings) as look:
-        one = look.one(*name)
+        row = look.one(*name)
     _noted(settings)
     if raw:
-        click.echo(one.record, nl=False)
+        click.echo(row.record, nl=False)
         return
     try:
-        text = one.record.decode()
+        text = row.record.decode()
     except UnicodeDecodeError:
         text = ""
     if as_json:
         bytes_ = (
-            {"record": text} if text or not one.record else {"record_base64": base64.b64encode(one.record).decode()}
+            {"record": text} if text or not row.record else {"record_base64": base64.b64encode(row.record).decode()}
         )
-        console.document({**_row(one), **bytes_})
+        console.document({**_row(row), **bytes_})
         return
     console.paragraphs(
         [
-            ("Rejected", f"{one.name}, at {format_instant(one.written)}"),
-            ("Reason", one.reason),
-            ("Detail", one.detail.split("\n")),
-            ("Source", source_of(one) or ""),
-            ("Event", " ".join(one.headers[name] for name in ("type", "subject", "id") if name in one.headers)),
-            ("Where", _place(one)),
+            ("Rejected", f"{row.name}, at {format_instant(row.written)}"),
+            ("Reason", row.reason),
+            ("Detail", row.detail.split("\n")),
+            ("Source", source_of(row) or ""),
+            ("Event", " ".join(row.headers[name] for name in ("type", "subject", "id") if name in row.headers)),
+            ("Where", _place(row)),
         ]
     )
-    click.echo(console.shown(text) if text else f"{len(one.record):,} bytes that are no text: --raw gives them")
+    click.echo(console.shown(text) if text else f"{len(row.record):,} bytes that are no text: --raw gives them")
 
 
 @rejected.command("send-again")
@@ -272,45 +272,47 @@ def send_again(
             rows = _those(look, source, reason, since, until, SENT_MAX + 1 if limit is None else limit)
             if limit is None and len(rows) > SENT_MAX:
                 raise Refused(f"more than {SENT_MAX:,} fit: narrow it down, or give --limit")
-        done = set()
-        for one in rows:
+        seen = set()
+        for row in rows:
             # The same element may have been rejected twice; it is sent once.
-            which = (one.where, one.element, one.record)
-            if which in done:
+            identity = (row.where, row.element, row.record)
+            if identity in seen:
                 continue
-            done.add(which)
-            topic, original = _original(look, one)
+            seen.add(identity)
+            topic, original = _original(look, row)
             rejection = check(original.value, topic, original.key, original.headers)
             if rejection is None:
-                good.append((one, topic, original))
+                good.append((row, topic, original))
             else:
                 failed += 1
-                _say(one, rejection)
+                _say(row, rejection)
     try:
-        emitting.send_records(settings.kafka, ((topic, each.key, each.headers, each.value) for _, topic, each in good))
+        emitting.send_records(
+            settings.kafka, ((topic, original.key, original.headers, original.value) for _, topic, original in good)
+        )
     except emitting.EmitError as error:
         raise click.ClickException(str(error)) from error
-    for one, topic, _ in good:
-        click.echo(f"sent again to {topic}: {one.name} ({_place(one)})")
+    for row, topic, _ in good:
+        click.echo(f"sent again to {topic}: {row.name} ({_place(row)})")
     if good:
-        _noted(settings, [one.name for one, _, _ in good])
+        _noted(settings, [row.name for row, _, _ in good])
     click.echo(
         f"{len(good):,} sent again" + (f", {failed:,} would be rejected again and were not sent" if failed else "")
     )
     sys.exit(1 if failed else 0)
 
 
-def _original(look: Look, one: Rejected) -> tuple[str, Original]:
+def _original(look: Look, row: Rejected) -> tuple[str, Original]:
     """The record to send: as its sender made it where Kafka still has it, else as its bytes alone say."""
     from streams.wire.emit import place
 
-    if one.element is None and one.where is not None:
+    if row.element is None and row.where is not None:
         with contextlib.suppress(RejectedError):
-            return one.where[0], look.original(one.where)
-    placed = place(one.record)
-    topic = placed.topic if one.where is None else one.where[0]
-    return topic, Original(placed.key, list(placed.headers), one.record)
+            return row.where[0], look.original(row.where)
+    placed = place(row.record)
+    topic = placed.topic if row.where is None else row.where[0]
+    return topic, Original(placed.key, list(placed.headers), row.record)
 
 
-def _say(one: Rejected, rejection: Rejection) -> None:
-    click.echo(console.shown(f"not sent: {one.name}: {rejection.reason}: {rejection.in_one_line}"), err=True)
+def _say(row: Rejected, rejection: Rejection) -> None:
+    click.echo(console.shown(f"not sent: {row.name}: {rejection.reason}: {rejection.in_one_line}"), err=True)

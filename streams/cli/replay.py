@@ -77,7 +77,7 @@ def replay(
     import time
 
     from streams import console
-    from streams.answers import findings as found
+    from streams.answers import findings as queries
     from streams.offline.replay import Replay, offline
 
     began = time.monotonic()
@@ -102,8 +102,8 @@ def replay(
             for statement in replaying.statements():
                 scores.write(statement + b"\n")
         with kept.reading() as db:
-            standing = found.count(db, found.Wanted())
-            rows = found.those(db, found.Wanted(), FINDINGS_SHOWN_MAX)
+            standing = queries.count(db, queries.Wanted())
+            rows = queries.select(db, queries.Wanted(), FINDINGS_SHOWN_MAX)
     if findings is None and rows:
         console.findings_table(rows)
         if standing > FINDINGS_SHOWN_MAX:
@@ -128,9 +128,11 @@ def _all_others(read: Sequence[tuple[str, Path | None]], written: Sequence[tuple
         # A device may take them all.
         if path is None or (path.exists() and not path.is_file()):
             continue
-        for other, there in before:
-            if path.resolve() == there.resolve() or (path.exists() and there.exists() and path.samefile(there)):
-                raise Refused(f"{option} {path} is the file of {other}: name another one; nothing was written")
+        for other_option, other_path in before:
+            if path.resolve() == other_path.resolve() or (
+                path.exists() and other_path.exists() and path.samefile(other_path)
+            ):
+                raise Refused(f"{option} {path} is the file of {other_option}: name another one; nothing was written")
         before.append((option, path))
 
 
@@ -173,12 +175,16 @@ def _rejection(events: Path, line: bytes) -> str:
     """Where a record was rejected and why, in one line, as `circulation emit` says it."""
     import orjson
 
-    one = orjson.loads(line)
-    where = f"{events}:{one['line']}" if "line" in one else f"{one['topic']}[{one['partition']}]@{one['offset']}"
-    if "index" in one:
-        where += f"#{one['index']}"
-    detail = one["detail"].replace("\n", "; ")
-    return f"{where}: {one['reason']}: {detail}"
+    rejection = orjson.loads(line)
+    where = (
+        f"{events}:{rejection['line']}"
+        if "line" in rejection
+        else f"{rejection['topic']}[{rejection['partition']}]@{rejection['offset']}"
+    )
+    if "index" in rejection:
+        where += f"#{rejection['index']}"
+    detail = rejection["detail"].replace("\n", "; ")
+    return f"{where}: {rejection['reason']}: {detail}"
 
 
 def _line_sink(out: IO[bytes] | None) -> Callable[[bytes], object]:

@@ -1,4 +1,4 @@
-"""What a rule pack holds and what is wrong with it: `circulation rules lint`, `show`, `coverage`."""
+"""The content of a rule pack and its problems: `circulation rules lint`, `show`, `coverage`."""
 
 import os
 import sys
@@ -34,17 +34,17 @@ class Source(NamedTuple):
     raw: bytes
 
 
-def _source(given: str | None) -> Source:
+def _source(name: str | None) -> Source:
     """The file of this path, or the pack of this name that is shipped; without either the default."""
-    if given is None:
-        given = packs.DEFAULT
-    if given in packs.NAMES and not Path(given).exists():
-        return Source(f"{given}.yaml", packs.shipped(given))
+    if name is None:
+        name = packs.DEFAULT
+    if name in packs.NAMES and not Path(name).exists():
+        return Source(f"{name}.yaml", packs.shipped(name))
     try:
-        return Source(given, Path(given).read_bytes())
+        return Source(name, Path(name).read_bytes())
     except OSError as error:
-        shipped = f"; shipped are {', '.join(packs.NAMES)}" if "." not in given else ""
-        raise Refused(f"cannot read {given}: {error.strerror}{shipped}") from error
+        shipped = f"; shipped are {', '.join(packs.NAMES)}" if "." not in name else ""
+        raise Refused(f"cannot read {name}: {error.strerror}{shipped}") from error
 
 
 def _pack(source: Source) -> Pack:
@@ -76,50 +76,56 @@ def lint(pack: str | None, strict: bool, as_json: bool) -> None:
     """
     source = _source(pack)
     collect_rarely()
-    found, lines = _read(source)
-    failed = bool(found.errors or (strict and found.remarks))
+    report, lines = _read(source)
+    failed = bool(report.errors or (strict and report.remarks))
     if as_json:
-        console.document(_linted(source, found, lines))
+        console.document(_linted(source, report, lines))
     else:
-        for one in found.remarks:
-            place = f"{source.name}:{lines[one.path]}" if one.path in lines else source.name
-            click.echo(console.shown(f"{place}: {one.level}: {one} [{one.kind}]"), err=True)
-        _summary(source, found)
+        for remark in report.remarks:
+            place = f"{source.name}:{lines[remark.path]}" if remark.path in lines else source.name
+            click.echo(console.shown(f"{place}: {remark.level}: {remark} [{remark.kind}]"), err=True)
+        _summary(source, report)
     sys.exit(WRONG if failed else 0)
 
 
 def _read(source: Source) -> tuple[Linted, Mapping[str, int]]:
-    """What is to be said, and the line of each place."""
+    """The remarks of lint, and the line of each path."""
     try:
         written = read_yaml(source.raw, lined=True)
     except PackInvalid as error:
         # The line is in the words: where the file cannot be read, there are no places in it.
-        texts = [one.removeprefix("$: ") for one in error.problems]
+        texts = [problem.removeprefix("$: ") for problem in error.problems]
         return Linted(None, tuple(Remark("error", "invalid", "$", text) for text in texts)), {}
-    found = linted(written.document, detectors.RULES)
-    return found, lines_of(written, {one.path for one in found.remarks})
+    report = linted(written.document, detectors.RULES)
+    return report, lines_of(written, {remark.path for remark in report.remarks})
 
 
-def _summary(source: Source, found: Linted) -> None:
-    counts = {level: sum(one.level == level for one in found.remarks) for level in ("error", "warning")}
-    said = ", ".join(f"{count} {level}{'' if count == 1 else 's'}" for level, count in counts.items() if count)
-    said = said if counts["error"] else ", ".join(filter(None, ("nothing wrong", said)))
-    what = f"; {named(found.pack)}" if found.pack is not None else ""
-    click.echo(f"{source.name}: {said}{what}")
+def _summary(source: Source, report: Linted) -> None:
+    counts = {level: sum(remark.level == level for remark in report.remarks) for level in ("error", "warning")}
+    verdict = ", ".join(f"{count} {level}{'' if count == 1 else 's'}" for level, count in counts.items() if count)
+    verdict = verdict if counts["error"] else ", ".join(filter(None, ("nothing wrong", verdict)))
+    suffix = f"; {named(report.pack)}" if report.pack is not None else ""
+    click.echo(f"{source.name}: {verdict}{suffix}")
     if not os.environ.get("CIRCULATION_SOURCES"):
         click.echo("warning: CIRCULATION_SOURCES is not set: any source may send any type of event", err=True)
 
 
-def _linted(source: Source, found: Linted, lines: Mapping[str, int]) -> dict[str, Any]:
-    pack = found.pack
+def _linted(source: Source, report: Linted, lines: Mapping[str, int]) -> dict[str, Any]:
+    pack = report.pack
     return {
         "file": source.name,
         "pack": pack and pack.pack,
         "version": pack and pack.version,
         "digest": pack and pack.digest,
         "remarks": [
-            {"level": one.level, "kind": one.kind, "line": lines.get(one.path, 1), "path": one.path, "text": one.text}
-            for one in found.remarks
+            {
+                "level": remark.level,
+                "kind": remark.kind,
+                "line": lines.get(remark.path, 1),
+                "path": remark.path,
+                "text": remark.text,
+            }
+            for remark in report.remarks
         ],
     }
 
@@ -146,31 +152,31 @@ def show(pack: str | None, as_yaml: bool, now: bool) -> None:
             raise click.UsageError("--in-force shows what the store has, and no file")
         from streams.cli.pack_history import in_force
 
-        found, since = in_force()
-        raw = found.canonical + b"\n"  # which is YAML
+        rules_pack, since = in_force()
+        raw = rules_pack.canonical + b"\n"  # which is YAML
     else:
         source = _source(pack)
-        found, raw = _pack(source), source.raw
+        rules_pack, raw = _pack(source), source.raw
     if as_yaml:
         click.echo(raw, nl=False)
         return
-    click.echo(named(found))
+    click.echo(named(rules_pack))
     if since:
         click.echo(since)
-    until = "" if found.valid_to is None else f" until {format_instant(found.valid_to)}"
-    click.echo(f"in force from {format_instant(found.valid_from)}{until}")
-    click.echo(f"approved by {', '.join(found.approved_by) or 'nobody'}")
+    until = "" if rules_pack.valid_to is None else f" until {format_instant(rules_pack.valid_to)}"
+    click.echo(f"in force from {format_instant(rules_pack.valid_from)}{until}")
+    click.echo(f"approved by {', '.join(rules_pack.approved_by) or 'nobody'}")
     click.echo()
     rows = []
     for rule in detectors.RULES.values():
-        setting = found.setting(rule.id)
-        given = rule.settings(setting.parameters)
-        rows.append((rule.id, setting.mode, ", ".join(f"{name} {value}" for name, value in given.items()), rule.title))
+        setting = rules_pack.setting(rule.id)
+        values = rule.settings(setting.parameters)
+        rows.append((rule.id, setting.mode, ", ".join(f"{name} {value}" for name, value in values.items()), rule.title))
     console.table(("detector", "mode", "parameters", "title"), rows, colour="mode")
-    if found.negative_list:
+    if rules_pack.negative_list:
         click.echo()
         columns = ("entry", "disposition", "actions", "from", "title", "law", "seen")
-        console.table(columns, [_row(entry) for entry in found.negative_list], colour="disposition")
+        console.table(columns, [_row(entry) for entry in rules_pack.negative_list], colour="disposition")
 
 
 @click.command()
@@ -191,17 +197,24 @@ def coverage(pack: str | None, only_open: bool, as_json: bool) -> None:
     from streams.answers import coverage as matrix
 
     names = packs.NAMES if pack is None else (pack,)
-    found = matrix.coverage([_pack(_source(name)) for name in names])
+    report = matrix.coverage([_pack(_source(name)) for name in names])
     if as_json:
-        console.document(matrix.document(found))
+        console.document(matrix.document(report))
         return
     rows = [
-        (one.instrument, one.article, one.about, " ".join(one.detectors), " ".join(one.entries), matrix.answered(one))
-        for one in found.articles
-        if not (only_open and one.covered)
+        (
+            article.instrument,
+            article.article,
+            article.about,
+            " ".join(article.detectors),
+            " ".join(article.entries),
+            matrix.answered(article),
+        )
+        for article in report.articles
+        if not (only_open and article.covered)
     ]
     console.table(("instrument", "article", "about", "detectors", "entries", "tests"), rows)
-    for line in matrix.summary(found):
+    for line in matrix.summary(report):
         click.echo(line)
 
 

@@ -64,15 +64,15 @@ def simulate(out: Path | None, seed: int, events: int, violations: float, expect
     if expected is None and out is not None:
         expected = listed_beside(out)
     for path in (out, expected):
-        # What is no file, as /dev/null, holds nothing that could be lost.
+        # A device, such as /dev/null, holds nothing that could be lost.
         if path is not None and path.is_file() and not force:
             raise Refused(f"{path} is there already: name another one, or write over it with --force")
     listed = 0
     with contextlib.ExitStack() as stack:
         if expected is not None:
             with _written(expected) as file:
-                for one in market.expected():
-                    file.write(orjson.dumps(one.members()) + b"\n")
+                for planted in market.expected():
+                    file.write(orjson.dumps(planted.members()) + b"\n")
                     listed += 1
         file = stack.enter_context(_written(out))
         advance = stack.enter_context(console.progress("simulate", events, unit="events"))

@@ -14,7 +14,7 @@ from streams.cli.store import looked_at
 from streams.health.store_clock import of_store
 
 # In place of the name of those that have no row of their own.
-OTHERS: Final = "(all others)"
+OTHER_SOURCES: Final = "(all others)"
 
 
 @click.command()
@@ -36,34 +36,38 @@ def sources(source: str | None, month: str | None, as_json: bool) -> None:
     """
     settings = configured()
     try:
-        given = None if month is None else parse_month(month)
+        stated = None if month is None else parse_month(month)
     except ValueError as error:
         raise Refused(f"--month: {error}") from error
     with looked_at(settings) as store, store.reading() as db:
-        of = month_of(of_store(db, settings)) if given is None else given
-        found = answers.quality(db, of, source)
-        if not found and source is not None:
+        of = month_of(of_store(db, settings)) if stated is None else stated
+        rows = answers.quality(db, of, source)
+        if not rows and source is not None:
             raise click.ClickException(
                 f"in {format_month(of)} nothing is counted of a source that begins with {source!r}"
             )
-        said = {"month": format_month(of), "months": answers.months(db), "sources": found}
+        document = {"month": format_month(of), "months": answers.months(db), "sources": rows}
     if as_json:
-        console.document(said)
+        console.document(document)
         return
-    _tell(said)
+    _tell(document)
 
 
-def _tell(said: dict[str, Any]) -> None:
-    if not said["sources"]:
-        click.echo(f"nothing is counted in {said['month']}; there is: {', '.join(said['months']) or 'no month yet'}")
+def _tell(document: dict[str, Any]) -> None:
+    if not document["sources"]:
+        click.echo(
+            f"nothing is counted in {document['month']}; there is: {', '.join(document['months']) or 'no month yet'}"
+        )
         return
     columns = ["source", "score", *(f"{QUALITY[part].en} {QUALITY[part].zh}" for part in PARTS)]
-    console.table(columns, [_line(one) for one in said["sources"]], title=f"Quality of reports, {said['month']}")
+    console.table(
+        columns, [_line(row) for row in document["sources"]], title=f"Quality of reports, {document['month']}"
+    )
 
 
-def _line(one: dict[str, Any]) -> list[str]:
-    shown = "–" if one["score"] is None else f"{one['score']:.1f}"
-    return [one["source"] or OTHERS, shown, *(_share(one["parts"][part]) for part in PARTS)]
+def _line(row: dict[str, Any]) -> list[str]:
+    shown = "–" if row["score"] is None else f"{row['score']:.1f}"
+    return [row["source"] or OTHER_SOURCES, shown, *(_share(row["parts"][part]) for part in PARTS)]
 
 
 def _share(part: dict[str, Any]) -> str:

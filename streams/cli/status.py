@@ -43,56 +43,59 @@ def status_(as_json: bool) -> None:
         clock = of_store(db, settings)
         book = Rulebook(*start(settings, detectors.RULES))
         book.refresh(db)
-        found = status.look(store, db, book().in_force(clock), clock)
+        snapshot = status.look(store, db, book().in_force(clock), clock)
         try:
             broker = Broker(settings.kafka)
             partitions = feeds.look(db, broker)
-            found = found._replace(feeds=partitions, group=broker.group(group(identity(db))))
+            snapshot = snapshot._replace(feeds=partitions, group=broker.group(group(identity(db))))
         except KafkaException as error:
-            found = found._replace(silent=f"Kafka at {settings.kafka} does not answer ({error.args[0].str()})")
-    said = status.document(found)
+            snapshot = snapshot._replace(silent=f"Kafka at {settings.kafka} does not answer ({error.args[0].str()})")
+    document = status.document(snapshot)
     if as_json:
-        console.document(said)
+        console.document(document)
     else:
-        _tell(said, named(found.pack))
-    raise SystemExit(0 if said["ready"] else 1)
+        _tell(document, named(snapshot.pack))
+    raise SystemExit(0 if document["ready"] else 1)
 
 
-def _tell(said: dict[str, Any], pack: str) -> None:
-    judge, outbox, store = said["judge"], said["outbox"], said["store"]
+def _tell(document: dict[str, Any], pack: str) -> None:
+    judge, outbox, store = document["judge"], document["outbox"], document["store"]
     console.paragraphs(
         [
-            ("Ready" if said["ready"] else "Not ready", said["reasons"] or "all is watched that should be"),
-            ("Workers", [_worker(one) for one in said["workers"]] or "none lives"),
-            ("Group", _group(said["group"])),
+            ("Ready" if document["ready"] else "Not ready", document["reasons"] or "all is watched that should be"),
+            ("Workers", [_worker(worker) for worker in document["workers"]] or "none lives"),
+            ("Group", _group(document["group"])),
             ("Packs", f"in force now: {pack}"),
             ("Store", f"{store['place']}, {_size(store['bytes'])}, schema {store['schema']}"),
             ("Judge", f"{_waiting(judge, 'items')} (circulation queue list)"),
             ("Outbox", f"{_waiting(outbox, 'messages')} (circulation outbox list)"),
-            ("Deadlines", f"{said['deadlines']['waiting']:,} wait, {said['deadlines']['due']:,} are past"),
-            ("Held, and other warnings", sorted({why for one in said["workers"] for why in one["warnings"]})),
+            ("Deadlines", f"{document['deadlines']['waiting']:,} wait, {document['deadlines']['due']:,} are past"),
+            ("Held, and other warnings", sorted({why for worker in document["workers"] for why in worker["warnings"]})),
         ]
     )
     columns = ("topic", "partition", "position", "end", "lag", "state", "member")
-    rows = [["–" if one.get(name) is None else one[name] for name in columns] for one in said["partitions"]]
+    rows = [
+        ["–" if partition.get(name) is None else partition[name] for name in columns]
+        for partition in document["partitions"]
+    ]
     if rows:
         console.table(columns, rows, colour="state")
 
 
-def _worker(one: dict[str, Any]) -> str:
-    how = "ready" if one["ready"] else "not ready"
-    return f"{one['worker']}: {how}, heard {one['heard']}, since {one['started']}, version {one['version']}"
+def _worker(worker: dict[str, Any]) -> str:
+    how = "ready" if worker["ready"] else "not ready"
+    return f"{worker['worker']}: {how}, heard {worker['heard']}, since {worker['started']}, version {worker['version']}"
 
 
-def _group(found: dict[str, Any] | None) -> str:
-    if found is None:
+def _group(consumers: dict[str, Any] | None) -> str:
+    if consumers is None:
         return "not known: Kafka does not answer"
-    return f"{found['group']}: {found['state']}, {console.many(len(found['members']), 'member')}"
+    return f"{consumers['group']}: {consumers['state']}, {console.many(len(consumers['members']), 'member')}"
 
 
-def _waiting(what: dict[str, Any], things: str) -> str:
-    waits = f"{what['waiting']:,} {things} wait, the oldest for {what['waits_seconds']:,.1f} s"
-    return f"{waits if what['waiting'] else f'no {things} wait'}; {what['set_aside']:,} set aside"
+def _waiting(backlog: dict[str, Any], noun: str) -> str:
+    waits = f"{backlog['waiting']:,} {noun} wait, the oldest for {backlog['waits_seconds']:,.1f} s"
+    return f"{waits if backlog['waiting'] else f'no {noun} wait'}; {backlog['set_aside']:,} set aside"
 
 
 def _size(count: int) -> str:

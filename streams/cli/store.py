@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from streams.settings import Settings
     from streams.store.store import Store
 
-# Who only looks waits no longer for a table that somebody has locked, seconds.
+# A reader waits no longer for a locked table, seconds.
 LOOK_LOCK_SECONDS: Final = 10
 
 
 @contextlib.contextmanager
-def opened(url: str | None, *, own: bool = True, read_only: bool = False) -> Iterator["Store"]:
+def opened(url: str | None, *, writable: bool = True, read_only: bool = False) -> Iterator["Store"]:
     """The store behind a URL, or one in memory. `own`: claimed and brought up to date, for writing."""
     from streams.settings import SETTINGS
     from streams.store.errors import StoreAway, StoreTaken
@@ -31,10 +31,10 @@ def opened(url: str | None, *, own: bool = True, read_only: bool = False) -> Ite
             check(url)
         except ValueError as error:
             raise Refused(f"the store {error}") from error
-    lock_seconds = None if own else LOOK_LOCK_SECONDS
+    lock_seconds = None if writable else LOOK_LOCK_SECONDS
     store = Store("sqlite://" if url is None else url, read_only=read_only, lock_seconds=lock_seconds)
     try:
-        if own:
+        if writable:
             store.claim()
             store.migrate()
         yield store
@@ -59,30 +59,30 @@ def looked_at(settings: "Settings", *, read_only: bool = False, noted: bool = Tr
     from streams.store.schema_version import Holds, StoreForeign, StoreNewer
 
     file = address(settings.store).file
-    none = Refused(f"there is no store at {settings.store_shown}: CIRCULATION_STORE names it, a worker makes it")
-    # Whoever opened an empty file would make it a database.
+    no_store = Refused(f"there is no store at {settings.store_shown}: CIRCULATION_STORE names it, a worker makes it")
+    # Opening an empty file would make it a database.
     if file is not None and not _filled(file):
-        raise none
-    with opened(settings.store, own=False, read_only=read_only) as store:
+        raise no_store
+    with opened(settings.store, writable=False, read_only=read_only) as store:
         store.voices = voices_of_settings()
         try:
             with store.reading() as db:
                 if schema_version.holds(schema_version.names(db)) is Holds.NOTHING:
-                    raise none
+                    raise no_store
                 if older := schema_version.behind(db, store.place):
                     raise click.ClickException(older)
             yield store
             if noted:
                 _look(settings)
         except click.ClickException as error:
-            if noted and error is not none:
+            if noted and error is not no_store:
                 _look(settings)
             raise
         except (StoreAway, StoreForeign, StoreNewer):
             raise
         except Exception as error:
-            said = str(error).partition("\n")[0]
-            raise click.ClickException(f"the store {settings.store_shown} cannot be read: {said}") from error
+            reason = str(error).partition("\n")[0]
+            raise click.ClickException(f"the store {settings.store_shown} cannot be read: {reason}") from error
 
 
 def _filled(path: Path) -> bool:
@@ -99,7 +99,7 @@ def _look(settings: "Settings") -> None:
 
 @contextlib.contextmanager
 def looking(settings: "Settings") -> Iterator[Callable[[Sequence[str]], None]]:
-    """What writes down that the command of this moment looks, and at which things beside its arguments.
+    """A function that journals this command's lookup, and the subjects beside its arguments.
 
     Where it cannot be written, one line says so, once, and the command goes on.
     """
@@ -108,15 +108,15 @@ def looking(settings: "Settings") -> Iterator[Callable[[Sequence[str]], None]]:
     from streams.wire import lookups as looks
 
     command, arguments = _typed()
-    said = False
+    warned = False
 
-    def look(things: Sequence[str]) -> None:
-        nonlocal said
+    def look(subjects: Sequence[str]) -> None:
+        nonlocal warned
         at = time.time_ns() // 1000
-        why = notebook.write(looks.looks(command, arguments, things, official=settings.official, at=at))
-        if why is not None and not said:
+        why = notebook.write(looks.looks(command, arguments, subjects, official=settings.official, at=at))
+        if why is not None and not warned:
             click.echo(f"note: that this was looked at could not be written down for the journal: {why}", err=True)
-            said = True
+            warned = True
 
     with looks.Notebook(settings.store) as notebook:
         yield look

@@ -26,7 +26,7 @@ NAMES_SHOWN_MAX: Final = 5
 ROWS_SHOWN_MAX: Final = 200
 PATHS_SHOWN_MAX: Final = 3
 # In the place of an id: ids are read from standard input.
-MANY: Final = "-"
+FROM_STDIN: Final = "-"
 # How old lineage in memory may be where it answers.
 FRESH_SECONDS: Final = 1.0
 # Of standard input that is there already so much is taken at once.
@@ -101,9 +101,9 @@ def trace(
     if asset is None:
         raise click.UsageError("name an ASSET")
     settings = configured()
-    if asset == MANY:
+    if asset == FROM_STDIN:
         if known_at is not None or form not in (None, "json"):
-            raise click.UsageError(f"{MANY} answers with JSON, by what is known now")
+            raise click.UsageError(f"{FROM_STDIN} answers with JSON, by what is known now")
         with looked_at(settings, noted=False) as store, store.reading() as db, looking(settings) as look:
             rulebook = Rulebook(*start(settings, detectors.RULES))
             _each(
@@ -142,7 +142,7 @@ def _each(
 ) -> None:
     """Answers each line of standard input; what nothing names is said to be `unknown`.
 
-    What came at once is written down at once, before any of it is answered: a transaction for each would take longer
+    Lines that came together are journalled together, before any is answered: a transaction for each would take longer
     than its answer.
     """
     lineage = Held(db)
@@ -178,8 +178,8 @@ def _told(lines: Iterable[bytes], look: Callable[[Sequence[str]], None]) -> list
 def _hint(db: Db, asset: str) -> str:
     """Near ids: of those that begin alike, else of those that hold the word."""
     for pattern in (f"{asset[:3]}%", f"%{asset}%"):
-        if said := hint(asset, traces.known_assets(db, pattern, CANDIDATES_MAX)):
-            return said
+        if suggestion := hint(asset, traces.known_assets(db, pattern, CANDIDATES_MAX)):
+            return suggestion
     return ""
 
 
@@ -189,7 +189,7 @@ def _show(seen: Trace) -> None:
     click.echo(f"as of {seen.as_of}")
     if seen.known_at is not None:
         click.echo(f"known at {seen.known_at}")
-    for heading, assets, none in (
+    for heading, assets, if_empty in (
         ("Came from", seen.ancestors, ENDS[root.end] if root.end is not None else "nothing that is shown"),
         ("Became", seen.descendants, "nothing that was reported"),
     ):
@@ -197,52 +197,73 @@ def _show(seen: Trace) -> None:
             continue
         click.echo()
         if not assets:
-            click.echo(f"{heading}: {none}")
+            click.echo(f"{heading}: {if_empty}")
             continue
-        depth = max(one.distance for one in assets)
+        depth = max(asset.distance for asset in assets)
         click.echo(f"{heading} {_many(len(assets), 'asset')}, over {_many(depth, 'step')}")
         console.draw(console.tree(root.asset, _branches(seen, assets, up=assets is seen.ancestors)))
     rows = [
-        [one.asset, one.title or "–", one.owner or _listed(one.owners), _class(one), ", ".join(_marks(one)) or "–"]
-        for one in {one.asset: one for one in (root, *(seen.ancestors or ()), *(seen.descendants or ()))}.values()
+        [
+            asset.asset,
+            asset.title or "–",
+            asset.owner or _listed(asset.owners),
+            _class(asset),
+            ", ".join(_marks(asset)) or "–",
+        ]
+        for asset in {
+            asset.asset: asset for asset in (root, *(seen.ancestors or ()), *(seen.descendants or ()))
+        }.values()
     ]
     _table("Assets", ("asset", "title", "owner", "class", "notes"), rows)
     _table("On the negative list", ("asset", "entry", "disposition", "reaches it", "ways"), map(_match, seen.matches))
     holders = [
         [
-            one.party,
-            one.name or "–",
-            one.holds + (", last" if one.last else ""),
-            _listed(one.assets),
-            _listed(one.contracts),
-            _listed(one.controllers),
+            holder.party,
+            holder.name or "–",
+            holder.holds + (", last" if holder.last else ""),
+            _listed(holder.assets),
+            _listed(holder.contracts),
+            _listed(holder.controllers),
         ]
-        for one in seen.holders
+        for holder in seen.holders
     ]
     _table("Holders", ("party", "name", "holds as", "assets", "contracts", "controlled by"), holders)
-    heads = [[one.party, one.name or "–", one.side, _listed(one.parties)] for one in seen.controllers]
+    heads = [
+        [controller.party, controller.name or "–", controller.side, _listed(controller.parties)]
+        for controller in seen.controllers
+    ]
     _table("Ultimate controllers", ("party", "name", "side", "of"), heads)
     _table(
         "Contracts in force",
         ("contract", "asset", "seller", "buyer", "until", "delivered to", "countries"),
         map(_contract, seen.contracts),
     )
-    told = [one for one in seen.rights if one.asset == root.asset or one.by != "registration"]
-    _table("By what right", ("asset", "right", "party", "state", "by"), map(_right, told))
-    if plain := len(seen.rights) - len(told):
+    rights = [right for right in seen.rights if right.asset == root.asset or right.by != "registration"]
+    _table("By what right", ("asset", "right", "party", "state", "by"), map(_right, rights))
+    if plain := len(seen.rights) - len(rights):
         click.echo(f"and {plain:,} of owners, by registration; --json has all")
     went = [
-        [one.country, one.exports, one.deliveries, one.first[:10], one.last[:10], _listed(one.assets)]
-        for one in seen.countries
+        [
+            country.country,
+            country.exports,
+            country.deliveries,
+            country.first[:10],
+            country.last[:10],
+            _listed(country.assets),
+        ]
+        for country in seen.countries
     ]
     _table("Went abroad, or to a named country", ("country", "exports", "deliveries", "first", "last", "assets"), went)
-    marks = [row for one in seen.watermarks for row in _sighted(one)]
+    marks = [row for watermark in seen.watermarks for row in _sighted(watermark)]
     _table("Watermarks", ("watermark", "asset", "delivered to", "seen with", "when", "may have come by"), marks)
-    columns = [[one.column, one.output, one.input_column, one.input, ", ".join(one.how) or "–"] for one in seen.columns]
+    columns = [
+        [column.column, column.output, column.input_column, column.input, ", ".join(column.how) or "–"]
+        for column in seen.columns
+    ]
     _table("Columns", ("column", "of", "came from", "of", "how"), columns)
-    missing = [one for one in seen.runs if one.state != "completed"]
+    missing = [run for run in seen.runs if run.state != "completed"]
     rows = [
-        [one.run, one.job or "–", one.state, one.time, _listed(one.outputs), _listed(one.attempted)] for one in missing
+        [run.run, run.job or "–", run.state, run.time, _listed(run.outputs), _listed(run.attempted)] for run in missing
     ]
     title = "Runs that did not complete, or were never heard of"
     _table(title, ("run", "job", "state", "since", "writes", "attempted from"), rows)
@@ -250,8 +271,8 @@ def _show(seen: Trace) -> None:
         click.echo(f"cut off: {cut.of}, beyond {cut.name} = {cut.maximum:,}", err=True)
 
 
-def _table(title: str, columns: Sequence[str], given: Any) -> None:
-    rows = list(given)
+def _table(title: str, columns: Sequence[str], lines: Any) -> None:
+    rows = list(lines)
     if rows:
         click.echo()
         console.table(columns, rows[:ROWS_SHOWN_MAX], title=title)
@@ -260,101 +281,111 @@ def _table(title: str, columns: Sequence[str], given: Any) -> None:
 
 
 def _branches(seen: Trace, assets: Sequence[Asset], *, up: bool) -> dict[str, list[tuple[str, str]]]:
-    shown = {seen.asset.asset: seen.asset} | {one.asset: one for one in assets}
-    matched = {one.asset for one in seen.matches}
-    found: dict[str, list[tuple[str, str]]] = {}
+    shown = {seen.asset.asset: seen.asset} | {asset.asset: asset for asset in assets}
+    matched = {match.asset for match in seen.matches}
+    branches: dict[str, list[tuple[str, str]]] = {}
     for step in seen.derivations:
         above, below = (step.output, step.input) if up else (step.input, step.output)
         if above in shown and below in shown and above != below:
-            one = shown[below]
-            note = [_share(one)] if up and one.share is not None else []
+            asset = shown[below]
+            note = [_share(asset)] if up and asset.share is not None else []
             if below in matched:
                 note.append("ON THE NEGATIVE LIST")
-            if not one.registered and not one.end:
+            if not asset.registered and not asset.end:
                 note.append("not registered")
-            if one.end is not None:
-                note.append(ENDS[one.end])
+            if asset.end is not None:
+                note.append(ENDS[asset.end])
             if step.same:
                 note.append("another name")
             if step.stops:
                 note.append("irreversible step")
-            found.setdefault(above, []).append((below, ", ".join(note)))
-    return found
+            branches.setdefault(above, []).append((below, ", ".join(note)))
+    return branches
 
 
-def _share(one: Asset) -> str:
-    said = f"{(one.share or 0) * 100:.4g} %"
-    return ("at least " if one.at_least else "") + said + (" assumed" if one.assumed else "")
+def _share(asset: Asset) -> str:
+    percent = f"{(asset.share or 0) * 100:.4g} %"
+    return ("at least " if asset.at_least else "") + percent + (" assumed" if asset.assumed else "")
 
 
-def _title(one: Asset) -> str:
-    return console.shown(one.title) if one.title else "(nothing registered)"
+def _title(asset: Asset) -> str:
+    return console.shown(asset.title) if asset.title else "(nothing registered)"
 
 
-def _class(one: Asset) -> str:
+def _class(asset: Asset) -> str:
     """Level and kind of persons, what is usual left out."""
-    said = [one.level, None if one.personal in (None, "none") else one.personal, "public" if one.public else None]
-    return ", ".join(word for word in said if word) or "–"
+    words = [
+        asset.level,
+        None if asset.personal in (None, "none") else asset.personal,
+        "public" if asset.public else None,
+    ]
+    return ", ".join(word for word in words if word) or "–"
 
 
-def _marks(one: Asset) -> list[str]:
-    found = []
-    if one.share is not None:
-        found.append(_share(one))
-    if not one.registered:
-        found.append("not registered")
-    if one.withdrawn:
-        found.append(f"withdrawn {one.withdrawn[:10]}")
-    if one.end is not None:
-        found.append(ENDS[one.end])
-    if one.stopped:
-        found.append("irreversible")
-    return found
+def _marks(asset: Asset) -> list[str]:
+    marks = []
+    if asset.share is not None:
+        marks.append(_share(asset))
+    if not asset.registered:
+        marks.append("not registered")
+    if asset.withdrawn:
+        marks.append(f"withdrawn {asset.withdrawn[:10]}")
+    if asset.end is not None:
+        marks.append(ENDS[asset.end])
+    if asset.stopped:
+        marks.append("irreversible")
+    return marks
 
 
-def _match(one: Match) -> list[object]:
-    ways = ["itself" if len(path) == 1 else " → ".join(path) for path in one.paths[:PATHS_SHOWN_MAX]]
-    rest = len(one.paths) - len(ways)
-    more = f" and {'at least ' if one.more else ''}{rest} more" if rest or one.more else ""
-    return [one.asset, f"{one.entry} ({one.title})", one.disposition, _yes(one.inherited), "; ".join(ways) + more]
+def _match(match: Match) -> list[object]:
+    ways = ["itself" if len(path) == 1 else " → ".join(path) for path in match.paths[:PATHS_SHOWN_MAX]]
+    rest = len(match.paths) - len(ways)
+    more = f" and {'at least ' if match.more else ''}{rest} more" if rest or match.more else ""
+    return [
+        match.asset,
+        f"{match.entry} ({match.title})",
+        match.disposition,
+        _yes(match.inherited),
+        "; ".join(ways) + more,
+    ]
 
 
 def _yes(value: bool) -> str:
     return "yes" if value else "no: irreversible"
 
 
-def _contract(one: Contract) -> list[object]:
-    until = "–" if one.valid_to is None else one.valid_to[:10]
-    resale = " (may resell)" if one.resale else ""
-    sold = [one.contract, one.asset, one.seller, one.buyer + resale, until]
-    return [*sold, _listed(one.recipients), _listed(one.countries)]
+def _contract(contract: Contract) -> list[object]:
+    until = "–" if contract.valid_to is None else contract.valid_to[:10]
+    resale = " (may resell)" if contract.resale else ""
+    sold = [contract.contract, contract.asset, contract.seller, contract.buyer + resale, until]
+    return [*sold, _listed(contract.recipients), _listed(contract.countries)]
 
 
-def _right(one: Right) -> list[object]:
-    if one.by == "registration":
-        by = "registration" + (f", certificate {one.certificate}" if one.certificate else "")
-    elif one.by == "grant":
-        until = "" if one.valid_to is None else f" until {one.valid_to[:10]}"
-        gone = "" if one.revoked is None else f", revoked {one.revoked[:10]}"
-        by = f"{one.kind} {one.grant}, from {(one.valid_from or '')[:10]}{until}{gone}"
+def _right(right: Right) -> list[object]:
+    if right.by == "registration":
+        by = "registration" + (f", certificate {right.certificate}" if right.certificate else "")
+    elif right.by == "grant":
+        until = "" if right.valid_to is None else f" until {right.valid_to[:10]}"
+        gone = "" if right.revoked is None else f", revoked {right.revoked[:10]}"
+        by = f"{right.kind} {right.grant}, from {(right.valid_from or '')[:10]}{until}{gone}"
     else:
         by = "–"
-    return [one.asset, one.right, one.party, one.state, by]
+    return [right.asset, right.right, right.party, right.state, by]
 
 
 def _sighted(mark: Watermark) -> list[list[object]]:
-    to = _listed(list(dict.fromkeys(f"{one.recipient} ({one.contract})" for one in mark.deliveries)))
+    to = _listed(list(dict.fromkeys(f"{delivery.recipient} ({delivery.contract})" for delivery in mark.deliveries)))
     head: list[object] = [mark.watermark, mark.asset, to]
     rows = []
-    for one in mark.sightings:
-        way = " → ".join(one.chain) or ("–" if one.permitted else "no contract leads there")
-        if one.permitted is None:
+    for sighting in mark.sightings:
+        way = " → ".join(sighting.chain) or ("–" if sighting.permitted else "no contract leads there")
+        if sighting.permitted is None:
             way = "no such delivery was reported"
-        elif not one.permitted:
+        elif not sighting.permitted:
             way += ", not permitted"
-        if one.related:
-            way += f"; same group as {_listed(one.related)}"
-        rows.append([*head, f"{one.holder}, {one.place}", one.time[:10], way])
+        if sighting.related:
+            way += f"; same group as {_listed(sighting.related)}"
+        rows.append([*head, f"{sighting.holder}, {sighting.place}", sighting.time[:10], way])
     return rows or [[*head, "–", "–", "–"]]
 
 

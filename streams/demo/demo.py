@@ -51,7 +51,7 @@ WORKERS: Final = 2
 ACT_SECONDS_MAX: Final = 120.0
 JUDGED_SECONDS_MAX: Final = 180.0
 EVENTS_DEFAULT: Final = 100_000
-# What makes the market last as long as a person reads the story; and a small one until after a worker is killed.
+# The pace at which a market lasts as long as a person reads the story; a small one, until a worker was killed.
 EVENTS_A_SECOND: Final = 2_200
 MARKET_SECONDS_MIN: Final = 12.0
 # The act after which a worker is killed.
@@ -132,7 +132,7 @@ class _Demo:
         self._emission: Emission | None = None
         self._events = 0
         self._sent = 0
-        self._told = time.monotonic()
+        self._shown = time.monotonic()
 
     def run(self, *, keep: bool, events: int) -> int:
         began = time.monotonic()
@@ -175,9 +175,9 @@ class _Demo:
         market = Market(events=events, until=parse_instant(chapters.END))
         with (self.folder / "market.jsonl").open("wb") as out:
             out.writelines(line + b"\n" for line in market.lines())
-        listed = [one.members() for one in market.expected()]
+        listed = [planted.members() for planted in market.expected()]
         with (self.folder / "market-found.jsonl").open("wb") as out:
-            out.writelines(orjson.dumps(one) + b"\n" for one in listed)
+            out.writelines(orjson.dumps(finding) + b"\n" for finding in listed)
         say(f"  what must be found in it, {len(listed)} findings, is listed beforehand")
         return market
 
@@ -199,8 +199,8 @@ class _Demo:
     def _start(self, bootstrap: str, url: str, count: int) -> None:
         say(f"Starting {count} worker{'s' if count > 1 else ''} ...")
         self._workers.start(bootstrap, url, count)
-        for one in self._workers.running:
-            say(f"  worker {one.number}: process {one.process.pid}, http://{one.web}/metrics")
+        for worker in self._workers.running:
+            say(f"  worker {worker.number}: process {worker.process.pid}, http://{worker.web}/metrics")
 
     def _check(self) -> None:
         self._workers.check()
@@ -238,7 +238,7 @@ class _Demo:
         return self._emission is None or self._emission.sent >= share * self._events or not self._sending()
 
     def _act(self, number: int, act: Act, bootstrap: str, path: Path, store: Store, ear: Ear) -> None:
-        lines = [orjson.dumps(one) for one in act.events]
+        lines = [orjson.dumps(event) for event in act.events]
         with path.open("ab") as out:
             out.writelines(line + b"\n" for line in lines)
         say(f"\n{number + 1}. {act.title}")
@@ -254,12 +254,12 @@ class _Demo:
             why=lambda: f"act {number + 1} lacks {', '.join(ear.lacks(act))}",
         )
         seconds = time.monotonic() - began
-        if act.found or act.cleared:
+        if act.raised or act.cleared:
             say(f"   after {seconds:.1f} s:")
-        for one in act.found:
-            finding(ear.standing_of(one))
-        for one in act.cleared:
-            say(f"   cleared  {one.detector}, {one.severity}, about {one.about}")
+        for expected in act.raised:
+            finding(ear.standing_of(expected))
+        for expected in act.cleared:
+            say(f"   cleared  {expected.detector}, {expected.severity}, about {expected.about}")
         if act.party is not None:
             say(f"   credit   {demo_proof.statement_in_words(ear.statements[act.party], name_of(act.party))}")
 
@@ -277,16 +277,16 @@ class _Demo:
             self._workers.launch(bootstrap, url, gone.number + 1)
             say(f"   SQLite serves one worker: worker {gone.number + 1} is started in its place")
         self._until(
-            lambda: sum(state(one).get("assigned", 0) for one in self._workers.running) == whole,
+            lambda: sum(state(worker).get("assigned", 0) for worker in self._workers.running) == whole,
             store,
             ear,
             seconds_max=ACT_SECONDS_MAX,
             why=lambda: "nobody has taken over from the worker that was killed",
         )
-        one = self._workers.running[0]
+        worker = self._workers.running[0]
         say(
-            f"   after {time.monotonic() - began:.1f} s worker {one.number} (process {one.process.pid}) reads all "
-            f"{whole} partitions, from where the store says that reading had come"
+            f"   after {time.monotonic() - began:.1f} s worker {worker.number} (process {worker.process.pid}) reads "
+            f"all {whole} partitions, from where the store says that reading had come"
         )
 
     @staticmethod
@@ -306,7 +306,7 @@ class _Demo:
 
     def _until(
         self,
-        met: Callable[[], bool],
+        condition: Callable[[], bool],
         store: Store,
         ear: Ear,
         *,
@@ -314,11 +314,11 @@ class _Demo:
         why: Callable[[], str] | None = None,
     ) -> None:
         """Waits, and meanwhile listens, watches the workers, and says how far it is. `why` says what is waited for."""
-        # What goes with the market's pace may take as long as the market.
+        # A step at the market's pace may take as long as the market.
         deadline = time.monotonic() + seconds_max + MARKET_SECONDS_MIN + self._events / EVENTS_A_SECOND
         while True:
             ear.listen(POLL_SECONDS)
-            if met():
+            if condition():
                 break
             self._check()
             if time.monotonic() > deadline:
@@ -331,18 +331,18 @@ class _Demo:
         """One line that a terminal shows in place; elsewhere a plain line now and then."""
         now = time.monotonic()
         plain = not console.is_terminal(sys.stdout)
-        if plain and now - self._told < TOLD_SECONDS:
+        if plain and now - self._shown < TOLD_SECONDS:
             return
-        self._told = now
+        self._shown = now
         try:
             with store.reading() as db:
-                taken, findings, waiting = demo_proof.so_far(db)
+                taken_in, findings, waiting = demo_proof.so_far(db)
         except StoreAway:
             return
-        delay = max((state(one).get("delay_seconds", 0.0) for one in self._workers.running), default=0.0)
+        delay = max((state(worker).get("delay_seconds", 0.0) for worker in self._workers.running), default=0.0)
         sent = self._sent + (self._emission.sent if self._emission is not None else 0)
         text = (
-            f"{taken:,} of {sent:,} events taken in, {findings:,} findings stand, {waiting:,} to judge, "
+            f"{taken_in:,} of {sent:,} events taken in, {findings:,} findings stand, {waiting:,} to judge, "
             f"{delay:.1f} s behind, {len(self._workers.running)} worker{'s' if len(self._workers.running) != 1 else ''}"
         )
         if plain:

@@ -1,4 +1,4 @@
-"""What the demo hears: the findings and the statements of credit that come out of Kafka, as any receiver gets them."""
+"""The demo's consumer: findings and statements of credit that come out of Kafka, as any receiver gets them."""
 
 import time
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ RECORDS_AT_ONCE: Final = 1_000
 
 
 class Heard:
-    """What came so far, from the beginning. What comes twice has the same id, and is dropped."""
+    """The messages so far, from the beginning. A message that comes twice has the same id, and is dropped."""
 
     def __init__(self) -> None:
         self.standing: dict[str, dict[str, Any]] = {}
@@ -46,20 +46,20 @@ class Heard:
             self.standing[finding] = data
             self.cleared.pop(finding, None)
         elif (gone := self.standing.pop(finding, None)) is not None:
-            self.cleared[finding] = what(gone)
+            self.cleared[finding] = key_of(gone)
 
     def standing_of(self, wanted: Found) -> dict[str, Any]:
         """The finding that stands and is what is wanted; KeyError where there is none."""
-        for one in self.standing.values():
-            if what(one) == wanted:
-                return one
+        for finding in self.standing.values():
+            if key_of(finding) == wanted:
+                return finding
         raise KeyError(wanted)
 
     def lacks(self, act: Act) -> list[str]:
-        """What must come of an act and has not come yet, in words."""
-        standing, cleared = {what(one) for one in self.standing.values()}, set(self.cleared.values())
-        lacking = [" ".join(one) for one in act.found if one not in standing]
-        lacking += [f"{' '.join(one)} cleared" for one in act.cleared if one not in cleared]
+        """The findings of an act that have not come yet, in words."""
+        standing, cleared = {key_of(finding) for finding in self.standing.values()}, set(self.cleared.values())
+        lacking = [" ".join(expected) for expected in act.raised if expected not in standing]
+        lacking += [f"{' '.join(expected)} cleared" for expected in act.cleared if expected not in cleared]
         if act.party is not None and self.statements.get(act.party, {}).get("score") != act.score:
             lacking.append(f"a score of {act.score} of {act.party}")
         return lacking
@@ -78,7 +78,7 @@ class Ear(Heard):
         for topic in (FINDINGS, CREDIT, REJECTED):
             for number in self._consumer.list_topics(topic, timeout=READ_SECONDS_MAX).topics[topic].partitions:
                 self._next[topic, number] = 0
-        self._consumer.assign([TopicPartition(*one, OFFSET_BEGINNING) for one in self._next])
+        self._consumer.assign([TopicPartition(*partition, OFFSET_BEGINNING) for partition in self._next])
         return self
 
     def __exit__(
@@ -102,13 +102,13 @@ class Ear(Heard):
         """Listens until everything is heard that is in the topics now."""
         deadline = time.monotonic() + READ_SECONDS_MAX
         ends = {
-            one: self._consumer.get_watermark_offsets(TopicPartition(*one), timeout=READ_SECONDS_MAX)[1]
-            for one in self._next
+            partition: self._consumer.get_watermark_offsets(TopicPartition(*partition), timeout=READ_SECONDS_MAX)[1]
+            for partition in self._next
         }
-        while any(self._next[one] < end for one, end in ends.items()) and time.monotonic() < deadline:
+        while any(self._next[partition] < end for partition, end in ends.items()) and time.monotonic() < deadline:
             self.listen(0.2)
 
 
-def what(finding: Mapping[str, Any]) -> Found:
-    """What a finding is, in short."""
+def key_of(finding: Mapping[str, Any]) -> Found:
+    """The key of a finding: detector, severity and id."""
     return Found(finding["detector"], finding["severity"], finding["about"]["id"])

@@ -1,4 +1,4 @@
-"""What the demo proves at its end: that every event was counted once, and that what had to be found was found.
+"""The proof at the end of the demo: every event was counted once, and every expected finding was raised.
 
 The store is held against what was sent: the story's part against a replay of the same file, member by member, the
 market's against the list that was written with it. Nothing here asks a worker, for one of them was killed.
@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, TopicPartition
 from circulation.admission.admission import Admission
 from circulation.events.names import SOURCE_HEARTBEAT, USAGE_REPORTED
 from circulation.findings import SEVERITIES
-from streams.demo.ear import Heard, what
+from streams.demo.ear import Heard, key_of
 from streams.offline.replay import Replay, offline
 from streams.simulate.market import Market, held
 from streams.store.db import Db
@@ -28,7 +28,7 @@ MISSED_SHOWN_MAX: Final = 3
 
 
 class Expected(NamedTuple):
-    """What must have come: `sent` events, findings by id, and the market's list.
+    """The expected outcome: `sent` events, findings by id, and the market's list.
 
     Of the events some came twice, some are rejected, of a source's heartbeats only the newest is kept, and what cancels
     a use changes what is kept of that.
@@ -49,7 +49,7 @@ class Expected(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What the store holds: findings by id, records read, and events: kept as rows, counted as uses, waiting."""
+    """The content of the store: findings by id, records read, and events: kept as rows, counted as uses, waiting."""
 
     findings: dict[str, dict[str, Any]]
     read: int
@@ -64,7 +64,7 @@ class Seen(NamedTuple):
 
 
 def expected(story: Path, market: Market) -> Expected:
-    """What must come of a file of the story and of a market."""
+    """The expected outcome of a file of the story and of a market."""
     store = Store("sqlite://")
     try:
         tally = Replay(offline(store, None), Admission()).run(lines_of(story))
@@ -72,7 +72,7 @@ def expected(story: Path, market: Market) -> Expected:
             rows = db.rows("select data from findings where standing")
     finally:
         store.close()
-    replayed = {one["finding"]: one for one in (orjson.loads(row[0]) for row in rows)}
+    replayed = {finding["finding"]: finding for finding in (orjson.loads(row[0]) for row in rows)}
     return Expected(
         tally.lines + market.events,
         tally.duplicates + market.duplicates,
@@ -80,26 +80,26 @@ def expected(story: Path, market: Market) -> Expected:
         _replaced(lines_of(story)) + market.heartbeats_replaced,
         market.cancellations,
         replayed,
-        [one.members() for one in market.expected()],
+        [planted.members() for planted in market.expected()],
     )
 
 
 def _replaced(lines: Iterable[bytes]) -> int:
     """How many heartbeats a newer one of their source follows."""
     events = (orjson.loads(line) for line in lines)
-    sources = [one["source"] for one in events if one.get("type") == SOURCE_HEARTBEAT]
+    sources = [event["source"] for event in events if event.get("type") == SOURCE_HEARTBEAT]
     return len(sources) - len(set(sources))
 
 
 def seen(db: Db) -> Seen:
-    """What the store holds now. A use leaves a digest, so that it can be cancelled; every other event a row."""
+    """Read the store as it is now. A use leaves a digest, so that it can be cancelled; every other event a row."""
     rows = db.rows("select data from findings where standing order by occurred, finding")
     (read,) = db.one("select sum(next) from progress") or (0,)
     (events,) = db.one("select count(*) from events") or (0,)
     (uses,) = db.one("select sum(length(digests)) from remembered") or (0,)
     # Of what waits for terms, deliveries are rows as well.
     waiting = sum(USAGE_REPORTED.encode() in bytes(event) for (event,) in db.rows("select event from waiting"))
-    findings = {one["finding"]: one for one in (orjson.loads(row[0]) for row in rows)}
+    findings = {finding["finding"]: finding for finding in (orjson.loads(row[0]) for row in rows)}
     return Seen(findings, int(read or 0), events, int(uses or 0) // DIGEST_BYTES, waiting)
 
 
@@ -142,36 +142,36 @@ def verdicts(expected_: Expected, seen_: Seen, heard: Heard) -> Iterator[tuple[s
     )
     reasons = ", ".join(sorted({reason for reason, _ in heard.rejected}))
     yield f"{rejected} rejected ({reasons})", rejected == expected_.rejected
-    mine = {one: essence(seen_.findings[one]) for one in seen_.findings.keys() & expected_.story.keys()}
-    same = mine == {one: essence(data) for one, data in expected_.story.items()}
-    yield f"the story: {len(mine)} findings stand, equal to those of a replay of the same file", same
-    rest = (data for one, data in seen_.findings.items() if one not in expected_.story)
+    standing = {id_: essence(seen_.findings[id_]) for id_ in seen_.findings.keys() & expected_.story.keys()}
+    is_same = standing == {id_: essence(data) for id_, data in expected_.story.items()}
+    yield f"the story: {len(standing)} findings stand, equal to those of a replay of the same file", is_same
+    rest = (data for id_, data in seen_.findings.items() if id_ not in expected_.story)
     missed, false = held(expected_.market, rest)
     yield (
         f"the market: {len(expected_.market)} were to be found; missed {_some(missed)}, false {_some(false)}",
         not missed and not false,
     )
-    came = {one: essence(data) for one, data in heard.standing.items()}
+    came = {id_: essence(data) for id_, data in heard.standing.items()}
     yield (
         f"what came out of Kafka is what the store holds: {len(came)} findings",
-        came == {one: essence(data) for one, data in seen_.findings.items()},
+        came == {id_: essence(data) for id_, data in seen_.findings.items()},
     )
 
 
-def _some(found: Sequence[Mapping[str, Any]]) -> str:
-    first = "; ".join(" ".join(what(one)) for one in found[:MISSED_SHOWN_MAX])
-    return f"{len(found)} ({first})" if found else "0"
+def _some(findings: Sequence[Mapping[str, Any]]) -> str:
+    first = "; ".join(" ".join(key_of(finding)) for finding in findings[:MISSED_SHOWN_MAX])
+    return f"{len(findings)} ({first})" if findings else "0"
 
 
 def by_detector(findings: Iterable[Mapping[str, Any]]) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
     """Columns and rows of a table: how many findings of each detector and severity."""
-    counts = Counter((one["detector"], one["severity"]) for one in findings)
+    counts = Counter((finding["detector"], finding["severity"]) for finding in findings)
     severities = SEVERITIES[::-1]
     rows: list[list[object]] = []
     for detector in sorted({detector for detector, _ in counts}):
-        each = [counts[detector, severity] for severity in severities]
-        rows.append([detector, *(count or "–" for count in each), sum(each)])
-    total = [sum(count for (_, one), count in counts.items() if one == severity) for severity in severities]
+        cells = [counts[detector, severity] for severity in severities]
+        rows.append([detector, *(count or "–" for count in cells), sum(cells)])
+    total = [sum(count for (_, graded), count in counts.items() if graded == severity) for severity in severities]
     rows.append(["all", *total, counts.total()])
     return ["detector", *severities, "all"], rows
 
@@ -180,7 +180,7 @@ def statement_in_words(statement: Mapping[str, Any], name: str) -> str:
     """A statement of credit as one line: `Example Co.  53 of 100, grade D: 27 points for 6 findings`."""
     parts = []
     for kind in ("finding", "record"):
-        counted = [one["points"] for one in statement[f"{kind}s"] if one["points"]]
+        counted = [entry["points"] for entry in statement[f"{kind}s"] if entry["points"]]
         if counted:
             parts.append(f"{_several(sum(counted), 'point')} for {_several(len(counted), kind)}")
     if statement["merits"]:
@@ -189,31 +189,31 @@ def statement_in_words(statement: Mapping[str, Any], name: str) -> str:
     return f"{name}  {statement['score']} of 100, grade {statement['grade']}: {why}"
 
 
-def _several(count: int, what_: str) -> str:
-    return f"{count} {what_}{'' if count == 1 else 's'}"
+def _several(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def left(db: Db, ends_: Mapping[tuple[str, int], int]) -> str:
-    """What the workers have still to do, in words; empty where nothing."""
+    """The backlog of the workers, in words; empty where there is none."""
     next_ = {(topic, number): at for topic, number, at in db.rows("select topic, partition, next from progress")}
-    unread = sum(max(0, end - next_.get(one, 0)) for one, end in ends_.items())
+    unread = sum(max(0, end - next_.get(partition, 0)) for partition, end in ends_.items())
     (queued,) = db.one("select count(*) from queue") or (0,)
     (unsent,) = db.one("select count(*) from outbox") or (0,)
     (clock,) = db.one("select max(time_max) from progress") or (None,)
     (due,) = db.one("select count(*) from deadlines where due < ?", clock or 0) or (0,)
     counts = {"records to read": unread, "items to judge": queued, "messages to send": unsent, "deadlines": due}
-    return ", ".join(f"{count} {what_}" for what_, count in counts.items() if count)
+    return ", ".join(f"{count} {noun}" for noun, count in counts.items() if count)
 
 
 def ends(bootstrap: str, topics: Sequence[str]) -> dict[tuple[str, int], int]:
     """Where each partition ends now."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "circulation-demo", "enable.auto.commit": False})
-    found: dict[tuple[str, int], int] = {}
+    offsets: dict[tuple[str, int], int] = {}
     try:
         for topic in topics:
             for number in consumer.list_topics(topic, timeout=READ_SECONDS_MAX).topics[topic].partitions:
                 partition = TopicPartition(topic, number)
-                found[topic, number] = consumer.get_watermark_offsets(partition, timeout=READ_SECONDS_MAX)[1]
+                offsets[topic, number] = consumer.get_watermark_offsets(partition, timeout=READ_SECONDS_MAX)[1]
     finally:
         consumer.close()
-    return found
+    return offsets

@@ -37,7 +37,7 @@ from streams.demo.chapters import (
 
 
 class Found(NamedTuple):
-    """What is found: detector, severity, and the id of what it is about."""
+    """An expected finding: detector, severity, and the id of its subject."""
 
     detector: str
     severity: str
@@ -45,12 +45,12 @@ class Found(NamedTuple):
 
 
 class Act(NamedTuple):
-    """What is done and what must come of it. `score` is that of the party whose credit the act shows, at its end."""
+    """Events and the expected findings. `score` is that of the party whose credit the act shows, at its end."""
 
     title: str
     prose: str
     events: tuple[dict[str, Any], ...]
-    found: tuple[Found, ...] = ()
+    raised: tuple[Found, ...] = ()
     cleared: tuple[Found, ...] = ()
     party: str | None = None
     score: int | None = None
@@ -64,8 +64,10 @@ def acts() -> Iterator[Act]:
     """The acts in their order."""
     tell = Teller()
     for title, prose, chapter, rest in _ACTS:
-        told = sorted(chapter(tell), key=lambda one: parse_instant(str(one.get("time") or one.get("eventTime"))))
-        yield Act(title, prose, tuple(told), **rest)
+        ordered = sorted(
+            chapter(tell), key=lambda event: parse_instant(str(event.get("time") or event.get("eventTime")))
+        )
+        yield Act(title, prose, tuple(ordered), **rest)
 
 
 def events() -> Iterator[dict[str, Any]]:
@@ -76,8 +78,8 @@ def events() -> Iterator[dict[str, Any]]:
 
 def lines() -> Iterator[bytes]:
     """The events as lines of a file."""
-    for one in events():
-        yield orjson.dumps(one)
+    for event in events():
+        yield orjson.dumps(event)
 
 
 _OVERRUN_RED: Final = Found("usage-limit", "red", "contract-traffic")
@@ -96,7 +98,7 @@ _ACTS: Final[tuple[tuple[str, str, Chapter, dict[str, Any]], ...]] = (
         "bought, and more than 120 % of it.",
         a_licence_that_is_overrun,
         {
-            "found": (
+            "raised": (
                 Found("usage-limit", "blue", "contract-traffic"),
                 Found("usage-limit", "yellow", "contract-traffic"),
                 Found("usage-limit", "orange", "contract-traffic"),
@@ -112,7 +114,7 @@ _ACTS: Final[tuple[tuple[str, str, Chapter, dict[str, Any]], ...]] = (
         "for advertising, and one is from abroad. A sub-purpose (research/health) is allowed.",
         a_use_for_another_purpose,
         {
-            "found": (
+            "raised": (
                 Found("purpose-drift", "orange", "contract-research"),
                 Found("outside-terms", "orange", "contract-research"),
             ),
@@ -128,7 +130,7 @@ _ACTS: Final[tuple[tuple[str, str, Chapter, dict[str, Any]], ...]] = (
         "registered without the persons that are in it, and made though no contract or grant allows it.",
         a_source_that_may_not_be_sold,
         {
-            "found": (
+            "raised": (
                 Found("derivation-forbidden", "orange", "lab/variant-table"),
                 Found("grade-laundering", "red", "lab/variant-table"),
                 Found("negative-list", "red", "insurance-risk-scores"),
@@ -140,7 +142,7 @@ _ACTS: Final[tuple[tuple[str, str, Chapter, dict[str, Any]], ...]] = (
         "Two contracts end on 1 March; the buyers have 30 days to delete what they got. One proves it. Of the other "
         "nothing is heard: that is found when the clock is past the deadline, though no event says so.",
         data_that_should_be_gone,
-        {"found": (Found("deletion-overdue", "orange", "contract-expired"),), "party": NAVIGATION, "score": 53},
+        {"raised": (Found("deletion-overdue", "orange", "contract-expired"),), "party": NAVIGATION, "score": 53},
     ),
     (
         "A feed with a hole",
@@ -148,7 +150,7 @@ _ACTS: Final[tuple[tuple[str, str, Chapter, dict[str, Any]], ...]] = (
         "And the sensors' hub numbers its events: number 2 never comes, and then the hub falls silent.",
         a_feed_with_a_hole,
         {
-            "found": (
+            "raised": (
                 Found("negative-list", "yellow", "street-sensors"),
                 Found("feed-gap", "yellow", HUB),
                 Found("feed-silence", "yellow", HUB),
@@ -162,7 +164,7 @@ _ACTS: Final[tuple[tuple[str, str, Chapter, dict[str, Any]], ...]] = (
         "street sensors have been without a grade for more than 30 days.",
         exports_that_add_up,
         {
-            "found": (
+            "raised": (
                 Found("export-assessment-missing", "blue", TRAVEL),
                 Found("export-assessment-missing", "yellow", TRAVEL),
                 Found("export-assessment-missing", "red", TRAVEL),
@@ -187,7 +189,7 @@ _ACTS: Final[tuple[tuple[str, str, Chapter, dict[str, Any]], ...]] = (
     ),
 )
 
-# What must be found. Whatever runs the story raises these, and nothing else; those cleared do not stand at the end.
-FOUND: Final = tuple(found for *_, rest in _ACTS for found in rest.get("found", ()))
-CLEARED: Final = tuple(found for *_, rest in _ACTS for found in rest.get("cleared", ()))
-STANDING: Final = tuple(one for one in FOUND if one not in CLEARED)
+# The expected findings: the story raises these, and no more; those cleared do not stand at the end.
+RAISED: Final = tuple(finding for *_, rest in _ACTS for finding in rest.get("raised", ()))
+CLEARED: Final = tuple(finding for *_, rest in _ACTS for finding in rest.get("cleared", ()))
+STANDING: Final = tuple(finding for finding in RAISED if finding not in CLEARED)

@@ -30,21 +30,21 @@ def finding(finding: Mapping[str, Any]) -> None:
     """One finding, as it came out of Kafka: what, why, by which law, and who is told."""
     evidence = console.in_words(finding["evidence"])
     law = ", ".join(finding["legal_basis"])
-    told = ", ".join(finding["sectors"])
+    receivers = ", ".join(finding["sectors"])
     console.marked(finding["severity"], f"{finding['detector']} about {finding['about']['id']}", finding["summary"])
-    for heading, text in (("evidence", evidence), ("by", law), ("told", told)):
+    for heading, text in (("evidence", evidence), ("by", law), ("told", receivers)):
         if text:
             console.note(f"{heading}: {text}")
 
 
 def _listed(lines: Sequence[tuple[str, str]]) -> None:
     """Commands, each with what it is for below it, so that they can be taken with the mouse."""
-    for command, what in lines:
-        say(f"  {command}\n      {what}")
+    for command, text in lines:
+        say(f"  {command}\n      {text}")
 
 
 def _program() -> str:
-    """What calls the command here: by its name, in a checkout beside its Python, else as a module."""
+    """The command line of the program: by its name, in a checkout beside its Python, else as a module."""
     if shutil.which("circulation"):
         return "circulation"
     beside = Path(sys.executable).with_name("circulation")
@@ -75,7 +75,10 @@ def how_to_go_on(folder: Path, bootstrap: str, url: str, kept: Sequence[Worker] 
     _listed(lines)
     say("Everything stays up:")
     _listed(
-        [(f"http://{one.web}/metrics", f"and /ready, of process {one.process.pid}; its log: {one.log}") for one in kept]
+        [
+            (f"http://{worker.web}/metrics", f"and /ready, of process {worker.process.pid}; its log: {worker.log}")
+            for worker in kept
+        ]
     )
     where = "" if folder == default_folder().resolve() else f" --folder {shlex.quote(str(folder))}"
     _listed(

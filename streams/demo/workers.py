@@ -52,7 +52,7 @@ class Workers:
 
     def launch(self, bootstrap: str, url: str, number: int) -> None:
         """Starts one worker."""
-        web = f"127.0.0.1:{processes.free_port(*(int(one.web.rpartition(':')[2]) for one in self.running))}"
+        web = f"127.0.0.1:{processes.free_port(*(int(worker.web.rpartition(':')[2]) for worker in self.running))}"
         log = self.folder / f"worker-{number}.log"
         with log.open("wb") as out:
             # A session of its own: an interrupt at the terminal is for us, and we stop the workers in order.
@@ -68,19 +68,19 @@ class Workers:
         self.running.append(Worker(process, web, log, number))
         self._remember()
 
-    def kill(self, one: Worker) -> None:
+    def kill(self, worker: Worker) -> None:
         """Ends a worker by SIGKILL, in the middle of its work."""
-        self.running.remove(one)
-        one.process.kill()
-        one.process.wait()
+        self.running.remove(worker)
+        worker.process.kill()
+        worker.process.wait()
         self._remember()
 
     def _remember(self) -> None:
-        self._memory.write_text(json.dumps([one.process.pid for one in self.running]))
+        self._memory.write_text(json.dumps([worker.process.pid for worker in self.running]))
 
     def _await_ready(self) -> None:
         deadline = time.monotonic() + READY_SECONDS_MAX
-        while not all(state(one).get("ready") for one in self.running):
+        while not all(state(worker).get("ready") for worker in self.running):
             self.check()
             if time.monotonic() > deadline:
                 raise DemoError(f"the workers are not ready after {READY_SECONDS_MAX:.0f} s: {self.logs()}")
@@ -88,18 +88,18 @@ class Workers:
 
     def check(self) -> None:
         """Raises `DemoError` where a worker ended by itself."""
-        for one in self.running:
-            if one.process.poll() is not None:
-                raise DemoError(f"a worker ended; the end of {one.log}:\n{processes.tail(one.log)}")
+        for worker in self.running:
+            if worker.process.poll() is not None:
+                raise DemoError(f"a worker ended; the end of {worker.log}:\n{processes.tail(worker.log)}")
 
     def logs(self) -> str:
         """Where to look for what they said."""
-        return "see " + ", ".join(str(one.log) for one in self.running)
+        return "see " + ", ".join(str(worker.log) for worker in self.running)
 
     def sweep(self) -> None:
         """Ends all workers of this folder, also those of an earlier demo."""
-        for one in self.running:
-            _end(one.process)
+        for worker in self.running:
+            _end(worker.process)
         self.running.clear()
         with contextlib.suppress(OSError, ValueError):
             for pid in json.loads(self._memory.read_text()):
@@ -133,17 +133,17 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def state(one: Worker) -> dict[str, Any]:
-    """What a worker answers to /ready; empty while it does not answer."""
+def state(worker: Worker) -> dict[str, Any]:
+    """The answer of a worker to /ready; empty while it does not answer."""
     try:
-        with urllib.request.urlopen(f"http://{one.web}/ready", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{worker.web}/ready", timeout=5) as answer:
             body = answer.read()
     except urllib.error.HTTPError as error:
         body = error.read()
     except (urllib.error.URLError, OSError):
         return {}
     try:
-        found: dict[str, Any] = orjson.loads(body)
+        document: dict[str, Any] = orjson.loads(body)
     except orjson.JSONDecodeError:
         return {}
-    return found
+    return document

@@ -29,7 +29,7 @@ STOPPED: Final = frozenset({State.EXPIRED, State.MADE_ANEW, State.CUT, State.PUT
 
 
 class Feed(NamedTuple):
-    """One partition: `position` and `topic_id` as the store has them, `low`, `end` and `there` (an id) as Kafka has.
+    """One partition: `position` and `topic_id` as the store has them, `low`, `end` and `kafka_id` as Kafka has.
 
     `partitions` is how many its topic has in Kafka, `known` how many of it the store read; `anew` tells that
     Kafka has other records than were read. What is not known is None: the store's where nobody read it yet,
@@ -42,7 +42,7 @@ class Feed(NamedTuple):
     topic_id: str | None
     low: int | None
     end: int | None
-    there: str | None
+    kafka_id: str | None
     partitions: int | None = None
     known: int | None = None
     anew: bool = False
@@ -56,13 +56,13 @@ class Feed(NamedTuple):
     def state(self) -> State:
         """How it is, by what store and Kafka say of it."""
         # Kafka takes no partition from a topic: one with fewer is another topic.
-        if self.position is not None and self.beyond and self.topic_id != self.there:
+        if self.position is not None and self.beyond and self.topic_id != self.kafka_id:
             return State.GONE
-        if self.there is None or self.low is None or self.end is None:
+        if self.kafka_id is None or self.low is None or self.end is None:
             return State.ABSENT
         if self.position is None:
             return State.NEW
-        if self.topic_id != self.there:
+        if self.topic_id != self.kafka_id:
             return State.MADE_ANEW
         if self.position < self.low:
             return State.EXPIRED
@@ -73,7 +73,7 @@ class Feed(NamedTuple):
     @property
     def beyond(self) -> bool:
         """Whether its topic is there and has no such partition, as far as Kafka told."""
-        return self.there is not None and self.partitions is not None and self.partition >= self.partitions
+        return self.kafka_id is not None and self.partitions is not None and self.partition >= self.partitions
 
     @property
     def untouched(self) -> bool:
@@ -94,14 +94,14 @@ class Feed(NamedTuple):
             case State.PUT_BACK:
                 return PUT_BACK
             case State.GONE:
-                some = "1 partition" if self.partitions == 1 else f"{self.partitions} partitions"
-                return f"the topic has {some}{FEWER}{self.known}"
+                count = "1 partition" if self.partitions == 1 else f"{self.partitions} partitions"
+                return f"the topic has {count}{FEWER}{self.known}"
             case State.ABSENT:
                 return NOT_THERE
         return ""
 
     @property
-    def told(self) -> str:
+    def in_words(self) -> str:
         """State and why, for people; what both say is said once."""
         if self.state is State.ABSENT or not self.why:
             return str(self.state)
@@ -125,14 +125,14 @@ def feeds(
     known: dict[str, int] = {}
     for topic, partition in rows:
         known[topic] = max(known.get(topic, 0), partition + 1)
-    found = []
+    listed = []
     for tp in sorted(partitions):
         position, topic_id = rows.get(tp, (None, None))
         topic = tp[0]
-        there, count = ids.get(topic), counts.get(topic)
+        kafka_id, count = ids.get(topic), counts.get(topic)
         span = low.get(tp), end.get(tp)
-        found.append(Feed(*tp, position, topic_id, *span, there, count, known.get(topic), tp in anew))
-    return found
+        listed.append(Feed(*tp, position, topic_id, *span, kafka_id, count, known.get(topic), tp in anew))
+    return listed
 
 
 def positions(db: Db) -> dict[TP, tuple[int, str]]:
@@ -147,12 +147,12 @@ def read_last(db: Db) -> dict[TP, tuple[int, int]]:
     return {(topic, partition): (last, written) for topic, partition, last, written in rows}
 
 
-def mark(db: Db, found: Mapping[TP, tuple[int, int]], rows: Mapping[TP, tuple[int, str]]) -> None:
+def mark(db: Db, lasts: Mapping[TP, tuple[int, int]], rows: Mapping[TP, tuple[int, str]]) -> None:
     """Notes of partitions the last record before their positions, where none is noted, in the open transaction.
 
     `rows` are the positions and topic ids for which Kafka was asked: of what was moved meanwhile nothing is noted.
     """
-    for (topic, partition), (last, written) in sorted(found.items()):
+    for (topic, partition), (last, written) in sorted(lasts.items()):
         db.run(
             "update progress set last = ?, written = ? where topic = ? and partition = ? and next = ? and topic_id = ?"
             " and written is null",
@@ -167,23 +167,23 @@ def mark(db: Db, found: Mapping[TP, tuple[int, int]], rows: Mapping[TP, tuple[in
 def look(db: Db, broker: Broker) -> list[Feed]:
     """All partitions of the input topics, as store and Kafka have them now."""
     rows, read = positions(db), read_last(db)
-    there = broker.partitions(TOPICS_IN)
-    low, end = broker.begins(there), broker.ends(there)
+    existing = broker.partitions(TOPICS_IN)
+    low, end = broker.begins(existing), broker.ends(existing)
     ids, counts = broker.topics(TOPICS_IN)
-    anew = broker.written_anew({tp: read[tp] for tp in there if tp in read and rows[tp][1] == ids.get(tp[0])})
+    anew = broker.written_anew({tp: read[tp] for tp in existing if tp in read and rows[tp][1] == ids.get(tp[0])})
     # Of a topic that was never there a partition is missing all the same.
     missing = {(topic, 0) for topic in TOPICS_IN if topic not in ids}
-    return feeds(rows, ids, counts, low, end, {*rows, *there, *missing}, anew)
+    return feeds(rows, ids, counts, low, end, {*rows, *existing, *missing}, anew)
 
 
-def elsewhere(found: Iterable[Feed]) -> bool:
+def elsewhere(listed: Iterable[Feed]) -> bool:
     """Whether every topic that the store read is another one now, or not there: it may have been another Kafka."""
-    read = [one for one in found if one.position is not None]
-    others = {one.topic for one in read if one.topic_id != one.there}
-    return others == {one.topic for one in read} and any(one.there is not None for one in read)
+    read = [feed for feed in listed if feed.position is not None]
+    remade = {feed.topic for feed in read if feed.topic_id != feed.kafka_id}
+    return remade == {feed.topic for feed in read} and any(feed.kafka_id is not None for feed in read)
 
 
 def stamp(feed: Feed, at: int) -> dict[str, Any]:
-    """What `feed list --json` says of a partition; `at` is when it was looked at, µs."""
+    """The document of a partition in `feed list --json`; `at` is when it was read, µs."""
     members = feed._asdict() | {"anew": None} | {"state": feed.state, "why": feed.why, "looked": format_instant(at)}
     return {name: value for name, value in members.items() if value not in (None, "")}

@@ -48,7 +48,7 @@ class NotDrained(GrowError):
 
 
 class Grown(NamedTuple):
-    """What became of one topic; it had as many partitions already where `before` is the same."""
+    """The result for one topic; it had as many partitions already where `before` is the same."""
 
     name: str
     before: int
@@ -56,7 +56,7 @@ class Grown(NamedTuple):
 
 
 class _Kafka:
-    """What is asked of Kafka."""
+    """Requests to Kafka."""
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
@@ -65,17 +65,17 @@ class _Kafka:
     def topics(self) -> dict[str, tuple[str, int]]:
         """Id and number of partitions of each topic."""
         futures = self._admin.describe_topics(TopicCollection(list(GROWING)), request_timeout=ASK_SECONDS)
-        found = {}
+        described = {}
         for name, future in futures.items():
             try:
                 topic = future.result()
             except KafkaException as error:
                 raise GrowError(f"Kafka at {self._bootstrap} does not tell of {name}: {_said(error)}") from error
-            found[name] = (str(topic.topic_id), len(topic.partitions))
-        return found
+            described[name] = (str(topic.topic_id), len(topic.partitions))
+        return described
 
     def offsets(self, partitions: Collection[TP], spec: Any) -> dict[TP, int]:
-        # What lies in an open transaction is not published yet, and no worker gets it.
+        # A record in an open transaction is not published yet, and no worker gets it.
         try:
             return offsets(self._admin, partitions, spec, stable=True, timeout_seconds=ASK_SECONDS)
         except KafkaException as error:
@@ -83,8 +83,8 @@ class _Kafka:
 
     def grow(self, partitions: Mapping[str, int]) -> None:
         """Makes partitions, and returns when all of them have leaders."""
-        made = self._admin.create_partitions([More(name, count) for name, count in partitions.items()])
-        for name, future in made.items():
+        futures = self._admin.create_partitions([More(name, count) for name, count in partitions.items()])
+        for name, future in futures.items():
             try:
                 future.result()
             except KafkaException as error:
@@ -94,8 +94,8 @@ class _Kafka:
         until = time.monotonic() + LEADERS_SECONDS_MAX
         while True:
             # This is also what the client goes by from now on; by itself it knows of new partitions much later.
-            there = self._admin.list_topics(timeout=ASK_SECONDS).topics
-            led = {name: sum(part.leader >= 0 for part in there[name].partitions.values()) for name in partitions}
+            topics = self._admin.list_topics(timeout=ASK_SECONDS).topics
+            led = {name: sum(part.leader >= 0 for part in topics[name].partitions.values()) for name in partitions}
             if led == dict(partitions):
                 return
             if time.monotonic() > until:
@@ -143,7 +143,7 @@ def grow(bootstrap: str, store: Store, partitions: int, *, seconds_max: float, a
 def _drain(kafka: _Kafka, store: Store, partitions: Collection[TP], until: float, advance: Advance) -> dict[TP, int]:
     """Waits until these partitions are taken in to the ends that they have now, and answers with those."""
     ends, lows = kafka.offsets(partitions, LATEST), kafka.offsets(partitions, EARLIEST)
-    told = 0
+    reported = 0
     first: int | None = None
     while True:
         with store.reading() as db:
@@ -152,13 +152,13 @@ def _drain(kafka: _Kafka, store: Store, partitions: Collection[TP], until: float
         behind = {tp: count for tp, count in left.items() if count > 0}
         total = sum(behind.values())
         first = total if first is None else first
-        if advance is not None and first - total > told:
-            advance(first - total - told)
-            told = first - total
+        if advance is not None and first - total > reported:
+            advance(first - total - reported)
+            reported = first - total
         if not behind:
             return ends
         if time.monotonic() > until:
-            (topic, partition), count = max(behind.items(), key=lambda one: one[1])
+            (topic, partition), count = max(behind.items(), key=lambda item: item[1])
             raise NotDrained(
                 f"{total:,} records were not taken in in time, {count:,} of them in {topic}[{partition}]:"
                 " see whether workers run and keep up (circulation_lag_records), or give them more time (--timeout)"

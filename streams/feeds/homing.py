@@ -69,10 +69,10 @@ class Placement(NamedTuple):
 def placements(db: Db, topic: str, topic_id: str) -> list[Placement]:
     """The numbers of partitions that a topic had, oldest first; none where nobody has read it yet."""
     query = "select partitions, since, partition, begin from placements where topic = ? and topic_id = ?"
-    found: dict[int, tuple[int, dict[int, int]]] = {}
+    by_count: dict[int, tuple[int, dict[int, int]]] = {}
     for partitions, since, partition, begin in db.rows(query, topic, topic_id):
-        found.setdefault(partitions, (since, {}))[1][partition] = begin
-    return [Placement(partitions, *rest) for partitions, rest in sorted(found.items())]
+        by_count.setdefault(partitions, (since, {}))[1][partition] = begin
+    return [Placement(partitions, *rest) for partitions, rest in sorted(by_count.items())]
 
 
 def place(db: Db, topic: str, topic_id: str, partitions: int, begins: Mapping[int, int], now: int) -> bool:
@@ -93,13 +93,13 @@ def place(db: Db, topic: str, topic_id: str, partitions: int, begins: Mapping[in
 class Homes:
     """Where the keys of one topic are at home."""
 
-    def __init__(self, topic: str, found: Sequence[Placement], others: Iterable[int] = ()) -> None:
+    def __init__(self, topic: str, placements: Sequence[Placement], former: Iterable[int] = ()) -> None:
         """`others` are the numbers of partitions of topics of this name that there were before this one."""
         self.topic = topic
-        self.placements = tuple(found)
-        self._others = tuple(others)
-        self._before = (*(one.partitions for one in reversed(found[:-1])), *self._others)
-        self.partitions = found[-1].partitions
+        self.placements = tuple(placements)
+        self._former = tuple(former)
+        self._before = (*(placement.partitions for placement in reversed(placements[:-1])), *self._former)
+        self.partitions = placements[-1].partitions
 
     def of(self, key: bytes) -> int:
         """The home of a key."""
@@ -107,19 +107,19 @@ class Homes:
 
     def added(self, partition: int) -> bool:
         """Whether the store read this topic, or another of its name, before there was such a partition."""
-        return bool(self._others) or partition >= self.placements[0].partitions
+        return bool(self._former) or partition >= self.placements[0].partitions
 
     def earlier(self, key: bytes) -> list[int]:
         """Where the key was at home when there were other numbers of partitions; its home of now is not among them."""
         homes = [home_of(key, partitions) for partitions in self._before]
-        return [one for one in dict.fromkeys(homes) if one != self.of(key)]
+        return [home for home in dict.fromkeys(homes) if home != self.of(key)]
 
     def well_put(self, key: bytes, partition: int, offset: int, instant: int) -> bool:
         """Whether a source put a record where it belonged when it wrote it, as far as it could know.
 
         `instant` is the record's own timestamp: it is nobody's clock, and pardons a source at most.
         """
-        homes = [home_of(key, one.partitions) == partition for one in self.placements]
+        homes = [home_of(key, placement.partitions) == partition for placement in self.placements]
         at = max(n for n, one in enumerate(self.placements) if n == 0 or offset >= one.begins.get(partition, 0))
         if any(homes[at:]):
             return True  # a client knows of new partitions before they are noted here
@@ -128,7 +128,7 @@ class Homes:
 
 
 class Leaving:
-    """What of one fetch is not at home: what is sent on, what was sent on too often, and who is to be told.
+    """The records of a fetch that are not at home: those sent on, those sent on too often, and their sources.
 
     Of a batch each event goes as a record of its own, and what of it is rejected is rejected where it was read: so
     nothing is rejected twice, and nothing outgrows its topic on the way.
@@ -156,14 +156,14 @@ class Leaving:
         if not hops and not self.homes.well_put(key, partition, offset, record.timestamp()[1] * 1_000):
             seen = (arrival.event, partition, offset, self.homes.of(key), self.homes.partitions)
             self.misplaced.setdefault(arrival.event.source, misplaced_key.Misplaced(self.homes.topic, *seen))
-        given = [(name, text) for name, raw in headers if (text := _text(raw)) is not None and name != HOPS_HEADER]
+        pairs = [(name, text) for name, raw in headers if (text := _text(raw)) is not None and name != HOPS_HEADER]
         if arrival.index is not None:
-            given = [("content-type", STRUCTURED), *(pair for pair in given if pair[0].lower() != "content-type")]
-        if not any(name == FROM_HEADER for name, _ in given):
+            pairs = [("content-type", STRUCTURED), *(pair for pair in pairs if pair[0].lower() != "content-type")]
+        if not any(name == FROM_HEADER for name, _ in pairs):
             at = f"{partition}@{offset}" + ("" if arrival.index is None else f"#{arrival.index}")
-            given.append((FROM_HEADER, at))
-        given.append((HOPS_HEADER, str(hops + 1)))
-        self.messages.append(Message(self.homes.topic, key, tuple(given), value))
+            pairs.append((FROM_HEADER, at))
+        pairs.append((HOPS_HEADER, str(hops + 1)))
+        self.messages.append(Message(self.homes.topic, key, tuple(pairs), value))
         self.sent[partition] += 1
 
 
@@ -184,8 +184,10 @@ def _text(raw: bytes | None) -> str | None:
 
 
 def _findings(db: Db, ids: Iterable[str]) -> set[str]:
-    asked = list(ids)
-    return {row[0] for row in db.rows("select finding from findings where finding = any(?)", asked)} if asked else set()
+    wanted = list(ids)
+    return (
+        {row[0] for row in db.rows("select finding from findings where finding = any(?)", wanted)} if wanted else set()
+    )
 
 
 class _Target(NamedTuple):
@@ -205,7 +207,7 @@ class Homing:
         self.beyond: set[TP] = set()
         self._ids: dict[str, str] = {}
         self._targets: dict[str, _Target] = {}
-        self._told: set[tuple[str, str, str]] = set()
+        self._reported: set[tuple[str, str, str]] = set()
         self._telling: set[tuple[str, str, str]] = set()
 
     def assign(
@@ -219,12 +221,12 @@ class Homing:
         """
         homes, self.held, self.beyond = {}, {}, set()
         for topic in sorted({topic for topic, _ in wanted} & ids.keys()):
-            there = counts[topic]
+            count = counts[topic]
             # The lock is held to the commit: nobody notes another number between this look and our new positions.
             db.lock([f"placements of {topic}"])
             known = placements(db, topic, ids[topic])
             if not known:
-                place(db, topic, ids[topic], there, {}, now)
+                place(db, topic, ids[topic], count, {}, now)
                 known = placements(db, topic, ids[topic])
             query = "select partitions from placements where topic = ? and topic_id <> ? group by partitions"
             homes[topic] = Homes(topic, known, [row[0] for row in db.rows(query, topic, ids[topic])])
@@ -232,10 +234,10 @@ class Homing:
             query = "update progress set partitions = ? where topic = ? and coalesce(partitions, 0) <> ?"
             db.run(query, known[-1].partitions, topic, known[-1].partitions)
             for tp in wanted:
-                if tp[0] == topic and tp[1] >= max(there, known[-1].partitions):
+                if tp[0] == topic and tp[1] >= max(count, known[-1].partitions):
                     self.beyond.add(tp)
                 elif tp[0] == topic and tp[1] >= known[-1].partitions:
-                    why = f"the topic has {there} partitions, {known[-1].partitions} before: {READ_FIRST}"
+                    why = f"the topic has {count} partitions, {known[-1].partitions} before: {READ_FIRST}"
                     self.held[tp] = why
         self.homes, self._ids = homes, dict(ids)
 
@@ -254,13 +256,13 @@ class Homing:
         self._telling = set()
         leaving = Leaving(self.homes[fetch.topic])
         partitions = {arrival.place[1] for arrival in outcome.away}
-        records = {(part, one.offset()): one for part in partitions for one in fetch.parts[part].records}
+        records = {(part, record.offset()): record for part in partitions for record in fetch.parts[part].records}
         for arrival in outcome.away:
             leaving.add(arrival, records[arrival.place[1:]])
         post(db, [*leaving.messages, *map(rejected, leaving.refused)])
         outcome.rejections.extend(leaving.refused)
-        for one in leaving.refused:
-            outcome.rejected[one.rejection.reason] = outcome.rejected.get(one.rejection.reason, 0) + 1
+        for refusal in leaving.refused:
+            outcome.rejected[refusal.rejection.reason] = outcome.rejected.get(refusal.rejection.reason, 0) + 1
         for partition, count in sorted(leaving.sent.items()):
             query = "update progress set sent_on = sent_on + ? where topic = ? and partition = ?"
             db.run(query, count, fetch.topic, partition)
@@ -270,10 +272,10 @@ class Homing:
         entries: dict[str, Entry] = {}
         for source, seen in sorted(leaving.misplaced.items()):
             pack = engine.rulebook().in_force(seen.event.time)
-            told = (pack.digest, seen.topic, source)
-            if told in self._told or pack.setting(misplaced_key.RULE.id).mode == "off":
+            reported = (pack.digest, seen.topic, source)
+            if reported in self._reported or pack.setting(misplaced_key.RULE.id).mode == "off":
                 continue
-            self._telling.add(told)
+            self._telling.add(reported)
             thing = queue.misplaced(seen.topic, source)
             entry = Entry(thing, engine.rules[misplaced_key.RULE.id], pack, misplaced_key.said(seen), now)
             entries[entry.finding] = entry
@@ -286,9 +288,9 @@ class Homing:
 
     def committed(self) -> None:
         """Remembers of whom was told in a transaction that is committed."""
-        if len(self._told) + len(self._telling) > TOLD_MAX:
-            self._told.clear()
-        self._told |= self._telling
+        if len(self._reported) + len(self._telling) > TOLD_MAX:
+            self._reported.clear()
+        self._reported |= self._telling
         self._telling = set()
 
     def look(
@@ -307,17 +309,17 @@ class Homing:
         for topic, homes in self.homes.items():
             if stored.get((topic, self._ids[topic])) != homes.partitions:
                 changed = True
-            there = counts.get(topic, 0)
-            if changed or there <= homes.partitions:
+            count = counts.get(topic, 0)
+            if changed or count <= homes.partitions:
                 self._targets.pop(topic, None)
                 continue
             target = self._targets.get(topic)
-            if target is None or target.partitions != there:
+            if target is None or target.partitions != count:
                 ends = ends_of([(topic, part) for part in range(homes.partitions)])
-                target = self._targets[topic] = _Target(there, ends, time.monotonic() + DRAIN_SECONDS_MAX)
+                target = self._targets[topic] = _Target(count, ends, time.monotonic() + DRAIN_SECONDS_MAX)
             read = all(where.get(tp, 0) >= end for tp, end in target.ends.items())
             if read or time.monotonic() > target.until:
-                due.append((topic, there, {part: end for (_, part), end in target.ends.items()}))
+                due.append((topic, count, {part: end for (_, part), end in target.ends.items()}))
         return changed, due
 
     def note(self, db: Db, due: Iterable[tuple[str, int, dict[int, int]]], now: int) -> None:

@@ -34,7 +34,7 @@ class ResumeRefused(Exception):
 
 
 class Kept(NamedTuple):
-    """What an archive had of what Kafka no longer has: `records` from `begin` to before `end`, taken in by now."""
+    """Expired records that an archive had: `records` from `begin` to before `end`, taken in by now."""
 
     begin: int
     end: int
@@ -42,7 +42,7 @@ class Kept(NamedTuple):
 
 
 class Resumed(NamedTuple):
-    """What was done: the partition goes on from `offset` (None: it is closed); the finding, and the changes to it."""
+    """The result: the partition goes on from `offset` (None: it is closed); the finding, and the changes to it."""
 
     offset: int | None
     finding: str
@@ -56,7 +56,7 @@ def start_of(feed: Feed, wanted: str) -> int:
         raise ResumeRefused(f"{feed.name} has nothing to resume: {where}")
     if feed.state is State.GONE:
         raise ResumeRefused(f"{feed.name} is no more: it can only be closed (--from {EARLIEST})", wrong_offset=True)
-    if feed.there is None or feed.low is None or feed.end is None:
+    if feed.kafka_id is None or feed.low is None or feed.end is None:
         raise ResumeRefused(f"{feed.name} is not there: make it first (circulation topics create)")
     start = feed.low if wanted == EARLIEST else int(wanted)
     if not feed.low <= start <= feed.end:
@@ -91,12 +91,12 @@ def resume(
     Raises:
         ResumeRefused: somebody else moved the position meanwhile.
     """
-    assert feed.position is not None and feed.there is not None  # noqa: S101 `start_of` refuses what is not there
+    assert feed.position is not None and feed.kafka_id is not None  # noqa: S101 `start_of` refuses what is not there
     _lock(db, feed)
     db.run(
         "update progress set next = ?, topic_id = ?, last = ?, written = ? where topic = ? and partition = ?",
         start,
-        feed.there,
+        feed.kafka_id,
         *(last or (None, None)),
         feed.topic,
         feed.partition,
@@ -108,10 +108,10 @@ def resume(
     lost_to = start - 1 if known else None
     going_on = feed_lost.GoingOn(start, lost_from, lost_to, by)
     finding, changes = _revise(db, engine, feed, began, going_on, at)
-    done: dict[str, Any] = {"resumed": start, "topic_id": feed.there}
+    details: dict[str, Any] = {"resumed": start, "topic_id": feed.kafka_id}
     if kept is not None:
-        done["kept"] = {"from": kept.begin, "to": kept.end - 1, "records": kept.records}
-    _journal(db, feed, began, going_on, done | {"finding": finding, "user": login, "note": note}, at)
+        details["kept"] = {"from": kept.begin, "to": kept.end - 1, "records": kept.records}
+    _journal(db, feed, began, going_on, details | {"finding": finding, "user": login, "note": note}, at)
     return Resumed(start, finding, changes)
 
 
@@ -145,8 +145,8 @@ def close(db: Db, engine: Engine, feed: Feed, *, by: str, login: str, note: str,
     db.run("delete from progress where topic = ? and partition = ?", feed.topic, feed.partition)
     going_on = feed_lost.GoingOn(None, feed.position, -1 if feed.untouched else None, by)
     finding, changes = _revise(db, engine, feed, feed.position, going_on, at)
-    done = {"closed": True, "topic_id": feed.there, "finding": finding, "user": login, "note": note}
-    _journal(db, feed, feed.position, going_on, done, at)
+    details = {"closed": True, "topic_id": feed.kafka_id, "finding": finding, "user": login, "note": note}
+    _journal(db, feed, feed.position, going_on, details, at)
     return Resumed(None, finding, changes)
 
 
@@ -167,9 +167,9 @@ def _lock(db: Db, feed: Feed) -> None:
         raise ResumeRefused(f"{feed.name} was moved on by somebody else meanwhile: look again")
 
 
-def _journal(db: Db, feed: Feed, began: int, going_on: feed_lost.GoingOn, done: Mapping[str, Any], at: int) -> None:
+def _journal(db: Db, feed: Feed, began: int, going_on: feed_lost.GoingOn, details: Mapping[str, Any], at: int) -> None:
     """Tells the journal who had a partition go on or closed it, and what is lost by it."""
-    data = {"topic": feed.topic, "partition": feed.partition, "position": began, "by": going_on.by, **done}
+    data = {"topic": feed.topic, "partition": feed.partition, "position": began, "by": going_on.by, **details}
     if feed.why:
         data["why"] = feed.why
     if going_on.anything_lost:
@@ -184,8 +184,8 @@ def _revise(
     db: Db, engine: Engine, feed: Feed, began: int, going_on: feed_lost.GoingOn, at: int
 ) -> tuple[str, list[Change]]:
     """The finding on the loss, and what changed of it. Where the pack has that detector off there is none."""
-    said = feed_lost.said(feed.topic, feed.partition, began, feed.low, feed.why, at, going_on)
-    finding = finding_id(feed_lost.RULE.id, said.about, said.cause, said.apart)
+    statement = feed_lost.said(feed.topic, feed.partition, began, feed.low, feed.why, at, going_on)
+    finding = finding_id(feed_lost.RULE.id, statement.about, statement.cause, statement.apart)
     # A worker that sees the loss at this moment raises it before or after.
     db.lock([finding])
     if not going_on.anything_lost:
@@ -195,6 +195,6 @@ def _revise(
         return finding, []
     before = db.one("select occurred from findings where finding = ?", finding)
     if before is not None:
-        said = msgspec.structs.replace(said, occurred=before[0])
+        statement = msgspec.structs.replace(statement, occurred=before[0])
     thing = queue.lost(feed.topic, feed.partition)
-    return finding, engine.book.enter(db, [Entry(thing, engine.rules[feed_lost.RULE.id], pack, said, at)])
+    return finding, engine.book.enter(db, [Entry(thing, engine.rules[feed_lost.RULE.id], pack, statement, at)])

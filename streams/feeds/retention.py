@@ -29,7 +29,7 @@ LOOK_SECONDS: Final = 60.0
 
 
 class Retention:
-    """What a worker knows of how topics are set. `look` is called again and again, and looks when it is time.
+    """A worker's copy of the topic settings. `look` is called in a loop, and reads them when it is time.
 
     How old a record is goes by `clock`, µs.
     """
@@ -51,30 +51,30 @@ class Retention:
             return False
         self._next = now + LOOK_SECONDS
         try:
-            found, brokers = topic_settings.topics(self._admin)
+            topics, brokers = topic_settings.topics(self._admin)
             warnings = [
-                one.in_words()
-                for one in topic_settings.differences(found, brokers, retention_days=self._retention_days)
+                difference.in_words()
+                for difference in topic_settings.differences(topics, brokers, retention_days=self._retention_days)
             ]
             # A partition that has come to where its end was a look ago keeps up; at the first look nobody knows.
             before = self._ends or ends
             behind = {tp: at for tp, at in positions.items() if at < before.get(tp, -1)}
             self._ends = dict(ends)
-            self.used = dict.fromkeys(TOPICS_IN, 0.0) | self._used(found, behind, ends)
+            self.used = dict.fromkeys(TOPICS_IN, 0.0) | self._used(topics, behind, ends)
         except (KafkaException, ClientError) as error:
             # One that asked while no broker led may wait for good: the next look asks by another.
             self._admin = admin_client(self._bootstrap)
-            said = topic_settings.said(error) if isinstance(error, KafkaException) else repr(error)
-            warnings = [f"how topics are set cannot be read: {said}"]
+            reason = topic_settings.text_of(error) if isinstance(error, KafkaException) else repr(error)
+            warnings = [f"how topics are set cannot be read: {reason}"]
         if warnings != self.warnings and warnings:
             log.warning("topics: %s", "; ".join(warnings))
         self.warnings = warnings
         return True
 
-    def _used(self, found: Mapping[str, Topic], behind: Mapping[TP, int], ends: Mapping[TP, int]) -> dict[str, float]:
+    def _used(self, topics: Mapping[str, Topic], behind: Mapping[TP, int], ends: Mapping[TP, int]) -> dict[str, float]:
         """Of each topic how much of its retention is used up: 1 is where Kafka may delete what is next to be read."""
         used: dict[str, float] = {}
-        limits = {topic: found[topic] for topic in {tp[0] for tp in behind} if topic in found}
+        limits = {topic: topics[topic] for topic in {tp[0] for tp in behind} if topic in topics}
         aged = {tp: at for tp, at in behind.items() if _limit(limits.get(tp[0]), "retention.ms")}
         for tp, written in written_at(self._bootstrap, aged).items():
             limit = _limit(limits[tp[0]], "retention.ms")

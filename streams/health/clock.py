@@ -33,7 +33,7 @@ _MICROS: Final = 1_000_000
 
 
 class ClockWrong(Exception):
-    """What only the clock decides waits: this clock and others differ. The message says by how much."""
+    """Deadlines and pruning wait: this clock and others differ. The message says by how much."""
 
 
 class _Answer(NamedTuple):
@@ -57,13 +57,13 @@ class Clock:
         store: Store,
         expects: tuple[str, ...] = (),
         *,
-        own: Callable[[], int] = wall,
+        machine: Callable[[], int] = wall,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.by_events = settings.clock == "events"
         self._store = store
         self._skew_max = settings.clock_skew_seconds * _MICROS
-        self._own = own
+        self._machine = machine
         self._monotonic = monotonic
         self._begun = monotonic()
         self._awaited = set(expects)
@@ -86,8 +86,8 @@ class Clock:
 
     def skews(self) -> dict[str, int]:
         """By how much this clock is ahead of each other one that is known, µs."""
-        own, at = self._own(), self._monotonic()
-        return {name: own - _now_of(answer, at) for name, answer in self._heard().items()}
+        machine_time, at = self._machine(), self._monotonic()
+        return {name: machine_time - _now_of(answer, at) for name, answer in self._heard().items()}
 
     def _heard(self) -> dict[str, _Answer]:
         with self._lock:
@@ -103,13 +103,13 @@ class Clock:
         return all(abs(skew) <= self._skew_max for skew in self.skews().values())
 
     def doubts(self) -> list[str]:
-        """What is wrong with the clock, in sentences."""
-        told = []
+        """The problems of the clock, in sentences."""
+        doubts = []
         for name, skew in sorted(self.skews().items()):
             if abs(skew) > self._skew_max:
                 where = "ahead of" if skew > 0 else "behind"
-                told.append(f"this machine's clock is {abs(skew) / _MICROS:.0f} s {where} the {name}'s")
-        return told
+                doubts.append(f"this machine's clock is {abs(skew) / _MICROS:.0f} s {where} the {name}'s")
+        return doubts
 
     def warnings(self) -> list[str]:
         """The clocks that are not known, in sentences."""
@@ -118,16 +118,16 @@ class Clock:
 
     def now(self) -> int:
         """The time for stamps, µs: this clock's, or, where others differ from it, the middle of all that are known."""
-        own, at = self._own(), self._monotonic()
-        others = [_now_of(answer, at) for answer in self._heard().values()]
-        if all(abs(own - one) <= self._skew_max for one in others):
-            return own
-        return others[0] if len(others) == 1 else sorted([own, *others])[1]
+        machine_time, at = self._machine(), self._monotonic()
+        heard = [_now_of(answer, at) for answer in self._heard().values()]
+        if all(abs(machine_time - instant) <= self._skew_max for instant in heard):
+            return machine_time
+        return heard[0] if len(heard) == 1 else sorted([machine_time, *heard])[1]
 
     def earliest(self) -> int:
         """The earliest of all clocks that are known, µs: what is not in the future by it is so by none."""
-        own, at = self._own(), self._monotonic()
-        return min([own, *(_now_of(answer, at) for answer in self._heard().values())])
+        machine_time, at = self._machine(), self._monotonic()
+        return min([machine_time, *(_now_of(answer, at) for answer in self._heard().values())])
 
     def __call__(self) -> int:
         return self._highest() if self.by_events else self.now()
@@ -152,11 +152,11 @@ def ask_database(clock: Clock, store: Store) -> None:
     if not store.postgres:
         return
     with store.reading() as db:
-        asked = time.monotonic()
+        sent = time.monotonic()
         row = db.one("select cast(extract(epoch from clock_timestamp()) * 1000000 as bigint)")
         heard = time.monotonic()
     if row is not None:
-        clock.hear(DATABASE, int(row[0]), (asked + heard) / 2)
+        clock.hear(DATABASE, int(row[0]), (sent + heard) / 2)
 
 
 class Asking:
@@ -190,7 +190,7 @@ class Asking:
         return ASK_SECONDS
 
     def _ask_broker(self) -> None:
-        asked = time.monotonic()
+        sent = time.monotonic()
 
         def answered(error: object, record: object) -> None:
             heard = time.monotonic()
@@ -201,7 +201,7 @@ class Asking:
             if kind != TIMESTAMP_LOG_APPEND_TIME:
                 self._clock.unknown(BROKER, f"{CLOCK} must have message.timestamp.type=LogAppendTime")
                 return
-            self._clock.hear(BROKER, instant_ms * 1000, (asked + heard) / 2)
+            self._clock.hear(BROKER, instant_ms * 1000, (sent + heard) / 2)
 
         try:
             self._producer.produce(CLOCK, str(wall()).encode(), key=self._name, on_delivery=answered)

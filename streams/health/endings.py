@@ -1,4 +1,4 @@
-"""What ends soon of the rules: the pack in force without another that follows, and entries of its list."""
+"""Rules that end soon: the pack in force without another that follows, and entries of its list."""
 
 from bisect import bisect_left, bisect_right
 from typing import Final, NamedTuple
@@ -28,7 +28,7 @@ class Endings:
         self._ends: list[int] = []
 
     def look(self, packs: Packs, now: int) -> Ending:
-        """What ends, seen at an instant (µs)."""
+        """The pack and entries that end, seen at an instant (µs)."""
         pack = packs.in_force(now)
         if pack.digest != self._digest:
             self._ends = _ends(pack)
@@ -38,7 +38,7 @@ class Endings:
 
 
 def _ends(pack: Pack) -> list[int]:
-    ends = ((one.id, one.valid_to) for one in pack.negative_list if one.valid_to is not None)
+    ends = ((entry.id, entry.valid_to) for entry in pack.negative_list if entry.valid_to is not None)
     return sorted(instant for id_, instant in ends if pack.entry(id_, instant) is None)
 
 

@@ -25,14 +25,14 @@ ELSEWHERE: Final = (
 )
 # Within why a partition is not read that its topic, which was made anew, has no more.
 FEWER: Final = ", the store read "
-# What fails again and again is told to the log this often; of so many doings at most it is known when.
+# A repeated failure is logged this often; its time is kept for so many operations at most.
 LOG_SECONDS: Final = 60.0
 LOGGED_MAX: Final = 1_000
 # So many members or partitions are named in a sentence.
 NAMED_MAX: Final = 5
 # Store and Kafka are asked every second whether they answer; one that did not for so long is said to be away.
 ANSWER_SECONDS_MAX: Final = 5.0
-# What a worker looks at again and again, every few seconds, it has not seen for so long: what it says of it is old.
+# A worker polls every few seconds; an answer this old is reported as stale.
 WATCH_SILENT_SECONDS_MAX: Final = 20.0
 _PLACES: Final = re.compile(r"([a-z.]+)\[([0-9]+(?:(?:-|, )[0-9]+)*)\]")
 _GOES_ON: Final = "; the worker goes on by itself"
@@ -89,72 +89,72 @@ class State(NamedTuple):
 
 def reasons(state: State) -> list[str]:
     """Why the worker does not watch all that it should, and what to do about it, in sentences; empty where it does."""
-    told = []
+    sentences = []
     if not state.member:
-        told.append(
+        sentences.append(
             "it is no member of its group, or partitions change hands: that takes seconds; where it lasts, `circulation"
             " status` shows the group; where it lasts for minutes, or /health says no, start the worker again"
         )
     elif not state.assigned:
-        told.append(
+        sentences.append(
             "it has no partitions: there are more workers than partitions (`circulation topics grow --partitions"
             " NUMBER` makes more), or the topics are not there (`circulation topics create` makes them), or were made"
             " anew (Kafka tells its clients of them within minutes)"
         )
     if state.watch_silent > WATCH_SILENT_SECONDS_MAX:
-        told.append(
+        sentences.append(
             f"it has not seen for {state.watch_silent:.0f} s how far its partitions are: store or Kafka keep it waiting"
             " (on PostgreSQL see pg_locks: somebody may have locked a table)"
         )
     if state.strangers:
-        told.append(strange(state.strangers))
+        sentences.append(strange(state.strangers))
     if not state.store_answers:
-        told.append(STORE_AWAY)
+        sentences.append(STORE_AWAY)
     if not state.broker_answers:
-        told.append(KAFKA_AWAY)
+        sentences.append(KAFKA_AWAY)
     if state.sending:
-        told.append(f"what was found cannot be sent: {state.sending}; it waits in the outbox until Kafka takes it")
+        sentences.append(f"what was found cannot be sent: {state.sending}; it waits in the outbox until Kafka takes it")
     if state.held:
-        told.append(
+        sentences.append(
             f"uses wait until the rule packs are read: `circulation feed list` shows where {RULES} is read, and by what"
             " it is held up"
         )
-    told += [
-        f"{one} waits for a transaction that is open: what was sent there after it is not read until its producer ends"
-        " it, or somebody does so with Kafka's kafka-transactions.sh (find-hanging, abort)"
-        for one in state.open_transactions
+    sentences += [
+        f"{partition} waits for a transaction that is open: what was sent there after it is not read until its producer"
+        " ends it, or somebody does so with Kafka's kafka-transactions.sh (find-hanging, abort)"
+        for partition in state.open_transactions
     ]
-    anew = [one["why"] == MADE_ANEW or FEWER in one["why"] for one in state.stopped]
+    anew = [partition["why"] == MADE_ANEW or FEWER in partition["why"] for partition in state.stopped]
     if not state.assigned and anew and all(anew):
-        told.append(ELSEWHERE)
-    told += unread({(one["topic"], one["partition"]): one["why"] for one in state.stopped})
+        sentences.append(ELSEWHERE)
+    sentences += unread({(partition["topic"], partition["partition"]): partition["why"] for partition in state.stopped})
     if state.delay > DELAY_SECONDS_MAX:
-        told.append(
+        sentences.append(
             f"it is {state.delay:.0f} s behind what Kafka has: `circulation status` shows with which partitions; on"
             " PostgreSQL another worker takes its share"
         )
     if state.judge_silent > JUDGE_SILENT_SECONDS_MAX:
-        told.append(
+        sentences.append(
             f"the judge has said nothing for {state.judge_silent:.0f} s: one that is a process is started again after"
             " CIRCULATION_STALL_SECONDS; where /health says no, start the worker again"
         )
     if state.judge_waits > DELAY_SECONDS_MAX:
-        told.append(
+        sentences.append(
             f"what is to be judged waits for {state.judge_waits:.0f} s: on PostgreSQL another worker takes its share;"
             " `circulation queue list` shows what costs too much"
         )
     if state.outbox_waits > DELAY_SECONDS_MAX:
-        told.append(
+        sentences.append(
             f"what is to be sent waits for {state.outbox_waits:.0f} s: see that Kafka takes it (`circulation topics"
             " check`), and what it refused (`circulation outbox list`)"
         )
     if not state.clock_trusted:
         doubts = state.clock_doubts or ["the clocks of the broker and the database are not known yet"]
-        told += [f"{one}: deadlines and pruning wait until the clocks agree (NTP sets them)" for one in doubts]
-    told += [
+        sentences += [f"{doubt}: deadlines and pruning wait until the clocks agree (NTP sets them)" for doubt in doubts]
+    sentences += [
         f"{doing}: {why}; it is tried again by itself, and the log says more" for doing, why in state.failing.items()
     ]
-    return told
+    return sentences
 
 
 def unread(stopped: Mapping[tuple[str, int], str]) -> list[str]:
@@ -163,28 +163,28 @@ def unread(stopped: Mapping[tuple[str, int], str]) -> list[str]:
     causes: dict[str, dict[tuple[str, int], str]] = {}
     for tp, why in sorted(stopped.items()):
         causes.setdefault(without_numbers(why), {})[tp] = why
-    return [_unread(some) for some in causes.values()]
+    return [_unread(partitions) for partitions in causes.values()]
 
 
-def _unread(some: Mapping[tuple[str, int], str]) -> str:
-    topics = {topic for topic, _ in some}
-    (topic, partition), why = next(iter(some.items()))
-    alone = len(some) == 1
-    said = f"{places(some)} {'is' if alone else 'are'} not read: {why}"
-    if len(set(some.values())) > 1:
-        said += f" (so {topic}[{partition}], and the others alike)"
+def _unread(partitions: Mapping[tuple[str, int], str]) -> str:
+    topics = {topic for topic, _ in partitions}
+    (topic, partition), why = next(iter(partitions.items()))
+    alone = len(partitions) == 1
+    sentence = f"{places(partitions)} {'is' if alone else 'are'} not read: {why}"
+    if len(set(partitions.values())) > 1:
+        sentence += f" (so {topic}[{partition}], and the others alike)"
     if why == NOT_THERE:
-        return f"{said}; `circulation topics create` makes {'it' if alone else 'them'}"
+        return f"{sentence}; `circulation topics create` makes {'it' if alone else 'them'}"
     if why.endswith(READ_FIRST):
-        return f"{said}; {'it goes' if alone else 'they go'} on by {'itself' if alone else 'themselves'}"
+        return f"{sentence}; {'it goes' if alone else 'they go'} on by {'itself' if alone else 'themselves'}"
     by = "--from earliest --by NAME --note WHY"
-    left = f"{said}; `circulation feed list` shows what is left, and `circulation feed resume"
+    left = f"{sentence}; `circulation feed list` shows what is left, and `circulation feed resume"
     if alone:
         does = "closes it" if FEWER in why else "goes on from there"
         return f"{left} {topic} {partition} {by}` {does} (with --all in place of the two: every such partition)"
     does = "closes them" if FEWER in why else "goes on with them from there"
-    which = f"{topic} --all" if len(topics) == 1 else "--all"
-    return f"{left} {which} {by}` {does} (every partition{' of it' if len(topics) == 1 else ''} that is not read)"
+    options = f"{topic} --all" if len(topics) == 1 else "--all"
+    return f"{left} {options} {by}` {does} (every partition{' of it' if len(topics) == 1 else ''} that is not read)"
 
 
 def places(partitions: Iterable[tuple[str, int]]) -> str:
@@ -192,7 +192,7 @@ def places(partitions: Iterable[tuple[str, int]]) -> str:
     numbers: dict[str, list[int]] = {}
     for topic, partition in sorted(partitions):
         numbers.setdefault(topic, []).append(partition)
-    return ", ".join(f"{topic}[{', '.join(_rows(some))}]" for topic, some in numbers.items())
+    return ", ".join(f"{topic}[{', '.join(_rows(partitions))}]" for topic, partitions in numbers.items())
 
 
 def _rows(numbers: Sequence[int]) -> Iterator[str]:
@@ -202,15 +202,15 @@ def _rows(numbers: Sequence[int]) -> Iterator[str]:
         yield str(first) if first == last else f"{first}-{last}"
 
 
-def told_of(sentence: str) -> set[tuple[str, int]]:
+def partitions_of(sentence: str) -> set[tuple[str, int]]:
     """The partitions of which a sentence of `unread` tells; none where it is another one."""
     head, is_one, _ = sentence.partition(" not read: ")
-    found = set()
+    partitions = set()
     for topic, rows in _PLACES.findall(head) if is_one else ():
         for row in rows.split(", "):
             first, _, last = row.partition("-")
-            found |= {(topic, partition) for partition in range(int(first), int(last or first) + 1)}
-    return found
+            partitions |= {(topic, partition) for partition in range(int(first), int(last or first) + 1)}
+    return partitions
 
 
 def strange(members: Sequence[str]) -> str:
@@ -224,7 +224,7 @@ def strange(members: Sequence[str]) -> str:
 
 
 def document(state: State, *, warnings: Sequence[str], pack: str) -> dict[str, Any]:
-    """What `/ready` answers with: ready where nothing speaks against it."""
+    """The answer of `/ready`: ready where there is no reason against it."""
     why = reasons(state)
     return {
         "ready": not why,
@@ -255,7 +255,7 @@ def document(state: State, *, warnings: Sequence[str], pack: str) -> dict[str, A
 
 
 class Failing:
-    """What fails now, by what was tried: it fails until it is done once."""
+    """The errors by operation, each until the operation succeeds once."""
 
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}
@@ -264,7 +264,7 @@ class Failing:
     def failed(self, doing: str, error: BaseException, now: float) -> bool:
         """Take note of a failure at `now` (seconds of a clock that only goes on); whether it is time to log it.
 
-        What fails for another reason than before is logged at once.
+        A new reason is logged at once.
         """
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         self._texts[doing] = text
@@ -282,5 +282,5 @@ class Failing:
             self._texts.pop(doing, None)
 
     def now(self) -> dict[str, str]:
-        """What fails, by what was tried."""
+        """The errors by operation."""
         return dict(self._texts)

@@ -22,10 +22,10 @@ def keep(db: Db, clock: str, worker: str) -> None:
     row = db.one("select clock from store_clock where id = ?", _ID)
     if row is not None and row[0] == clock:
         return
-    others = [one.worker for one in alive(db) if one.worker != worker]
-    if row is not None and others:
+    other_workers = [living.worker for living in alive(db) if living.worker != worker]
+    if row is not None and other_workers:
         raise Differs(
-            f"worker {others[0]} of this store runs on the clock {row[0]!r}, and this one would on {clock!r}"
+            f"worker {other_workers[0]} of this store runs on the clock {row[0]!r}, and this one would on {clock!r}"
             " (CIRCULATION_CLOCK): all workers of a store go by the same; stop the others first"
         )
     db.many(schema.store_clock, [(_ID, clock, None)], "upsert")

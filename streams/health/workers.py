@@ -78,7 +78,7 @@ class Alive(NamedTuple):
 
     @property
     def warnings(self) -> list[str]:
-        """What else it had to say then."""
+        """Its warnings then."""
         return list(orjson.loads(self.said).get("warnings", ()))
 
 
@@ -135,7 +135,7 @@ def make_way(store: Store, newest: str, *, seconds_max: float = WAY_SECONDS_MAX)
     nothing where the store is of that schema, or of one before workers told of themselves.
     """
     until = time.monotonic() + seconds_max
-    told = False
+    announced = False
     while True:
         # Outside a transaction: that there is no such table yet would spoil one.
         with store.reading() as db:
@@ -145,12 +145,12 @@ def make_way(store: Store, newest: str, *, seconds_max: float = WAY_SECONDS_MAX)
         with store.writing() as db:
             # Said again and again: a worker that starts meanwhile takes it for one that nobody waits for any more.
             db.run("update store_identity set wanted = ?", newest)
-            others = [one.worker for one in alive(db)]
-        if not others:
+            names = [row.worker for row in alive(db)]
+        if not names:
             return
-        if not told:
-            log.info("the schema goes from %s to %s once these have ended: %s", version, newest, ", ".join(others))
-            told = True
+        if not announced:
+            log.info("the schema goes from %s to %s once these have ended: %s", version, newest, ", ".join(names))
+            announced = True
         if time.monotonic() >= until:
             log.warning(
                 "they have not ended within %.0f s; the schema is brought to %s all the same", seconds_max, newest
@@ -160,7 +160,7 @@ def make_way(store: Store, newest: str, *, seconds_max: float = WAY_SECONDS_MAX)
 
 
 class Heart:
-    """What says for one worker that it lives, and how it is. `begin` at its start, `beat` again and again, `end` at its
+    """The heartbeat of one worker, with its state. `begin` at its start, `beat` again and again, `end` at its
     end. `says` answers with the reasons why it is not ready, and its warnings."""
 
     def __init__(
@@ -175,7 +175,7 @@ class Heart:
         self._says = says
         self._id = ""
         # The newest pack that it told of, and whether it was ready then.
-        self._told = (-1, True)
+        self._written = (-1, True)
         self._beats = 0
 
     def begin(self) -> None:
@@ -196,24 +196,24 @@ class Heart:
             db.run("delete from workers where beat not between ? and ?", *_span(clock))
         else:
             db.run("delete from workers")
-        for other in alive(db):
-            if (other.pack, other.shipped) != (self._pack, self._shipped):
-                raise Differs(self._against(other, clock))
+        for peer in alive(db):
+            if (peer.pack, peer.shipped) != (self._pack, self._shipped):
+                raise Differs(self._against(peer, clock))
         self._rulebook.refresh(db)
-        ready, said = self._how()
-        self._told = (self._rulebook.newest, ready)
-        row = Alive(self.worker, clock, clock, self._version, self._pack, self._shipped, self._rulebook.newest, said)
+        ready, report = self._how()
+        self._written = (self._rulebook.newest, ready)
+        row = Alive(self.worker, clock, clock, self._version, self._pack, self._shipped, self._rulebook.newest, report)
         db.many(schema.workers, [row], "upsert")
 
-    def _against(self, other: Alive, clock: int) -> str:
-        seconds = max(0, clock - other.beat) // _SECOND
-        if other.pack != self._pack:
-            other_runs, this_runs = f"the packs {other.pack!r}", f"{self._pack!r} (CIRCULATION_PACK)"
+    def _against(self, peer: Alive, clock: int) -> str:
+        seconds = max(0, clock - peer.beat) // _SECOND
+        if peer.pack != self._pack:
+            other_runs, this_runs = f"the packs {peer.pack!r}", f"{self._pack!r} (CIRCULATION_PACK)"
         else:
-            other_runs = f"from the pack with digest {other.shipped}"
+            other_runs = f"from the pack with digest {peer.shipped}"
             this_runs = f"from {self._shipped} (CIRCULATION_RULES, else the one that version {self._version} ships)"
         return (
-            f"worker {other.worker} of this store, last heard {seconds} s ago, runs {other_runs}, and this one would"
+            f"worker {peer.worker} of this store, last heard {seconds} s ago, runs {other_runs}, and this one would"
             f" run {this_runs}: all workers of a store go by the same; stop the others first"
             f" (one that was killed counts for {SILENT_SECONDS} s)"
         )
@@ -232,8 +232,8 @@ class Heart:
             self._gives_way(db)
             self._rulebook.refresh(db)
         newest = self._rulebook.newest
-        ready, said = self._how()
-        if (newest, ready) == self._told and self._beats % int(BEAT_SECONDS / LOOK_SECONDS):
+        ready, report = self._how()
+        if (newest, ready) == self._written and self._beats % int(BEAT_SECONDS / LOOK_SECONDS):
             self._beats += 1
             return LOOK_SECONDS
         with self._store.writing() as db:
@@ -241,20 +241,20 @@ class Heart:
                 "update workers set beat = ?, admitted = ?, said = ? where worker = ? returning worker",
                 now(db),
                 newest,
-                said,
+                report,
                 self.worker,
             )
             if answer is None:
                 self._join(db)
-        self._told = (newest, ready)
+        self._written = (newest, ready)
         self._beats = 1
         return LOOK_SECONDS
 
     def _how(self) -> tuple[bool, str]:
         """Whether it is ready, and what it says of itself, as its row has it."""
         reasons, warnings = self._says()
-        said = {"reasons": _bounded(reasons), "warnings": _bounded(warnings)}
-        return not reasons, orjson.dumps(said).decode()
+        report = {"reasons": _bounded(reasons), "warnings": _bounded(warnings)}
+        return not reasons, orjson.dumps(report).decode()
 
     def _is_the_same(self, db: Db) -> None:
         """A database can be emptied, and a backup restored into it, under a worker that keeps the group of the id that
@@ -278,4 +278,4 @@ class Heart:
 
 
 def _bounded(sentences: Sequence[str]) -> list[str]:
-    return [shortened(one, SENTENCE_CHARACTERS_MAX) for one in sentences[:SENTENCES_MAX]]
+    return [shortened(sentence, SENTENCE_CHARACTERS_MAX) for sentence in sentences[:SENTENCES_MAX]]

@@ -41,11 +41,11 @@ POLL_SECONDS: Final = 0.5
 
 
 class ArchiveError(Exception):
-    """Archiving cannot go on; the message says why. What was archived before stays."""
+    """Archiving cannot go on; the message says why. Files archived before stay."""
 
 
 class Archived(NamedTuple):
-    """What a run did. `lost` says of which records Kafka had forgotten some before they were archived; `refused`,
+    """The result of a run. `lost` says of which records Kafka had forgotten some before they were archived; `refused`,
     which partitions it did not go on with, as Kafka has other records of them than the archive."""
 
     files: int
@@ -89,7 +89,7 @@ def archive(
             "queued.max.messages.kbytes": QUEUE_KBYTES,
             "fetch.message.max.bytes": limits.FETCH_PARTITION_BYTES,
             "receive.message.max.bytes": limits.RECEIVE_BYTES_MAX,
-            # What goes wrong is said by the error that is raised.
+            # The raised error says why.
             "log_level": 0,
         }
     )
@@ -148,12 +148,12 @@ def _alone(out: Path) -> Iterator[None]:
 
 def _partitions(consumer: Consumer, bootstrap: str) -> list[TP]:
     try:
-        there = consumer.list_topics(timeout=SILENCE_SECONDS_MAX).topics
+        topics = consumer.list_topics(timeout=SILENCE_SECONDS_MAX).topics
     except KafkaException as error:
         raise ArchiveError(f"Kafka at {bootstrap} does not answer: {error.args[0].str()}") from error
-    if missing := [topic for topic in TOPICS if topic not in there]:
+    if missing := [topic for topic in TOPICS if topic not in topics]:
         raise ArchiveError(f"Kafka at {bootstrap} has no topic {', '.join(missing)} (circulation topics create)")
-    return [(topic, partition) for topic in TOPICS for partition in sorted(there[topic].partitions)]
+    return [(topic, partition) for topic in TOPICS for partition in sorted(topics[topic].partitions)]
 
 
 def _ids(broker: Broker, bootstrap: str, topics: Sequence[str]) -> dict[str, str]:
@@ -173,8 +173,8 @@ def _still(broker: Broker, bootstrap: str, topic: str, id_: str) -> str:
 
 def _lasts(out: Path) -> dict[TP, Span]:
     """The last file of each partition of an archive."""
-    found = [span_of(paths[-1]) for folder in folders(out) if (paths := paths_in(folder))]
-    return {(span.topic, span.partition): span for span in found}
+    spans = [span_of(paths[-1]) for folder in folders(out) if (paths := paths_in(folder))]
+    return {(span.topic, span.partition): span for span in spans}
 
 
 def _watermarks(consumer: Consumer, tp: TP) -> tuple[int, int]:
@@ -199,10 +199,10 @@ def _other(consumer: Consumer, bootstrap: str, tp: TP, last: Span, lowest: int, 
     row = last_row(last.path)
     if row[0] < lowest:
         return ""
-    there = _first_row(consumer, tp, row[0])
-    if there == row:
+    current = _first_row(consumer, tp, row[0])
+    if current == row:
         return ""
-    if there is not None and there[0] == row[0]:
+    if current is not None and current[0] == row[0]:
         return f"has another record at offset {row[0]} than the archive"
     # Of a key that has a newer record compaction may take the older one.
     topics, _ = topic_settings.topics(admin_client(bootstrap))

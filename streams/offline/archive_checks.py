@@ -1,4 +1,4 @@
-"""What is wrong with an archive: files that do not fit together, and records that are not those that were written."""
+"""Checks of an archive: files that do not fit together, and records that are not those that were written."""
 
 import hashlib
 import itertools
@@ -10,26 +10,26 @@ from streams.offline.archive_files import Span, add_to_digest, folders, paths_in
 
 
 class Verified(NamedTuple):
-    """What an archive holds, and all that is wrong with it."""
+    """The content of an archive, and all its problems."""
 
     files: int
     records: int
     problems: list[str]
 
 
-def breaks(found: Sequence[Span]) -> list[str]:
-    """What does not fit together, by what the files say of themselves: offsets that are missing or there twice, and
+def breaks(spans: Sequence[Span]) -> list[str]:
+    """The breaks between files, by their metadata: offsets that are missing or there twice, and
     files of two topics of one name."""
     problems = []
     firsts: dict[str, dict[str, Path]] = {}
-    for span in found:
+    for span in spans:
         if span.topic_id:
             firsts.setdefault(span.topic, {}).setdefault(span.topic_id, span.path)
     for topic, paths in firsts.items():
         if len(paths) > 1:
-            told = ", ".join(f"{id_} ({path})" for id_, path in paths.items())
-            problems.append(f"{topic}: files of {len(paths)} topics of this name, by their ids: {told}")
-    for before, span in itertools.pairwise(found):
+            listed = ", ".join(f"{id_} ({path})" for id_, path in paths.items())
+            problems.append(f"{topic}: files of {len(paths)} topics of this name, by their ids: {listed}")
+    for before, span in itertools.pairwise(spans):
         if (before.topic, before.partition) != (span.topic, span.partition):
             continue
         where = f"{span.topic}[{span.partition}]"
@@ -46,7 +46,7 @@ def verify(out: Path) -> Verified:
     Raises OSError where there is no archive.
     """
     problems: list[str] = []
-    found: list[Span] = []
+    spans: list[Span] = []
     files = counted = 0
     for folder in folders(out):
         chain: list[Span] = []
@@ -64,14 +64,14 @@ def verify(out: Path) -> Verified:
         for before, span in itertools.pairwise(chain):
             if span.previous != before.digest:
                 problems.append(f"{span.path}: it was written after another file than {before.path.name}")
-        found += chain
+        spans += chain
     if not files:
         raise OSError(f"{out}: no file of an archive is in it")
-    return Verified(files, counted, problems + breaks(found))
+    return Verified(files, counted, problems + breaks(spans))
 
 
 def _damage(span: Span) -> Iterator[str]:
-    """What is wrong within one file."""
+    """The problems within one file."""
     place = Path(f"topic={span.topic}", f"partition={span.partition}", f"{span.begin:020}-{span.end:020}.parquet")
     if Path(*span.path.parts[-3:]) != place:
         yield f"{span.path}: it says of itself that it is {place}"

@@ -36,7 +36,7 @@ SCHEMA: Final = pa.schema(
     ]
 )
 COLUMNS: Final = tuple(SCHEMA.names)
-# What is held while it is written, and of each partition while it is read.
+# The buffer while a file is written, and of each partition while it is read.
 GROUP_BYTES_MAX: Final = 4 * 1024 * 1024
 GROUP_RECORDS_MAX: Final = 65_536
 READ_RECORDS: Final = 1_024
@@ -107,7 +107,7 @@ class Writer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with contextlib.suppress(OSError, pa.ArrowException):
-            self._parquet.close()  # what is not finished is thrown away, so nobody asks how its end went
+            self._parquet.close()  # an unfinished file is thrown away, so nobody asks how its end went
         self._file.close()
         self._path.unlink(missing_ok=True)
 
@@ -130,9 +130,11 @@ class Writer:
         offsets, timestamps, keys, headers, values = zip(*self._rows, strict=True)
         columns = [
             pa.array(offsets, pa.int64()),
-            pa.array([None if one == _NO_TIMESTAMP else one for one in timestamps], pa.int64()).cast(SCHEMA.types[1]),
+            pa.array([None if timestamp == _NO_TIMESTAMP else timestamp for timestamp in timestamps], pa.int64()).cast(
+                SCHEMA.types[1]
+            ),
             pa.array(keys, pa.binary()),
-            pa.array([[{"name": name, "value": text} for name, text in one] for one in headers], SCHEMA.types[3]),
+            pa.array([[{"name": name, "value": text} for name, text in pairs] for pairs in headers], SCHEMA.types[3]),
             pa.array(values, pa.binary()),
         ]
         self._parquet.write_table(pa.Table.from_arrays(columns, schema=SCHEMA))
@@ -148,8 +150,8 @@ class Writer:
             return None
         path = self._folder / f"{self._begin:020}-{end:020}.parquet"
         span = Span(path, *self._tp, self._begin, end, self._records, self._digest.hexdigest(), self._previous, id_())
-        said = {name: str(member) for name, member in span._asdict().items() if name != "path"}
-        self._parquet.add_key_value_metadata({f"circulation.{name}": text for name, text in said.items()})
+        members = {name: str(member) for name, member in span._asdict().items() if name != "path"}
+        self._parquet.add_key_value_metadata({f"circulation.{name}": text for name, text in members.items()})
         self._parquet.close()
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -163,7 +165,7 @@ class Writer:
 def add_to_digest(digest: Any, row: Sequence[Any]) -> None:
     """Adds one record: every length before its bytes, so that no two different records look the same."""
     offset, timestamp, key, headers, value = row
-    lengths = (-1 if one is None else len(one) for one in (key, value))
+    lengths = (-1 if part is None else len(part) for part in (key, value))
     digest.update(_FIXED.pack(offset, timestamp, *lengths, len(headers)))
     digest.update(key or b"")
     digest.update(value or b"")
@@ -175,9 +177,9 @@ def add_to_digest(digest: Any, row: Sequence[Any]) -> None:
 
 
 def span_of(path: Path) -> Span:
-    """What a file says of itself. Raises OSError where it cannot be read, or is no file of an archive."""
+    """The span in a file's metadata. Raises OSError where it cannot be read, or is no file of an archive."""
     with _reading(path) as parquet:
-        said = {
+        members = {
             name.removeprefix(b"circulation.").decode(): text.decode()
             for name, text in (parquet.metadata.metadata or {}).items()
             if name.startswith(b"circulation.")
@@ -185,14 +187,14 @@ def span_of(path: Path) -> Span:
     try:
         return Span(
             path,
-            said["topic"],
-            int(said["partition"]),
-            int(said["begin"]),
-            int(said["end"]),
-            int(said["records"]),
-            said["digest"],
-            said["previous"],
-            said.get("topic_id", ""),
+            members["topic"],
+            int(members["partition"]),
+            int(members["begin"]),
+            int(members["end"]),
+            int(members["records"]),
+            members["digest"],
+            members["previous"],
+            members.get("topic_id", ""),
         )
     except (KeyError, ValueError):
         raise OSError(f"{path}: no file of an archive") from None
@@ -202,25 +204,25 @@ def spans(path: Path) -> list[Span]:
     """The files of an archive, or the one file: by topic, partition and offset. Raises OSError as `span_of` does."""
     if not path.is_dir():
         return [span_of(path)]
-    found = [span_of(one) for folder in folders(path) for one in paths_in(folder)]
-    if not found:
+    listed = [span_of(file) for folder in folders(path) for file in paths_in(folder)]
+    if not listed:
         raise OSError(f"{path}: no file of an archive is in it")
-    return sorted(found, key=lambda span: (span.topic, span.partition, span.begin))
+    return sorted(listed, key=lambda span: (span.topic, span.partition, span.begin))
 
 
 def folders(out: Path) -> list[Path]:
     """The folders of the partitions of an archive."""
-    return sorted(one for one in out.glob("topic=*/partition=*") if _PARTITION.fullmatch(one.name))
+    return sorted(folder for folder in out.glob("topic=*/partition=*") if _PARTITION.fullmatch(folder.name))
 
 
 def paths_in(folder: Path) -> list[Path]:
     """The files of one partition, by offset."""
-    return sorted(one for one in folder.glob("*.parquet") if _SPAN.fullmatch(one.name))
+    return sorted(path for path in folder.glob("*.parquet") if _SPAN.fullmatch(path.name))
 
 
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[Any]:
-    """A Parquet file. What is wrong with it is an OSError that names it."""
+    """A Parquet file; its errors are an OSError that names it."""
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as parquet:
             yield parquet
@@ -252,7 +254,7 @@ def rows(path: Path, *, last_group: bool = False) -> Iterator[Row]:
                     offsets.to_pylist(),
                     timestamps.cast(pa.int64()).fill_null(_NO_TIMESTAMP).to_pylist(),
                     keys.to_pylist(),
-                    ([(one["name"], one["value"]) for one in some] for some in headers.to_pylist()),
+                    ([(header["name"], header["value"]) for header in pairs] for pairs in headers.to_pylist()),
                     values.to_pylist(),
                     strict=True,
                 )

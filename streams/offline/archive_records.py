@@ -14,22 +14,22 @@ from streams.wire.files import Record
 RANKS: Final = {topic: rank for rank, topic in enumerate((RULES, PARTIES, ASSETS, CONTRACTS, ORDERS))}
 
 
-def inputs(found: Sequence[Span]) -> list[Span]:
+def inputs(spans: Sequence[Span]) -> list[Span]:
     """Those of the spans that hold what came in: they alone are judged again."""
-    return [span for span in found if span.topic in TOPICS_IN]
+    return [span for span in spans if span.topic in TOPICS_IN]
 
 
-def records(found: Sequence[Span]) -> Iterator[Record]:
+def records(spans: Sequence[Span]) -> Iterator[Record]:
     """The records of spans: each partition in its order, and the partitions by Kafka's timestamps.
 
     So a key keeps its order, and a pack comes before what was sent after it. That is all that findings ask for
     (contract §4): other records may change places. Raises OSError where a file cannot be read.
     """
-    partitions = itertools.groupby(found, key=lambda span: (span.topic, span.partition))
+    partitions = itertools.groupby(spans, key=lambda span: (span.topic, span.partition))
     yield from (
         record
         for *_, record in heapq.merge(
-            *(_stamped(number, list(some)) for number, (_, some) in enumerate(partitions)),
+            *(_stamped(number, list(chain)) for number, (_, chain) in enumerate(partitions)),
         )
     )
 

@@ -1,4 +1,4 @@
-"""What a pack would find that the packs in force do not: two runs of the same engine in stores of their own, compared.
+"""The findings of a pack against those of the packs in force: two runs of the same engine, in two stores.
 
 Over a file or an archive both runs replay all of it. Over a store, a copy of what the store keeps is made by a reader
 that cannot write; then the copy is judged as if the pack had been published. So nothing is guessed: what a backtest
@@ -32,7 +32,7 @@ from streams.wire.files import Record
 
 # Uses that stay cancellable are packed by so many, as in a replay.
 REMEMBER_CHUNK: Final = 100_000
-# What a judgement does not look at: how events are taken in and sent, and what only tallies remember. Desks remember
+# Tables that judging does not read: of intake and sending, and those that only tallies use. Desks remember
 # what was used on the newest days.
 NOT_COPIED: Final = frozenset(
     {
@@ -49,7 +49,7 @@ NOT_COPIED: Final = frozenset(
         "workers",
     }
 )
-# What has rows from the beginning, and how those of a copy take their place.
+# Tables that have rows from the beginning, and how those of a copy take their place.
 BEGUN: Final[Mapping[str, How]] = {"horizon": "upsert", "counted": "ignore"}
 
 Advance = Callable[[int], None] | None
@@ -81,7 +81,7 @@ class Trial(Rulebook):
         if self._since is None:
             return Packs.always(self._pack)
         tried = msgspec.structs.replace(self._pack, valid_from=self._since, valid_to=None)
-        kept = [one for one in published if one.pack.valid_from < self._since]
+        kept = [publication for publication in published if publication.pack.valid_from < self._since]
         return Packs(self._default, [*kept, Published(tried, LAST, "", "")])
 
 
@@ -94,7 +94,7 @@ class Ran(NamedTuple):
 
 
 class Tries(NamedTuple):
-    """What is tried against what: `pack` against the packs of `name`, or `default` where none is published."""
+    """A trial: `pack` against the packs of `name`, or `default` where none is published."""
 
     pack: Pack
     default: Pack
@@ -157,7 +157,7 @@ def over_store(
         before = make("before")
         before.voices = live.voices
         copy(live, before, copying)
-        # What waits to be judged in the store is no difference that the pack makes.
+        # Items that wait in the store's queue are no difference that the pack makes.
         _settle(Engine(before, tries.default, name=tries.name), clock, judging)
         before.close()
         shutil.copyfile(str(before._url.database), Path(str(before._url.database)).with_name("after.db"))
@@ -188,10 +188,10 @@ def copy(live: Store, into: Store, advance: Advance) -> None:
                 for column in table.primary_key
             )
             for rows in db.stream(f'select {names} from "{table.name}" order by {order}'):  # noqa: S608
-                with into.writing() as own:
-                    # What waits is judged again from where it was to be.
+                with into.writing() as target:
+                    # Waiting items are judged again from where they were to be.
                     written = schema.queue_begun if table is schema.queue else table
-                    own.many(written, rows, BEGUN.get(table.name, "insert"))
+                    target.many(written, rows, BEGUN.get(table.name, "insert"))
                 if advance is not None:
                     advance(len(rows))
 
@@ -200,11 +200,11 @@ def rows_of(live: Store) -> int:
     """How many rows a copy has."""
     tables = [table.name for table in schema.metadata.sorted_tables if table.name not in NOT_COPIED]
     with live.reading() as db:
-        return sum(int(row[0]) for one in tables for row in db.rows(f'select count(*) from "{one}"'))  # noqa: S608
+        return sum(int(row[0]) for table in tables for row in db.rows(f'select count(*) from "{table}"'))  # noqa: S608
 
 
 def _settle(engine: Engine, clock: int, advance: Advance) -> None:
-    """Judges until nothing waits and no deadline is due. What would be sent is thrown away."""
+    """Judges until nothing waits and no deadline is due. The outbox is thrown away."""
     while True:
         with engine.store.writing() as db:
             engine.rulebook.refresh(db)
@@ -222,22 +222,22 @@ def _is_counted(type_: str) -> bool:
 
 def document(ran: Ran, tries: Tries, limits: Limits, kept: bool) -> Json:
     """A backtest as one JSON document. `kept` tells that it went over a store, which has no uses."""
-    found = ran.compared
-    held = found.held(tries.pack, limits)
+    compared = ran.compared
+    held = compared.held(tries.pack, limits)
     tallies = sorted(rule.id for rule in detectors.RULES.values() if rule.tally is not None)
     detectors_: Json = {}
-    for one in sorted(found.standing):
-        detectors_[one] = {
-            "mode": tries.pack.setting(one).mode,
-            "looked_at": found.looked_at.get(one, 0),
-            "before": found.standing[one][0],
-            "after": found.standing[one][1],
-            "raised": {severity: n for (id_, severity), n in sorted(found.raised.items()) if id_ == one},
-            "cleared": {severity: n for (id_, severity), n in sorted(found.cleared.items()) if id_ == one},
-            "changed": found.changed[one],
-            "changed_members": {member: n for (id_, member), n in sorted(found.members.items()) if id_ == one},
-            "share": found.share(one),
-            "held": one in held,
+    for detector in sorted(compared.standing):
+        detectors_[detector] = {
+            "mode": tries.pack.setting(detector).mode,
+            "looked_at": compared.looked_at.get(detector, 0),
+            "before": compared.standing[detector][0],
+            "after": compared.standing[detector][1],
+            "raised": {severity: n for (id_, severity), n in sorted(compared.raised.items()) if id_ == detector},
+            "cleared": {severity: n for (id_, severity), n in sorted(compared.cleared.items()) if id_ == detector},
+            "changed": compared.changed[detector],
+            "changed_members": {member: n for (id_, member), n in sorted(compared.members.items()) if id_ == detector},
+            "share": compared.share(detector),
+            "held": detector in held,
         }
     return {
         "pack": {"pack": tries.pack.pack, "version": tries.pack.version, "digest": tries.pack.digest},
@@ -248,7 +248,7 @@ def document(ran: Ran, tries: Tries, limits: Limits, kept: bool) -> Json:
         "rejected": ran.rejected,
         "not_judged": tallies if kept else [],
         "detectors": detectors_,
-        "examples": found.examples,
-        "cases": {"before": found.cases[0], "after": found.cases[1]},
-        "credit": {"fell": found.credit[0], "rose": found.credit[1]},
+        "examples": compared.examples,
+        "cases": {"before": compared.cases[0], "after": compared.cases[1]},
+        "credit": {"fell": compared.credit[0], "rose": compared.credit[1]},
     }

@@ -23,17 +23,17 @@ from sqlalchemy import make_url
 from circulation.calendar import format_instant
 from streams.health import workers
 from streams.offline.backup_manifest import (
+    CONTENTS,
     FORMAT,
     MANIFEST,
-    SAID,
     BackupError,
+    Contents,
     Manifest,
-    Said,
     compare,
+    contents,
+    contents_of,
     digest_of,
     read,
-    said,
-    told_by,
 )
 from streams.offline.disk import sync
 from streams.offline.postgres_programs import environ_of, failed, program_of, run
@@ -44,7 +44,7 @@ from streams.store.files import take
 from streams.store.store import Store
 
 _FILES: Final = {"sqlite": "store.sqlite", "postgresql": "store.pgdump"}
-# What a SQLite file that is gone may have left beside its name: SQLite would play it into the next file of that name,
+# Files that a deleted SQLite file may leave beside its name: SQLite would play them into the next file of that name,
 # and the next worker would go by it.
 _LEFT: Final = ("-wal", "-shm", "-journal", ".judging")
 # Statements come through a pipe, and the first one that fails ends the session.
@@ -76,8 +76,8 @@ def backup(url: str, out: Path, at: int) -> Manifest:
             FORMAT, format_instant(at), workers.version(), *rows[:2], dialect, file.name, size, digest, *rows[2:]
         )
         (partial / MANIFEST).write_bytes(orjson.dumps(manifest._asdict(), option=orjson.OPT_INDENT_2) + b"\n")
-        for one in partial.iterdir():
-            one.chmod(0o600)
+        for path in partial.iterdir():
+            path.chmod(0o600)
         _sync(partial)
         if out.exists():
             out.rmdir()
@@ -88,8 +88,8 @@ def backup(url: str, out: Path, at: int) -> Manifest:
     return manifest
 
 
-def _copy(store: Store, file: Path) -> Said:
-    """A copy of a SQLite file as it is at one instant. Who writes meanwhile need not wait."""
+def _copy(store: Store, file: Path) -> Contents:
+    """A copy of a SQLite file as it is at one instant. Writers need not wait."""
     with store.reading() as db:
         into = sqlite3.connect(file, isolation_level=None)
         try:
@@ -100,17 +100,17 @@ def _copy(store: Store, file: Path) -> Said:
     copied = Store(f"sqlite:///{file}", read_only=True)
     try:
         with copied.reading() as db:
-            return said(db)
+            return contents(db)
     finally:
         copied.close()
 
 
-def _dump(store: Store, url: str, file: Path) -> Said:
-    """What `pg_dump` writes, and what is read by the same snapshot."""
+def _dump(store: Store, url: str, file: Path) -> Contents:
+    """Dump with `pg_dump`, and read the contents by the same snapshot."""
     program = program_of("pg_dump")
     with store.snapshot() as db:
         (name,) = db.rows("select pg_export_snapshot()")[0]
-        rows = said(db)
+        rows = contents(db)
         run([program, "--format=custom", "--no-owner", f"--snapshot={name}", f"--file={file}"], url)
     return rows
 
@@ -126,12 +126,12 @@ def restore(folder: Path, url: str) -> Manifest:
     """
     manifest = read(folder)
     file = folder / manifest.file
-    made = make_url(url)
-    dialect = made.get_backend_name()
+    target = make_url(url)
+    dialect = target.get_backend_name()
     if dialect != manifest.dialect:
         raise BackupError(f"{folder} is of {manifest.dialect}, and the store is {dialect}: they cannot be exchanged")
     if dialect == "sqlite":
-        _put(file, manifest, Path(str(made.database)))
+        _put(file, manifest, Path(str(target.database)))
     else:
         _load(file, manifest, url)
     return manifest
@@ -184,10 +184,10 @@ def _own_file(path: Path, file: Path, manifest: Manifest) -> None:
     raw = sqlite3.connect(path, isolation_level=None)
     try:
         db = Db(raw, postgres=False)
-        (found,) = db.rows("pragma quick_check(1)")[0]
-        if found != "ok":
-            raise BackupError(f"{file} is a damaged database, and was not restored: {' '.join(str(found).split())}")
-        compare(file, manifest, said(db))
+        (verdict,) = db.rows("pragma quick_check(1)")[0]
+        if verdict != "ok":
+            raise BackupError(f"{file} is a damaged database, and was not restored: {' '.join(str(verdict).split())}")
+        compare(file, manifest, contents(db))
         db.run("begin")
         for statement in _own():
             db.run(statement)
@@ -235,14 +235,14 @@ def _load(file: Path, manifest: Manifest, url: str) -> None:
                 shutil.copyfileobj(source.stdout, session.stdin, 1 << 20)
                 if source.wait():
                     raise failed(restoring, errors)
-                # What was restored is looked for where a worker will: pg_restore names every schema.
-                session.stdin.write(f"reset search_path;\n{SAID};\n".encode())
+                # The restored rows are read where a worker will: pg_restore names every schema.
+                session.stdin.write(f"reset search_path;\n{CONTENTS};\n".encode())
                 session.stdin.flush()
-                told = told_by(session.stdout)
-                if told is None:
+                contents = contents_of(session.stdout)
+                if contents is None:
                     raise failed(running, warnings)
-                compare(file, manifest, told)
-                session.stdin.write("".join(f"{one};\n" for one in (*_own(), "commit")).encode())
+                compare(file, manifest, contents)
+                session.stdin.write("".join(f"{statement};\n" for statement in (*_own(), "commit")).encode())
                 session.stdin.close()
                 if session.wait():
                     raise failed(running, warnings)

@@ -1,4 +1,4 @@
-"""What a backup says of itself, held against its file and against the rows of a store."""
+"""The manifest of a backup, compared with its file and with the rows of a store."""
 
 import hashlib
 from collections.abc import Iterable
@@ -15,14 +15,14 @@ from streams.store.db import Db
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
-# What tells how much there is, for whoever compares a backup with what it was made of.
+# Tables whose rows are counted, to compare a backup with its store.
 COUNTED: Final = ("events", "findings", "cases", "outbox")
 # Of what a manifest says, so much is shown where it is wrong.
 _CHARACTERS_MAX: Final = 200
 _MARK: Final = b"circulation "
 _COUNTS: Final = ", ".join(f"'{name}', (select count(*) from {name})" for name in COUNTED)  # noqa: S608 names are ours
-# What `said` reads, as one line.
-SAID: Final = f"""select '{_MARK.decode()}' || jsonb_build_object(
+# The query of `contents`, as one line.
+CONTENTS: Final = f"""select '{_MARK.decode()}' || jsonb_build_object(
     'schema', (select version_num from alembic_version),
     'store', (select store from store_identity where id = 1),
     'positions', (select coalesce(jsonb_agg(jsonb_build_array(topic, partition, next, topic_id)), '[]') from progress),
@@ -35,7 +35,7 @@ class BackupError(Exception):
 
 
 class Manifest(NamedTuple):
-    """What a backup says of itself. `positions`: [topic, partition, next offset, topic id]."""
+    """The manifest of a backup. `positions`: [topic, partition, next offset, topic id]."""
 
     format: int
     made: str
@@ -50,12 +50,12 @@ class Manifest(NamedTuple):
     counts: dict[str, int]
 
 
-# What a manifest says of the rows: schema, id, positions, counts.
-Said = tuple[str, str, list[tuple[str, int, int, str]], dict[str, int]]
+# The rows as a manifest has them: schema, id, positions, counts.
+Contents = tuple[str, str, list[tuple[str, int, int, str]], dict[str, int]]
 
 
-def said(db: Db) -> Said:
-    """What a manifest says of the rows: schema, id, positions, counts."""
+def contents(db: Db) -> Contents:
+    """The rows as a manifest has them: schema, id, positions, counts."""
     version = schema_version.of(db)
     if version is None or version < workers.FIRST:
         raise BackupError(
@@ -70,18 +70,18 @@ def said(db: Db) -> Said:
 def read(folder: Path) -> Manifest:
     """The manifest of a backup whose file is whole. Raises `BackupError`."""
     try:
-        said: Any = orjson.loads((folder / MANIFEST).read_bytes())
-        if said.get("format") != FORMAT:
-            raise BackupError(f"{folder} is a backup of format {said.get('format')}, this program reads {FORMAT}")
-        manifest = Manifest(**said)
-        found = digest_of(folder / Path(manifest.file).name)
+        members: Any = orjson.loads((folder / MANIFEST).read_bytes())
+        if members.get("format") != FORMAT:
+            raise BackupError(f"{folder} is a backup of format {members.get('format')}, this program reads {FORMAT}")
+        manifest = Manifest(**members)
+        actual = digest_of(folder / Path(manifest.file).name)
     except OSError as error:
         raise BackupError(f"{folder} is no backup: {error.filename}: {error.strerror}") from error
     except (orjson.JSONDecodeError, AttributeError, TypeError) as error:
         raise BackupError(f"{folder / MANIFEST} is no manifest of a backup: {error}") from error
-    if found != (manifest.bytes, manifest.sha256):
+    if actual != (manifest.bytes, manifest.sha256):
         raise BackupError(
-            f"{folder / manifest.file} is not what was written: {found[0]} bytes with digest {found[1]}, must be"
+            f"{folder / manifest.file} is not what was written: {actual[0]} bytes with digest {actual[1]}, must be"
             f" {manifest.bytes} with {manifest.sha256}"
         )
     if manifest.schema not in schema_version.known():
@@ -91,21 +91,23 @@ def read(folder: Path) -> Manifest:
     return manifest
 
 
-def compare(file: Path, manifest: Manifest, found: Said) -> None:
+def compare(file: Path, manifest: Manifest, actual: Contents) -> None:
     """Raises `BackupError` where what was restored is not what the manifest says."""
-    said = (manifest.schema, manifest.store, [tuple(one) for one in manifest.positions], manifest.counts)
-    for name, *both in zip(("schema", "store", "positions", "counts"), found, said, strict=True):
-        if both[0] != both[1]:
-            here, there = (shortened(str(one), _CHARACTERS_MAX) for one in both)
-            raise BackupError(f"{file} was not restored, its manifest says otherwise: {name} {here}, must be {there}")
+    expected = (manifest.schema, manifest.store, [tuple(position) for position in manifest.positions], manifest.counts)
+    for name, *pair in zip(("schema", "store", "positions", "counts"), actual, expected, strict=True):
+        if pair[0] != pair[1]:
+            restored, stated = (shortened(str(value), _CHARACTERS_MAX) for value in pair)
+            raise BackupError(
+                f"{file} was not restored, its manifest says otherwise: {name} {restored}, must be {stated}"
+            )
 
 
-def told_by(lines: Iterable[bytes]) -> Said | None:
-    """What `SAID` answers with; None where the session ends before."""
+def contents_of(lines: Iterable[bytes]) -> Contents | None:
+    """The answer to `CONTENTS`; None where the session ends before."""
     for line in lines:
         if line.startswith(_MARK):
-            told = orjson.loads(line.removeprefix(_MARK))
-            return told["schema"], told["store"], sorted(map(tuple, told["positions"])), told["counts"]
+            members = orjson.loads(line.removeprefix(_MARK))
+            return members["schema"], members["store"], sorted(map(tuple, members["positions"])), members["counts"]
     return None
 
 

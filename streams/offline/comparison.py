@@ -39,7 +39,7 @@ class Compared(NamedTuple):
     raised: Counter[tuple[str, str]]
     cleared: Counter[tuple[str, str]]
     members: Counter[tuple[str, str]]
-    same: Counter[str]
+    unchanged: Counter[str]
     changed: Counter[str]
     standing: dict[str, tuple[int, int]]
     looked_at: dict[str, int]
@@ -50,15 +50,15 @@ class Compared(NamedTuple):
     @property
     def differ(self) -> list[str]:
         """The detectors that find something else."""
-        found = {detector for detector, _ in (*self.raised, *self.cleared)} | set(self.changed)
-        return sorted(found)
+        detectors = {detector for detector, _ in (*self.raised, *self.cleared)} | set(self.changed)
+        return sorted(detectors)
 
     def fires(self, detector: str) -> int:
         """How much it would newly find."""
-        return sum(number for (one, _), number in self.raised.items() if one == detector)
+        return sum(number for (name, _), number in self.raised.items() if name == detector)
 
     def share(self, detector: str) -> float | None:
-        """What it would newly find beside what it looks at; None where nothing is known of that."""
+        """New findings divided by acts looked at; None where the acts are not known."""
         looked_at = self.looked_at.get(detector, 0)
         return min(1.0, self.fires(detector) / looked_at) if looked_at else None
 
@@ -66,9 +66,10 @@ class Compared(NamedTuple):
         """The detectors of which the breaker would hold the alerts: the pack acts upon them, and they fire on too
         much."""
         return [
-            one
-            for one in self.differ
-            if pack.setting(one).mode in ACTED_UPON and limits.exceeded(self.fires(one), self.looked_at.get(one, 0))
+            detector
+            for detector in self.differ
+            if pack.setting(detector).mode in ACTED_UPON
+            and limits.exceeded(self.fires(detector), self.looked_at.get(detector, 0))
         ]
 
 
@@ -78,17 +79,17 @@ def compare(before: Store, after: Store, span: Span, uses: dict[str, int], examp
     raised: Counter[tuple[str, str]] = Counter()
     cleared: Counter[tuple[str, str]] = Counter()
     members: Counter[tuple[str, str]] = Counter()
-    same: Counter[str] = Counter()
+    unchanged: Counter[str] = Counter()
     changed: Counter[str] = Counter()
     standing: dict[str, list[int]] = {}
     shown: Counter[tuple[str, str, str]] = Counter()
     examples: list[Json] = []
 
-    def show(what: str, data: Json, **more: Any) -> None:
-        key = (what, data["detector"], data["severity"])
+    def show(change: str, data: Json, **more: Any) -> None:
+        key = (change, data["detector"], data["severity"])
         shown[key] += 1
         if shown[key] <= examples_max:
-            examples.append({"what": what, **data, **more})
+            examples.append({"what": change, **data, **more})
 
     for old, new in _pairs(before, after, span):
         data: Json = new or old or {}
@@ -103,23 +104,26 @@ def compare(before: Store, after: Store, span: Span, uses: dict[str, int], examp
             cleared[detector, data["severity"]] += 1
             show("cleared", data)
         else:
-            other = sorted(one for one in {*old, *new} - ASIDE if old.get(one) != new.get(one))
-            if not other:
-                same[detector] += 1
+            differing = sorted(member for member in {*old, *new} - ASIDE if old.get(member) != new.get(member))
+            if not differing:
+                unchanged[detector] += 1
                 continue
             changed[detector] += 1
-            members.update((detector, one) for one in other)
-            show("changed", data, before={one: old.get(one) for one in other})
+            members.update((detector, member) for member in differing)
+            show("changed", data, before={member: old.get(member) for member in differing})
     with before.reading() as old_db, after.reading() as new_db:
         return Compared(
             raised=raised,
             cleared=cleared,
             members=members,
-            same=same,
+            unchanged=unchanged,
             changed=changed,
-            standing={one: (count[0], count[1]) for one, count in standing.items()},
+            standing={id_: (count[0], count[1]) for id_, count in standing.items()},
             looked_at=_looked_at(new_db, span, uses),
-            examples=sorted(examples, key=lambda one: (one["detector"], one["what"], one["occurred"], one["finding"])),
+            examples=sorted(
+                examples,
+                key=lambda example: (example["detector"], example["what"], example["occurred"], example["finding"]),
+            ),
             cases=(_cases(old_db), _cases(new_db)),
             credit=_credit(before, after),
         )
@@ -130,8 +134,8 @@ def _pairs(before: Store, after: Store, span: Span) -> Iterator[tuple[Json | Non
     query = "select finding, data from findings where standing and occurred >= ? and occurred < ? order by finding"
     since = BEFORE_ALL if span.since is None else span.since
     until = LAST if span.until is None else span.until
-    for one, other in _merged(_rows(before, query, since, until), _rows(after, query, since, until)):
-        yield (None if one is None else orjson.loads(one[1])), (None if other is None else orjson.loads(other[1]))
+    for old, new in _merged(_rows(before, query, since, until), _rows(after, query, since, until)):
+        yield (None if old is None else orjson.loads(old[1])), (None if new is None else orjson.loads(new[1]))
 
 
 def _rows(store: Store, query: str, *values: Any) -> Iterator[tuple[Any, ...]]:
@@ -143,19 +147,19 @@ def _rows(store: Store, query: str, *values: Any) -> Iterator[tuple[Any, ...]]:
 Row = tuple[Any, ...]
 
 
-def _merged(some: Iterator[Row], others: Iterator[Row]) -> Iterator[tuple[Row | None, Row | None]]:
+def _merged(left_rows: Iterator[Row], right_rows: Iterator[Row]) -> Iterator[tuple[Row | None, Row | None]]:
     """Two streams in the order of their first columns, those of the same in pairs."""
-    one, other = next(some, None), next(others, None)
-    while one is not None or other is not None:
-        if other is None or (one is not None and one[0] < other[0]):
-            yield one, None
-            one = next(some, None)
-        elif one is None or other[0] < one[0]:
-            yield None, other
-            other = next(others, None)
+    left, right = next(left_rows, None), next(right_rows, None)
+    while left is not None or right is not None:
+        if right is None or (left is not None and left[0] < right[0]):
+            yield left, None
+            left = next(left_rows, None)
+        elif left is None or right[0] < left[0]:
+            yield None, right
+            right = next(right_rows, None)
         else:
-            yield one, other
-            one, other = next(some, None), next(others, None)
+            yield left, right
+            left, right = next(left_rows, None), next(right_rows, None)
 
 
 def _looked_at(db: Db, span: Span, uses: dict[str, int]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""What is to be on the disk, and not only on its way there."""
+"""Sync files and folders to the disk."""
 
 import os
 from pathlib import Path

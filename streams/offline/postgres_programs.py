@@ -31,20 +31,20 @@ _VARIABLES: Final = {
 def program_of(name: str) -> str:
     """The path of a program. Raises `BackupError` where it is not there."""
     folder = postgres.programs()
-    found = shutil.which(name) or (str(folder / name) if folder is not None and (folder / name).is_file() else None)
-    if found is None:
+    path = shutil.which(name) or (str(folder / name) if folder is not None and (folder / name).is_file() else None)
+    if path is None:
         raise BackupError(f"there is no {name} on the PATH: it comes with PostgreSQL's client programs")
-    return found
+    return path
 
 
 def environ_of(url: str) -> Mapping[str, str]:
     """The address in variables: a password on a command line is seen by all who may list processes."""
     address = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    said = conninfo_to_dict(address)
-    unknown = said.keys() - _VARIABLES.keys()
+    params = conninfo_to_dict(address)
+    unknown = params.keys() - _VARIABLES.keys()
     if unknown:
         raise BackupError(f"the address of the store says {', '.join(sorted(unknown))}, which no variable can tell")
-    return {_VARIABLES[name]: str(value) for name, value in said.items() if value is not None}
+    return {_VARIABLES[name]: str(value) for name, value in params.items() if value is not None}
 
 
 def run(command: list[str], url: str) -> None:
@@ -60,6 +60,6 @@ def run(command: list[str], url: str) -> None:
 def failed(program: str, errors: BinaryIO) -> BackupError:
     """The error of a program that failed, with the first line that names one, else the last."""
     errors.seek(0)
-    said = (errors.read().decode(errors="replace").strip() or "it said nothing").splitlines()
-    line = next((one for one in said if "error:" in one.lower()), said[-1])
+    lines = (errors.read().decode(errors="replace").strip() or "it said nothing").splitlines()
+    line = next((text for text in lines if "error:" in text.lower()), lines[-1])
     return BackupError(f"{Path(program).name} failed: {line}")

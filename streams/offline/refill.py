@@ -126,7 +126,7 @@ def _steps(spans: Sequence[Span], begin: int, end: int) -> Iterator[list[Record]
 
 def _take(worker: Worker, tp: TP, begin: int, end: int, records: Sequence[Record]) -> None:
     topic, partition = tp
-    fetch = Fetch(topic, {partition: Part(begin, end, [_Archived(one) for one in records])}, 0)
+    fetch = Fetch(topic, {partition: Part(begin, end, [_Archived(record) for record in records])}, 0)
     try:
         worker.taking.take(fetch)
     except Stale as error:

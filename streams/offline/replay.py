@@ -93,7 +93,7 @@ class Replay:
         """Takes in all lines, or all records, then moves the clock on to `until`."""
         wall = time.time_ns() // 1000
         limit = wall if self._until is None else max(wall, self._until)
-        asked = self._engine.intake.asked
+        is_asked = self._engine.intake.asked
         pending = self._pending
         clock = self._clock
         admitted = 0
@@ -101,7 +101,7 @@ class Replay:
             if event is None:
                 continue
             if isinstance(event, Rejection):
-                # What bears a number may revise a finding: it is taken in where it stands, however the file is read.
+                # An event with a number may revise a finding: it is taken in where it stands, however the file is read.
                 numbered = event.claim.sequence is not None
                 if numbered:
                     self._flush()
@@ -118,7 +118,7 @@ class Replay:
             if event.time > clock and event.topic != RULES:
                 clock = event.time
             pending.append(Arrival(order, clock, event, record, place, index, stamp))
-            if not usage or clock > self._due or len(pending) >= RUN_MAX or asked(event, clock):
+            if not usage or clock > self._due or len(pending) >= RUN_MAX or is_asked(event, clock):
                 self._flush()
                 clock = self._clock
         self._flush()
@@ -146,8 +146,8 @@ class Replay:
     def _answers(
         self, lines: Iterable[bytes | Record], limit: int
     ) -> Iterator[tuple[Event | Rejection | None, bytes, Place, int | None, int]]:
-        """What admission says, with the record, its place, its index in a batch and its stamp. Of an empty line it is
-        None, for lines are numbered by the file."""
+        """The answers of admission, with the record, its place, its index in a batch and its stamp. None for an
+        empty line, for lines are numbered by the file."""
         admit = self._admission.admit
         for number, line in enumerate(lines, start=1):
             self._lines = number
@@ -155,7 +155,7 @@ class Replay:
                 raw = line.value or b""
                 answer = admit(raw, topic=line.topic, key=line.key, headers=line.headers, now=limit)
                 if isinstance(answer, list):
-                    yield from ((one, raw, line.place, index, line.stamp) for index, one in enumerate(answer))
+                    yield from ((result, raw, line.place, index, line.stamp) for index, result in enumerate(answer))
                 else:
                     yield answer, raw, line.place, None, line.stamp
                 continue
@@ -179,8 +179,8 @@ class Replay:
             parties = statements.known_parties(db)
             for at in range(0, len(parties), STATEMENTS_AT_ONCE):
                 ledgers = statements.ledgers(db, parties[at : at + STATEMENTS_AT_ONCE])
-                for one in statements.statements(ledgers, self._engine.rulebook(), self._clock).values():
-                    yield canonical(sent(one.data))
+                for statement in statements.statements(ledgers, self._engine.rulebook(), self._clock).values():
+                    yield canonical(sent(statement.data))
 
     def _flush(self) -> None:
         """Takes in what is pending, and judges what that queued, in one transaction."""
@@ -199,8 +199,8 @@ class Replay:
             self.taken.update(outcome.taken)
             self._counts[0] += outcome.duplicates
             self._counts[1] += len(outcome.rejections)
-            for one in outcome.rejections:
-                self._rejected(_rejected_line(one))
+            for refusal in outcome.rejections:
+                self._rejected(_rejected_line(refusal))
             pending.clear()
             refused.clear()
             self._tell()
@@ -250,14 +250,14 @@ def _next_due(db: Db) -> int:
     return 2**62 if due is None else int(due)
 
 
-def _rejected_line(one: Refused) -> bytes:
-    rejection = one.rejection
+def _rejected_line(refusal: Refused) -> bytes:
+    rejection = refusal.rejection
     record = rejection.record
-    topic, partition, offset = one.place
+    topic, partition, offset = refusal.place
     line: dict[str, Any]
     if topic == "file":
         record = record.rstrip(b"\r\n")  # the line's end is not part of the record
-        line = {"line": one.order}
+        line = {"line": refusal.order}
     else:
         line = {"topic": topic, "partition": partition, "offset": offset}
         line |= {} if rejection.index is None else {"index": rejection.index}

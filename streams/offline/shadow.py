@@ -1,4 +1,4 @@
-"""What detectors in shadow found, beside what is acted upon: for who decides whether they are to be enforced.
+"""Findings of detectors in shadow beside those acted upon, to decide whether a detector is to be enforced.
 
 A detector is tried on the living market by a version of the pack in which it is in `shadow`: it judges and finds as
 always, and nothing follows from it. Here what it found there is counted beside what the same detector found on what it
@@ -42,9 +42,9 @@ class Window(NamedTuple):
 
 def tried(db: Db, packs: Packs, now: int) -> list[str]:
     """The detectors that are in shadow now, and those of which findings in shadow stand."""
-    found = {row[0] for row in db.rows("select distinct detector from findings where standing and mode = 'shadow'")}
+    names = {row[0] for row in db.rows("select distinct detector from findings where standing and mode = 'shadow'")}
     pack = packs.in_force(now)
-    return sorted(found | {one for one in detectors.RULES if pack.setting(one).mode == "shadow"})
+    return sorted(names | {id_ for id_ in detectors.RULES if pack.setting(id_).mode == "shadow"})
 
 
 def compare(db: Db, packs: Packs, detector: str, window: Window, now: int, *, examples_max: int) -> Json:
@@ -85,11 +85,11 @@ def compare(db: Db, packs: Packs, detector: str, window: Window, now: int, *, ex
 
 
 def _side(db: Db, packs: Packs, detector: str, window: Window, modes: frozenset[str]) -> Json:
-    """What was found in these modes, in which spans of time, and out of how many acts."""
+    """The findings of these modes: their counts, spans of time, and the acts looked at."""
     spans = list(_spans(packs, detector, window, modes))
-    found = _found(db, detector, window, modes)
+    counts = _found(db, detector, window, modes)
     looked_at = None if detectors.RULES[detector].tally is not None else _acts(db, detector, spans)
-    total = sum(found.values())
+    total = sum(counts.values())
     return {
         "spans": [
             {
@@ -98,7 +98,7 @@ def _side(db: Db, packs: Packs, detector: str, window: Window, modes: frozenset[
             }
             for since, until in spans
         ],
-        "found": found,
+        "found": counts,
         "looked_at": looked_at,
         "share": min(1.0, total / looked_at) if looked_at else None,
     }
@@ -150,14 +150,14 @@ def _examples(db: Db, detector: str, window: Window, examples_max: int) -> list[
         *window.bounds(),
         examples_max,
     )
-    found = []
+    examples = []
     for (raw,) in rows:
         data = orjson.loads(raw)
-        others = db.rows(
+        also = db.rows(
             "select distinct detector from findings where standing and about_kind = ? and about = ?"
             " and mode in ('warn', 'enforce') order by 1",
             data["about"]["kind"],
             data["about"]["id"],
         )
-        found.append({**data, "others": [row[0] for row in others]})
-    return found
+        examples.append({**data, "others": [row[0] for row in also]})
+    return examples

@@ -11,7 +11,7 @@ from streams.simulate.ground import Ground, Must, Plant, Told
 
 # A market looks back over so many months, and months in which nothing was paid are judged as well.
 LOOKS_BACK: Final = 12
-# Who has less of a market is not presumed dominant with others.
+# A seller with less of a market is not presumed dominant with others.
 TENTH: Final = Fraction(1, 10)
 
 
@@ -31,12 +31,12 @@ def _market(on: Ground, name: str, sales: Mapping[str, Sequence[str]], month: in
 def _cast(on: Ground, name: str, *sellers: str, **controlled: str) -> Iterator[Told]:
     """The parties of a market and its one asset, which all may sell. All are registered before the market begins."""
     before = on.month(0)
-    for one in (f"{name}-buyer", *sellers):
-        above = controlled.get(one.replace("-", "_"))
-        yield on.party(one, before, controller=None if above is None else on.who(above))
+    for party in (f"{name}-buyer", *sellers):
+        above = controlled.get(party.replace("-", "_"))
+        yield on.party(party, before, controller=None if above is None else on.who(above))
     yield on.asset(f"{name}-asset", before + HOUR, owner=sellers[0])
-    for one in sellers[1:]:
-        yield on.granted(one, "operating-right", before + HOUR, assets=[on.thing(f"{name}-asset")])
+    for party in sellers[1:]:
+        yield on.granted(party, "operating-right", before + HOUR, assets=[on.thing(f"{name}-asset")])
 
 
 def _dominant(
@@ -63,15 +63,15 @@ def _dominant(
             controllers=len(shares),
             share=str(sum(shares, Fraction(0))),
             limit=limit,
-            members={on.who(one): str(share) for one, share in named.items()},
+            members={on.who(seller): str(share) for seller, share in named.items()},
             month=f"{number // 12:04}-{number % 12 + 1:02}",
         )
 
 
 def dominant(on: Ground) -> Iterator[Told | Must]:
     """Two subsidiaries together have exactly half of a market of 30 contracts. In a market of 36 contracts a cent is
-    missing to half, to two thirds and to three quarters. In one of 29 somebody has all of it, and 29 say nothing. What
-    is paid a month later counts from then on, in the month of its contract."""
+    missing to half, to two thirds and to three quarters. In one of 29 somebody has all of it, and 29 say nothing. A
+    payment a month later counts from then on, in the month of its contract."""
     rest = [f"half-{at}" for at in range(8)]
     yield from _cast(on, "half", "half-top", "half-one", "half-two", *rest, half_one="half-top", half_two="half-top")
     counts = {"half-one": 8, "half-two": 7, **dict.fromkeys(rest, 2), rest[0]: 1}
@@ -97,11 +97,11 @@ def oligopoly(on: Ground) -> Iterator[Told | Must]:
     ):
         sellers = [f"{name}-{at}" for at in range(len(counts))]
         yield from _cast(on, name, *sellers)
-        yield from _market(on, name, {one: ["100"] * count for one, count in zip(sellers, counts, strict=True)})
+        yield from _market(on, name, {seller: ["100"] * count for seller, count in zip(sellers, counts, strict=True)})
         shares = [Fraction(count, sum(counts)) for count in counts]
         for count, limit in findings:
             why = f"{count} of the controllers have {limit} of a market, or more"
-            named = {one: share for one, share in zip(sellers, shares[:count], strict=False) if share >= TENTH}
+            named = {seller: share for seller, share in zip(sellers, shares[:count], strict=False) if share >= TENTH}
             yield from _dominant(on, name, sellers[0], shares[:count], limit, named if count > 1 else {}, why)
 
 
@@ -113,7 +113,7 @@ def _hhi(parts: Sequence[int]) -> Fraction:
 def concentrating(on: Ground) -> Iterator[Told | Must]:
     """The index of a market comes from below to exactly 1,000, or just passes 1,800, or moves by 200 where it is high;
     beside each it stays just below. When the first month is a year ago, one seller is left alone."""
-    for name, others, first, more, said in (
+    for name, rivals, first, more, reported in (
         ("moderate", 15, 375, 125, True),  # 827 to 1,000
         ("nearly-moderate", 10, 100, 122, False),  # 909 to 999.7
         ("high", 5, 60, 127, True),  # 1,709 to 1,800.3
@@ -121,24 +121,26 @@ def concentrating(on: Ground) -> Iterator[Told | Must]:
         ("moves", 3, 120, 62, True),  # 2,517.0 to 2,717.1
         ("nearly-moves", 3, 100, 78, False),  # 2,500 to 2,699.7
     ):
-        sellers = [f"{name}-{at}" for at in range(others + 1)]
-        amounts = [first, *[100] * others]
+        sellers = [f"{name}-{at}" for at in range(rivals + 1)]
+        amounts = [first, *[100] * rivals]
         yield from _cast(on, name, *sellers)
-        yield from _market(on, name, {one: [str(amount)] for one, amount in zip(sellers, amounts, strict=True)}, 0)
+        yield from _market(
+            on, name, {seller: [str(amount)] for seller, amount in zip(sellers, amounts, strict=True)}, 0
+        )
         yield from _market(on, name, {sellers[0]: [str(more)]}, 1)
         before, after, alone = _hhi(amounts), _hhi([first + more, *amounts[1:]]), _hhi([more])
-        for month, one, other in ((1, before, after), (LOOKS_BACK, after, alone)):
-            if month == 1 and not said:
+        for month, index_before, index_after in ((1, before, after), (LOOKS_BACK, after, alone)):
+            if month == 1 and not reported:
                 continue
             number = on.month_number(month)
             yield on.must(
                 "concentration",
                 "blue",
                 ("market", f"I65/{on.thing(f'{name}-asset')}/CNY"),
-                f"the index went from {float(one):,.1f} to {float(other):,.1f}",
+                f"the index went from {float(index_before):,.1f} to {float(index_after):,.1f}",
                 occurred=start_of_month(number + 1),
-                hhi=str(other),
-                before=str(one),
+                hhi=str(index_after),
+                before=str(index_before),
                 month=f"{number // 12:04}-{number % 12 + 1:02}",
             )
 
@@ -147,7 +149,7 @@ def unequal_prices(on: Ground) -> Iterator[Told | Must]:
     """Five buyers of one product in one month on equal terms, of whom one pays more than 1.2 times what another does;
     exactly 1.2 times is not more, four buyers are too few, and the next month begins anew."""
     yield on.party("seller", on.month(0))
-    for name, prices, months, found in (
+    for name, prices, months, fires in (
         ("unequal", ("100", "110", "105", "100", "120.01"), (0, 0, 0, 0, 0), True),
         ("equal", ("100", "110", "105", "100", "120"), (0, 0, 0, 0, 0), False),
         ("four", ("100", "110", "105", "200"), (0, 0, 0, 0), False),
@@ -163,7 +165,7 @@ def unequal_prices(on: Ground) -> Iterator[Told | Must]:
                 contract, time, asset=name, buyer=buyer, amount=price, product=f"product-{on.thing(name)}", terms=terms
             )
             yield signing
-        if found:
+        if fires:
             about: tuple[Kind, str] = ("asset", on.thing(name))
             why = "of five buyers on equal terms one pays more than 1.2 times what another does"
             yield on.must("differential-price", "yellow", about, why, cause=signing, buyers=5)
@@ -174,7 +176,7 @@ def strange_prices(on: Ground) -> Iterator[Told | Must]:
     yield from (on.party("seller"), on.party("buyer"), on.asset("asset"))
     assessed = {"assessment": on.thing("value"), "kind": "value", "result": "pass", "assessor": "an assessor"}
     yield on.event("asset.assessed", on.thing("asset"), on.day(4), value="1000", **assessed)
-    for name, amount, found in (
+    for name, amount, fires in (
         ("most", "3000", False),
         ("dear", "3000.01", True),
         ("least", "333.34", False),
@@ -182,19 +184,19 @@ def strange_prices(on: Ground) -> Iterator[Told | Must]:
     ):
         signing = on.signed(name, amount=amount)
         yield signing
-        if found:
+        if fires:
             why = f"sold for {amount}, and assessed at 1,000"
             yield on.must("abnormal-price", "blue", on.contract(name), why, cause=signing, amount=amount)
 
 
 def exclusive(on: Ground) -> Iterator[Told | Must]:
-    """Who has half of a market binds a buyer, and refuses three within exactly twelve months: the third refusal says
-    so, one to a buyer with a serious record does not count. A microsecond later it is too late, and who has less than
-    half may bind and refuse."""
+    """A seller with half of a market binds a buyer, and refuses three within exactly twelve months: the third refusal
+    says so, one to a buyer with a serious record does not count. A microsecond later it is too late, and a seller with
+    less than half may bind and refuse."""
     yield from (on.party("barred", on.month(0)), *(on.party(f"refused-{at}", on.month(0)) for at in range(3)))
     yield serious_record(on, "barred", on.month(0, 1))
-    for name, mine, late in (("half", "100", 0), ("later", "100", 1), ("less", "99", 0)):
-        sales = {f"{name}-one": [mine], f"{name}-two": [str(200 - int(mine))]}
+    for name, amount, late in (("half", "100", 0), ("later", "100", 1), ("less", "99", 0)):
+        sales = {f"{name}-one": [amount], f"{name}-two": [str(200 - int(amount))]}
         yield from _cast(on, name, *sales)
         # Twice, so that the shares are the same in the twelve months before the last refusal.
         yield from (*_market(on, name, sales), *_market(on, name, sales, 6))

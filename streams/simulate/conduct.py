@@ -53,11 +53,11 @@ def barred(on: Ground) -> Iterator[Told | Must]:
         listing = on.listed(f"asset-{name}", on.day(12), seller=name)
         yield from (signing, listing)
         if name in ("barred", "sister", "twice"):
-            who = "one with the same controller" if name == "sister" else "the seller"
-            why = f"signed while {who} has a published serious record"
+            culprit = "one with the same controller" if name == "sister" else "the seller"
+            why = f"signed while {culprit} has a published serious record"
             yield on.must("barred-party", "red", on.contract(f"sold-{name}"), why, cause=signing)
             listed: tuple[Kind, str] = ("asset", on.thing(f"asset-{name}"))
-            yield on.must("barred-party", "red", listed, f"listed while {who} has one", cause=listing)
+            yield on.must("barred-party", "red", listed, f"listed while {culprit} has one", cause=listing)
 
 
 def unverified(on: Ground) -> Iterator[Told | Must]:
@@ -68,8 +68,8 @@ def unverified(on: Ground) -> Iterator[Told | Must]:
     yield from (on.party("seller"), on.party("owner", time + 1), on.asset("asset"))
     yield on.asset("of-another", owner="owner")
     yield on.granted("seller", "operating-right", assets=[on.thing("of-another")])
-    said = on.party("provider-said")
-    yield said._replace(reporter="provider", source=f"//provider.example/{on.number}")
+    registration = on.party("provider-said")
+    yield registration._replace(reporter="provider", source=f"//provider.example/{on.number}")
     yield from (on.party("late", time + 1), on.party("in-time", time).late(2 * DAY), on.party("buyer"))
     for name, buyer, asset, channel, role in (
         ("unknown", "nobody", "asset", "on-exchange", "buyer"),
@@ -82,27 +82,27 @@ def unverified(on: Ground) -> Iterator[Told | Must]:
         signing = on.signed(name, time, asset=asset, buyer=buyer, channel=channel)
         yield signing
         if role is not None:
-            who = on.who("owner" if role == "owner" else buyer)
+            party = on.who("owner" if role == "owner" else buyer)
             why = f"no exchange had registered the {role}: {name}"
-            yield on.must("unverified-trade", "orange", on.contract(name), why, cause=signing, unverified={role: who})
+            yield on.must("unverified-trade", "orange", on.contract(name), why, cause=signing, unverified={role: party})
 
 
 def passed_on(on: Ground) -> Iterator[Told | Must]:
     """A watermark is seen with a stranger, and with the buyer of a contract that does not allow resale; with whoever is
     down a chain of contracts that allow it, and with the buyer himself, it may be."""
     yield from (on.party("seller"), on.party("stranger"), on.asset("asset"))
-    for one in ("one", "two", "three"):
-        yield on.party(one)
+    for name in ("one", "two", "three"):
+        yield on.party(name)
     yield from on.trade("first", buyer="one", terms={"resale": True}, delivered=False)
     mark = on.thing("mark")
     yield on.delivered("first", on.day(6), to="one", watermark=mark)
     yield from on.trade("second", on.day(8), seller="one", buyer="two")
     yield from on.trade("third", on.day(9), seller="two", buyer="three")
-    for at, (holder, found) in enumerate((("one", False), ("two", False), ("three", True), ("stranger", True))):
+    for at, (holder, fires) in enumerate((("one", False), ("two", False), ("three", True), ("stranger", True))):
         members = {"watermark": mark, "holder": on.who(holder), "place": "a forum"}
         sighting = on.event("watermark.sighted", on.thing("asset"), on.day(20 + at), **members)
         yield sighting
-        if found:
+        if fires:
             why = f"the mark of the first delivery was seen with {holder}, whom no chain of resale leads to"
             evidence = {"watermark": mark, "holder": on.who(holder)}
             yield on.must("onward-transfer", "red", on.contract("first"), why, cause=sighting, evidence=evidence)

@@ -98,7 +98,7 @@ def paper(on: Ground) -> Iterator[Told | Must]:
     for name, served in (("served", deadline), ("late", deadline + 1), ("before", on.day(6))):
         yield from on.trade(name, delivered=False)
         yield on.delivered(name, served) if name == "before" else on.used(name, served)
-    for name, given in (
+    for name, usage in (
         ("empty", on.delivered("empty", on.day(8), bytes=0, rows=0)),
         ("filled", on.delivered("filled", on.day(8), bytes=0, rows=1)),
         ("nil", on.used("nil", on.day(8), 0)),
@@ -106,9 +106,9 @@ def paper(on: Ground) -> Iterator[Told | Must]:
         ("kept", on.used("kept", on.day(8), 2)),
     ):
         yield from on.trade(name, delivered=False)
-        yield given
+        yield usage
         if name in ("cancelled", "kept"):
-            back = {"usage": given.id, "uses": 2 if name == "cancelled" else 1}
+            back = {"usage": usage.id, "uses": 2 if name == "cancelled" else 1}
             yield on.event("usage.cancelled", on.thing(name), on.day(9), **back)
     for name, refunded in (("undone", deadline), ("undone-late", deadline + 1)):
         yield from on.trade(name, delivered=False)

@@ -132,7 +132,7 @@ def beyond(on: Ground) -> Iterator[Told | Must]:
     """An export names an approval that is for another country, has expired at its instant, does not exist, or whose
     1,000 persons of the year it is the first to pass."""
     time = on.day(5)
-    for name, facts, given in (
+    for name, facts, fires in (
         ("country", {"countries": ["DE"]}, True),
         ("expired", {"valid_to": format_instant(time)}, True),
         ("absent", {}, False),
@@ -140,7 +140,7 @@ def beyond(on: Ground) -> Iterator[Told | Must]:
     ):
         yield on.party(name)
         grant = on.thing(f"approval-{name}")
-        if given:
+        if fires:
             yield on.granted(name, "certification", grant=grant, **facts)
         export = on.exported(name, time, 10, grant=grant)
         yield export
@@ -254,12 +254,12 @@ def undeclared(on: Ground) -> Iterator[Told | Must]:
         seller = f"seller-{name}"
         yield from on.trade(name, on.day(35), asset=f"asset-{name}", seller=seller, delivered=False)
         yield on.granted(seller, "standard-contract")
-        given: dict[str, Any] = {"delivery": "d", "recipient": abroad, "country": "SG", "persons": 10} | data
-        delivery = on.delivered(name, time, **given)
+        members: dict[str, Any] = {"delivery": "d", "recipient": abroad, "country": "SG", "persons": 10} | data
+        delivery = on.delivered(name, time, **members)
         yield delivery
         if declared is not None:
-            said = {"persons": 10} | declared
-            yield on.exported(seller, said.pop("time"), said.pop("persons"), **said)
+            declaration = {"persons": 10} | declared
+            yield on.exported(seller, declaration.pop("time"), declaration.pop("persons"), **declaration)
         if severity is not None:
             why = f"delivered abroad, and no export declared that covers it: {name}"
             evidence = {"contract": on.thing(name)}
@@ -290,7 +290,7 @@ def read_abroad(on: Ground) -> Iterator[Told | Must]:
     """Personal and important data is used in another country; of nobody's general data, at home, or cancelled, it is
     nothing."""
     time = on.day(7)
-    for name, facts, country, uses, found in (
+    for name, facts, country, uses, fires in (
         ("important", {"level": "important"}, "SG", 1, True),
         ("personal", {"personal": "personal", "persons": 10}, "SG", 2, True),
         ("general", {}, "SG", 1, False),
@@ -299,11 +299,11 @@ def read_abroad(on: Ground) -> Iterator[Told | Must]:
     ):
         seller, asset = f"seller-{name}", f"asset-{name}"
         yield from (on.party(seller), on.asset(asset, owner=seller, **facts))
-        # What such data is reviewed for when it is sold.
+        # The reviews that such data needs when it is sold.
         yield from (on.granted(seller, kind) for kind in ("risk-assessment", "impact-assessment"))
         yield from on.trade(name, asset=asset, seller=seller)
         yield from (on.used(name, time + at * DAY, uses, country=country) for at in (0, 1))
-        if found:
+        if fires:
             why = f"data that may not leave unseen is used in {country}: {name}"
             party, evidence = on.who("buyer"), {"country": country, "uses": uses}
             end = start_of_day(day_of(time)) + DAY

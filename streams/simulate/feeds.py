@@ -58,8 +58,8 @@ def silence(on: Ground) -> Iterator[Told | Must]:
     )
 
 
-def _by(one: Told, reporter: str, number: int) -> Told:
-    return one._replace(reporter=reporter, source=f"//{reporter}.example/{number}")
+def _by(event: Told, reporter: str, number: int) -> Told:
+    return event._replace(reporter=reporter, source=f"//{reporter}.example/{number}")
 
 
 def disagreeing(on: Ground) -> Iterator[Told | Must]:
@@ -107,7 +107,7 @@ def around_midnight(on: Ground) -> Iterator[Told | Must]:
 def silent_side(on: Ground) -> Iterator[Told | Must]:
     """The consumer keeps up with the provider for seven days and says nothing of the eighth, which is found that day,
     and of the month. After six days nothing is held against it that day, and one use of six thousand is no more than
-    the month allows. Who says nothing for a whole month is found when it is over."""
+    the month allows. A consumer silent for a whole month is found when it is over."""
     for name, days, last in (("seven", 7, 1_000), ("six", 6, 1)):
         yield from on.trade(name)
         for day in range(days):

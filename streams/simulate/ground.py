@@ -1,4 +1,4 @@
-"""What a plant is made of: events that are told, what must be found in them, and a ground that no other plant shares.
+"""The parts of a plant: its events, their expected findings, and a ground that no other plant shares.
 
 A plant is a function of its `Ground`. It yields `Told`, in any order, and `Must`: a finding that follows from what it
 told by the words of the contract. Beside each plant stand near misses: the last thing that is still allowed, of which
@@ -18,8 +18,8 @@ from circulation.findings import Kind, Severity
 from circulation.identifiers import uscc_check_character
 from circulation.voices import OFFICIALS, takes_official
 
-# The market lies before the story of the demo, so that the two may share a clock. What the plants' deadlines and months
-# need fits in: the last event comes when all of them are past.
+# The market lies before the story of the demo, so that the two may share a clock. The plants' deadlines and months
+# fit in: the last event comes when all of them are past.
 BEGIN: Final = parse_instant("2023-07-01")
 END: Final = parse_instant("2024-12-31T23:50:00+08:00")
 FIRST_MONTH: Final = 2023 * 12 + 6
@@ -159,9 +159,9 @@ class Ground:
         """Any event; members that are None are left out."""
         self._count += 1
         id_ = f"{self.kind}-{self.number}-{self._count}"
-        given = {k: v for k, v in data.items() if v is not None}
-        source = OFFICIALS if takes_official(f"circulation.{type_}", given) else self._source
-        return Told(time, type_, subject, id_, source, given)
+        members = {k: v for k, v in data.items() if v is not None}
+        source = OFFICIALS if takes_official(f"circulation.{type_}", members) else self._source
+        return Told(time, type_, subject, id_, source, members)
 
     def party(self, name: str, time: int | None = None, **facts: Any) -> Told:
         """A registration of a party."""
@@ -190,13 +190,13 @@ class Ground:
 
     def derived(self, name: str, time: int, *inputs: str, process: str = "copy", **data: Any) -> Told:
         """A derivation of one asset of this ground from others."""
-        named = [{"asset": self.thing(one)} for one in inputs]
+        named = [{"asset": self.thing(input_)} for input_ in inputs]
         return self.event("asset.derived", self.thing(name), time, inputs=named, process=process, **data)
 
     def ran(self, kind: str, time: int, run: str, inputs: Sequence[str], outputs: Sequence[str]) -> Told:
         """An OpenLineage event of a run of this ground; a dataset without a name is called as its namespace is."""
         sides = {"inputs": inputs, "outputs": outputs}
-        data = {side: [{"namespace": self.thing(one), "name": ""} for one in some] for side, some in sides.items()}
+        data = {side: [{"namespace": self.thing(name), "name": ""} for name in names] for side, names in sides.items()}
         return Told(time, OPENLINEAGE_RUN, self.thing(run), kind, UNNUMBERED, data)
 
     def listed(self, name: str, time: int | None = None, *, seller: str = "seller", **data: Any) -> Told:
@@ -291,9 +291,9 @@ class Ground:
     ) -> Iterator[Told]:
         """An ordinary contract: whoever is not there yet is registered, it is signed, and served and paid in days. A
         seller that does not own the asset holds a right to operate it."""
-        for one in (seller, buyer):
-            if one not in self._registered:
-                yield self.party(one)
+        for party in (seller, buyer):
+            if party not in self._registered:
+                yield self.party(party)
         if asset not in self._registered:
             yield self.asset(asset, owner=seller)
         if seller != self._owners[asset] and (seller, asset) not in self._entitled:
@@ -319,7 +319,7 @@ class Ground:
         evidence: Mapping[str, Any] | None = None,
         **more_evidence: Any,
     ) -> Must:
-        """What must be found: about what, by which event or at which instant, and why."""
+        """An expected finding: its subject, its event or instant, and why."""
         more: dict[str, Any] = {}
         if cause is not None:
             more["cause"] = {"source": cause.source, "id": cause.id}
@@ -349,65 +349,65 @@ class Grown(NamedTuple):
 def grow(plant: Plant, on: Ground, seed: int) -> Grown:
     """Numbers the events of a plant, and has some of them come late and some of them twice."""
     yielded = list(plant(on))
-    musts = [one for one in yielded if isinstance(one, Must)]
-    told = sorted((one for one in yielded if isinstance(one, Told)), key=lambda one: one.time)
+    musts = [item for item in yielded if isinstance(item, Must)]
+    events = sorted((item for item in yielded if isinstance(item, Told)), key=lambda event: event.time)
     choose = random.Random(f"{seed} {on.kind} {on.number}")  # noqa: S311 (a seeded market, not a secret)
     last: dict[tuple[str | None, str, str, int], int] = {}
     lines: list[tuple[int, bytes]] = []
     duplicates = 0
     beats: dict[str, int] = {}
-    for one in told:
+    for event in events:
         number = None
-        if one.source != UNNUMBERED:
-            # What takes an event back goes to that one's topic.
-            type_ = one.data["type"] if one.type == "event.retracted" else f"circulation.{one.type}"
-            key = (TYPES[type_][0], one.source, one.subject, one.epoch)
+        if event.source != UNNUMBERED:
+            # A retraction goes to the topic of the event that it takes back.
+            type_ = event.data["type"] if event.type == "event.retracted" else f"circulation.{event.type}"
+            key = (TYPES[type_][0], event.source, event.subject, event.epoch)
             number = last[key] = last.get(key, 0) + 1
-        if one.lost:
+        if event.lost:
             continue
-        line = line_of(one, number)
+        line = line_of(event, number)
         lateness, twice = choose.random(), choose.random()
-        arrives = one.time if one.arrives is None else one.arrives
-        if one.arrives is None and lateness < LATE_SHARE and not on.in_order and one.type not in IN_ORDER:
+        arrives = event.time if event.arrives is None else event.arrives
+        if event.arrives is None and lateness < LATE_SHARE and not on.in_order and event.type not in IN_ORDER:
             arrives = min(arrives + int(LATE_MAX * lateness / LATE_SHARE), END - 1)
         lines.append((arrives, line))
-        if one.type == "source.heartbeat":
-            beats[one.subject] = beats.get(one.subject, 0) + 1
+        if event.type == "source.heartbeat":
+            beats[event.subject] = beats.get(event.subject, 0) + 1
         elif twice < TWICE_SHARE:
             duplicates += 1
             lines.append((min(arrives + int(TWICE_MAX * twice / TWICE_SHARE), END - 1), line))
-    lines.sort(key=lambda one: one[0])
-    cancellations = sum(one.type == "usage.cancelled" for one in told)
+    lines.sort(key=lambda line: line[0])
+    cancellations = sum(event.type == "usage.cancelled" for event in events)
     return Grown(lines, musts, duplicates, sum(beats.values()) - len(beats), cancellations)
 
 
-def line_of(one: Told, number: int | None) -> bytes:
+def line_of(event: Told, number: int | None) -> bytes:
     """The event as a line of a file, without its end."""
-    if one.type == OPENLINEAGE_RUN:
+    if event.type == OPENLINEAGE_RUN:
         return orjson.dumps(
             {
-                "eventType": one.id,
-                "eventTime": format_instant(one.time),
-                "run": {"runId": one.subject},
-                "job": {"namespace": one.source, "name": "job"},
-                "producer": one.source,
+                "eventType": event.id,
+                "eventTime": format_instant(event.time),
+                "run": {"runId": event.subject},
+                "job": {"namespace": event.source, "name": "job"},
+                "producer": event.source,
                 "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
-                **one.data,
+                **event.data,
             }
         )
     members: dict[str, Any] = {
         "specversion": "1.0",
-        "id": one.id,
-        "source": one.source,
-        "type": f"circulation.{one.type}",
-        "subject": one.subject,
-        "time": format_instant(one.time),
+        "id": event.id,
+        "source": event.source,
+        "type": f"circulation.{event.type}",
+        "subject": event.subject,
+        "time": format_instant(event.time),
     }
-    if one.reporter is not None:
-        members["reporter"] = one.reporter
+    if event.reporter is not None:
+        members["reporter"] = event.reporter
     if number is not None:
         members |= {"sequence": str(number), "sequencetype": "Integer"}
-    if one.epoch:
-        members["sequenceepoch"] = str(one.epoch)
-    members["data"] = one.data
+    if event.epoch:
+        members["sequenceepoch"] = str(event.epoch)
+    members["data"] = event.data
     return orjson.dumps(members)

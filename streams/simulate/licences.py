@@ -170,7 +170,7 @@ def extended(on: Ground) -> Iterator[Told | Must]:
 
 def shared(on: Ground) -> Iterator[Told | Must]:
     """Two contracts of one buyer share the 1,000 uses that the first of them names: their days add up, and each band is
-    said at the end of the day that first reaches it. What was cancelled is no longer reached."""
+    said at the end of the day that first reaches it. A cancelled use is no longer reached."""
     for name, limit in (("first", 1_000), ("second", 5)):
         terms = {"uses_max": limit, "quota_group": on.thing("group")}
         yield from on.trade(name, on.day(5) + HOUR * (name == "second"), terms=terms)
@@ -234,10 +234,10 @@ def outside(on: Ground) -> Iterator[Told | Must]:
         use = on.used("licence", time, 1, **{k: v for k, v in (right | changes).items() if v is not None})
         yield use
         if term is not None:
-            given = format_instant(time) if term == "time" else next(iter(changes.values()))
+            value = format_instant(time) if term == "time" else next(iter(changes.values()))
             allowed = validity if term == "time" else terms["recipients" if term == "recipient" else _PLURAL[term]]
-            why = f"a use with {term} {given}"
-            evidence = {"term": term, "given": given, "allowed": allowed}
+            why = f"a use with {term} {value}"
+            evidence = {"term": term, "given": value, "allowed": allowed}
             yield on.must("outside-terms", "orange", on.contract("licence"), why, cause=use, evidence=evidence)
     yield from on.trade("silent", terms=terms | {"valid_from": format_instant(on.day(5))}, delivered=False)
     for at, missing in enumerate(("country", "region", "environment")):
@@ -282,12 +282,12 @@ def misdelivered(on: Ground) -> Iterator[Told | Must]:
             {"valid_from": format_instant(on.day(5)), "valid_to": format_instant(until)},
         ),
     )
-    for time, changes, term, given, allowed in cases:
+    for time, changes, term, value, allowed in cases:
         delivery = on.delivered("licence", time, **changes)
         yield delivery
         if term is not None:
-            why = f"a delivery with {term} {given}"
-            evidence = {"term": term, "given": given, "allowed": allowed}
+            why = f"a delivery with {term} {value}"
+            evidence = {"term": term, "given": value, "allowed": allowed}
             yield on.must("outside-terms", "orange", on.contract("licence"), why, cause=delivery, evidence=evidence)
     for at in range(2):
         silent = on.delivered("licence", on.day(16 + at), country=None, region=None)
@@ -307,9 +307,9 @@ def ended(on: Ground) -> Iterator[Told | Must]:
     yield on.event("contract.terminated", on.thing("licence"), end, reason="agreed")
     use, delivery = on.used("licence", end + 1, 2), on.delivered("licence", end + HOUR)
     yield from (use, delivery)
-    for late, what in ((use, "use"), (delivery, "delivery")):
-        why = f"a {what} after the termination"
-        evidence = {"kind": what, "terminated": format_instant(end)}
+    for late, kind in ((use, "use"), (delivery, "delivery")):
+        why = f"a {kind} after the termination"
+        evidence = {"kind": kind, "terminated": format_instant(end)}
         yield on.must("use-after-end", "orange", on.contract("licence"), why, cause=late, evidence=evidence)
 
 

@@ -1,6 +1,6 @@
 """The market line by line, in the order of arrival, and the list of what must be found in it.
 
-Whatever is told of a contract or a plant is a stream of its own, in the order in which it arrives. Streams begin one
+The events of a contract or a plant are a stream of its own, in the order in which it arrives. Streams begin one
 after another; only those that have begun are in memory, and of each no more than what it has still to tell.
 """
 
@@ -103,7 +103,7 @@ class Market:
             self.duplicates += grown.duplicates
             self.heartbeats_replaced += grown.heartbeats_replaced
             self.cancellations += grown.cancellations
-        living = [one for one in feeds.living(self._until) if isinstance(one, Told)]
+        living = [item for item in feeds.living(self._until) if isinstance(item, Told)]
         self.heartbeats_replaced += len(living) - 1
         planted += len(living)
         least = self.events
@@ -118,13 +118,13 @@ class Market:
 
     def lines(self) -> Iterator[bytes]:
         """Every line, without its end, in the order of arrival."""
-        return merged(heapq.merge(self._trade(), self._planted(), self._living(), key=lambda one: one.time))
+        return merged(heapq.merge(self._trade(), self._planted(), self._living(), key=lambda begin: begin.time))
 
     def expected(self) -> Iterator[Must]:
         """Everything that must be found, by plant."""
         for at, number in self._plots(self.size.rounds):
             yield from self._grown(at, number).musts
-        yield from (one for one in feeds.living(self._until) if isinstance(one, Must))
+        yield from (item for item in feeds.living(self._until) if isinstance(item, Must))
 
     def _plots(self, rounds: int) -> Iterator[tuple[int, int]]:
         return ((at, number) for number in range(rounds) for at in range(len(PLANTS)))
@@ -147,26 +147,26 @@ class Market:
             yield lines.pop()
 
     def _living(self) -> Iterator[Begin]:
-        told = [one for one in feeds.living(self._until) if isinstance(one, Told)]
-        numbered = [(one.time, line_of(one, number)) for number, one in enumerate(told, start=1)]
-        yield Begin(told[0].time, lambda: iter(numbered))
+        events = [item for item in feeds.living(self._until) if isinstance(item, Told)]
+        numbered = [(event.time, line_of(event, number)) for number, event in enumerate(events, start=1)]
+        yield Begin(events[0].time, lambda: iter(numbered))
 
     def _trade(self) -> Iterator[Begin]:
         size = self.size
         houses = -(-size.contracts // trade.CONTRACTS_A_HOUSE)
         whole = sum(trade.weight(number) for number in range(size.contracts))
         before = 0.0
-        # What is left of each share is carried on, so that the sums come out.
+        # The remainder of each share is carried on, so that the sums come out.
         used = repeated = 0
         for number in range(size.contracts):
             before += trade.weight(number)
             last = number == size.contracts - 1
             uses = size.uses if last else int(size.uses * before / whole)
             duplicates = size.duplicates if last else int(size.duplicates * before / whole)
-            one = Contract(number, uses - used, duplicates - repeated)
+            contract = Contract(number, uses - used, duplicates - repeated)
             used, repeated = uses, duplicates
-            begins = trade.starts(one.house, houses)
-            yield Begin(begins, functools.partial(trade.told, one, houses, self.seed))
+            begins = trade.starts(contract.house, houses)
+            yield Begin(begins, functools.partial(trade.lines_of, contract, houses, self.seed))
 
 
 def _ordinary(events: int) -> int:
@@ -195,29 +195,29 @@ def merged(begins: Iterable[Begin]) -> Iterator[bytes]:
 
 
 class Held(NamedTuple):
-    """What a list and the findings disagree on: what was to be found and was not, and what was found beyond it."""
+    """The differences between a list and the findings: missed ones, and false ones."""
 
     missed: list[Mapping[str, Any]]
     false: list[Mapping[str, Any]]
 
 
-def held(expected: Iterable[Mapping[str, Any]], found: Iterable[Mapping[str, Any]]) -> Held:
+def held(expected: Iterable[Mapping[str, Any]], findings: Iterable[Mapping[str, Any]]) -> Held:
     """Holds findings (their `data`) against a list: each line of it is met by one finding that says all it says."""
     rest: dict[tuple[str, str, str, str], list[Mapping[str, Any]]] = {}
-    for one in found:
-        rest.setdefault(_key(one), []).append(one)
+    for finding in findings:
+        rest.setdefault(_key(finding), []).append(finding)
     missed: list[Mapping[str, Any]] = []
-    says = [({name: value for name, value in one.items() if name != "why"}, one) for one in expected]
-    # What says most goes first, so that it is not left without the one finding that meets it.
-    for said, line in sorted(says, key=lambda one: len(str(one[0])), reverse=True):
+    says = [({name: value for name, value in planted.items() if name != "why"}, planted) for planted in expected]
+    # The entry with the most members goes first, so that another does not take the only finding that meets it.
+    for members, line in sorted(says, key=lambda pair: len(str(pair[0])), reverse=True):
         candidates = rest.get(_key(line), [])
-        met = next((at for at, one in enumerate(candidates) if agrees(said, one)), None)
-        if met is None:
+        index = next((at for at, candidate in enumerate(candidates) if agrees(members, candidate)), None)
+        if index is None:
             missed.append(line)
         else:
-            del candidates[met]
-    return Held(missed, [one for some in rest.values() for one in some])
+            del candidates[index]
+    return Held(missed, [finding for alike in rest.values() for finding in alike])
 
 
-def _key(one: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    return (one["detector"], one["severity"], one["about"]["kind"], one["about"]["id"])
+def _key(finding: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    return (finding["detector"], finding["severity"], finding["about"]["kind"], finding["about"]["id"])

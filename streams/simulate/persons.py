@@ -114,12 +114,12 @@ def crowds(on: Ground) -> Iterator[Told | Must]:
 def black_market(on: Ground) -> Iterator[Told | Must]:
     """Sold outside an exchange: of 50 tracks, 500 health records and 5,000 others a part each, which add up to one;
     less by one item do not, and on an exchange nobody counts."""
-    for name, others in (("seller", 10), ("nearly", 9), ("filed", 10)):
+    for name, persons_more in (("seller", 10), ("nearly", 9), ("filed", 10)):
         yield from (on.party(name), on.granted(name, "impact-assessment"))
         channel = "filed" if name == "filed" else "off-exchange"
         # 25/50 + 249/500 + 10/5,000 = 1
         last = 0
-        for at, (category, persons) in enumerate((("tracks", 25), ("health", 249), (None, others))):
+        for at, (category, persons) in enumerate((("tracks", 25), ("health", 249), (None, persons_more))):
             facts: dict[str, Any] = {} if category is None else {"category": category}
             asset, contract = f"{name}-{at}", f"sold-{name}-{at}"
             yield on.asset(asset, owner=name, personal="personal", persons=persons, **facts)
@@ -144,7 +144,7 @@ def illegal_gains(on: Ground) -> Iterator[Told | Must]:
         ("served", ("1000", "1499.999999"), served, "CNY"),
         ("abroad", ("2500", "2500"), None, "EUR"),
     ):
-        asset, who, last = f"{name}-asset", on.who(name), on.day(6)
+        asset, party, last = f"{name}-asset", on.who(name), on.day(6)
         yield from (on.party(name), on.granted(name, "impact-assessment"))
         yield on.asset(asset, owner=name, personal="personal", persons=1, tags=tags)
         for at, amount in enumerate(amounts):
@@ -152,7 +152,7 @@ def illegal_gains(on: Ground) -> Iterator[Told | Must]:
             yield from on.trade(f"sold-{name}-{at}", on.day(5 + at), **sold, paid=False, channel="off-exchange")
         if name in ("gaining", "serving"):
             why = "the proceeds of the law are reached with the second sale"
-            yield on.must("black-market", "red", ("party", who), why, occurred=last, party=who, proceeds_sum="1/1")
+            yield on.must("black-market", "red", ("party", party), why, occurred=last, party=party, proceeds_sum="1/1")
 
 
 def _public(on: Ground, name: str, seller: str = "seller", **grant: Any) -> Iterator[Told]:

@@ -45,7 +45,7 @@ def _asset(on: Ground, name: str) -> tuple[Kind, str]:
 
 
 def forbidden(on: Ground) -> Iterator[Told | Must]:
-    """What the list names is listed, fact by fact, and beside it what lacks one fact of the entry."""
+    """An asset that the list names is listed, fact by fact, and beside it one that lacks a fact of the entry."""
     yield on.party("seller")
     for entry, severity, facts, harmless in LISTED:
         hit, miss = entry.lower(), f"{entry.lower()}-miss"
@@ -87,7 +87,7 @@ def everywhere(on: Ground) -> Iterator[Told | Must]:
 
 
 def deep(on: Ground) -> Iterator[Told | Must]:
-    """What was obtained illegally stays so over any number of steps, also over one that nobody can turn back, since the
+    """Data obtained illegally stays so over any number of steps, also over one that nobody can turn back, since the
     entry is sticky; delisting and withdrawing what lies between changes nothing."""
     yield from (on.party("seller"), on.asset("step-0", tags=["illegally-obtained"]))
     steps: tuple[dict[str, Any], ...] = (
@@ -163,7 +163,7 @@ def consented(on: Ground) -> Iterator[Told | Must]:
 
 
 def doubtful(on: Ground) -> Iterator[Told | Must]:
-    """What the list cannot decide is not passed: no level, or sensitive data whose fields are not stated. Graded before
+    """An undecided match is not passed: no level, or sensitive data whose fields are not stated. Graded before
     the listing, or not sensitive, it can be decided."""
     yield on.party("seller")
     for name, facts, missing in (
@@ -266,8 +266,10 @@ def uncertified(on: Ground) -> Iterator[Told | Must]:
         listing = on.listed(name)
         yield listing
         if why:
-            given = None if name == "none" else on.thing("shared")
-            yield on.must("certificate-invalid", "orange", _asset(on, name), why, cause=listing, certificate=given)
+            certificate = None if name == "none" else on.thing("shared")
+            yield on.must(
+                "certificate-invalid", "orange", _asset(on, name), why, cause=listing, certificate=certificate
+            )
 
 
 def rightless(on: Ground) -> Iterator[Told | Must]:
@@ -328,13 +330,13 @@ def registered_twice(on: Ground) -> Iterator[Told | Must]:
     and neither are nine of ten of another owner."""
     yield from (on.party("seller"), on.party("other"))
     fields = [on.thing(f"field-{at}") for at in range(10)]
-    few = [on.thing(f"few-{at}") for at in range(19)]
+    names = [on.thing(f"few-{at}") for at in range(19)]
     yield on.asset("digest", digest=f"sha256:{on.thing('one')}")
     again = on.asset("digest-again", on.day(2), owner="other", digest=f"sha256:{on.thing('one')}")
     yield from (again, on.asset("fields", fields=fields[:9]))
     alike = on.asset("fields-again", on.day(2), fields=fields)
     yield from (alike, on.asset("fields-of-another", on.day(2), owner="other", fields=fields))
-    yield from (on.asset("few", fields=few[:17]), on.asset("few-again", on.day(2), fields=few))
+    yield from (on.asset("few", fields=names[:17]), on.asset("few-again", on.day(2), fields=names))
     why = "registered with the digest of another asset"
     yield on.must("duplicate-registration", "yellow", _asset(on, "digest-again"), why, cause=again, by="digest")
     why = "registered with nine of ten fields of another asset of its owner"
@@ -356,19 +358,19 @@ def laundered(on: Ground) -> Iterator[Told | Must]:
         ("early", "important", "level"),
     ):
         yield on.asset(name, level="important" if name == "kept" else "general")
-        made = on.derived(name, on.day(2), source)
+        derivation = on.derived(name, on.day(2), source)
         if name == "stopped":
-            made = on.derived(name, on.day(2), source, process="model", irreversible=True, evidence="document-1")
-        yield made
+            derivation = on.derived(name, on.day(2), source, process="model", irreversible=True, evidence="document-1")
+        yield derivation
         if name in ("approved", "early"):
             graded = on.day(3) if name == "approved" else on.day(2) - 1
             yield on.event("asset.graded", on.thing(name), graded, **approval)
         if member is not None:
             above = {"level": "important", "personal": "personal"}[member]
-            given = {"level": "general", "personal": "none"}[member]
-            lower = [{"input": on.thing(source), "member": member, "given": given, "above": above}]
+            grade = {"level": "general", "personal": "none"}[member]
+            lower = [{"input": on.thing(source), "member": member, "given": grade, "above": above}]
             why = f"graded below what it was made of, and nobody approved that since: {name}"
-            yield on.must("grade-laundering", "red", _asset(on, name), why, cause=made, lower=lower)
+            yield on.must("grade-laundering", "red", _asset(on, name), why, cause=derivation, lower=lower)
 
 
 def stated_less(on: Ground) -> Iterator[Told | Must]:
@@ -408,7 +410,7 @@ def stated_less(on: Ground) -> Iterator[Told | Must]:
 
 
 def relabelled(on: Ground) -> Iterator[Told | Must]:
-    """What the list names is registered again without what it is named by; another source registers it for somebody
+    """A listed asset is registered again without the listed fact; another source registers it for somebody
     else. An approved grading since, a mark that stays, or the same owner in another's word are left alone."""
     yield from (on.party("seller"), on.party("other"))
     secret: dict[str, Any] = {"tags": ["national-security"]}
@@ -423,13 +425,13 @@ def relabelled(on: Ground) -> Iterator[Told | Must]:
             yield on.must("relabelled", "orange", _asset(on, name), why, cause=again, entry="NL-03")
     for name, owner in (("taken", "other"), ("confirmed", "seller")):
         # The home is who came first, so neither comes late.
-        mine = on.asset(name)
-        theirs = on.asset(name, on.day(2), owner=owner)._replace(source=ELSEWHERE)
-        yield from (mine._replace(arrives=mine.time), theirs._replace(arrives=theirs.time))
+        first = on.asset(name)
+        second = on.asset(name, on.day(2), owner=owner)._replace(source=ELSEWHERE)
+        yield from (first._replace(arrives=first.time), second._replace(arrives=second.time))
         if owner == "other":
             changed = {"owner": {"before": on.who("seller"), "after": on.who("other")}}
             why = "another source states another owner, which has no effect"
-            yield on.must("relabelled", "orange", _asset(on, name), why, cause=theirs, changed=changed)
+            yield on.must("relabelled", "orange", _asset(on, name), why, cause=second, changed=changed)
 
 
 def taken_back(on: Ground) -> Iterator[Told | Must]:

@@ -62,7 +62,7 @@ def unlisted(on: Ground) -> Iterator[Told | Must]:
 
 def resold(on: Ground) -> Iterator[Told | Must]:
     """A buyer without `resale` sells on, and a sister of another buyer does; a stranger who bought nothing is only
-    without a right. Who holds an operating right may, and so may who bought a second time with `resale`."""
+    without a right. A holder of an operating right may, and so may a buyer who bought a second time with `resale`."""
     for name, controller in (("owner", None), ("buyer", None), ("head", None), ("first", "head"), ("sister", "head")):
         yield on.party(name, controller=None if controller is None else on.who(controller))
     yield on.party("stranger")
@@ -92,7 +92,7 @@ def derived_without(on: Ground) -> Iterator[Told | Must]:
     a contract that allows it, from public data, and within a group it is allowed."""
     yield from (on.party("owner"), on.party("buyer"), on.party("head"))
     yield from (on.party("daughter", controller=on.who("head")), on.party("maker", controller=on.who("head")))
-    made = on.day(10)
+    derived_at = on.day(10)
     for name in ("forbidden", "none", "granted", "allowed", "public", "group"):
         input_, output = f"{name}-input", f"{name}-output"
         yield on.asset(
@@ -102,7 +102,7 @@ def derived_without(on: Ground) -> Iterator[Told | Must]:
         if name in ("forbidden", "allowed"):
             terms = {"derivation": True} if name == "allowed" else None
             yield from on.trade(f"{name}-bought", asset=input_, seller="owner", buyer="buyer", terms=terms)
-        derivation = on.derived(output, made, input_)
+        derivation = on.derived(output, derived_at, input_)
         yield derivation
         if name in ("forbidden", "none"):
             evidence: dict[str, Any] = {"input": on.thing(input_)}

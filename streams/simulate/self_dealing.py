@@ -44,31 +44,31 @@ def reciprocal(on: Ground) -> Iterator[Told | Must]:
         ("dearer", "1100.01", 0),
         ("later", "1100", 1),
     ):
-        one, other = f"{name}-a", f"{name}-b"
+        party, partner = f"{name}-a", f"{name}-b"
         yield from on.trade(
-            f"{name}-there", asset=f"{name}-asset-a", seller=one, buyer=other, amount="1000", paid=False
+            f"{name}-there", asset=f"{name}-asset-a", seller=party, buyer=partner, amount="1000", paid=False
         )
         back = on.day(5) + 30 * DAY + after
         more: dict[str, Any] = {"asset": f"{name}-asset-b", "amount": amount, "paid": False}
-        yield from on.trade(f"{name}-back", back, seller=other, buyer=one, **more)
+        yield from on.trade(f"{name}-back", back, seller=partner, buyer=party, **more)
         if name == "swap":
-            about: tuple[Kind, str] = ("party", min(on.who(one), on.who(other)))
+            about: tuple[Kind, str] = ("party", min(on.who(party), on.who(partner)))
             why = "each sold to the other for about the same within 30 days"
             contracts = [on.thing(f"{name}-there"), on.thing(f"{name}-back")]
             yield on.must("reciprocal-trade", "orange", about, why, occurred=back, contracts=contracts)
-    for name, found in (("sisters", True), ("strangers", False)):
-        one, other = on.who(f"{name}-top-one"), on.who(f"{name}-top-other")
-        of_sister = other if found else None
-        for side, top in (("one", one), ("one-sister", one), ("other", other), ("other-sister", of_sister)):
+    for name, fires in (("sisters", True), ("strangers", False)):
+        party, partner = on.who(f"{name}-top-one"), on.who(f"{name}-top-other")
+        of_sister = partner if fires else None
+        for side, top in (("one", party), ("one-sister", party), ("other", partner), ("other-sister", of_sister)):
             yield on.party(f"{name}-{side}", controller=top)
         for way, seller, buyer, time in (
             ("there", "one", "other", on.day(5)),
             ("back", "other-sister", "one-sister", on.day(6)),
         ):
-            who: dict[str, Any] = {"seller": f"{name}-{seller}", "buyer": f"{name}-{buyer}"}
-            yield from on.trade(f"{name}-{way}", time, asset=f"{name}-{way}-asset", paid=False, **who)
-        if found:
-            about = ("party", min(one, other))
+            sides: dict[str, Any] = {"seller": f"{name}-{seller}", "buyer": f"{name}-{buyer}"}
+            yield from on.trade(f"{name}-{way}", time, asset=f"{name}-{way}-asset", paid=False, **sides)
+        if fires:
+            about = ("party", min(party, partner))
             contracts = [on.thing(f"{name}-there"), on.thing(f"{name}-back")]
             why = "sisters of buyer and seller sold back for the same"
             yield on.must("reciprocal-trade", "yellow", about, why, occurred=on.day(6), contracts=contracts)
@@ -92,7 +92,7 @@ def rings(on: Ground) -> Iterator[Told | Must]:
     begin, end = on.day(7), on.day(7) + 60 * DAY
     three = ("1000", "800", "640")
     six = ("1000", "1000", "1000", "1000", "1000", "1000")
-    for name, amounts, last, found in (
+    for name, amounts, last, fires in (
         ("three", three, end, True),
         ("six", six, end, True),
         ("thin", ("1000", "800", "639.99"), end, False),
@@ -101,15 +101,15 @@ def rings(on: Ground) -> Iterator[Told | Must]:
         ("seven", (*six, "1000"), end, False),
     ):
         yield from _ring(on, name, amounts, last)
-        if found:
+        if fires:
             contract = f"{name}-{len(amounts) - 1}-contract"
             parties = [on.who(f"{name}-{at}") for at in range(len(amounts))]
             why = f"the money of {len(parties)} parties came back within 60 days"
             yield on.must("ring-trade", "orange", on.contract(contract), why, occurred=last, parties=parties)
     for name, top in (("sisters", "sisters-top"), ("no-sisters", None)):
         above = None if top is None else on.who(top)
-        for one in (f"{name}-1", f"{name}-1-sister"):
-            yield on.party(one, controller=above)
+        for member in (f"{name}-1", f"{name}-1-sister"):
+            yield on.party(member, controller=above)
         pairs = ((f"{name}-0", f"{name}-1"), (f"{name}-1-sister", f"{name}-2"), (f"{name}-2", f"{name}-0"))
         for at, (payer, payee) in enumerate(pairs):
             contract, time = f"{name}-{at}-contract", on.day(7) + at * DAY
@@ -132,15 +132,15 @@ def stray_money(on: Ground) -> Iterator[Told | Must]:
         ("away", (("buyer", "seller"), ("seller", "stranger"), ("seller", "stranger"))),
     ):
         yield from on.trade(name, exchange=on.who("exchange"), paid=False)
-        said = False
+        announced = False
         for at, (payer, payee) in enumerate(settlements):
             paid = on.paid(name, on.day(7) + at * DAY, "100", by=payer, to=payee)
             yield paid
-            if "stranger" in (payer, payee) and not said:
-                said, parties = True, {"payer": on.who(payer), "payee": on.who(payee)}
+            if "stranger" in (payer, payee) and not announced:
+                announced, parties = True, {"payer": on.who(payer), "payee": on.who(payee)}
                 why = f"the {payer} paid the {payee}, which the contract does not know"
                 yield on.must("payment-irregular", "yellow", on.contract(name), why, cause=paid, evidence=parties)
-    for name, amount, mode, found in (
+    for name, amount, mode, fires in (
         ("most", "7500", "preset", False),
         ("more", "7500.01", "preset", True),
         ("for-each-use", "7500.01", "per-use", False),
@@ -151,7 +151,7 @@ def stray_money(on: Ground) -> Iterator[Told | Must]:
         yield from on.trade(name, product=product, paid=False)
         paid = on.paid(name, on.day(7), amount)
         yield paid
-        if found:
+        if fires:
             why = "more than 1.5 times the amount was paid"
             yield on.must("payment-irregular", "yellow", on.contract(name), why, cause=paid, paid=amount)
 

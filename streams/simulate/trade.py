@@ -65,8 +65,8 @@ def contracts_of(events: int) -> int:
 
 def statements_of(number: int) -> int:
     """How many lines a contract has apart from its uses: those of the house are with its first contract."""
-    one = Contract(number, 0, 0)
-    house = 3 + 2 * _depth(one.house) + _exports(one.house) if one.opens else 0
+    plan = Contract(number, 0, 0)
+    house = 3 + 2 * _depth(plan.house) + _exports(plan.house) if plan.opens else 0
     return house + 4 + 2 * _deleted(number)
 
 
@@ -84,7 +84,7 @@ def _deleted(number: int) -> int:
 
 
 def weight(number: int) -> float:
-    """What part of the uses a contract has: few have most, and any block of contracts looks like any other."""
+    """The share of the uses that a contract has: few have most, and any block of contracts looks like any other."""
     return 1.0 / (1 + number * 167 % SHARES_BLOCK)
 
 
@@ -95,15 +95,17 @@ def starts(house: int, houses: int) -> int:
     return start_of_month(FIRST_MONTH + month) + int((place - month) * HOUSES_BEGIN_DAYS * DAY)
 
 
-def told(one: Contract, houses: int, seed: int) -> Iterator[tuple[int, bytes]]:
+def lines_of(plan: Contract, houses: int, seed: int) -> Iterator[tuple[int, bytes]]:
     """When each line of a contract arrives, and the line, in that order."""
-    choose = random.Random(f"{seed} {one.number}")  # noqa: S311 (a seeded market, not a secret)
-    start = starts(one.house, houses) + one.number % CONTRACTS_A_HOUSE * HOUR
-    statements = _made(one, start, choose)
+    choose = random.Random(f"{seed} {plan.number}")  # noqa: S311 (a seeded market, not a secret)
+    start = starts(plan.house, houses) + plan.number % CONTRACTS_A_HOUSE * HOUR
+    statements = _made(plan, start, choose)
     # A registration may come after what rests on it: what was made in time is in time.
     if choose.randrange(LATE_EVERY) == 0:
-        statements = [each.late(LATE_BY) if each.type == "party.registered" else each for each in statements]
-    return _woven(one, statements, start, choose)
+        statements = [
+            statement.late(LATE_BY) if statement.type == "party.registered" else statement for statement in statements
+        ]
+    return _woven(plan, statements, start, choose)
 
 
 def _source(house: int) -> str:
@@ -114,33 +116,33 @@ class _Said:
     """Collects what is said of one contract, with ids that follow from its number."""
 
     def __init__(self, contract: str, source: str) -> None:
-        self.told: list[Told] = []
+        self.events: list[Told] = []
         self._contract, self._source = contract, source
 
     def __call__(self, type_: str, subject: str, time: int, **data: Any) -> None:
-        self.told.append(Told(time, type_, subject, f"{self._contract}-s{len(self.told)}", self._source, data))
+        self.events.append(Told(time, type_, subject, f"{self._contract}-s{len(self.events)}", self._source, data))
 
 
-def _made(one: Contract, start: int, choose: random.Random) -> list[Told]:
+def _made(plan: Contract, start: int, choose: random.Random) -> list[Told]:
     """All that is said of a contract but its uses."""
-    house, contract = one.house, f"trade-{one.number}"
-    seller, buyer = credit_code(SELLERS + house), credit_code(BUYERS + one.number)
+    house, contract = plan.house, f"trade-{plan.number}"
+    seller, buyer = credit_code(SELLERS + house), credit_code(BUYERS + plan.number)
     product = f"house-{house}-{_depth(house)}"
     say = _Said(contract, _source(house))
-    if one.opens:
+    if plan.opens:
         _house(house, seller, start, say)
-    name = f"Buyer {one.number}"
+    name = f"Buyer {plan.number}"
     say("party.registered", buyer, start + HOUR, name=name, roles=["buyer"], industry="I65")
     signed = start + DAY + choose.randrange(HOUR // SECOND) * SECOND
     end = start + ENDS
     terms: dict[str, Any] = {
         "valid_from": format_instant(signed),
         "valid_to": format_instant(end + DAY),
-        "uses_max": LICENSED_TIMES * max(COUNTS) * one.uses + 1,
-        "purposes": [PURPOSES[one.number % len(PURPOSES)]],
+        "uses_max": LICENSED_TIMES * max(COUNTS) * plan.uses + 1,
+        "purposes": [PURPOSES[plan.number % len(PURPOSES)]],
         "countries": ["CN"],
     }
-    if _deleted(one.number):
+    if _deleted(plan.number):
         terms |= {"delete_within_days": 15, "pay_within_days": 10}
     amount = str(choose.randrange(*AMOUNTS))
     say(
@@ -160,18 +162,18 @@ def _made(one: Contract, start: int, choose: random.Random) -> list[Told]:
         "delivery.completed",
         contract,
         signed + 2 * HOUR,
-        delivery=f"delivery-{one.number}",
+        delivery=f"delivery-{plan.number}",
         mode="api",
         bytes=choose.randrange(10_000, 10_000_000),
         recipient=buyer,
         country="CN",
     )
-    paid = {"settlement": f"settlement-{one.number}", "payer": buyer, "payee": seller, "amount": amount}
+    paid = {"settlement": f"settlement-{plan.number}", "payer": buyer, "payee": seller, "amount": amount}
     say("settlement.paid", contract, signed + DAY, **paid)
-    if _deleted(one.number):
+    if _deleted(plan.number):
         say("contract.terminated", contract, end, reason="all used")
-        say("deletion.proved", contract, end + HOUR, evidence=f"document-{one.number}")
-    return say.told
+        say("deletion.proved", contract, end + HOUR, evidence=f"document-{plan.number}")
+    return say.events
 
 
 def _house(house: int, seller: str, start: int, say: _Said) -> None:
@@ -243,36 +245,36 @@ def _uneven(steady: int) -> int:
     return whole + (within * 3 // 4 if within < 4 * HOUR // 3 else HOUR + (within - 4 * HOUR // 3) * 3 // 2)
 
 
-def _woven(one: Contract, statements: list[Told], start: int, choose: random.Random) -> Iterator[tuple[int, bytes]]:
+def _woven(plan: Contract, statements: list[Told], start: int, choose: random.Random) -> Iterator[tuple[int, bytes]]:
     """The uses of a contract among its statements; now and then one comes after its follower, or once more."""
-    contract = f"trade-{one.number}"
-    numbers: dict[str, int] | None = {} if one.house % 2 else None
+    contract = f"trade-{plan.number}"
+    numbers: dict[str, int] | None = {} if plan.house % 2 else None
     # Numbers are those of the times, also of what comes late.
     waiting: list[tuple[int, int, Told, int | None]] = []
-    for at, each in enumerate(sorted(statements, key=lambda each: each.time)):
+    for at, statement in enumerate(sorted(statements, key=lambda statement: statement.time)):
         number = None
-        if numbers is not None and each.subject != contract:
-            number = numbers[each.subject] = numbers.get(each.subject, 0) + 1
-        waiting.append((each.time if each.arrives is None else each.arrives, at, each, number))
+        if numbers is not None and statement.subject != contract:
+            number = numbers[statement.subject] = numbers.get(statement.subject, 0) + 1
+        waiting.append((statement.time if statement.arrives is None else statement.arrives, at, statement, number))
     waiting.sort(reverse=True)
 
     def stated(until: int) -> Iterator[tuple[int, bytes]]:
         while waiting and waiting[-1][0] <= until:
-            arrives, _, each, number = waiting.pop()
-            if numbers is not None and each.subject == contract:
+            arrives, _, statement, number = waiting.pop()
+            if numbers is not None and statement.subject == contract:
                 number = numbers[contract] = numbers.get(contract, 0) + 1
-            yield arrives, line_of(each, number)
+            yield arrives, line_of(statement, number)
 
     begin = (start + USES_BEGIN) // HOUR * HOUR
-    step = min(USES_HOURS_MAX * HOUR // max(1, one.uses), HOUR // USES_AN_HOUR)
-    twice_every = one.uses // one.duplicates if one.duplicates else one.uses + 1
+    step = min(USES_HOURS_MAX * HOUR // max(1, plan.uses), HOUR // USES_AN_HOUR)
+    twice_every = plan.uses // plan.duplicates if plan.duplicates else plan.uses + 1
     head = f'{{"specversion":"1.0","id":"{contract}-'
-    middle = f'","source":"{_source(one.house)}","type":"{USAGE_REPORTED}","subject":"{contract}","time":"'
-    purpose = PURPOSES[one.number % len(PURPOSES)]
+    middle = f'","source":"{_source(plan.house)}","type":"{USAGE_REPORTED}","subject":"{contract}","time":"'
+    purpose = PURPOSES[plan.number % len(PURPOSES)]
     below, kinds = choose.random, len(COUNTS)
     held: bytes | None = None
     repeated, time = 0, begin
-    for at in range(one.uses):
+    for at in range(plan.uses):
         time = begin + _uneven(at * step + int(below() * step))
         yield from stated(time)
         uses, counted = COUNTS[int(below() * kinds)], ""
@@ -283,16 +285,16 @@ def _woven(one: Contract, statements: list[Told], start: int, choose: random.Ran
             f'{head}{at}{middle}{format_instant(time)}"{counted},"data":{{"uses":{uses},"bytes":{uses * 4096}'
             f',"purpose":"{purpose}","country":"CN"}}}}'
         ).encode()
-        if held is None and at % OVERTAKEN_EVERY == 0 and at + 1 < one.uses:
+        if held is None and at % OVERTAKEN_EVERY == 0 and at + 1 < plan.uses:
             held = line
             continue
         yield time, line
         if held is not None:
             yield time, held
             held = None
-        if repeated < one.duplicates and at % twice_every == twice_every - 1:
+        if repeated < plan.duplicates and at % twice_every == twice_every - 1:
             repeated += 1
             yield time, line
-    for _ in range(one.duplicates - repeated):
+    for _ in range(plan.duplicates - repeated):
         yield time, line
     yield from stated(END)

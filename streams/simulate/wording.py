@@ -22,11 +22,11 @@ def disguised(on: Ground) -> Iterator[Told | Must]:
         ("\u0440\u0430\u0442", {"personal": "sensitive"}, None, {}),
     )
     for name, facts, severity, evidence in cases:
-        thing = f"by-{len(name)}-{severity}-{sorted(facts)[0]}"
-        yield on.asset(thing, fields=[f"{name}_{on.number}"], **facts)
-        listing = on.listed(thing)
+        asset = f"by-{len(name)}-{severity}-{sorted(facts)[0]}"
+        yield on.asset(asset, fields=[f"{name}_{on.number}"], **facts)
+        listing = on.listed(asset)
         yield listing
-        about: tuple[Kind, str] = ("asset", on.thing(thing))
+        about: tuple[Kind, str] = ("asset", on.thing(asset))
         if severity is not None:
             yield on.must("negative-list", severity, about, f"disguised: {name}", cause=listing, **evidence)
 

@@ -54,7 +54,7 @@ def make_app(worker: Any, settings: Settings, store_id: str) -> faust.App:
     app.worker = worker  # type: ignore[attr-defined]  # where the transport finds it
     for topic in TOPICS_IN:
         app.agent(app.topic(topic, schema=Fetches()), name=f"desk.{topic}")(_agent(worker))
-    # What Faust serves by itself: tables that are not there, and a page that says OK whatever is.
+    # The pages that Faust serves by itself: tables that are not there, and one that always says OK.
     app.web.blueprints = BlueprintManager()
     _pages(app, worker)
     return app

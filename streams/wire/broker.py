@@ -1,4 +1,4 @@
-"""What is asked of Kafka: topics and their ids, partitions, where they begin and end, a group and its members."""
+"""Queries to Kafka: topics and their ids, partitions, where they begin and end, a group and its members."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
@@ -34,7 +34,7 @@ class Group(NamedTuple):
 
 
 class Broker:
-    """What Kafka says of topics and partitions. Raises `KafkaException` where it does not answer."""
+    """Topics and partitions as Kafka has them. Raises `KafkaException` where it does not answer."""
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
@@ -55,18 +55,18 @@ class Broker:
         ids, counts = {}, {}
         for topic, future in futures.items():
             try:
-                told = future.result()
+                described = future.result()
             except KafkaException as error:
                 if error.args[0].name() != "UNKNOWN_TOPIC_OR_PART":
                     raise
                 continue
-            ids[topic], counts[topic] = str(told.topic_id), len(told.partitions)
+            ids[topic], counts[topic] = str(described.topic_id), len(described.partitions)
         return ids, counts
 
     def partitions(self, topics: Iterable[str]) -> list[TP]:
         """The partitions of those of the topics that are there."""
-        there = self._admin.list_topics(timeout=TIMEOUT_SECONDS).topics
-        return [(topic, partition) for topic in topics if topic in there for partition in there[topic].partitions]
+        existing = self._admin.list_topics(timeout=TIMEOUT_SECONDS).topics
+        return [(topic, partition) for topic in topics if topic in existing for partition in existing[topic].partitions]
 
     def begins(self, partitions: Iterable[TP]) -> dict[TP, int]:
         """The first offset of each partition."""
@@ -94,14 +94,16 @@ class Broker:
         """A consumer group."""
         (future,) = self._admin.describe_consumer_groups([name], request_timeout=TIMEOUT_SECONDS).values()
         try:
-            told = future.result()
+            described = future.result()
         except KafkaException as error:
             if error.args[0].name() != "GROUP_ID_NOT_FOUND":
                 raise
             return Group(name, "", {})
         members = {
-            f"{one.member_id} ({one.host})": sorted((tp.topic, tp.partition) for tp in one.assignment.topic_partitions)
-            for one in told.members
+            f"{member.member_id} ({member.host})": sorted(
+                (tp.topic, tp.partition) for tp in member.assignment.topic_partitions
+            )
+            for member in described.members
         }
-        state = told.state.name.lower()
+        state = described.state.name.lower()
         return Group(name, "" if state == "dead" else state, members)

@@ -21,7 +21,7 @@ DETAIL_LENGTH_MAX: Final = 2_000
 
 
 class Check:
-    """Says what a worker would say of a record by itself. What only its desk can tell is not asked: duplicates,
+    """Says what a worker would say of a record by itself. Checks that need its desk are left out: duplicates,
     cancellations of uses that nobody remembers, uses that wait."""
 
     def __init__(self, admission: Admission) -> None:
@@ -35,10 +35,10 @@ class Check:
         answer = self._admit(
             record, topic=topic, key=key, headers=headers, now=time.time_ns() // 1000 if now is None else now
         )
-        for one in answer if isinstance(answer, list) else (answer,):
-            if isinstance(one, Rejection):
-                return one
-            if one.type == RULEPACK_PUBLISHED and (rejection := self._pack(one, record)) is not None:
+        for result in answer if isinstance(answer, list) else (answer,):
+            if isinstance(result, Rejection):
+                return result
+            if result.type == RULEPACK_PUBLISHED and (rejection := self._pack(result, record)) is not None:
                 return rejection
         return None
 

@@ -27,7 +27,7 @@ OPENLINEAGE: Final = [("content-type", b"application/openlineage+json")]
 COMPRESSION: Final = "zstd"
 BATCH_BYTES: Final = 256 * 1024
 LINGER_MS: Final = 5
-# What may be on its way at once: bounds the memory, and is where errors are looked at.
+# The records in flight at once: bounds the memory, and is where errors are looked at.
 FLIGHT_RECORDS_MAX: Final = 20_000
 FLIGHT_BYTES_MAX: Final = 64 * 1024 * 1024
 CONNECT_TIMEOUT_MS: Final = 15_000
@@ -50,7 +50,7 @@ class Placed(NamedTuple):
 
 @dataclass(frozen=True)
 class Emitted:
-    """What was sent: records by topic; of these `unplaced` had no topic of their own.
+    """The records sent, by topic; of these `unplaced` had no topic of their own.
 
     Not sent were those that are `too_large`, and those that were checked and are `rejected`.
     """
@@ -68,8 +68,8 @@ class Emitted:
 
     def in_words(self) -> str:
         """One or more lines for a person."""
-        each = ", ".join(f"{count:,} to {topic}" for topic, count in sorted(self.topics.items()))
-        lines = [f"sent {self.records:,} events in {self.seconds:.1f} s" + (f": {each}" if each else "")]
+        by_topic = ", ".join(f"{count:,} to {topic}" for topic, count in sorted(self.topics.items()))
+        lines = [f"sent {self.records:,} events in {self.seconds:.1f} s" + (f": {by_topic}" if by_topic else "")]
         if self.unplaced:
             lines.append(f"{self.unplaced:,} of them have no type that is known, and will be in circulation.rejected")
         if self.too_large:
@@ -221,7 +221,7 @@ def emit(
     except KafkaError as error:
         raise EmitError(f"Kafka at {bootstrap}: {_said(error)} (after {topics.total():,} records)") from error
     finally:
-        # What was read is sent, also when reading failed; what Kafka does not take by then was said above.
+        # Records read are sent, also when reading failed; those that Kafka has not taken by then were reported above.
         sender.close(timeout=CONNECT_TIMEOUT_MS / 1000)
     return Emitted(dict(topics), unplaced, too_large, monotonic() - began, rejected)
 

@@ -37,7 +37,7 @@ RESUME_LOOK_SECONDS = 1.0
 # the group; then it may join again. In poll intervals.
 REJOIN_PATIENCE = 0.5
 REJOIN_CYCLE = 2.5
-# What the group could not do is tried again after so long.
+# A failed request of the group is retried after so long.
 JOIN_AGAIN_SECONDS = 2.0
 # So long Kafka is told how far the store is; the next time is two seconds later (`broker_commit_interval`).
 COMMIT_SECONDS_MAX = 1.0
@@ -49,7 +49,7 @@ CUT_SECONDS_MAX = 3.0
 
 
 class Record(NamedTuple):
-    """What Faust reads off a Kafka record; `value` is a whole fetch."""
+    """The attributes of a Kafka record that Faust reads; `value` is a whole fetch."""
 
     topic: str
     partition: int
@@ -71,17 +71,17 @@ class Assignor(PartitionAssignor):
     """
 
     def _perform_assignment(self, cluster: Any, member_metadata: Any) -> Any:
-        there = {member: _without_gone(metadata, cluster) for member, metadata in member_metadata.items()}
-        return super()._perform_assignment(cluster, there)
+        remaining = {member: _without_gone(metadata, cluster) for member, metadata in member_metadata.items()}
+        return super()._perform_assignment(cluster, remaining)
 
 
 def _without_gone(metadata: Any, cluster: Any) -> Any:
-    """What a member says of itself, without the partitions that it had and which are no more."""
+    """The metadata of a member, without its former partitions that are gone."""
     client: Any = ClientMetadata.loads(metadata.user_data)
     for had in (client.assignment.actives, client.assignment.standbys):
         for topic in had:
-            there = cluster.partitions_for_topic(topic) or ()
-            had[topic] = [partition for partition in had[topic] if partition in there]
+            existing = cluster.partitions_for_topic(topic) or ()
+            had[topic] = [partition for partition in had[topic] if partition in existing]
     return type(metadata)(metadata.version, metadata.subscription, client.dumps())
 
 
@@ -206,10 +206,12 @@ class Consumer(driver.Consumer):
     def _taken(self) -> bool:
         """Whether nothing of this assignment is still to be acknowledged.
 
-        What was handed over before a rebalance may never be: Faust drops what lies in its queues then.
+        A fetch handed over before a rebalance may never be: Faust drops what lies in its queues then.
         """
         generation = self._worker.reader.generation
-        self._handed = [one for one in self._handed if not one.acked and one.value.generation == generation]
+        self._handed = [
+            message for message in self._handed if not message.acked and message.value.generation == generation
+        ]
         return not self._handed
 
     async def _resumed(self) -> None:
@@ -259,8 +261,8 @@ class Consumer(driver.Consumer):
         """Assigns the reader anew, from the store's positions; Faust's own fetcher stays paused."""
         assigned = self._assigned()
         if assigned:
-            own = self._thread._ensure_consumer()
-            own.pause(*(TopicPartition(topic, partition) for topic, partition in assigned))
+            consumer = self._thread._ensure_consumer()
+            consumer.pause(*(TopicPartition(topic, partition) for topic, partition in assigned))
         positions = await self._worker.assigned(assigned)
         return {TP(topic, partition): offset for (topic, partition), offset in positions.items()}
 

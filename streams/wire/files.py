@@ -12,7 +12,7 @@ import zstandard
 from circulation.admission.records import Headers
 from streams.intake import Place
 
-# What is unpacked at once: a block of three bytes may unpack to 128 KiB.
+# The bytes unpacked at once: a block of three bytes may unpack to 128 KiB.
 PACKED_BYTES = 4 * 1024
 
 
@@ -69,7 +69,7 @@ class _Zstandard(io.RawIOBase):
                 self._frame = zstandard.ZstdDecompressor().decompressobj()
             self._begun = True
             self._ready = memoryview(self._frame.decompress(packed))
-        taken = self._ready[: len(buffer)]
-        buffer[: len(taken)] = taken
-        self._ready = self._ready[len(taken) :]
-        return len(taken)
+        part = self._ready[: len(buffer)]
+        buffer[: len(part)] = part
+        self._ready = self._ready[len(part) :]
+        return len(part)

@@ -1,6 +1,6 @@
-"""What people looked at: commands write it down in the store, and a worker sends it to the journal (contract §4).
+"""Lookups: commands write them down in the store, and a worker sends them to the journal (contract §4).
 
-Whoever looks need not be allowed to write. What is said of looks therefore goes by a table of its own, to which a role
+A reader need not be allowed to write. Lookups therefore go by a table of their own, to which a role
 may be given `insert` and nothing else, and not by the outbox, through which it could send findings.
 """
 
@@ -31,7 +31,7 @@ ARGUMENT_CHARACTERS_MAX: Final = 1_200
 ARGUMENTS_CHARACTERS_MAX: Final = 4_096
 # Each takes some room of its own, so that many empty ones are not nothing.
 BETWEEN_CHARACTERS: Final = 3
-# What one transaction of a worker sends.
+# The lookups that one transaction of a worker sends.
 LOOKS_AT_ONCE: Final = 1_000
 LOOKS_LOCK: Final = 7229
 CUT: Final = "…"
@@ -49,7 +49,7 @@ class Look(NamedTuple):
 
 
 def looks(
-    command: str, arguments: Sequence[str], things: Iterable[str] = (), *, official: str | None, at: int
+    command: str, arguments: Sequence[str], subjects: Iterable[str] = (), *, official: str | None, at: int
 ) -> list[Look]:
     """The rows of one look: one, or where it asked for `things` besides its arguments, as many as have room for them.
 
@@ -63,9 +63,9 @@ def looks(
             official or user,
             user,
             command,
-            orjson.dumps(asked).decode(),
+            orjson.dumps(part).decode(),
         )
-        for number, asked in enumerate(_parted(_cut_off(arguments), map(_clean, things)))
+        for number, part in enumerate(_parted(_cut_off(arguments), map(_clean, subjects)))
     ]
 
 
@@ -80,33 +80,36 @@ def login() -> str:
 
 def _clean(text: str) -> str:
     """An argument as it may be told: without passwords in addresses, and without what cannot be printed."""
-    text = "".join(one if one.isprintable() else "\ufffd" for one in hide_password(text[: 4 * ARGUMENT_CHARACTERS_MAX]))
+    text = "".join(
+        character if character.isprintable() else "\ufffd"
+        for character in hide_password(text[: 4 * ARGUMENT_CHARACTERS_MAX])
+    )
     return text if len(text) <= ARGUMENT_CHARACTERS_MAX else text[:ARGUMENT_CHARACTERS_MAX] + CUT
 
 
 def _cut_off(arguments: Iterable[str]) -> list[str]:
-    said: list[str] = []
+    kept: list[str] = []
     left = ARGUMENTS_CHARACTERS_MAX
-    for one in map(_clean, arguments):
-        left -= len(one) + BETWEEN_CHARACTERS
+    for argument in map(_clean, arguments):
+        left -= len(argument) + BETWEEN_CHARACTERS
         if left < 0:
-            return [*said, CUT]
-        said.append(one)
-    return said
+            return [*kept, CUT]
+        kept.append(argument)
+    return kept
 
 
-def _parted(arguments: list[str], things: Iterable[str]) -> Iterator[list[str]]:
+def _parted(arguments: list[str], subjects: Iterable[str]) -> Iterator[list[str]]:
     """The arguments with as many things as there is room for, and again, until all are told."""
-    told: list[str] = []
+    part: list[str] = []
     left = ARGUMENTS_CHARACTERS_MAX
-    for thing in things:
-        room = len(thing) + BETWEEN_CHARACTERS
+    for subject in subjects:
+        room = len(subject) + BETWEEN_CHARACTERS
         if room > left:
-            yield [*arguments, *told]
-            told, left = [], ARGUMENTS_CHARACTERS_MAX
-        told.append(thing)
+            yield [*arguments, *part]
+            part, left = [], ARGUMENTS_CHARACTERS_MAX
+        part.append(subject)
         left -= room
-    yield [*arguments, *told]
+    yield [*arguments, *part]
 
 
 _INSERT: Final = f"insert into looks ({', '.join(Look._fields)}) values ({', '.join('?' * len(Look._fields))})"  # noqa: S608 ours
@@ -138,8 +141,8 @@ class Notebook:
                 for row in rows:
                     db.run(_INSERT, *row)
         except Exception as error:
-            said = str(error.__cause__ or error).strip()
-            return said.partition("\n")[0] or type(error).__name__
+            reason = str(error.__cause__ or error).strip()
+            return reason.partition("\n")[0] or type(error).__name__
         return None
 
 
@@ -177,7 +180,7 @@ def _made(look: Look) -> "Message":
 def _read(arguments: str) -> list[str]:
     """The arguments; where a row holds none that these commands would have written, all of it as one."""
     try:
-        found = orjson.loads(arguments)
+        decoded = orjson.loads(arguments)
     except orjson.JSONDecodeError:
         return [arguments]
-    return found if isinstance(found, list) and all(isinstance(one, str) for one in found) else [arguments]
+    return decoded if isinstance(decoded, list) and all(isinstance(text, str) for text in decoded) else [arguments]

@@ -90,10 +90,10 @@ def last_before(admin: AdminClient, bootstrap: str, positions: Mapping[TP, int])
     Raises:
         KafkaException: as `offsets` does.
     """
-    asked = {tp: at for tp, at in positions.items() if at > 0}
-    low = offsets(admin, asked, EARLIEST)
-    end = offsets(admin, asked, LATEST)
-    left = {tp: at for tp, at in asked.items() if low[tp] < at <= end[tp]}
+    wanted = {tp: at for tp, at in positions.items() if at > 0}
+    low = offsets(admin, wanted, EARLIEST)
+    end = offsets(admin, wanted, LATEST)
+    left = {tp: at for tp, at in wanted.items() if low[tp] < at <= end[tp]}
     last: dict[TP, tuple[int, int]] = {}
 
     def take(tp: TP, record: Any) -> bool:
@@ -145,14 +145,14 @@ def _read(bootstrap: str, begins: Mapping[TP, int], take: Callable[[TP, Any], bo
         consumer.close()
 
 
-def checked(found: dict[TP, int]) -> dict[TP, int]:
+def checked(by_partition: dict[TP, int]) -> dict[TP, int]:
     """Offsets as librdkafka told them. While a partition has no leader it may tell one that is none, and no error.
 
     Raises:
         KafkaException: one is none.
     """
-    for (topic, partition), offset in found.items():
+    for (topic, partition), offset in by_partition.items():
         if offset < 0:
-            said = f"{topic}[{partition}] has no leader that tells its offsets"
-            raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE, said))
-    return found
+            reason = f"{topic}[{partition}] has no leader that tells its offsets"
+            raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE, reason))
+    return by_partition

@@ -54,14 +54,14 @@ class Sent(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What became of a pack. `state` is `admitted`, `rejected` or `undecided`; `text` is for a person."""
+    """The outcome of a pack. `state` is `admitted`, `rejected` or `undecided`; `text` is for a person."""
 
     state: str
     text: str
 
 
 class Seen(NamedTuple):
-    """What the store says: the number of the event, the offset that is read next, the workers and the clock (µs)."""
+    """The state in the store: the number of the event, the offset that is read next, the workers and the clock (µs)."""
 
     number: int | None
     next: int
@@ -100,15 +100,15 @@ def admit(record: bytes, key: bytes, admission: Admission, now: int) -> None:
 
 
 def _in_words(rejection: Rejection) -> str:
-    said = f"every worker would reject it ({rejection.reason}): {rejection.in_one_line}"
+    sentence = f"every worker would reject it ({rejection.reason}): {rejection.in_one_line}"
     if rejection.reason == "too-large":
-        said += "; name several ids in one entry (match.assets, match.parties), or shorten titles and ids"
+        sentence += "; name several ids in one entry (match.assets, match.parties), or shorten titles and ids"
     if rejection.reason == "not-authorised":
-        said += (
+        sentence += (
             f"; CIRCULATION_SOURCES must allow {RULEPACK_PUBLISHED} to the source {OFFICIALS!r}, and"
             " CIRCULATION_OFFICIAL_SOURCES, where it is set, must name it"
         )
-    return said
+    return sentence
 
 
 def send(bootstrap: str, record: bytes, pack: Pack, id_: str) -> Sent:
@@ -150,7 +150,7 @@ class Waiting:
         self.done, self.all = 0, 0
 
     def look(self, db: Db) -> Seen:
-        """What the store says now, in one transaction."""
+        """Read the state in the store, in one transaction."""
         sent = self._sent
         row = db.one(
             "select id from events where topic = ? and subject = ? and type = ? and source = ? and event = ?"
@@ -159,17 +159,19 @@ class Waiting:
         )
         read = db.one("select next from progress where topic = ? and partition = ?", RULES, sent.partition)
         columns = ", ".join(Alive._fields)
-        known = [Alive(*one) for one in db.rows(f"select {columns} from workers order by started, worker")]  # noqa: S608 ours
+        known = [Alive(*row) for row in db.rows(f"select {columns} from workers order by started, worker")]  # noqa: S608 ours
         return Seen(int(row[0]) if row else None, int(read[0]) if read else 0, known, workers.now(db))
 
     def step(self, seen: Seen) -> Answer | None:
         """The answer that one look gives."""
-        age = {one.worker: (seen.now - one.beat) // _SECOND for one in seen.workers}
-        alive = [one for one in seen.workers if age[one.worker] < SILENT_SECONDS]
-        silent = [one for one in seen.workers if SILENT_SECONDS <= age[one.worker] < GONE_SECONDS]
+        age = {worker.worker: (seen.now - worker.beat) // _SECOND for worker in seen.workers}
+        alive = [worker for worker in seen.workers if age[worker.worker] < SILENT_SECONDS]
+        silent = [worker for worker in seen.workers if SILENT_SECONDS <= age[worker.worker] < GONE_SECONDS]
         self.passed = seen.number is None and seen.next > self._sent.offset
-        others = sorted({one.pack for one in alive if one.pack != self._sent.pack})
-        behind = [one for one in alive if seen.number is None or (not others and one.admitted < seen.number)]
+        other_packs = sorted({worker.pack for worker in alive if worker.pack != self._sent.pack})
+        behind = [
+            worker for worker in alive if seen.number is None or (not other_packs and worker.admitted < seen.number)
+        ]
         self.done, self.all = len(alive) - len(behind), len(alive)
         if self.passed:
             return None
@@ -178,15 +180,15 @@ class Waiting:
         if alive and behind and not silent:
             return None
         if silent:
-            names = "; ".join(f"{one.worker}, last heard {age[one.worker]:,} s ago" for one in silent)
+            names = "; ".join(f"{worker.worker}, last heard {age[worker.worker]:,} s ago" for worker in silent)
             rest = "the others have it" if alive and not behind else "not all others have it yet"
             rest = rest if alive else "no other lives"
             return Answer(
                 "undecided",
                 f"silent for {SILENT_SECONDS} s or more: {names} ({rest}): see whether it hangs, or was killed",
             )
-        if others:
-            return Answer("admitted", f"admitted, but workers of this store run the packs {', '.join(others)}")
+        if other_packs:
+            return Answer("admitted", f"admitted, but workers of this store run the packs {', '.join(other_packs)}")
         return Answer("admitted", f"admitted by {_workers(self.all)}")
 
 
@@ -195,7 +197,12 @@ def _workers(count: int) -> str:
 
 
 def wait(
-    store: Store, bootstrap: str, sent: Sent, told: Callable[[int, int], None], *, seconds_max: float = WAIT_SECONDS_MAX
+    store: Store,
+    bootstrap: str,
+    sent: Sent,
+    report: Callable[[int, int], None],
+    *,
+    seconds_max: float = WAIT_SECONDS_MAX,
 ) -> Answer:
     """Waits until every worker of the store has admitted a pack; `told` hears how many have it, of how many."""
     waiting = Waiting(sent)
@@ -207,10 +214,10 @@ def wait(
                 seen = waiting.look(db)
         except Exception as error:
             # There may be anything behind a URL; Kafka has the pack whatever the store says.
-            said = str(error.__cause__ or error).strip().partition("\n")[0]
-            return Answer("undecided", f"the store cannot be read ({said}): nobody can say which workers have it")
+            sentence = str(error.__cause__ or error).strip().partition("\n")[0]
+            return Answer("undecided", f"the store cannot be read ({sentence}): nobody can say which workers have it")
         answer = waiting.step(seen)
-        told(waiting.done, waiting.all)
+        report(waiting.done, waiting.all)
         if answer is not None:
             return answer
         now = time.monotonic()
@@ -220,10 +227,10 @@ def wait(
                 if (reason := _reason(bootstrap, sent)) is not None:
                     return Answer("rejected", reason)
             if now - passed > REASON_SECONDS_MAX:
-                said = (
+                sentence = (
                     f"it was read and not kept, and circulation.rejected did not say why in {REASON_SECONDS_MAX:.0f} s"
                 )
-                return Answer("undecided", said)
+                return Answer("undecided", sentence)
         if now - begun > seconds_max:
             return Answer(
                 "undecided",
@@ -236,8 +243,8 @@ def wait(
 def _reason(bootstrap: str, sent: Sent) -> str | None:
     """Why a pack was rejected, where `circulation.rejected` says so by now."""
     with Look(bootstrap) as look:
-        begins = {one: sent.rejected.get(one, 0) for one in look.ends()}
-        for one in look.rejected(begins):
-            if one.where == (RULES, sent.partition, sent.offset):
-                return f"{one.reason}: {one.detail}".replace("\n", "; ")
+        begins = {partition: sent.rejected.get(partition, 0) for partition in look.ends()}
+        for rejected in look.rejected(begins):
+            if rejected.where == (RULES, sent.partition, sent.offset):
+                return f"{rejected.reason}: {rejected.detail}".replace("\n", "; ")
     return None

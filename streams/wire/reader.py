@@ -40,7 +40,7 @@ LOST = frozenset(
 
 
 class Part(NamedTuple):
-    """What a fetch brought of one partition: records from `begin` on, maybe none; the next fetch begins at `end`."""
+    """The records of one partition in a fetch: records from `begin` on, maybe none; the next fetch begins at `end`."""
 
     begin: int
     end: int
@@ -186,19 +186,19 @@ class Reader:
                 self.broker_up = True
                 topic, partition, offset = record.topic(), record.partition(), record.offset()
                 if topic is not None and partition is not None and offset is not None:
-                    some = by_topic.setdefault(topic, {}).setdefault(partition, [])
+                    part_records = by_topic.setdefault(topic, {}).setdefault(partition, [])
                     ends[topic, partition] = offset if at_the_end else offset + 1
                     if not at_the_end:
-                        some.append(record)
+                        part_records.append(record)
             fetches = []
             for topic, parts in by_topic.items():
                 chained: dict[int, Part] = {}
-                for partition, some in parts.items():
+                for partition, part_records in parts.items():
                     begin, end = self._next.get((topic, partition)), ends[topic, partition]
                     if begin is None or end <= begin:
                         continue  # it was stopped while this lay in the queue, or nothing came since the last end
                     self._next[topic, partition] = end
-                    chained[partition] = Part(begin, end, some)
+                    chained[partition] = Part(begin, end, part_records)
                 if chained:
                     fetches.append(Fetch(topic, chained, self.generation))
             return fetches

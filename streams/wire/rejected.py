@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from circulation.events.names import REJECTED
 
-# Whoever reads here joins no group and keeps no position.
+# A reader here joins no group and keeps no position.
 GROUP: Final = "not-joined"
 ANSWER_SECONDS: Final = 15.0
 POLL_SECONDS: Final = 1.0
@@ -44,7 +44,7 @@ class Rejected(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What commands call it: `PARTITION@OFFSET`."""
+        """Its name in commands: `PARTITION@OFFSET`."""
         return f"{self.partition}@{self.offset}"
 
     @property
@@ -97,7 +97,7 @@ class Look:
                 "receive.message.max.bytes": ANSWER_BYTES_MAX,
                 "queued.max.messages.kbytes": QUEUE_KBYTES,
             },
-            # What goes wrong is said by the error that is raised.
+            # The raised error says why.
             logger=_SILENT,
         )
 
@@ -117,10 +117,10 @@ class Look:
     def ends(self) -> dict[int, int]:
         """The end of each partition of `circulation.rejected`, empty where there is no such topic."""
         with self._answered():
-            found = self._consumer.list_topics(REJECTED, timeout=ANSWER_SECONDS).topics[REJECTED]
-            if found.error is not None:
+            topic = self._consumer.list_topics(REJECTED, timeout=ANSWER_SECONDS).topics[REJECTED]
+            if topic.error is not None:
                 return {}
-            return {one: self._watermarks(REJECTED, one)[1] for one in sorted(found.partitions)}
+            return {partition: self._watermarks(REJECTED, partition)[1] for partition in sorted(topic.partitions)}
 
     def _watermarks(self, topic: str, partition: int) -> tuple[int, int]:
         """The first offset and the end of a partition; one that was just made may lack its leader yet."""
@@ -141,9 +141,9 @@ class Look:
         """The first offset of each partition at or after an instant (µs)."""
         with self._answered():
             ends = self.ends()
-            asked = [TopicPartition(REJECTED, one, since // MILLISECOND) for one in ends]
-            found = self._consumer.offsets_for_times(asked, timeout=ANSWER_SECONDS) if asked else []
-            return {one.partition: one.offset if one.offset >= 0 else ends[one.partition] for one in found}
+            queries = [TopicPartition(REJECTED, partition, since // MILLISECOND) for partition in ends]
+            offsets = self._consumer.offsets_for_times(queries, timeout=ANSWER_SECONDS) if queries else []
+            return {tp.partition: tp.offset if tp.offset >= 0 else ends[tp.partition] for tp in offsets}
 
     def rejected(self, begins: Mapping[int, int] | None = None) -> Iterator[Rejected]:
         """The records of `circulation.rejected` up to its end, from `begins` on or from its beginning.
@@ -152,7 +152,7 @@ class Look:
         """
         if begins is None:
             begins = dict.fromkeys(self.ends(), 0)
-        yield from map(_rejected, self._read({(REJECTED, one): offset for one, offset in begins.items()}))
+        yield from map(_rejected, self._read({(REJECTED, partition): offset for partition, offset in begins.items()}))
 
     def one(self, partition: int, offset: int) -> Rejected:
         """One record of `circulation.rejected`. Raises `RejectedError` where it is not there."""
@@ -160,8 +160,8 @@ class Look:
 
     def original(self, where: Where) -> Original:
         """The record at a place of an input topic. Raises `RejectedError` where Kafka has it no longer."""
-        found = self._at(where)
-        return Original(found.key(), list(found.headers() or ()), found.value() or b"")
+        record = self._at(where)
+        return Original(record.key(), list(record.headers() or ()), record.value() or b"")
 
     def _at(self, where: Where) -> Any:
         topic, partition, offset = where

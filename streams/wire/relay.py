@@ -1,9 +1,9 @@
-"""Sends what lies in the outbox, in order, one relay at a time for the whole store.
+"""Sends the messages of the outbox, in order, one relay at a time for the whole store.
 
-A message is deleted only after the broker has confirmed it; a crash in between sends it twice, with the same id. What
-the broker refuses for good is set aside (`streams.wire.unsent`), and the others go on: those of the same key too, for a
-party must not go unwatched because one message about it is too large. A topic that is not there, or that nobody lets us
-write, is held, and tried again later; whatever else goes wrong is a broker that is away, for which all wait.
+A message is deleted only after the broker has confirmed it; a crash in between sends it twice, with the same id. One
+that the broker refuses for good is set aside (`streams.wire.unsent`), and the others go on: those of the same key too,
+for a party must not go unwatched because one message about it is too large. A topic that is not there, or that nobody
+lets us write, is held, and tried again later; any other error means that the broker is away, and all wait.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from streams.wire.addresses import Addresses, address
 RELAY_LOCK = 7228
 BATCH = 1_000
 CONFIRM_SECONDS = 15.0
-# What a broker that answers has not confirmed within so long after the end began is sent again at the next start.
+# Messages that a broker has not confirmed within so long after the end began are sent again at the next start.
 STOP_CONFIRM_SECONDS = 3.0
 FLUSH_SECONDS = 0.5
 # A topic that is not there is found out in less time than a message may take, so that it does not stop the others.
@@ -80,7 +80,7 @@ class Row(NamedTuple):
 
     @property
     def line(self) -> object:
-        """What stays in order with it: what bears the same key in the same topic."""
+        """Its ordering key: messages of one key in one topic stay in order."""
         return self.id if self.key is None else (self.topic, bytes(self.key))
 
 
@@ -150,15 +150,15 @@ class Relay:
         query = f"select id, length(value) + length(headers) from outbox{where} order by id limit ?"  # noqa: S608
         ids: list[int] = []
         left = limits.BATCH_BYTES_MAX
-        found = db.rows(query, *([held] if held else ()), BATCH)
-        for id_, size in found:
+        sizes = db.rows(query, *([held] if held else ()), BATCH)
+        for id_, size in sizes:
             left -= size
             if ids and left < 0:
                 break
             ids.append(id_)
         query = "select id, topic, key, headers, value from outbox where id = any(?) order by id"
         rows = [Row(*row) for row in db.rows(query, ids)] if ids else []
-        if len(ids) == len(found) < BATCH:
+        if len(ids) == len(sizes) < BATCH:
             # Of these nothing waits any more: another worker sent it, and nobody would ever try them again.
             for topic in self._held.keys() - {*held, *(row.topic for row in rows)}:
                 del self._held[topic]
@@ -168,17 +168,17 @@ class Relay:
         """Sends a batch, and takes out of the outbox what left and what never will.
 
         1. All are sent together.
-        2. What the broker refused is sent once more, each by itself: it may only have been in bad company.
-        3. What was confirmed is deleted, unless something before it in its line has yet to leave: then it leaves once
-           more, after that. What was refused twice is set aside.
-        4. Whatever else went wrong is a broker that is away: nothing is set aside then.
+        2. A refused message is sent once more, each by itself: it may only have been in bad company.
+        3. A confirmed message is deleted, unless something before it in its line has yet to leave: then it leaves once
+           more, after that. One refused twice is set aside.
+        4. Any other error means that the broker is away: nothing is set aside then.
         """
         partitions = self._addresses.of(db, rows)
         answers = self._send(rows, partitions)
         refused: list[tuple[Row, str]] = []
-        done: list[int] = []
+        sent: list[int] = []
         waiting: set[object] = set()
-        away = next((one for one in answers if one is not None and one.code() not in OF_ONE), None)
+        away = next((error for error in answers if error is not None and error.code() not in OF_ONE), None)
         for row, answer in zip(rows, answers, strict=True):
             again = answer is not None and len(rows) > 1 and answer.code() in REFUSED | IN_BAD_COMPANY
             if again and away is not None:
@@ -190,7 +190,7 @@ class Relay:
             if answer is None:
                 self._held.pop(row.topic, None)
                 if row.line not in waiting:
-                    done.append(row.id)
+                    sent.append(row.id)
                 if again:
                     waiting.add(row.line)
             elif answer.code() in REFUSED:
@@ -201,7 +201,7 @@ class Relay:
                     self._held[row.topic] = (str(answer.str()), time.monotonic() + HELD_SECONDS)
                 else:
                     away = away or answer
-        db.run("delete from outbox where id = any(?)", done)
+        db.run("delete from outbox where id = any(?)", sent)
         if refused:
             unsent.set_aside(self._store, [(row.id, why) for row, why in refused], self._store.clock())
         self._in_vain = 0 if away is None else self._in_vain + 1
@@ -218,7 +218,7 @@ class Relay:
             return True
         if not (db.one("select pg_try_advisory_lock(?)", RELAY_LOCK) or (False,))[0]:
             return False
-        # What is deleted here and comes back after a crash of the server is sent twice, as after one of ours.
+        # A message deleted here that comes back after a crash of the server is sent twice, as after one of ours.
         db.run("set synchronous_commit = off")
         self._holding = db
         return True

@@ -44,7 +44,7 @@ class Difference(NamedTuple):
 
     topic: str
     setting: str
-    found: str
+    current: str
     wanted: str
     why: str
     value: str | None = None
@@ -52,44 +52,46 @@ class Difference(NamedTuple):
     def in_words(self) -> str:
         """One sentence, with what to do."""
         todo = "" if self.value is None else " (circulation topics create --apply sets it)"
-        return f"{self.topic}: {self.setting} is {self.found}, must be {self.wanted}: {self.why}{todo}"
+        return f"{self.topic}: {self.setting} is {self.current}, must be {self.wanted}: {self.why}{todo}"
 
 
 def topics(admin: AdminClient) -> tuple[dict[str, Topic], int]:
     """Those of our topics that are there, and the number of brokers. Raises `KafkaException`."""
     metadata = admin.list_topics(timeout=TIMEOUT_SECONDS)
-    there = [name for name in TOPICS if name in metadata.topics]
-    asked = {name: ConfigResource(ResourceType.TOPIC, name) for name in there}
-    futures = admin.describe_configs(list(asked.values()), request_timeout=TIMEOUT_SECONDS) if asked else {}
-    found = {}
-    for name, resource in asked.items():
+    existing = [name for name in TOPICS if name in metadata.topics]
+    resources = {name: ConfigResource(ResourceType.TOPIC, name) for name in existing}
+    futures = admin.describe_configs(list(resources.values()), request_timeout=TIMEOUT_SECONDS) if resources else {}
+    by_name = {}
+    for name, resource in resources.items():
         partitions = metadata.topics[name].partitions.values()
         configs = {key: str(entry.value) for key, entry in futures[resource].result().items()}
-        found[name] = Topic(len(partitions), min((len(one.replicas) for one in partitions), default=0), configs)
-    return found, len(metadata.brokers)
+        by_name[name] = Topic(
+            len(partitions), min((len(partition.replicas) for partition in partitions), default=0), configs
+        )
+    return by_name, len(metadata.brokers)
 
 
-def differences(found: Mapping[str, Topic], brokers: int, *, retention_days: int) -> list[Difference]:
-    """What is not as it should be, in the order of the topics."""
+def differences(by_name: Mapping[str, Topic], brokers: int, *, retention_days: int) -> list[Difference]:
+    """The settings that differ from the plan, in the order of the topics."""
     plans = plan(replication=min(REPLICATION_DEFAULT, brokers), retention_days=retention_days)
-    return [one for each in plans for one in _of(each, found.get(each.name))]
+    return [difference for plan in plans for difference in _of(plan, by_name.get(plan.name))]
 
 
-def _of(wanted: Plan, found: Topic | None) -> Iterable[Difference]:
+def _of(wanted: Plan, topic: Topic | None) -> Iterable[Difference]:
     name = wanted.name
-    if found is None:
+    if topic is None:
         yield Difference(name, "the topic", "missing", "there", "circulation topics create makes it")
         return
-    if name == RULES and found.partitions != 1:
-        yield Difference(name, "the number of partitions", str(found.partitions), "1", "packs have one order")
-    if found.replication < wanted.replication:
+    if name == RULES and topic.partitions != 1:
+        yield Difference(name, "the number of partitions", str(topic.partitions), "1", "packs have one order")
+    if topic.replication < wanted.replication:
         why = "a broker that is lost takes records with it; kafka-reassign-partitions adds replicas"
-        yield Difference(name, "the replication", str(found.replication), f"at least {wanted.replication}", why)
+        yield Difference(name, "the replication", str(topic.replication), f"at least {wanted.replication}", why)
     for setting, planned in wanted.configs.items():
-        value = str(in_sync_min(found.replication)) if setting == "min.insync.replicas" else planned
-        if (why := _wrong(setting, found, value) or "") != "":
+        value = str(in_sync_min(topic.replication)) if setting == "min.insync.replicas" else planned
+        if (why := _wrong(setting, topic, value) or "") != "":
             least = "at least " if setting in ("retention.ms", "max.message.bytes") and value != "-1" else ""
-            is_ = _shown(setting, found.configs.get(setting, ""))
+            is_ = _shown(setting, topic.configs.get(setting, ""))
             yield Difference(name, setting, is_, least + _shown(setting, value), why, value)
 
 
@@ -100,9 +102,9 @@ def _shown(setting: str, value: str) -> str:
     return value or "not set"
 
 
-def _wrong(setting: str, found: Topic, wanted: str) -> str | None:
+def _wrong(setting: str, topic: Topic, wanted: str) -> str | None:
     """Why this setting will not do; None where it does."""
-    number = found.number(setting)
+    number = topic.number(setting)
     match setting:
         case "retention.ms" | "retention.bytes":
             if number is None or (number != UNLIMITED and (int(wanted) == UNLIMITED or number < int(wanted))):
@@ -113,36 +115,37 @@ def _wrong(setting: str, found: Topic, wanted: str) -> str | None:
         case "min.insync.replicas":
             if number is None or number < int(wanted):
                 return "a record could be confirmed that one broker alone has"
-            if number > found.replication:
+            if number > topic.replication:
                 return "no record could be confirmed"
         case "cleanup.policy":
-            if {one.strip() for one in found.configs.get(setting, "").split(",")} != {wanted}:
+            if {part.strip() for part in topic.configs.get(setting, "").split(",")} != {wanted}:
                 return "records would be deleted that are not old, or old statements kept"
         case "message.timestamp.type":
-            if found.configs.get(setting) != wanted:
+            if topic.configs.get(setting) != wanted:
                 return "a producer with a wrong clock would have its records deleted early"
     return None
 
 
-def apply(admin: AdminClient, found: Iterable[Difference]) -> list[Difference]:
+def apply(admin: AdminClient, differences: Iterable[Difference]) -> list[Difference]:
     """Alters what can be altered, and answers with it. Raises `KafkaException` where Kafka refuses."""
     by_topic: dict[str, list[Difference]] = {}
-    for one in found:
-        if one.value is not None:
-            by_topic.setdefault(one.topic, []).append(one)
+    for difference in differences:
+        if difference.value is not None:
+            by_topic.setdefault(difference.topic, []).append(difference)
     resources = []
-    for topic, some in by_topic.items():
+    for topic, of_topic in by_topic.items():
         entries = [
-            ConfigEntry(one.setting, str(one.value), incremental_operation=AlterConfigOpType.SET) for one in some
+            ConfigEntry(difference.setting, str(difference.value), incremental_operation=AlterConfigOpType.SET)
+            for difference in of_topic
         ]
         resources.append(ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries))
     if resources:
         for future in admin.incremental_alter_configs(resources, request_timeout=TIMEOUT_SECONDS).values():
             future.result()
-    return [one for some in by_topic.values() for one in some]
+    return [difference for of_topic in by_topic.values() for difference in of_topic]
 
 
-def said(error: KafkaException) -> str:
-    """What Kafka says of an error, in one line."""
+def text_of(error: KafkaException) -> str:
+    """Kafka's text of an error, in one line."""
     first: Any = error.args[0] if error.args else error
     return str(first.str() if hasattr(first, "str") else first)

@@ -1,4 +1,4 @@
-"""What Kafka refused for good: set aside by the relay, and seen to by a person, who retries it or discards it.
+"""Messages that Kafka refused for good: set aside by the relay, and retried or discarded by a person.
 
 A message that was set aside is out of the order of its key, for what came after it went on. It is sent again only while
 it still says how things are: one that a later event of the same finding, statement or case has outdated would be read
@@ -19,7 +19,7 @@ from streams.store.outbox import cloudevent, post
 from streams.store.store import Store
 
 SOURCE: Final = "/circulation/outbox"
-# What a person says when discarding, as it is journalled.
+# The limits of a person's reason and name when discarding, for the journal.
 REASON_CHARACTERS_MAX: Final = 1_200
 BY_CHARACTERS_MAX: Final = NAME_CHARACTERS_MAX
 KEY_CHARACTERS_MAX: Final = 256
@@ -57,7 +57,7 @@ def set_aside(store: Store, refused: Sequence[tuple[int, str]], now: int) -> Non
         db.run("delete from outbox where id = any(?)", [id_ for id_, _ in refused])
 
 
-def those(db: Db) -> list[Unsent]:
+def messages(db: Db) -> list[Unsent]:
     """All that is set aside, the oldest first."""
     rows = db.rows("select id, topic, key, length(value), since, aside, reason from unsent order by id")
     return [Unsent(*row) for row in rows]
@@ -95,7 +95,7 @@ def _later_finding(db: Db, finding: str, revision: int, type_: str) -> str | Non
 
 
 class Retried(NamedTuple):
-    """What became of a retry: the numbers sent again, each with its number in the outbox, those that are not there, and
+    """The result of a retry: the numbers sent again, each with its number in the outbox, those that are not there, and
     those outdated, with why."""
 
     sent: dict[int, int]
@@ -105,16 +105,16 @@ class Retried(NamedTuple):
 
 def retry(db: Db, ids: Sequence[int] | None, now: int) -> Retried:
     """Puts messages that were set aside back into the outbox, at its end, in the open transaction; None is all."""
-    there = [row[0] for row in db.rows("select id from unsent order by id")]
-    wanted = there if ids is None else sorted(set(ids))
-    done = Retried({}, [id_ for id_ in wanted if id_ not in set(there)], {})
+    existing = [row[0] for row in db.rows("select id from unsent order by id")]
+    wanted = existing if ids is None else sorted(set(ids))
+    retried = Retried({}, [id_ for id_ in wanted if id_ not in set(existing)], {})
     for id_ in wanted:
         # One at a time: each may have many MiB.
         row = db.one("select topic, value from unsent where id = ?", id_)
         if row is None:
             continue
         if (why := outdated(db, row[0], bytes(row[1]))) is not None:
-            done.outdated[id_] = why
+            retried.outdated[id_] = why
             continue
         put = db.one(
             "insert into outbox (since, topic, key, headers, value)"
@@ -124,21 +124,21 @@ def retry(db: Db, ids: Sequence[int] | None, now: int) -> Retried:
         )
         assert put is not None  # noqa: S101 the row was just read
         db.run("delete from unsent where id = ?", id_)
-        done.sent[id_] = put[0]
-    return done
+        retried.sent[id_] = put[0]
+    return retried
 
 
 class Left(NamedTuple):
-    """What became of messages that were put back into the outbox: how many wait there, and those refused again."""
+    """The state of messages put back into the outbox: how many wait there, and those refused again."""
 
     waiting: int
     refused: list[Unsent]
 
 
-def left(db: Db, done: Retried, since: int) -> Left:
+def left(db: Db, retried: Retried, since: int) -> Left:
     """How far a retry is that was done at `since`: what is refused again bears that instant."""
-    waiting = db.rows("select id from outbox where id = any(?)", list(done.sent.values()))
-    refused = [one for one in those(db) if one.since == since]
+    waiting = db.rows("select id from outbox where id = any(?)", list(retried.sent.values()))
+    refused = [message for message in messages(db) if message.since == since]
     return Left(len(waiting), refused)
 
 
@@ -147,23 +147,23 @@ def discard(db: Db, id_: int, *, by: str, reason: str, now: int) -> Unsent | Non
     row = db.one("select id, topic, key, length(value), since, aside, reason, value from unsent where id = ?", id_)
     if row is None:
         return None
-    one, value = Unsent(*row[:-1]), bytes(row[-1])
+    message, value = Unsent(*row[:-1]), bytes(row[-1])
     data: dict[str, Any] = {
         "by": shortened(by, BY_CHARACTERS_MAX),
         "reason": shortened(reason, REASON_CHARACTERS_MAX),
-        "message": one.id,
-        "topic": one.topic,
-        "key": one.key_shown,
-        "bytes": one.size,
-        "refused": one.reason,
+        "message": message.id,
+        "topic": message.topic,
+        "key": message.key_shown,
+        "bytes": message.size,
+        "refused": message.reason,
         "event": _event_id(value),
     }
-    identity = digest(str(one.id), str(now), one.topic, data["by"])
+    identity = digest(str(message.id), str(now), message.topic, data["by"])
     db.run("delete from unsent where id = ?", id_)
     post(
         db, [cloudevent(JOURNAL, data["by"], type_=MESSAGE_DISCARDED, source=SOURCE, id_=identity, time=now, data=data)]
     )
-    return one
+    return message
 
 
 def _event_id(value: bytes) -> str | None:

@@ -1,6 +1,6 @@
 """The partitions that a worker reads: from where, which are stopped, and the fence that each fetch has to pass.
 
-The truth is the store's row of each partition (`progress`). Whatever is in doubt is assigned anew from there.
+The truth is the store's row of each partition (`progress`). A partition in doubt is assigned anew from there.
 """
 
 import logging
@@ -31,7 +31,7 @@ class Stale(Exception):
 
 @dataclass
 class _Rows:
-    """What the store has of the partitions that are to be read.
+    """The rows of the store for the partitions that are to be read.
 
     `read` has of each the last record that was read and when it was written, ms; `unmarked` position and topic id of
     those of which that is not known; `changes` are of findings on partitions that began late.
@@ -45,7 +45,7 @@ class _Rows:
 
 
 class Assignment:
-    """What one worker reads. `asked` are the partitions that its group gave it, `positions` where reading goes on of
+    """The partitions of one worker. `requested` are those that its group gave it, `positions` where reading goes on of
     those that are read, as far as it is committed.
 
     `begun_late` are partitions whose first records were gone when this store began to read them. `changed` is told of
@@ -61,7 +61,7 @@ class Assignment:
         clock: Clock,
         changed: Callable[[list[Change]], None],
     ) -> None:
-        self.asked: set[TP] = set()
+        self.requested: set[TP] = set()
         self.positions: dict[TP, int] = {}
         self.begun_late: dict[TP, int] = {}
         self._engine = engine
@@ -83,7 +83,7 @@ class Assignment:
         """Whether it is to be assigned anew."""
         return self._doubt.is_set()
 
-    def assign(self, asked: set[TP]) -> dict[TP, int]:
+    def assign(self, requested: set[TP]) -> dict[TP, int]:
         """Reads on, of these partitions, from the positions that the store has; answers with them.
 
         1. Look each up in the store; one that it does not know begins at the first record that Kafka has.
@@ -95,7 +95,7 @@ class Assignment:
             StoreAway, KafkaException: store or Kafka does not answer; nothing was assigned.
         """
         self._doubt.clear()
-        wanted = {tp for tp in asked if tp[0] in TOPICS_IN}
+        wanted = {tp for tp in requested if tp[0] in TOPICS_IN}
         self._homing.held = {}
         rows = self._look_up(wanted) if wanted else _Rows()
         # Nobody waits for Kafka's records with the store locked.
@@ -114,7 +114,7 @@ class Assignment:
         self.positions = dict(rows.positions)
         held = [tp for tp in rows.positions if tp[0] == CONTRACTS]
         self._reader.assign(rows.positions, stopped=rows.stopped, held=held)
-        self.asked = asked
+        self.requested = requested
         return rows.positions
 
     def _look_up(self, wanted: set[TP]) -> _Rows:
@@ -198,9 +198,9 @@ class Assignment:
             " where topic = ? and partition = any(?) order by partition for update"
         )
         rows = db.rows(query, fetch.topic, list(fetch.parts))
-        there = {partition: next_ for _, partition, next_, *_ in rows}
+        positions = {partition: next_ for _, partition, next_, *_ in rows}
         for partition, part in fetch.parts.items():
-            if there.get(partition) != part.begin:
+            if positions.get(partition) != part.begin:
                 raise Stale(f"{fetch.topic}[{partition}]@{part.begin}: another worker was here")
         partitions = self._homing.homes[fetch.topic].partitions
         if any(row[5] != partitions for row in rows):

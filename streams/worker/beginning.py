@@ -50,7 +50,7 @@ class WebTaken(Exception):
 
 
 class Beginning:
-    """What a worker waits for before it begins: whether store and Kafka answered when they were asked last."""
+    """The servers that a worker waits for before it begins: whether store and Kafka answered the last request."""
 
     def __init__(self) -> None:
         self.store_answers = True
@@ -95,7 +95,7 @@ def _listening(web: str, beginning: Beginning) -> ThreadingHTTPServer:
         block_on_close = False
 
     class Page(BaseHTTPRequestHandler):
-        # Who asks and says nothing is not waited for.
+        # A client that connects and sends nothing is not waited for.
         timeout = 5.0
 
         def do_GET(self) -> None:

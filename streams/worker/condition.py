@@ -26,8 +26,8 @@ from streams.worker.pulse import Pulse
 from streams.worker.sending import Sending
 from streams.worker.watch import Watch
 
-# Who leaves its group joins again within two and a half times CIRCULATION_STALL_SECONDS (`fetches.REJOIN_CYCLE`); who
-# is not back after so many of them never will be.
+# A worker that leaves its group joins again within two and a half times CIRCULATION_STALL_SECONDS
+# (`fetches.REJOIN_CYCLE`); one that is not back after so many of them never will be.
 OUT_OF_GROUP_STALLS_MAX: Final = 4
 
 
@@ -56,7 +56,7 @@ class Condition:
     kafka_pulse: Pulse
 
     def exposition(self) -> tuple[bytes, str]:
-        """What /metrics answers with."""
+        """The answer of /metrics."""
         state = self.readiness()
         metrics = self.meter.metrics
         metrics.store_up.set(state["store"])
@@ -68,17 +68,17 @@ class Condition:
         return metrics.exposition()
 
     def readiness(self) -> dict[str, Any]:
-        """What /ready answers with."""
+        """The answer of /ready."""
         return document(
             self._state(), warnings=self._warnings(), pack=self.engine.rulebook().in_force(self.clock.now()).digest
         )
 
     def sentences(self) -> tuple[list[str], list[str]]:
-        """What its row in the store says of it, as /ready does: why it is not ready, and its warnings."""
+        """Its row in the store, as /ready has it: why it is not ready, and its warnings."""
         return reasons(self._state()), self._warnings()
 
     def health(self) -> dict[str, Any]:
-        """What /health answers with: alive unless only a restart helps."""
+        """The answer of /health: alive unless only a restart helps."""
         why = [f"its thread {name!r} has ended" for name in self.life.ended()]
         if not self.membership.coordinated:
             why.append("nobody keeps its membership of the group any more")

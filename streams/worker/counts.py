@@ -1,4 +1,4 @@
-"""What the store holds, counted for the gauges: the same numbers on every worker of one store.
+"""Counts of the store's rows for the gauges: the same numbers on every worker of one store.
 
 Each count goes over an index. A million standing findings still take a fraction of a second, so `Cadence` lets the
 counting have a small share of the time, however much there is to count.
@@ -25,7 +25,7 @@ Labels = tuple[str, ...]
 
 
 class Counts(NamedTuple):
-    """One look at the store. What is `since` is µs of the wall clock, what is `due` µs of the clock of deadlines; None
+    """One look at the store. Each `…_since` is µs of the wall clock, `due_since` of the clock of deadlines; None
     where nothing waits.
 
     `standing` and `open` are by (detector, severity, mode), `cases` by (state, severity), `limits` by severity: of each
@@ -56,7 +56,7 @@ class Counts(NamedTuple):
 def count(db: Db, clock: int) -> Counts:
     """Counts; `clock` is the clock that deadlines go by (µs)."""
     standing = _labelled(db, "select detector, severity, mode, count(*) from findings where standing group by 1, 2, 3")
-    # What is not open is little beside what stands, and found by the cases that are closed.
+    # Closed cases are few beside standing findings, so open ones are the difference.
     closed = _labelled(
         db,
         "select f.detector, f.severity, f.mode, count(*) from cases c join case_findings m on m.case_id = c.case_id"
@@ -74,7 +74,7 @@ def count(db: Db, clock: int) -> Counts:
     oldest = db.one("select since from outbox order by id limit 1") or (None,)
     deadlines = db.one("select count(*) from deadlines") or (0,)
     due = db.one("select count(*), min(due) from deadlines where due < ?", clock) or (0, None)
-    # What older versions set aside stays in the queue until the next start.
+    # Items that older versions set aside stay in the queue until the next start.
     before = sum(number for priority, number, _ in queue if priority == ASIDE)
     return Counts(
         standing=standing,
@@ -87,7 +87,7 @@ def count(db: Db, clock: int) -> Counts:
         grades=_labelled(db, "select grade, count(*) from statements group by 1"),
         queue={(PRIORITY_NAMES[priority],): number for priority, number, _ in queue if priority != ASIDE}
         | ({(PRIORITY_NAMES[ASIDE],): away} if (away := before + sum(aside.values())) else {}),
-        # What the engine failed on waits for the next start, or for a person, not for a judge.
+        # Items that the engine failed on wait for the next start, or for a person, not for a judge.
         queue_since=min((since for priority, _, since in queue if priority != ASIDE), default=None),
         live_since=min((since for priority, _, since in queue if priority == LIVE), default=None),
         outbox=outbox[0],
@@ -103,17 +103,17 @@ def count(db: Db, clock: int) -> Counts:
 
 def _quality(db: Db, month: int) -> dict[Labels, Share]:
     """How good what sources said of a month is: of those that the settings name the busiest, and all others as one."""
-    sums = ", ".join(f"{good}, {all_}" for good, all_ in schema.QUALITY_PARTS.values())
+    sums = ", ".join(f"{good}, {total}" for good, total in schema.QUALITY_PARTS.values())
     rows = db.rows(f"select reported_by, {sums} from quality where month = ?", month)  # noqa: S608
     named = db.voices().named or frozenset()
     rows.sort(key=lambda row: (row[0] not in named, -row[1 + 2 * PARTS.index("admitted") + 1], row[0]))
-    found: dict[Labels, Share] = {}
+    shares: dict[Labels, Share] = {}
     for at, (source, *numbers) in enumerate(rows):
         label = source if at < SOURCES_MAX and source in named else OTHER
-        for part, good, all_ in zip(PARTS, numbers[::2], numbers[1::2], strict=True):
-            before = found.get((label, part), Share(0, 0))
-            found[label, part] = Share(before.good + good, before.all + all_)
-    return found
+        for part, good, total in zip(PARTS, numbers[::2], numbers[1::2], strict=True):
+            before = shares.get((label, part), Share(0, 0))
+            shares[label, part] = Share(before.good + good, before.all + total)
+    return shares
 
 
 def _labelled(db: Db, query: str) -> dict[Labels, int]:

@@ -1,4 +1,4 @@
-"""What fails now in a worker, and whether its store answers, by what was tried."""
+"""The operations that fail now in a worker, and whether its store answers."""
 
 import logging
 import time
@@ -10,7 +10,7 @@ log = logging.getLogger("circulation")
 
 
 class Faults:
-    """What fails, by what was tried, until it is done once.
+    """The errors by operation, each until the operation succeeds once.
 
     `store_up` tells whether the store answered what was tried last. `store_waited_for` tells that what came is not
     taken in, though the store may answer: then it is not up.
@@ -38,5 +38,5 @@ class Faults:
         self._failing.done(doing)
 
     def now(self) -> dict[str, str]:
-        """What fails, by what was tried."""
+        """The errors by operation."""
         return self._failing.now()

@@ -1,4 +1,4 @@
-"""What judges for a worker, in a thread or in a process, and since when it has said nothing."""
+"""The judge of a worker, in a thread or in a process, and since when it has been silent."""
 
 import logging
 import time

@@ -48,7 +48,7 @@ class JudgeFailed(Exception):
 
 
 class Word(NamedTuple):
-    """What a judge says: of a round and its seconds, of what failed, why, and whether the store is away, or, where it
+    """A message of a judge: a round and its seconds, a failure, why, and whether the store is away, or, where it
     is empty, that it lives."""
 
     judged: Judged | None = None
@@ -70,14 +70,14 @@ class JudgeProcess:
 
     def __init__(self, settings: Settings, tell: Tell, failed: Failed, lives: Lives) -> None:
         # It imports what the worker does, and nothing from where that happened to be started.
-        path = os.pathsep.join(one or str(Path.cwd()) for one in sys.path)
+        path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
         self._environ = {**os.environ, **settings.environ(), "PYTHONPATH": path}
         self._tell = tell
         self._failed = failed
         self._lives = lives
         self._process: subprocess.Popen[bytes] | None = None
         self.starting = False
-        # What a judge had in hand when it died, the next one reads.
+        # The items that a judge had in hand when it died are read by the next one.
         self._mark = tempfile.TemporaryFile()  # noqa: SIM115 it is open as long as there may be a judge
         # The number of a closed pipe may be another file's at once: nobody closes it while another writes.
         self._lock = threading.Lock()
@@ -150,10 +150,10 @@ class JudgeProcess:
 
 def main() -> int:
     """The judge itself."""
-    # Who stops a worker from a terminal stops all of its group: the worker says when.
+    # A signal from a terminal goes to the whole process group: the worker says when to stop.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    # What anybody prints goes where the log goes.
+    # All output goes where the log goes.
     telling = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     settings = Settings.read(os.environ)
@@ -199,7 +199,7 @@ def main() -> int:
         return ASK_SECONDS
 
     threading.Thread(target=listen, name="listen", daemon=True).start()
-    # What the first round stamps is not of a clock that is wrong.
+    # The first round does not stamp by a clock that is wrong.
     with contextlib.suppress(StoreAway):
         ask()
     asking = threading.Thread(target=forever, args=(ask, stop, lambda error: None), name="clock", daemon=True)

@@ -52,8 +52,8 @@ class Life:
 
     def at_work(self) -> list[str]:
         """The threads that have not ended."""
-        return [one.name for one in self._threads if one.is_alive()]
+        return [thread.name for thread in self._threads if thread.is_alive()]
 
     def ended(self) -> list[str]:
         """The threads that have ended."""
-        return [one.name for one in self._threads if not one.is_alive()]
+        return [thread.name for thread in self._threads if not thread.is_alive()]

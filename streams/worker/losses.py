@@ -45,39 +45,39 @@ class Losses:
         ids, counts = self._broker.topics({topic for topic, _ in look.stopped})
         with self._store.reading() as db:
             rows, read = feeds.positions(db), feeds.read_last(db)
-        same = {tp: read[tp] for tp in look.ends if tp in read and rows[tp][1] == ids.get(tp[0])}
-        anew = self._broker.written_anew(same)
+        unchanged = {tp: read[tp] for tp in look.ends if tp in read and rows[tp][1] == ids.get(tp[0])}
+        anew = self._broker.written_anew(unchanged)
         self._enter(self._losses(look, feeds.feeds(rows, ids, counts, low, look.ends, look.stopped, anew)))
 
-    def _losses(self, look: Look, found: Iterable[feeds.Feed]) -> list[Entry]:
+    def _losses(self, look: Look, listed: Iterable[feeds.Feed]) -> list[Entry]:
         now = self._clock.now()
         pack = self._engine.rulebook().in_force(now)
         losses = []
-        for one in found:
-            tp = (one.topic, one.partition)
-            if one.position is None and one.beyond:
+        for feed in listed:
+            tp = (feed.topic, feed.partition)
+            if feed.position is None and feed.beyond:
                 self._assignment.doubt()  # somebody closed it
                 continue
-            if one.state not in feeds.STOPPED:
-                log.info("%s can be read from the store's position on", one.name)
+            if feed.state not in feeds.STOPPED:
+                log.info("%s can be read from the store's position on", feed.name)
                 self._assignment.doubt()
                 continue
             # A topic that was not there may have been made meanwhile.
             if tp in look.reasons:
-                look.reasons[tp] = one.why
-            if one.position is not None and not one.untouched and pack.setting(feed_lost.RULE.id).mode != "off":
-                said = feed_lost.said(*tp, one.position, one.low, one.why, now)
-                losses.append(Entry(queue.lost(*tp), self._engine.rules[feed_lost.RULE.id], pack, said, now))
+                look.reasons[tp] = feed.why
+            if feed.position is not None and not feed.untouched and pack.setting(feed_lost.RULE.id).mode != "off":
+                statement = feed_lost.said(*tp, feed.position, feed.low, feed.why, now)
+                losses.append(Entry(queue.lost(*tp), self._engine.rules[feed_lost.RULE.id], pack, statement, now))
         return losses
 
     def _enter(self, losses: list[Entry]) -> None:
         query = "select finding from findings where finding = any(?)"
-        ids = [one.finding for one in losses]
+        ids = [loss.finding for loss in losses]
         with self._store.reading() as db:
             if len(ids) == len(db.rows(query, ids)):
                 return
         with self._store.writing() as db:
             db.lock(ids)
             known = {row[0] for row in db.rows(query, ids)}
-            changes = self._engine.book.enter(db, [one for one in losses if one.finding not in known])
+            changes = self._engine.book.enter(db, [loss for loss in losses if loss.finding not in known])
         self._changed(changes)

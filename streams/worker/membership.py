@@ -59,9 +59,9 @@ class Membership:
             name = group(identity(db))
         # Its coordinator may be elsewhere for a moment: that the broker answers is asked for elsewhere.
         with contextlib.suppress(KafkaException):
-            told = self._broker.group(name)
-            # Who joins has written its row before.
+            described = self._broker.group(name)
+            # A worker writes its row before it joins.
             with self._store.reading() as db:
-                seen = set(told.strangers(one.worker for one in alive(db)))
+                seen = set(described.strangers(worker.worker for worker in alive(db)))
             # One that is about to end may have taken its row back already.
             self.strangers, self._seen = sorted(seen & self._seen), seen

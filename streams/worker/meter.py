@@ -16,7 +16,7 @@ from streams.worker.registry import Metrics
 
 log = logging.getLogger("circulation")
 
-_NOTHING: Mapping[str, int] = {}
+_NO_LOOKS: Mapping[str, int] = {}
 
 
 class Meter:
@@ -56,7 +56,7 @@ class Meter:
             self.metrics.event_to_finding.observe(max(0, self._clock.now() - judged.since) / 1e6)
 
     def changed(
-        self, changes: Iterable[Change], errors: Iterable[str] = (), looks: Mapping[str, int] = _NOTHING
+        self, changes: Iterable[Change], errors: Iterable[str] = (), looks: Mapping[str, int] = _NO_LOOKS
     ) -> None:
         """Counts findings, rules that failed, and by rule what it was asked about."""
         new: Counter[str] = Counter()

@@ -237,8 +237,8 @@ SOURCE_ALL = Metric(
 READY = Metric("circulation_ready", "gauge", "1 while this worker answers /ready with yes, else 0")
 
 METRICS: Final[Mapping[str, Metric]] = {
-    one.name: one
-    for one in (
+    metric.name: metric
+    for metric in (
         EVENTS,
         REJECTED,
         UNKNOWN_MEMBERS,

@@ -71,7 +71,7 @@ class PartitionWatch:
 
     @property
     def unread(self) -> dict[TP, str]:
-        """What is not read, and why."""
+        """The partitions that are not read, and why."""
         return {**self.absent, **self._reader.stopped}
 
     def look(self) -> Look:
@@ -90,13 +90,13 @@ class PartitionWatch:
         # Of this assignment: the next one has a mapping of its own.
         reasons = self._reader.stopped
         stopped = self.absent | reasons
-        there = set(self._broker.partitions(TOPICS_IN)) if stopped else set()
-        asked = [tp for tp in stopped if tp in there]
+        existing = set(self._broker.partitions(TOPICS_IN)) if stopped else set()
+        present = [tp for tp in stopped if tp in existing]
         read = list(self._assignment.positions) if reads else []
-        ends = self._broker.ends({*read, *asked})
+        ends = self._broker.ends({*read, *present})
         if reads:
             self._see_read({tp: ends[tp] for tp in read})
-        return Look(counts, reasons, stopped, {tp: ends[tp] for tp in asked})
+        return Look(counts, reasons, stopped, {tp: ends[tp] for tp in present})
 
     def _see_absent(
         self, known: Mapping[TP, tuple[int, str]], ids: Mapping[str, str], counts: Mapping[str, int]
@@ -106,7 +106,7 @@ class PartitionWatch:
         absent |= {(topic, 0): NOT_THERE for topic in TOPICS_IN if topic not in ids and (topic, 0) not in absent}
         beyond = [tp for tp in known if tp[0] in ids and tp[1] >= counts[tp[0]]]
         gone = feeds.feeds(known, ids, counts, {}, {}, beyond)
-        absent |= {(one.topic, one.partition): one.why for one in gone if one.state is feeds.State.GONE}
+        absent |= {(feed.topic, feed.partition): feed.why for feed in gone if feed.state is feeds.State.GONE}
         self.absent = absent
 
     def _stop(self, known: Mapping[TP, tuple[int, str]], ids: Mapping[str, str]) -> None:
@@ -114,9 +114,9 @@ class PartitionWatch:
         positions = self._assignment.positions
         read = {topic for topic, _ in positions}
         # Of one topic some partitions may go on in the new one while others do not yet.
-        other = {tp[0] for tp in positions if tp in known and known[tp][1] != ids.get(tp[0])}
+        remade = {tp[0] for tp in positions if tp in known and known[tp][1] != ids.get(tp[0])}
         absent = {topic: NOT_THERE for topic in read if topic not in ids}
-        self._assignment.stop(dict.fromkeys(other, MADE_ANEW) | absent)
+        self._assignment.stop(dict.fromkeys(remade, MADE_ANEW) | absent)
 
     def _see_read(self, ends: dict[TP, int]) -> None:
         self._gauges.ends = ends

@@ -1,6 +1,6 @@
-"""Forgets what is kept for a span of time only, in slices so small that nobody who writes waits for one.
+"""Deletes rows that are kept for a span of time only, in slices so small that no writer waits for one.
 
-What is to go is read beside the writers, some rows at a time; a slice is the transaction that deletes those by their
+Expired rows are read beside the writers, some rows at a time; a slice is the transaction that deletes those by their
 keys. How many rows the next one takes follows from how long the last one took. What is kept for ever, and what for how
 long, is the table of `docs/retention.md`.
 """
@@ -38,7 +38,7 @@ ROWS_MIN: Final = 16
 SLICE_SECONDS_POSTGRES: Final = 0.05
 ROWS_MIN_POSTGRES: Final = 500
 
-# What is settled of days is kept for so many days more than what was used on them: a month is added up of all of it.
+# Settled days are kept for so many days more than used days: a month is added up of all of them.
 SETTLED_DAYS: Final = 62
 
 # Of these contracts those whose days may not be forgotten, however old: what a case names stays.
@@ -65,7 +65,7 @@ class Size:
 
 
 class Task(Protocol):
-    """What is pruned of one table."""
+    """The pruning of one table."""
 
     size: Size
 
@@ -108,14 +108,14 @@ class _RefusedNumbers:
             "exists (select 1 from gaps where gaps.feed = refused_numbers.feed and gaps.begin <= refused_numbers.number"
             " and gaps.last >= refused_numbers.number)"
         )
-        which = "where refused = any(?) and taken < ?"
-        query = f"update refused_numbers set taken = ? {which} and {missing}"  # noqa: S608
+        condition = "where refused = any(?) and taken < ?"
+        query = f"update refused_numbers set taken = ? {condition} and {missing}"  # noqa: S608
         db.run(query, self._before + DAY, list(rows), self._before)
-        db.run(f"delete from refused_numbers {which}", list(rows), self._before)  # noqa: S608
+        db.run(f"delete from refused_numbers {condition}", list(rows), self._before)  # noqa: S608
 
 
 class _Quality:
-    """What was counted of sources in months before one. Of a source that owes events all of it is kept: by it is told
+    """Months of counts of sources, before one. Of a source that owes events all are kept: they tell
     since when it is silent."""
 
     def __init__(self, before: int, owed: Collection[str], size: Size) -> None:
@@ -135,7 +135,7 @@ class _Quality:
 
 
 class Days:
-    """What was used on days that were written before an instant.
+    """Used days that were written before an instant.
 
     Kept are days of contracts of which a finding of one of the rules stands, which look at single days: judged again it
     must be found again. Those that are held are kept, too. They are looked at again a day later. When a contract was
@@ -161,7 +161,7 @@ class Days:
         """Forgets them but for those that are kept, and with the last of a day that it was looked at."""
         contracts = sorted({row[0] for row in rows})
         scopes = {(contract, day): day_scope(day, contract) for contract, day, _ in rows}
-        # Who settles days of a contract has them all; see `streams.judging.shapes`.
+        # Settling a day of a contract reads all of its days; see `streams.judging.shapes`.
         things = [queue.sum_(rule, scope) for rule in self._rules for scope in scopes.values()]
         db.lock([*things, *map(queue.uses, contracts)])
         query = (
@@ -171,19 +171,19 @@ class Days:
         kept = {row[0] for row in db.rows(query, contracts, self._rules)} | {*self._held(db, contracts)}
         going = [row for row in rows if row[0] not in kept]
         db.many(schema.served, summaries.served_by(db, going, self._before), "upsert")
-        which = "where contract = ? and day = ? and reporter = ? and taken < ?"
+        condition = "where contract = ? and day = ? and reporter = ? and taken < ?"
         for row in rows:
             if row[0] in kept:
-                db.run(f"update used_days set taken = ? {which}", self._before + DAY, *row, self._before)  # noqa: S608
+                db.run(f"update used_days set taken = ? {condition}", self._before + DAY, *row, self._before)  # noqa: S608
             else:
-                db.run(f"delete from used_days {which}", *row, self._before)  # noqa: S608
+                db.run(f"delete from used_days {condition}", *row, self._before)  # noqa: S608
         query = "select contract, day from used_days where contract = any(?) and day = any(?)"
         left = set(db.rows(query, contracts, sorted({day for _, day in scopes})))
         for (contract, day), scope in scopes.items():
             if (contract, day) not in left:
                 query = "delete from scopes where rule = any(?) and scope = ? and thing = ?"
                 db.run(query, self._rules, scope, queue.uses(contract))
-                # What is settled of it stays as it is: what comes of such a day is only a part.
+                # Its settled day stays as it is: later uses of such a day are only a part.
                 settled = "contract = ? and day = ?"
                 db.run(f"update settled_days set forgotten = true where {settled}", contract, day)  # noqa: S608
                 old = "delete from settled_days where contract = ? and day < ? and forgotten"
@@ -215,13 +215,13 @@ class Pruning:
     ) -> None:
         self._store = store
         self._settings = settings
-        self._each_day = [one.id for one in rules.values() if one.sum is not None and one.sum.each_day]
+        self._each_day = [rule.id for rule in rules.values() if rule.sum is not None and rule.sum.each_day]
         self._known = known
         self._held = held
         self._observe = observe
         least, seconds = (ROWS_MIN_POSTGRES, SLICE_SECONDS_POSTGRES) if store.postgres else (ROWS_MIN, SLICE_SECONDS)
         tables = ("seen", "refused_numbers", "used_days", "quality")
-        self._sizes = {one: Size(least, seconds) for one in tables}
+        self._sizes = {table: Size(least, seconds) for table in tables}
         # A row of these is as large as a fetch.
         self._sizes["remembered"] = Size(1, seconds)
         self._tasks: list[Task] = []

@@ -1,6 +1,6 @@
 """Whether something answers at all: asked every second for the least that it can say, by a thread of its own.
 
-What a worker does with its store and with Kafka waits for them, ten seconds and more where they stand still, and nobody
+Calls of a worker to its store and to Kafka wait for them, ten seconds and more where they stand still, and nobody
 would be told meanwhile.
 """
 

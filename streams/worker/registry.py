@@ -68,8 +68,8 @@ _TOPICS = frozenset(TOPICS)
 class Metrics:
     """The metrics of one process, in the registry given. The attributes are prometheus_client's own objects.
 
-    `detectors` and `reasons` are the values that exist: their series are there from the start. What arrives with a
-    type, topic or code that nobody knows is counted under `other`: use the methods for those.
+    `detectors` and `reasons` are the values that exist: their series are there from the start. An unknown type,
+    topic or code is counted under `other`: use the methods for those.
     """
 
     def __init__(
@@ -129,8 +129,8 @@ class Metrics:
             self.retention_used.labels(topic)
         detectors = frozenset(detectors)
         for detector in sorted(detectors):
-            for each in (self.detector_errors, self.looks, self.new, self.breaker, self.unattended):
-                each.labels(detector)
+            for family in (self.detector_errors, self.looks, self.new, self.breaker, self.unattended):
+                family.labels(detector)
         for severity in SEVERITIES:
             self.limits.labels(severity)
             for state in STATES:
@@ -142,7 +142,7 @@ class Metrics:
         for budget in NAMES:
             self.set_aside.labels(budget)
         self._detectors = detectors
-        # What stands has a series from the first time that it did; then it is 0, and not gone.
+        # A count has a series from its first finding on; afterwards it is 0, and not gone.
         self._labels: dict[Gauge, set[tuple[str, ...]]] = {
             self.standing: set(),
             self.open: set(),
@@ -169,10 +169,10 @@ class Metrics:
     def _histogram(self, metric: Metric) -> Histogram:
         return Histogram(metric.name, metric.meaning, metric.labels, registry=self.registry, buckets=metric.buckets)
 
-    def took(self, topic: str, taken: Mapping[str, int], duplicates: int = 0) -> None:
+    def took(self, topic: str, counts: Mapping[str, int], duplicates: int = 0) -> None:
         """Counts the events of one topic: those taken in by type, and the duplicates, whose types nobody asks."""
         place = topic if topic in _TOPICS else OTHER
-        for type_, count in taken.items():
+        for type_, count in counts.items():
             self.events.labels(place, type_ if type_ in _TYPES else OTHER, "taken").inc(count)
         if duplicates:
             self.events.labels(place, OTHER, "duplicate").inc(duplicates)
@@ -222,7 +222,7 @@ class Metrics:
 
     def counted(self, counts: Counts, now: int, clock: int) -> None:
         """Says what the store holds. `now` and `clock` are the wall clock and that of deadlines, µs."""
-        for gauge, found in (
+        for gauge, counted in (
             (self.standing, counts.standing),
             (self.open, counts.open),
             (self.cases, counts.cases),
@@ -233,9 +233,9 @@ class Metrics:
             (self.set_aside, counts.set_aside),
         ):
             known = self._labels[gauge]
-            known.update(found)
+            known.update(counted)
             for labels in known:
-                gauge.labels(*labels).set(found.get(labels, 0))
+                gauge.labels(*labels).set(counted.get(labels, 0))
         self._only(self.source_good, {labels: share.good for labels, share in counts.quality.items()})
         self._only(self.source_all, {labels: share.all for labels, share in counts.quality.items()})
         self.outbox.set(counts.outbox)
@@ -251,5 +251,5 @@ class Metrics:
         self.counted_at.set(now / 1e6)
 
     def exposition(self) -> tuple[bytes, str]:
-        """What /metrics answers with: the text, and its content type."""
+        """The answer of /metrics: the text, and its content type."""
         return generate_latest(self.registry), CONTENT_TYPE_LATEST

@@ -1,4 +1,4 @@
-"""What is done again and again, and waits a little longer each time that it fails."""
+"""Repeat an operation, with a longer wait after each failure."""
 
 import threading
 from collections.abc import Callable

@@ -36,7 +36,7 @@ Lives = Callable[[], None]
 
 
 class Judging(Protocol):
-    """What judges for a worker: in a thread of its own (`Rounds`), or in a process (`judge_process`)."""
+    """The judge of a worker: in a thread of its own (`Rounds`), or in a process (`judge_process`)."""
 
     # Whether it was started and has said nothing yet.
     starting: bool

@@ -11,7 +11,7 @@ from streams.wire.relay import BATCH, NotConfirmed, Relay
 from streams.worker.life import Life
 from streams.worker.registry import Metrics
 
-# What comes meanwhile is sent together: each round of sending keeps those waiting who take in and judge.
+# Messages that come meanwhile are sent together: each round of sending makes intake and judging wait.
 RELAY_SECONDS: Final = 0.02
 
 

@@ -53,8 +53,8 @@ def main(settings: Settings) -> int:
         if not refused:
             return _run(settings, store, begun[0])
         sys.stderr.write(f"circulation: {refused}\n")
-    for one in begun:
-        one.heart.end()
+    for part in begun:
+        part.heart.end()
     store.close()
     return 2 if refused else 0
 
@@ -66,12 +66,12 @@ def _ends_when_told() -> Iterator[None]:
     def end(*_: object) -> None:
         raise _Ended
 
-    before = {one: signal.signal(one, end) for one in (signal.SIGTERM, signal.SIGINT)}
+    before = {signum: signal.signal(signum, end) for signum in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
 
 
 def _begin(settings: Settings, store: Store, begun: list[Worker]) -> str:
@@ -87,8 +87,8 @@ def _begin(settings: Settings, store: Store, begun: list[Worker]) -> str:
             _when_there(worker.heart.begin, beginning)
             _when_there(worker.keep_clock, beginning)
             _when_kafka_is_there(settings.kafka, beginning)
-    except (WebTaken, StoreForeign, StoreTaken, StoreNewer, Differs) as other:
-        return str(other)
+    except (WebTaken, StoreForeign, StoreTaken, StoreNewer, Differs) as refusal:
+        return str(refusal)
     return ""
 
 
@@ -123,11 +123,11 @@ def _run(settings: Settings, store: Store, worker: Worker) -> int:
     process.spinner = None
     try:
         process.execute_from_commandline()
-    except SystemExit as done:
+    except SystemExit as leaving:
         if worker.life.refused:
             sys.stderr.write(f"circulation: {worker.life.refused}\n")
             return 2
-        return int(done.code or 0)
+        return int(leaving.code or 0)
     finally:
         worker.stop()
         store.close()

@@ -43,10 +43,10 @@ class Status(NamedTuple):
     group: Group | None
     silent: str = ""
 
-    def lag(self, one: Feed) -> int:
+    def lag(self, feed: Feed) -> int:
         """The records of a partition that were not taken in."""
-        begin = max(one.position or 0, one.low or 0)
-        return max(0, (one.end or 0) - begin)
+        begin = max(feed.position or 0, feed.low or 0)
+        return max(0, (feed.end or 0) - begin)
 
     def waits(self, since: int | None) -> float:
         """For how long something has waited, seconds."""
@@ -80,34 +80,34 @@ def look(store: Store, db: Db, pack: Pack, clock: int) -> Status:
 
 def reasons(status: Status) -> list[str]:
     """Why not all is watched that should be, and what to do about it; empty where it is."""
-    told = []
+    sentences = []
     if status.silent:
-        told.append(f"{status.silent}: see that what CIRCULATION_KAFKA names is up; workers go on by themselves")
+        sentences.append(f"{status.silent}: see that what CIRCULATION_KAFKA names is up; workers go on by themselves")
     if not status.alive:
-        told.append("no worker of this store lives: start one (`circulation worker`)")
-    stopped = [one for one in status.feeds or () if one.state in STOPPED]
+        sentences.append("no worker of this store lives: start one (`circulation worker`)")
+    stopped = [feed for feed in status.feeds or () if feed.state in STOPPED]
     if feeds.elsewhere(status.feeds or ()):
-        told.append(readiness.ELSEWHERE)
-    unread = {(one.topic, one.partition): one.why for one in stopped}
-    told += readiness.unread(unread)
+        sentences.append(readiness.ELSEWHERE)
+    unread = {(feed.topic, feed.partition): feed.why for feed in stopped}
+    sentences += readiness.unread(unread)
     if status.alive and status.group is not None and status.feeds is not None:
-        told += _unowned(status.group, status.feeds, [one.worker for one in status.alive])
+        sentences += _unowned(status.group, status.feeds, [worker.worker for worker in status.alive])
     for worker in status.alive:
         silent = status.waits(worker.beat)
         if silent > workers.LATE_SECONDS:
-            told.append(
+            sentences.append(
                 f"{worker.worker}: it was last heard {silent:.0f} s ago, and says every {workers.BEAT_SECONDS:.0f} s"
                 " how it is: it was killed, or hangs, or the store keeps it waiting; its own log says more"
             )
         for why in worker.reasons:
-            known = readiness.told_of(why)
-            if why not in told and not (known and known <= unread.keys()):
-                told.append(f"{worker.worker}: {why}")
-    return told
+            known = readiness.partitions_of(why)
+            if why not in sentences and not (known and known <= unread.keys()):
+                sentences.append(f"{worker.worker}: {why}")
+    return sentences
 
 
-def _unowned(group: Group, found: Sequence[Feed], workers_: Sequence[str]) -> list[str]:
-    """What is wrong with a group whose members live."""
+def _unowned(group: Group, feeds_: Sequence[Feed], workers_: Sequence[str]) -> list[str]:
+    """The problems of a group whose members live."""
     if strangers := group.strangers(workers_):
         return [readiness.strange(strangers)]
     if group.state != STABLE:
@@ -116,8 +116,8 @@ def _unowned(group: Group, found: Sequence[Feed], workers_: Sequence[str]) -> li
             " where it lasts, the logs of the workers say more"
         ]
     owned = {tp for tps in group.members.values() for tp in tps}
-    there = [one for one in found if one.there is not None and not one.beyond]
-    left = [one.name for one in there if (one.topic, one.partition) not in owned]
+    existing = [feed for feed in feeds_ if feed.kafka_id is not None and not feed.beyond]
+    left = [feed.name for feed in existing if (feed.topic, feed.partition) not in owned]
     if not left:
         return []
     more = f" and {len(left) - readiness.NAMED_MAX} more" if len(left) > readiness.NAMED_MAX else ""
@@ -136,15 +136,15 @@ def document(status: Status) -> dict[str, Any]:
         "pack": {"pack": status.pack.pack, "version": status.pack.version, "digest": status.pack.digest},
         "workers": [
             {
-                "worker": one.worker,
-                "version": one.version,
-                "started": format_instant(one.started),
-                "heard": format_instant(one.beat),
-                "ready": not one.reasons,
-                "reasons": one.reasons,
-                "warnings": one.warnings,
+                "worker": worker.worker,
+                "version": worker.version,
+                "started": format_instant(worker.started),
+                "heard": format_instant(worker.beat),
+                "ready": not worker.reasons,
+                "reasons": worker.reasons,
+                "warnings": worker.warnings,
             }
-            for one in status.alive
+            for worker in status.alive
         ],
         "group": None
         if group is None
@@ -178,13 +178,13 @@ def _partitions(status: Status) -> list[dict[str, Any]]:
     owner = {tp: name for name, tps in (status.group.members if status.group else {}).items() for tp in tps}
     return [
         {
-            "topic": one.topic,
-            "partition": one.partition,
-            "position": one.position,
-            "end": one.end,
-            "lag": status.lag(one),
-            "state": str(one.state),
-            "member": owner.get((one.topic, one.partition)),
+            "topic": feed.topic,
+            "partition": feed.partition,
+            "position": feed.position,
+            "end": feed.end,
+            "lag": status.lag(feed),
+            "state": str(feed.state),
+            "member": owner.get((feed.topic, feed.partition)),
         }
-        for one in status.feeds
+        for feed in status.feeds
     ]

@@ -77,24 +77,24 @@ class Taking:
                     stamp = now
                 answer = admit(raw, topic=topic, key=record.key(), headers=record.headers() or (), now=now)
                 batch = isinstance(answer, list)
-                for index, one in enumerate(answer if isinstance(answer, list) else (answer,)):
+                for index, result in enumerate(answer if isinstance(answer, list) else (answer,)):
                     order += 1
-                    if isinstance(one, Rejection):
-                        if one.reason == Reason.FROM_THE_FUTURE and not trusted:
+                    if isinstance(result, Rejection):
+                        if result.reason == Reason.FROM_THE_FUTURE and not trusted:
                             raise ClockWrong("; ".join(self._clock.doubts()) or "the clock is not known yet")
-                        refused.append(Refused(order, one, _place(record), stamp))
+                        refused.append(Refused(order, result, _place(record), stamp))
                         continue
-                    if by_events and one.time > clock and topic != RULES:
-                        clock = one.time
+                    if by_events and result.time > clock and topic != RULES:
+                        clock = result.time
                     place = (topic, partition, record.offset())
-                    arrivals.append(Arrival(order, clock, one, raw, place, index if batch else None, stamp))
+                    arrivals.append(Arrival(order, clock, result, raw, place, index if batch else None, stamp))
             if part.records:
                 stamps.append(part.records[0].timestamp()[1])
         admitted = time.perf_counter()
-        taken = self._clock.now()
+        taken_at = self._clock.now()
         with self._engine.taking(arrivals) as db:
             self._assignment.fence(db, fetch)
-            outcome = self._engine.intake.take(db, arrivals, refused, taken, clock=before if by_events else None)
+            outcome = self._engine.intake.take(db, arrivals, refused, taken_at, clock=before if by_events else None)
             if by_events:
                 _clocked(db, fetch, arrivals, outcome)
             if outcome.away:
@@ -149,10 +149,10 @@ class Taking:
 def _clocked(db: Db, fetch: Fetch, arrivals: list[Arrival], outcome: Outcome) -> None:
     """Keeps the highest admitted time of each partition, where that is the clock."""
     highest: dict[int, int] = {}
-    for one in arrivals:
-        if one.order not in outcome.ignored and fetch.topic != RULES:
-            partition = one.place[1]
-            highest[partition] = max(highest.get(partition, one.event.time), one.event.time)
+    for arrival in arrivals:
+        if arrival.order not in outcome.ignored and fetch.topic != RULES:
+            partition = arrival.place[1]
+            highest[partition] = max(highest.get(partition, arrival.event.time), arrival.event.time)
     for partition, instant in sorted(highest.items()):
         db.run(
             "update progress set time_max = ? where topic = ? and partition = ? and (time_max is null or time_max < ?)",

@@ -176,7 +176,7 @@ class Worker:
     async def pull(self) -> list[Fetch]:
         """The next fetches, one a topic; assigns anew first where something is in doubt."""
         if self.assignment.doubted:
-            await self.assigned(self.assignment.asked)
+            await self.assigned(self.assignment.requested)
         return await self._in(self._pull_thread, self.pulling.pull)
 
     async def assigned(self, partitions: Iterable[TP]) -> dict[TP, int]:
@@ -311,7 +311,7 @@ class Worker:
         self.life.forever(asking.step, "asking what time it is")
 
     def _prune(self) -> float:
-        # What is old is told by the clock alone.
+        # Retention goes by the clock alone.
         return self.pruning.step(self.clock.now()) if self.clock.trusted else WATCH_SECONDS
 
     def keep_clock(self) -> None:

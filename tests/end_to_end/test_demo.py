@@ -82,7 +82,7 @@ def test_the_demo_loses_nothing_when_a_worker_is_killed_also_after_one_that_was_
     assert 0 == ran.returncode, said
     assert "is killed with SIGKILL in the middle of its work" in said
     assert re.search(r"worker \d \(process \d+\) reads all 33 partitions", said)
-    for detector, severity, about in story.FOUND:
+    for detector, severity, about in story.RAISED:
         assert re.search(rf"^ +{severity} +{detector} about {re.escape(about)}: ", said, re.MULTILINE), (
             detector,
             severity,

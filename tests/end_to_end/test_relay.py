@@ -129,7 +129,7 @@ def test_a_broker_that_takes_no_record_of_this_time_has_them_wait(topics, store,
     with ahead():
         rounds_in_vain(sender, 1)
         with store.reading() as db:
-            assert [] == unsent.those(db)
+            assert [] == unsent.messages(db)
         assert ["a", "b"] == left(store)
         assert {} == sender.held
     assert 2 == sender.round()

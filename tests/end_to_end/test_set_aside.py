@@ -26,7 +26,7 @@ def left(store):
 
 def aside(store):
     with store.reading() as db:
-        return [(one.topic, one.key_shown, one.size) for one in unsent.those(db)]
+        return [(one.topic, one.key_shown, one.size) for one in unsent.messages(db)]
 
 
 def sent(bootstrap, topic=FINDINGS, key=None):

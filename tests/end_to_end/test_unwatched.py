@@ -18,7 +18,7 @@ from circulation.examples import SELLER, event, pack, party, signed
 from deploy.processes import free_port
 from streams import topics as kafka_topics
 from streams.cli.main import cli
-from streams.health.readiness import told_of
+from streams.health.readiness import partitions_of
 from streams.health.workers import alive
 from streams.store.store import Store
 from streams.topics import TOPICS_IN
@@ -44,7 +44,7 @@ def test_a_topic_that_is_deleted_while_others_remain_is_missed(kind, topics, req
         for again in range(2):
             said = worker.wait_unready(lambda state: missing == {one["topic"] for one in state["stopped"]})
             (told,) = [why for why in said["reasons"] if "`circulation topics create` makes them" in why]
-            assert missing == {topic for topic, _ in told_of(told)}, again
+            assert missing == {topic for topic, _ in partitions_of(told)}, again
             (gauge,) = [line for line in worker.metric("circulation_partitions_stopped") if f'"{CONTRACTS}"' in line]
             assert float(gauge.split()[-1]) >= 1
             assert not status(topics, url)["ready"]

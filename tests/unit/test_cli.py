@@ -150,7 +150,7 @@ def test_replay_of_the_story_finds_what_the_story_says(file: Path, tmp_path: Pat
     assert 0 == result.exit_code, result.output
     raised = [one["data"] for one in written(out) if one["type"] == "circulation.finding.raised"]
     found = Counter((one["detector"], one["severity"], one["about"]["id"]) for one in raised)
-    assert Counter(story.FOUND) == found
+    assert Counter(story.RAISED) == found
     assert story.REJECTED == len(written(bad))
     (rejected,) = written(bad)
     assert {"line", "reason", "detail", "record"} == set(rejected)

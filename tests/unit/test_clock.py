@@ -25,7 +25,7 @@ class Times:
 
 
 def a_clock(times, *expects):
-    return Clock(SETTINGS, None, expects, own=lambda: times.wall, monotonic=lambda: times.monotonic)  # type: ignore[arg-type]
+    return Clock(SETTINGS, None, expects, machine=lambda: times.wall, monotonic=lambda: times.monotonic)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("ahead", "trusted"), [(-61, False), (-60, True), (0, True), (60, True), (61, False)])

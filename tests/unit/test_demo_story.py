@@ -14,7 +14,7 @@ from circulation.calendar import parse_instant
 from streams.cli import demo
 from streams.demo import chapters, story, telling
 from streams.demo import proof as demo_proof
-from streams.demo.ear import Heard, what
+from streams.demo.ear import Heard, key_of
 from streams.demo.proof import Expected, Seen
 from streams.demo.story import Act, Found
 from streams.offline.replay import Replay, offline
@@ -35,7 +35,7 @@ def replayed(lines: list[bytes]) -> tuple[Replay, Store]:
 def standing(store: Store) -> Counter[Found]:
     with store.reading() as db:
         rows = db.rows("select data from findings where standing")
-    return Counter(what(orjson.loads(row[0])) for row in rows)
+    return Counter(key_of(orjson.loads(row[0])) for row in rows)
 
 
 # The story.
@@ -47,7 +47,7 @@ def test_each_act_finds_what_it_says_and_leaves_the_score_that_it_says() -> None
     stands: set[Found] = set()
     for act in story.acts():
         sent += [orjson.dumps(one) for one in act.events]
-        stands = (stands | set(act.found)) - set(act.cleared)
+        stands = (stands | set(act.raised)) - set(act.cleared)
         replay, store = replayed(sent)
         assert Counter(stands) == standing(store), act.title
         scores = {one["party"]: one["score"] for one in map(orjson.loads, replay.statements())}
@@ -118,7 +118,7 @@ def test_what_stands_follows_from_what_was_heard(records: list[bytes], stands: s
 
 def test_an_act_lacks_what_has_not_come() -> None:
     heard = Heard()
-    act = Act("t", "p", (), found=(D,), party="p:1", score=65)
+    act = Act("t", "p", (), raised=(D,), party="p:1", score=65)
     assert ["d red a", "a score of 65 of p:1"] == heard.lacks(act)
     heard.hear(FINDINGS, raised("f"), {})
     assert ["a score of 65 of p:1"] == heard.lacks(act)
@@ -209,7 +209,7 @@ def test_the_expectation_counts_duplicates_rejections_and_heartbeats_that_were_r
     told, duplicates = len(list(story.events())), story.DUPLICATES + market.duplicates
     replaced = 1 + market.heartbeats_replaced
     assert (told + EVENTS_MIN, duplicates, story.REJECTED, replaced, market.cancellations) == expected[:5]
-    assert Counter(story.STANDING) == Counter(what(one) for one in expected.story.values())
+    assert Counter(story.STANDING) == Counter(key_of(one) for one in expected.story.values())
     assert told + EVENTS_MIN - duplicates - story.REJECTED - replaced - market.cancellations == expected.once
 
 

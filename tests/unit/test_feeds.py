@@ -19,8 +19,8 @@ AT = 1_800_000_000_000_000
 TP = (CONTRACTS, 3)
 
 
-def feed(position: int | None = 10, low: int | None = 20, end: int | None = 30, there: str | None = "a") -> Feed:
-    return Feed(*TP, position, None if position is None else "a", low, end, there)
+def feed(position: int | None = 10, low: int | None = 20, end: int | None = 30, kafka_id: str | None = "a") -> Feed:
+    return Feed(*TP, position, None if position is None else "a", low, end, kafka_id)
 
 
 @pytest.mark.parametrize(
@@ -32,12 +32,12 @@ def feed(position: int | None = 10, low: int | None = 20, end: int | None = 30, 
         (feed(30), State.READ),
         (feed(31), State.CUT),
         (feed(25)._replace(anew=True), State.PUT_BACK),
-        (feed(25, there="b"), State.MADE_ANEW),
+        (feed(25, kafka_id="b"), State.MADE_ANEW),
         (feed(None), State.NEW),
-        (feed(there=None), State.ABSENT),
+        (feed(kafka_id=None), State.ABSENT),
         (feed(low=None, end=None), State.ABSENT),
-        (feed(low=None, end=None, there="b")._replace(partitions=3, known=4), State.GONE),
-        (feed(low=None, end=None, there="b")._replace(partitions=4, known=4), State.ABSENT),
+        (feed(low=None, end=None, kafka_id="b")._replace(partitions=3, known=4), State.GONE),
+        (feed(low=None, end=None, kafka_id="b")._replace(partitions=4, known=4), State.ABSENT),
         # Kafka's brokers may know of new partitions one after the other.
         (feed(low=None, end=None)._replace(partitions=3, known=4), State.ABSENT),
     ],
@@ -67,7 +67,7 @@ def test_an_offset_that_kafka_does_not_have_is_refused(wanted: str) -> None:
     assert refused.value.wrong_offset
 
 
-@pytest.mark.parametrize("one", [feed(25), feed(None), feed(there=None)])
+@pytest.mark.parametrize("one", [feed(25), feed(None), feed(kafka_id=None)])
 def test_what_is_read_or_not_there_has_nothing_to_resume(one: Feed) -> None:
     with pytest.raises(ResumeRefused) as refused:
         start_of(one, "earliest")
@@ -118,7 +118,7 @@ def at_zero(store: Store) -> Engine:
 def test_of_a_topic_made_anew_nothing_is_lost_where_nothing_was_read(store: Store, start: int) -> None:
     """Where it goes on behind the first record, what is before is lost as ever."""
     engine = at_zero(store)
-    one = feed(0, low=0, end=9, there="b")
+    one = feed(0, low=0, end=9, kafka_id="b")
     assert (State.MADE_ANEW, True) == (one.state, one.untouched)
     resumed(store, engine, one, start)
     findings, (said,) = told(store)
@@ -128,7 +128,7 @@ def test_of_a_topic_made_anew_nothing_is_lost_where_nothing_was_read(store: Stor
 
 def test_with_a_partition_that_is_no_more_nothing_is_lost_where_nothing_was_read(store: Store) -> None:
     engine = at_zero(store)
-    one = feed(0, low=None, end=None, there="b")._replace(partitions=3, known=4)
+    one = feed(0, low=None, end=None, kafka_id="b")._replace(partitions=3, known=4)
     assert (State.GONE, True) == (one.state, one.untouched)
     with store.writing() as db:
         close(db, engine, one, by="Li Wei", login="liwei", note="why", at=AT)
@@ -138,7 +138,7 @@ def test_with_a_partition_that_is_no_more_nothing_is_lost_where_nothing_was_read
 
 @pytest.mark.parametrize(("position", "nothing"), [(0, True), (1, False)])
 def test_of_a_topic_that_is_not_there_nothing_is_lost_where_nothing_was_read(position: int, nothing: bool) -> None:
-    one = feed(position, low=None, end=None, there=None)
+    one = feed(position, low=None, end=None, kafka_id=None)
     assert (State.ABSENT, nothing) == (one.state, one.untouched)
 
 
@@ -158,7 +158,7 @@ def test_who_comes_second_changes_nothing(store: Store) -> None:
 
 
 def test_of_a_topic_that_was_made_anew_the_new_one_is_adopted_and_nobody_can_tell_the_last(store: Store) -> None:
-    resumed(store, at_ten(store), feed(low=0, end=5, there="b"), 0)
+    resumed(store, at_ten(store), feed(low=0, end=5, kafka_id="b"), 0)
     ((finding,), (said,)) = told(store)
     assert (10, 0, False) == (finding["evidence"]["from"], finding["evidence"]["resumed"], "to" in finding["evidence"])
     assert (10, 0, "b", False) == (said["from"], said["resumed"], said["topic_id"], "to" in said)
@@ -231,23 +231,23 @@ def test_what_is_no_more_cannot_go_on_from_an_offset() -> None:
 @pytest.mark.parametrize(
     ("one", "told"),
     [
-        (feed(there="b"), "topic made anew: its records are others"),
-        (feed(there=None), "not there"),
+        (feed(kafka_id="b"), "topic made anew: its records are others"),
+        (feed(kafka_id=None), "not there"),
         (feed(19), "records expired: Kafka no longer has the offsets 19 to 19"),
         (feed(20), "read"),
         (gone(), "partition is no more: the topic has 3 partitions, the store read 4"),
     ],
 )
 def test_a_state_is_told_once(one: Feed, told: str) -> None:
-    assert told == one.told
+    assert told == one.in_words
 
 
 def test_where_every_topic_is_another_the_store_may_be_of_another_kafka() -> None:
-    contracts = feed(there="b")
+    contracts = feed(kafka_id="b")
     assets = contracts._replace(topic=ASSETS)
     assert elsewhere([contracts, assets, gone(), feed(None)._replace(topic="never read")])
-    assert elsewhere([contracts, assets._replace(there=None)])
-    assert not elsewhere([contracts, assets._replace(there="a")])
-    assert not elsewhere([assets._replace(there=None)])
+    assert elsewhere([contracts, assets._replace(kafka_id=None)])
+    assert not elsewhere([contracts, assets._replace(kafka_id="a")])
+    assert not elsewhere([assets._replace(kafka_id=None)])
     assert not elsewhere([feed(None)])
     assert not elsewhere([])

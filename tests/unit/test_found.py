@@ -49,7 +49,7 @@ def run(url: str, *arguments: object) -> Result:
 def standing(url: str, **wanted: Any) -> list[dict[str, Any]]:
     store = Store(url)
     with store.reading() as db:
-        return found.those(db, Wanted(**wanted))
+        return found.select(db, Wanted(**wanted))
 
 
 def test_findings_that_fit_are_those_that_a_look_at_each_finds(url: str) -> None:

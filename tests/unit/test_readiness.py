@@ -20,8 +20,8 @@ from streams.health.readiness import (
     Failing,
     State,
     document,
+    partitions_of,
     reasons,
-    told_of,
 )
 
 WELL = State(
@@ -127,9 +127,9 @@ def test_partitions_of_one_cause_are_told_of_in_one_sentence():
     absent = [STOPPED | {"partition": part, "why": NOT_THERE} for part in (2, 3)]
     (makes,) = reasons(WELL._replace(stopped=absent))
     assert makes.endswith("makes them")
-    assert {("circulation.assets", part) for part in (0, 1, 2, 4, 7)} == told_of(said)
-    assert {("circulation.parties", part) for part in (3, 4)} | {("circulation.orders", 0)} == told_of(second)
-    assert set() == told_of("it is no member of its group")
+    assert {("circulation.assets", part) for part in (0, 1, 2, 4, 7)} == partitions_of(said)
+    assert {("circulation.parties", part) for part in (3, 4)} | {("circulation.orders", 0)} == partitions_of(second)
+    assert set() == partitions_of("it is no member of its group")
 
 
 def test_every_member_of_a_state_that_can_be_bad_is_told_of():

@@ -231,6 +231,6 @@ def test_a_number_is_not_given_twice(store: Store) -> None:
             post(db, [Message(FINDINGS, b"k", (), b"x")])
         refuse(store)
         with store.writing() as db:
-            numbers += [one.id for one in unsent.those(db)]
+            numbers += [one.id for one in unsent.messages(db)]
             db.run("delete from unsent")
     assert [1, 2] == numbers
