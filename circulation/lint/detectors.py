@@ -38,10 +38,11 @@ def _has(names: Collection[str]) -> str:
     return "has" if len(names) == 1 else "have"
 
 
-Said = tuple[Level, str, str]
+# A remark without its place: level, kind, text.
+Unplaced = tuple[Level, str, str]
 
 
-def _value(value: Any, parameter: Parameter) -> Iterator[Said]:
+def _value(value: Any, parameter: Parameter) -> Iterator[Unplaced]:
     """Remarks on one parameter by itself: it is of the type of its default, and may yet be no sense."""
     default = parameter.default
     if type(default) in (int, float):
@@ -73,7 +74,7 @@ def _value(value: Any, parameter: Parameter) -> Iterator[Said]:
         yield from (remark for item in value for remark in _day(item, parameter.days))
 
 
-def _share(value: Any) -> Iterator[Said]:
+def _share(value: Any) -> Iterator[Unplaced]:
     share = _fraction(value)
     if share is None:
         yield "error", "invalid", f"must be a fraction such as 1/2, got {value!r}"
@@ -90,7 +91,7 @@ def _fraction(value: object) -> Fraction | None:
         return None
 
 
-def _day(value: Any, days: str) -> Iterator[Said]:
+def _day(value: Any, days: str) -> Iterator[Unplaced]:
     try:
         day = dt.date.fromisoformat(value)
     except (TypeError, ValueError):

@@ -48,33 +48,33 @@ def dataset_of(thing: Any) -> str | None:
     return dataset_id(namespace, name)
 
 
-def of_dataset(name: str, facets: dict[str, Any], facts: Said, *, written: bool) -> None:
+def of_dataset(name: str, facets: dict[str, Any], contents: Said, *, written: bool) -> None:
     """Adds what the facets of a dataset say of it; what it was made of only where it is `written`."""
     aliases = map(dataset_of, list_of(object_of(facets.get("symlinks")).get("identifiers")))
-    _add(facts["aliases"], name, (alias for alias in aliases if alias is not None and alias != name))
+    _add(contents["aliases"], name, (alias for alias in aliases if alias is not None and alias != name))
     change = object_of(facets.get("lifecycleStateChange"))
     kind = change.get("lifecycleStateChange")
     before = dataset_of(change.get("previousIdentifier"))
     if kind == RENAME and before is not None and before != name:
-        _add(facts["renamed"], name, [before])
+        _add(contents["renamed"], name, [before])
     elif isinstance(kind, str) and kind in CHANGES:
-        _add(facts["changes"], name, [kind])
-    _add(facts["owners"], name, _texts(object_of(facets.get("ownership")).get("owners")))
+        _add(contents["changes"], name, [kind])
+    _add(contents["owners"], name, _texts(object_of(facets.get("ownership")).get("owners")))
     if not written:
         return
-    _add(facts["fields"], name, _texts(object_of(facets.get("schema")).get("fields")))
-    _lineage(name, object_of(facets.get("lineage")), facts)
-    _column_lineage(name, object_of(facets.get("columnLineage")), facts)
+    _add(contents["fields"], name, _texts(object_of(facets.get("schema")).get("fields")))
+    _lineage(name, object_of(facets.get("lineage")), contents)
+    _column_lineage(name, object_of(facets.get("columnLineage")), contents)
 
 
-def of_job(facets: dict[str, Any], facts: Said) -> None:
+def of_job(facets: dict[str, Any], contents: Said) -> None:
     """Adds what the `lineage` facet of a job or a run lists: each dataset with what it was made of."""
     lineage = facets.get("lineage")
     entries = object_of(lineage).get("entries", object_of(lineage).get("lineage", lineage))
     for entry in map(object_of, list_of(entries)):
         name = dataset_of(entry)
         if name is not None and entry.get("type", DATASET) == DATASET:
-            _lineage(name, entry, facts)
+            _lineage(name, entry, contents)
 
 
 def is_streaming(facets: dict[str, Any]) -> bool:
@@ -93,10 +93,10 @@ def parent_of(facets: dict[str, Any]) -> tuple[str | None, str | None]:
     return run, "/".join(filter(None, texts)) if all(texts) else None
 
 
-def _add(facts: dict[str, Any], name: str, more: Iterable[Any]) -> None:
+def _add(contents: dict[str, Any], name: str, more: Iterable[Any]) -> None:
     """Adds to what is said of a dataset, each thing once."""
-    if together := list(dict.fromkeys([*facts.get(name, ()), *more])):
-        facts[name] = together
+    if together := list(dict.fromkeys([*contents.get(name, ()), *more])):
+        contents[name] = together
 
 
 def _texts(things: Any) -> Iterator[str]:
@@ -105,7 +105,7 @@ def _texts(things: Any) -> Iterator[str]:
             yield name
 
 
-def _lineage(name: str, facet: Mapping[str, Any], facts: Said) -> None:
+def _lineage(name: str, facet: Mapping[str, Any], contents: Said) -> None:
     inputs, fields = facet.get("inputs"), facet.get("fields")
     if not isinstance(inputs, list) and not isinstance(fields, dict):
         return
@@ -114,22 +114,22 @@ def _lineage(name: str, facet: Mapping[str, Any], facts: Said) -> None:
         listed = [*listed, *list_of(object_of(field).get("inputs"))]
     sources = [dataset_of(dataset) for dataset in listed if object_of(dataset).get("type", DATASET) == DATASET]
     # An empty list says something, too: that it was made of nothing.
-    facts["listed"][name] = list(
-        dict.fromkeys([*facts["listed"].get(name, ()), *(source for source in sources if source)])
+    contents["listed"][name] = list(
+        dict.fromkeys([*contents["listed"].get(name, ()), *(source for source in sources if source)])
     )
 
 
-def _column_lineage(name: str, facet: Mapping[str, Any], facts: Said) -> None:
+def _column_lineage(name: str, facet: Mapping[str, Any], contents: Said) -> None:
     fields = facet.get("fields")
     if not isinstance(fields, dict) and not isinstance(facet.get("dataset"), list):
         return
-    columns = facts["columns"].setdefault(name, {})
+    columns = contents["columns"].setdefault(name, {})
     for column, field in object_of(fields).items():
         if (column_name := text_of(column)) is not None:
             inputs = list_of(object_of(field).get("inputFields"))
             columns[column_name] = [*columns.get(column_name, ()), *_columns(inputs, object_of(field))]
     whole = map(dataset_of, list_of(facet.get("dataset")))
-    _add(facts["whole"], name, (dataset for dataset in whole if dataset is not None))
+    _add(contents["whole"], name, (dataset for dataset in whole if dataset is not None))
 
 
 def _columns(inputs: Iterable[Any], field: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

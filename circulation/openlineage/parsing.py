@@ -78,27 +78,27 @@ def identity_of(document: Any) -> Identity:
 def data_of(document: dict[str, Any], identity: Identity) -> tuple[dict[str, Any], Fault | None]:
     """The data as `circulation.events.assets.Run` has it, and the first thing that is wrong with it."""
     faults: list[Fault] = []
-    facts: facets.Said = {name: {} for name in facets.SAID}
+    contents: facets.Said = {name: {} for name in facets.SAID}
     data: dict[str, Any] = {"kind": identity.kind, "event_type": document.get("eventType")}
     if identity.kind == "run":
         data["run"] = identity.subject
         run_facets = object_of(object_of(document.get("run")).get("facets"))
         data["parent"], data["parent_job"] = facets.parent_of(run_facets)
-        facets.of_job(run_facets, facts)
+        facets.of_job(run_facets, contents)
     if identity.kind == "dataset":
-        data["outputs"] = [_dataset(document.get("dataset"), facts, written=True)]
+        data["outputs"] = [_dataset(document.get("dataset"), contents, written=True)]
     else:
         job_facets = object_of(object_of(document.get("job")).get("facets"))
         data["streaming"] = facets.is_streaming(job_facets) or None
-        facets.of_job(job_facets, facts)
+        facets.of_job(job_facets, contents)
         for member in ("inputs", "outputs"):
-            data[member] = _datasets(document, member, facts, faults)
+            data[member] = _datasets(document, member, contents, faults)
         job = _job(document.get("job"))
         if job is None:
             faults.append(Fault("$.job", "expected `namespace` and `name`"))
         else:
             data["job_namespace"], data["job_name"] = job
-    data |= {name: values for name, values in facts.items() if values}
+    data |= {name: values for name, values in contents.items() if values}
     return data, faults[0] if faults else None
 
 
@@ -126,7 +126,7 @@ def _time(text: Any) -> tuple[str, int]:
     raise NotOpenLineage("$.eventTime: expected RFC 3339")
 
 
-def _datasets(document: dict[str, Any], member: str, facts: facets.Said, faults: list[Fault]) -> list[str]:
+def _datasets(document: dict[str, Any], member: str, contents: facets.Said, faults: list[Fault]) -> list[str]:
     datasets = document.get(member)
     if datasets is None:
         return []
@@ -135,7 +135,7 @@ def _datasets(document: dict[str, Any], member: str, facts: facets.Said, faults:
         return []
     names: dict[str, None] = {}
     for index, dataset in enumerate(datasets):
-        name = _dataset(dataset, facts, written=member == "outputs")
+        name = _dataset(dataset, contents, written=member == "outputs")
         if name is None:
             faults.append(Fault(f"$.{member}[{index}]", "expected `namespace` and `name`"))
         else:
@@ -143,8 +143,8 @@ def _datasets(document: dict[str, Any], member: str, facts: facets.Said, faults:
     return list(names)
 
 
-def _dataset(thing: Any, facts: facets.Said, *, written: bool) -> str | None:
+def _dataset(thing: Any, contents: facets.Said, *, written: bool) -> str | None:
     name = dataset_of(thing)
     if name is not None:
-        facets.of_dataset(name, object_of(thing.get("facets")), facts, written=written)
+        facets.of_dataset(name, object_of(thing.get("facets")), contents, written=written)
     return name
