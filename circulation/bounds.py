@@ -1,6 +1,6 @@
 """Bounds of what leaves: a text, a list and a whole of anything that is sent have a limit with a name.
 
-What is beyond a limit is a number: `path` of 5,700 assets becomes its first 1,000 and `path_left_out`: 4,700. Below
+Items beyond a limit become a number: `path` of 5,700 assets becomes its first 1,000 and `path_left_out`: 4,700. Below
 the limits nothing changes. How all of it is asked for is in docs/limits.md.
 """
 
@@ -43,13 +43,13 @@ def bounded(members: Mapping[str, Any], bytes_max: int = BYTES_MAX) -> dict[str,
     while True:
         cut = _Cut(items_max, characters_max, bytes_max)
         try:
-            found = cut.members(members)
+            sent = cut.members(members)
         except _TooMuch:
             if items_max == 1 and characters_max == len(CUT):
                 raise ValueError(f"more than {bytes_max} bytes in the names of members alone") from None
         else:
-            if cut.most <= bytes_max or bytes_of(found) <= bytes_max:
-                return found
+            if cut.most <= bytes_max or bytes_of(sent) <= bytes_max:
+                return sent
         items_max = max(1, items_max // 2)
         if items_max < ITEMS_FEW:
             characters_max = max(len(CUT), characters_max // 2)
@@ -71,7 +71,7 @@ def _small(members: Mapping[str, Any]) -> bool:
 def _short(members: Mapping[str, Any]) -> bool:
     """Whether all of it, at whatever depth, is shorter than any list or text that has a limit.
 
-    It looks at no more than that much: how large the whole is, and how often a part of it comes again, costs nothing.
+    It reads no more than that much: how large the whole is, and how often a part of it comes again, costs nothing.
     """
     room = min(ITEMS_MAX, TEXT_CHARACTERS_MAX)
     left: list[Any] = [members]
@@ -88,13 +88,13 @@ def _short(members: Mapping[str, Any]) -> bool:
     return True
 
 
-def bytes_of(found: Mapping[str, Any]) -> int:
+def bytes_of(document: Mapping[str, Any]) -> int:
     """How many bytes it takes as JSON, blanks included."""
-    return len(json.dumps(found, ensure_ascii=False).encode())
+    return len(json.dumps(document, ensure_ascii=False).encode())
 
 
 class _TooMuch(Exception):
-    """Whatever its characters are, this is more than there is room for: no need to go on."""
+    """More than there is room for, whatever the characters are: no need to go on."""
 
 
 class _Cut:
@@ -106,14 +106,14 @@ class _Cut:
 
     def members(self, members: Mapping[str, Any]) -> dict[str, Any]:
         """A mapping whose members all stay, each with the number that it lost beside it."""
-        found: dict[str, Any] = {}
+        kept: dict[str, Any] = {}
         for name, value in members.items():
             self._count(len(name))
-            found[name], left_out = self._value(value)
+            kept[name], left_out = self._value(value)
             if left_out:
                 self._count(len(name) + len(LEFT_OUT) + len(str(left_out)))
-                found[name + LEFT_OUT] = left_out
-        return found
+                kept[name + LEFT_OUT] = left_out
+        return kept
 
     def _count(self, characters: int) -> None:
         self.least += characters + _AROUND_BYTES_MIN
@@ -141,8 +141,8 @@ class _Cut:
             left_out = max(0, len(value) - self._items_max)
             items = []
             self._count(0)
-            for one in value[: self._items_max]:
-                kept, more = self._value(one)
+            for item in value[: self._items_max]:
+                kept, more = self._value(item)
                 items.append(kept)
                 left_out += more
             return items, left_out

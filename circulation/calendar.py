@@ -72,7 +72,7 @@ def parse_instant(text: str) -> int:
 
 
 def _parse_fraction(text: str) -> int:
-    """What a fraction of a second adds and the offset after it takes away."""
+    """The µs that a fraction of a second adds, less the offset after it."""
     length = 1 if text[-1:] in ("Z", "z") else 6
     digits, offset = text[20:-length], _OFFSETS.get(text[-length:])
     if text[19:20] != "." or offset is None or not (digits.isascii() and digits.isdigit()):
@@ -107,7 +107,7 @@ def _parse_hour(text: str) -> int:
     except ValueError:
         raise _not_an_instant(text) from None
     hour = day * DAY + int(match[4]) * HOUR
-    # Hours at the ends of the calendar are not kept: with them the instant must be looked at, not only the text.
+    # Hours at the ends of the calendar are not kept: with them the instant must be checked, not only the text.
     if EARLIEST + 2 * DAY <= hour <= LATEST - 2 * DAY:
         if len(_hours) >= HOURS_KEPT_MAX:
             _hours.clear()
@@ -145,7 +145,7 @@ def instant_of(moment: dt.datetime) -> int:
 def format_instant(instant: int) -> str:
     """RFC 3339 at +08:00, with microseconds only when they are not 0.
 
-    What lies outside the years 1 to 9999 (a deadline after too many days) is written as the nearest instant inside.
+    An instant outside the years 1 to 9999 (a deadline after too many days) is written as the nearest instant inside.
     """
     instant = min(max(instant, EARLIEST), LATEST)
     return (dt.datetime(1970, 1, 1, 8, tzinfo=CHINA) + dt.timedelta(microseconds=instant)).isoformat()

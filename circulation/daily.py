@@ -1,4 +1,4 @@
-"""What a contract's reporters say of the uses of each calendar day (+08:00): uses are counted, not kept one by one.
+"""The uses of a contract on each calendar day (+08:00), by reporter: uses are counted, not kept one by one.
 
 A day is a number: days since 1970-01-01 at +08:00.
 """
@@ -16,7 +16,7 @@ from circulation.calendar import CHINA_OFFSET, DAY
 NEVER: Final = 2**62
 # Of either end of a day so much may be told apart, at most.
 EDGE_SECONDS_MAX: Final = 3_600
-# What a stored total can hold; a thousand events of the largest count would pass it.
+# The largest total that can be stored; a thousand events of the largest count would pass it.
 TOTAL_MAX: Final = 2**63 - 1
 
 _EPOCH: Final = dt.date(1970, 1, 1).toordinal()
@@ -28,7 +28,7 @@ def _within(total: int) -> int:
 
 
 class Edge(msgspec.Struct, array_like=True, gc=False):
-    """What one reporter says near one end of a day. `bytes` and `rows` are None where no report states them."""
+    """The uses by one reporter near one end of a day. `bytes` and `rows` are None where no report states them."""
 
     uses: int = 0
     bytes: int | None = None
@@ -44,7 +44,7 @@ class Edge(msgspec.Struct, array_like=True, gc=False):
 
 
 class Used(msgspec.Struct, array_like=True, gc=False):
-    """What one reporter says of one day. `bytes` and `rows` are None where no report states them.
+    """The uses by one reporter on one day. `bytes` and `rows` are None where no report states them.
 
     `first` and `last` are instants of reports; where they are `NEVER` and `-NEVER`, there is none here. `head` and
     `tail` are what of it was said near the midnights at which the day begins and ends, None where nothing was; where
@@ -76,20 +76,20 @@ class Used(msgspec.Struct, array_like=True, gc=False):
         edge.add(uses, bytes_, rows)
         self._add(uses, bytes_, rows, first, last)
 
-    def merge(self, other: "Used") -> None:
+    def merge(self, used: "Used") -> None:
         """Takes in what another place has of the same day."""
-        middle = self._between() | other._between()
-        self._add(other.uses, other.bytes, other.rows, other.first, other.last)
-        if other.head is not None:
+        middle = self._between() | used._between()
+        self._add(used.uses, used.bytes, used.rows, used.first, used.last)
+        if used.head is not None:
             self.head = self.head or Edge()
-            self.head.add(other.head.uses, other.head.bytes, other.head.rows)
-        if other.tail is not None:
+            self.head.add(used.head.uses, used.head.bytes, used.head.rows)
+        if used.tail is not None:
             self.tail = self.tail or Edge()
-            self.tail.add(other.tail.uses, other.tail.bytes, other.tail.rows)
+            self.tail.add(used.tail.uses, used.tail.bytes, used.tail.rows)
         self.middle = middle if self.head is not None or self.tail is not None else 0
 
     def between(self) -> Edge | None:
-        """What was said near neither midnight; None where nothing was."""
+        """The uses stated near neither midnight; None where there are none."""
         middle, head, tail = self._between(), self.head or _NO_EDGE, self.tail or _NO_EDGE
         if not middle:
             return None

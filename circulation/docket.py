@@ -2,8 +2,8 @@
 
 A docket is one detector and one thing. Its steps are taken in one order, the one in which they were written down, so
 the life of a case is a function of that order alone, and not of how many steps are taken at a time. Of the cases of a
-docket at most one is open. What opens it, or is added to it, is a finding that is *new*: one that did not stand, or
-that is graver than it was. Orders never change findings, and findings never close a case: one whose findings were
+docket at most one is open. It is opened by, and grows by, findings that are *new*: that did not stand, or are graver
+than they were. Orders never change findings, and findings never close a case: one whose findings were
 all cleared stays open until an official closes it, for an order may rest on it.
 """
 
@@ -36,8 +36,8 @@ def docket_id(detector: str, about_kind: str, about: str) -> str:
 
 def docket_of(case: str) -> str | None:
     """The docket of a case's id; None where no case can ever have this id."""
-    found = _CASE.fullmatch(case)
-    return None if found is None else found[1]
+    match = _CASE.fullmatch(case)
+    return None if match is None else match[1]
 
 
 class Raised(msgspec.Struct, frozen=True, array_like=True, tag="raised"):
@@ -59,7 +59,7 @@ class Cleared(msgspec.Struct, frozen=True, array_like=True, tag="cleared"):
 
 
 class Order(msgspec.Struct, frozen=True, array_like=True, tag="order"):
-    """What an official did to a case; `time` and `due` are instants (µs)."""
+    """An official's step in a case; `time` and `due` are instants (µs)."""
 
     case: str
     verb: Verb
@@ -81,7 +81,7 @@ def counts(finding: Mapping[str, Any]) -> bool:
 
 
 def step_of(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, at: int) -> Raised | Cleared | None:
-    """What the change of a finding is to its docket, None where it is nothing.
+    """The step that the change of a finding makes in its docket; None where it makes none.
 
     `before` and `after` are its `data`; None where it did not stand, or stands no longer.
     """
@@ -140,8 +140,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def data(self) -> dict[str, Any]:
-        """What every event of the case says of it."""
-        said: dict[str, Any] = {
+        """The members that every event of the case has."""
+        members: dict[str, Any] = {
             "case": self.id,
             "detector": self.detector,
             "about": {"kind": self.about_kind, "id": self.about},
@@ -152,12 +152,12 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
             "standing": self.standing,
         }
         if self.party is not None:
-            said["party"] = self.party
-        return said
+            members["party"] = self.party
+        return members
 
 
 class Member(NamedTuple):
-    """Of which case a finding is, its newest severity, and whether it stands."""
+    """A finding's case, its newest severity, and whether it stands."""
 
     case: str
     severity: str
@@ -174,8 +174,8 @@ class Told(NamedTuple):
     data: dict[str, Any]
 
 
-def _graver(one: str, other: str) -> bool:
-    return SEVERITIES.index(one) > SEVERITIES.index(other)
+def _graver(severity: str, reference: str) -> bool:
+    return SEVERITIES.index(severity) > SEVERITIES.index(reference)
 
 
 class Docket:
@@ -210,7 +210,7 @@ class Docket:
         if case is None:
             self.waiting.setdefault(step.case, []).append(step)
             return []
-        # What was done after the instant by which it was to be done does not undo that it was late.
+        # A step after its deadline does not undo the delay.
         return [*self._late(case, step.time), self._ordered(self.cases[case.id], step)]
 
     def coming(self, count: int) -> list[str]:
@@ -220,7 +220,7 @@ class Docket:
 
     def pass_(self, instant: int) -> list[Told]:
         """Lets time pass: orders whose `due` is before the instant and that were not met escalate, once each."""
-        return [told for case in list(self.cases.values()) for told in self._late(case, instant)]
+        return [notice for case in list(self.cases.values()) for notice in self._late(case, instant)]
 
     def due(self) -> int | None:
         """The instant past which an order that is not met is overdue."""
@@ -262,10 +262,10 @@ class Docket:
             changed=step.at,
         )
         self._latest = case
-        told = [self._tell(self._added(case, step), "opened", step.at, finding=step.finding)]
+        notices = [self._tell(self._added(case, step), "opened", step.at, finding=step.finding)]
         for order in self.waiting.pop(case.id, ()):
-            told += self.enter(order)
-        return told
+            notices += self.enter(order)
+        return notices
 
     def _added(self, case: Case, step: Raised) -> Case:
         """The case with a finding that is of it from now on."""
@@ -298,7 +298,7 @@ class Docket:
         return [self._tell(late, "escalated", case.due, reason="overdue", due=format_instant(case.due))]
 
     def _ordered(self, case: Case, order: Order) -> Told:
-        """What an official did is told, also where it changes nothing."""
+        """Apply an official's step; it is published also where it changes nothing."""
         verb = order.verb
         if verb == "reopened":
             latest = self.latest
@@ -309,19 +309,19 @@ class Docket:
             case = msgspec.structs.replace(case, state=verb, closed=closed)
             if verb == "ordered":
                 case = msgspec.structs.replace(case, due=order.due, overdue=False)
-        said: dict[str, Any] = {"by": order.by, "order": {"source": order.source, "id": order.id}}
+        members: dict[str, Any] = {"by": order.by, "order": {"source": order.source, "id": order.id}}
         if order.note is not None:
-            said["note"] = order.note
+            members["note"] = order.note
         if order.due is not None:
-            said["due"] = format_instant(order.due)
+            members["due"] = format_instant(order.due)
         if order.evidence is not None:
-            said["evidence"] = order.evidence
-        return self._tell(case, verb, order.time, **said)
+            members["evidence"] = order.evidence
+        return self._tell(case, verb, order.time, **members)
 
-    def _tell(self, case: Case, what: str, time: int, **more: Any) -> Told:
+    def _tell(self, case: Case, verb: str, time: int, **more: Any) -> Told:
         case = msgspec.structs.replace(case, events=case.events + 1, changed=time)
         self._keep(case)
-        return Told(case.id, case.events, what, time, case.data | more)
+        return Told(case.id, case.events, verb, time, case.data | more)
 
     def _keep(self, case: Case) -> None:
         self.cases[case.id] = case

@@ -27,13 +27,13 @@ ABROAD = "lei:529900T8BM49AURSDO55"
 
 SINCE = "2025-01-01"
 
-# What a date, and a date and time without seconds, lack by their length.
+# The endings that a date, and a date and time without seconds, lack, by their length.
 _REST = {10: "T00:00:00+08:00", 16: ":00+08:00"}
 _OFFSET = re.compile(r"T.*(Z|[+-]\d\d:\d\d)$")
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
-    """What happens, and what the rule must find: exactly `fires`, nothing where that is empty.
+    """An example of a rule: events, and the findings that they must give: exactly `fires`, nothing where that is empty.
 
     `fires` are partial findings: members that are left out may be anything. `until` moves the clock on at the end;
     `rules` are the members of the pack in force, where it is not the shipped one. `owed` are the sources that owe
@@ -53,13 +53,13 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         return Voices(owed=self.owed)
 
 
-def agrees(expected: Any, found: Any) -> bool:
+def agrees(expected: Any, finding: Any) -> bool:
     """Whether a partial finding is contained in a finding: members in members, all else equal."""
     if isinstance(expected, Mapping):
-        return isinstance(found, Mapping) and all(
-            name in found and agrees(value, found[name]) for name, value in expected.items()
+        return isinstance(finding, Mapping) and all(
+            name in finding and agrees(value, finding[name]) for name, value in expected.items()
         )
-    return bool(expected == found)
+    return bool(expected == finding)
 
 
 def instant(text: str) -> str:
@@ -100,8 +100,8 @@ def event(
     if epoch is not None:
         attributes["sequenceepoch"] = str(epoch)
     attributes["data"] = {name: value for name, value in data.items() if value is not None}
-    said = orjson.dumps(attributes, option=orjson.OPT_SORT_KEYS)
-    return {"id": id or hashlib.blake2b(said, digest_size=8).hexdigest(), **attributes}
+    canonical = orjson.dumps(attributes, option=orjson.OPT_SORT_KEYS)
+    return {"id": id or hashlib.blake2b(canonical, digest_size=8).hexdigest(), **attributes}
 
 
 def retracted(taken_back: Json, time: str, *, reason: str = "sent in error") -> Json:
@@ -135,7 +135,9 @@ def asset(asset_: str, /, time: str = SINCE, **data: Any) -> Json:
 
 def derived(asset_: str, /, time: str, *inputs: str, process: str = "join", **data: Any) -> Json:
     """A derivation of an asset from others."""
-    return event("asset.derived", asset_, time, inputs=[{"asset": one} for one in inputs], process=process, **data)
+    return event(
+        "asset.derived", asset_, time, inputs=[{"asset": input_} for input_ in inputs], process=process, **data
+    )
 
 
 def listed(asset_: str, /, time: str, *, seller: str = SELLER, **data: Any) -> Json:

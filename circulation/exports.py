@@ -1,4 +1,4 @@
-"""What several rules ask of what goes abroad: who sends what, whether an exemption holds, whether a grant covers it.
+"""Exports as several rules need them: exporter and contents, exemptions that hold, grants that cover.
 
 Data goes abroad by an export that is declared, or by a delivery that nobody declared (`undeclared-export`).
 """
@@ -23,7 +23,7 @@ SENSITIVE: Final = frozenset({"sensitive", "minor"})
 
 
 class Exported(NamedTuple):
-    """What a party sent abroad, as the sums of its year count it. `countries` is empty where none is named."""
+    """One export of a party, as the sums of its year count it. `countries` is empty where none is named."""
 
     party: str
     time: int
@@ -63,7 +63,7 @@ def is_abroad(delivery: Any, home: str) -> bool:
 
 
 def sent(act: Act, facts: Facts) -> Sent | None:
-    """What a delivery sends abroad of personal, important or core data; None of any other.
+    """The personal, important or core data that a delivery sends abroad; None of any other.
 
     Counts that it leaves out are the asset's `persons`: of one with sensitive data they are sensitive persons.
     """
@@ -80,16 +80,16 @@ def sent(act: Act, facts: Facts) -> Sent | None:
         persons = of_asset if asset.personal == "personal" else 0
     if sensitive is None:
         sensitive = of_asset if asset.personal in SENSITIVE else 0
-    found = Sent(contract.seller, contract.asset, persons, sensitive, asset.level, asset.personal)
-    return found if found.important or asset.personal != "none" or persons or sensitive else None
+    export = Sent(contract.seller, contract.asset, persons, sensitive, asset.level, asset.personal)
+    return export if export.important or asset.personal != "none" or persons or sensitive else None
 
 
 def exporter(act: Act, facts: Facts) -> str | None:
-    """Who sends data abroad by an act; None where a delivery sends nothing that may not leave unseen."""
+    """The party that sends data abroad by an act; None where a delivery sends nothing that may not leave unseen."""
     if act.type == EXPORT_PERFORMED:
         return act.subject
-    found = sent(act, facts)
-    return None if found is None else found.party
+    export = sent(act, facts)
+    return None if export is None else export.party
 
 
 def years(act: Act, facts: Facts) -> Iterable[str]:
@@ -100,21 +100,21 @@ def years(act: Act, facts: Facts) -> Iterable[str]:
 
 
 def counted(act: Act, facts: Facts) -> Exported | None:
-    """What an act adds to the sums of a year; None of an export under an exemption that holds, and of a delivery of
-    which it does not stand that it was not declared (contract §4).
+    """The export that an act adds to the sums of a year; None of an export under an exemption that holds, and of a
+    delivery of which it does not stand that it was not declared (contract §4).
     """
     if act.type == EXPORT_PERFORMED:
         return None if exempt(act, facts) else performed(act)
-    found = sent(act, facts) if facts.undeclared(act.subject, act.cause) else None
-    if found is None:
+    export = sent(act, facts) if facts.undeclared(act.subject, act.cause) else None
+    if export is None:
         return None
     countries = () if act.data.country is None else (act.data.country,)
-    persons, sensitive, recipient = found.persons, found.sensitive_persons, act.data.recipient
-    return Exported(found.party, act.time, persons, sensitive, found.asset, countries, recipient)
+    persons, sensitive, recipient = export.persons, export.sensitive_persons, act.data.recipient
+    return Exported(export.party, act.time, persons, sensitive, export.asset, countries, recipient)
 
 
 def performed(act: Act) -> Exported:
-    """What a declared export sends abroad."""
+    """The contents of a declared export."""
     data = act.data
     return Exported(
         act.subject, act.time, data.persons, data.sensitive_persons, data.asset, (data.country,), data.recipient
@@ -142,14 +142,14 @@ def people(act: Act) -> int:
     return int(act.data.persons + act.data.sensitive_persons)
 
 
-def ciio(one: Exported, facts: Facts) -> bool:
+def ciio(exported: Exported, facts: Facts) -> bool:
     """Whether the exporter operates critical information infrastructure, by its registration in force."""
-    registration = facts.party(one.party).at(one.time)
+    registration = facts.party(exported.party).at(exported.time)
     return registration is not None and bool(registration.ciio)
 
 
-def covered(one: Exported, facts: Facts, *kinds: str) -> bool:
+def covered(exported: Exported, facts: Facts, *kinds: str) -> bool:
     """Whether a grant of one of these kinds covers asset, country and recipient of what was sent."""
-    return facts.party(one.party).covered(
-        one.time, kinds, asset=one.asset, countries=one.countries, recipients=(one.recipient,)
+    return facts.party(exported.party).covered(
+        exported.time, kinds, asset=exported.asset, countries=exported.countries, recipients=(exported.recipient,)
     )

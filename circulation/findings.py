@@ -1,4 +1,4 @@
-"""What a rule says of the world, and the finding that comes of it.
+"""The answer of a rule, and the finding that comes of it.
 
 A rule answers with `Said` values. The engine adds what the rule cannot know (pack, mode, revision, receivers) and
 makes a finding of it. A finding's id is a digest, so saying the same thing twice is the same as saying it once.
@@ -36,7 +36,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
 
     `occurred` is an instant (µs): the cause's `time`, or the deadline. `apart` tells several findings of one cause
     apart (entry, term, limit, window, band) and goes into the id. With `due`, it stands only once the clock is past
-    that instant. `asset` is where the receivers of the finding are looked up. `summary` (English) and `summary_zh`
+    that instant. `asset` gives the receivers of the finding. `summary` (English) and `summary_zh`
     (Chinese) are one sentence each, in which every number, id and instant is one of `evidence`, `about` or `party`.
     """
 

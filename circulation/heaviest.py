@@ -10,7 +10,7 @@ class Weighed(Protocol):
 
     @property
     def points(self) -> int:
-        """What it weighs."""
+        """Its weight."""
 
 
 _L = TypeVar("_L", bound=Weighed)
@@ -45,7 +45,7 @@ class Heaviest(Generic[_L]):
                 self._drop(move.gone)
         if move.came is not None:
             rank, line = move.came
-            # What is lighter than all that are known may be lighter than others, too.
+            # A line lighter than all that are known may be lighter than others, too.
             if len(self._weights) == self._total or (self._weights and self._weights[0] < (line.points, rank)):
                 self._lines[rank] = line
                 insort(self._ranks, rank)
@@ -61,7 +61,7 @@ class Heaviest(Generic[_L]):
         del self._weights[bisect_left(self._weights, weight)]
 
     def is_short(self) -> bool:
-        """Whether any of the `count` heaviest is not known. What is known beyond them is dropped."""
+        """Whether any of the `count` heaviest is not known. Further lines are dropped."""
         while len(self._weights) > self._count:
             self._drop(self._weights[0])
         return len(self._weights) < min(self._total, self._count)

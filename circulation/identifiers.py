@@ -1,4 +1,4 @@
-"""What a name may look like: parties, ids, countries, regions, industries, currencies, money.
+"""Limits and forms of names: parties, ids, countries, regions, industries, currencies, money.
 
 A check answers with the rule that the text breaks, or None. The types below carry their check, so that a struct that
 names a type names the rule (`circulation.events.reading` builds its walk over an event's data from them).
@@ -19,7 +19,7 @@ SOURCE_LENGTH_MAX: Final = 1_024
 DATASET_LENGTH_MAX: Final = 1_024
 COUNT_MAX: Final = 2**53 - 1
 KEPT_MAX: Final = 65_536
-# Of what is wrong with one event so much is told.
+# Faults that are told of one event.
 FAULTS_MAX: Final = 10
 
 COUNTRIES: Final = frozenset(country.alpha_2 for country in pycountry.countries)
@@ -135,7 +135,7 @@ class Rule(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """What is wrong with an event: where, and which rule is broken."""
+    """A fault of an event: the place, and the rule that is broken."""
 
     path: str
     rule: str
@@ -144,8 +144,8 @@ class Fault(NamedTuple):
         return f"{self.path}: {self.rule}"
 
 
-class Found:
-    """What is wrong, as a walk finds it: the first malformed identifiers, and the first of all other faults, up to
+class Problems:
+    """Faults as a walk finds them: the first malformed identifiers, and the first of all other faults, up to
     `FAULTS_MAX` of each; and how many members nobody knows."""
 
     __slots__ = ("faults", "identifiers", "unknown")

@@ -1,7 +1,7 @@
-"""What a sum remembers on its way from act to act, which can be put back to how it was before any of them.
+"""The memory of a sum from act to act, which can be put back to how it was before any of them.
 
 A sum over the acts of a scope goes on where it stood when an act comes behind all others, and goes back no further than
-the act that came late, or was taken back (`streams.facts.running_sums`). What a step did is undone entry by entry, so
+the act that came late, or was taken back (`streams.facts.running_sums`). A step is undone entry by entry, so
 that an act costs what its step does, and not a copy of all that is remembered.
 """
 
@@ -45,11 +45,11 @@ class Ledger:
 
     def pop(self, key: Any, default: Any = None) -> Any:
         """Takes a value out; answers with it, or with what stands for none."""
-        found = self._values.pop(key, _ABSENT)
-        if found is _ABSENT:
+        value = self._values.pop(key, _ABSENT)
+        if value is _ABSENT:
             return default
-        self._journal.append((key, found))
-        return found
+        self._journal.append((key, value))
+        return value
 
     def list(self, name: Any) -> Sequence[Any]:
         """A sorted list; empty where nothing was added. Not to be kept."""
@@ -65,26 +65,26 @@ class Ledger:
         self._take_out(name, item)
         self._journal.append((name, item, False))
 
-    def keep(self, name: str, said: Said) -> None:
+    def keep(self, name: str, finding: Said) -> None:
         """Keeps what a later act may take back, or time brings about: it is said for as long as it is kept so."""
         self.drop(name)
-        self[_KEPT, name] = said
-        self.add(_KEPT, (said.occurred, name))
+        self[_KEPT, name] = finding
+        self.add(_KEPT, (finding.occurred, name))
 
     def drop(self, name: str) -> None:
         """Takes back what is kept under a name, if anything is."""
-        said: Said | None = self.pop((_KEPT, name))
-        if said is not None:
-            self.discard(_KEPT, (said.occurred, name))
+        finding: Said | None = self.pop((_KEPT, name))
+        if finding is not None:
+            self.discard(_KEPT, (finding.occurred, name))
 
     def kept(self, since: int, until: int) -> Iterator[Said]:
-        """What is kept that occurred from an instant on, but for what has a `due` that is not before `until`."""
+        """The kept findings that occurred from an instant on, without those whose `due` is not before `until`."""
         items = self.list(_KEPT)
         for at in range(bisect_left(items, (since,)), len(items)):
             occurred, name = items[at]
-            said: Said = self._values[_KEPT, name]
-            if said.due is None or said.due < until:
-                yield said
+            finding: Said = self._values[_KEPT, name]
+            if finding.due is None or finding.due < until:
+                yield finding
             elif occurred > until:
                 return
 

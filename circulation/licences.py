@@ -1,4 +1,4 @@
-"""Which terms a use is held against: the statements of terms on one contract's key, in the order in which they came.
+"""The terms that a use is held against: the statements of terms on one contract's key, in the order in which they came.
 
 Uses are counted and not kept, so they are judged once, by the terms that came before them on the key (contract §3).
 """
@@ -47,9 +47,9 @@ def ranked(statements: Iterable[S]) -> list[S]:
     """Those that count: of one type only what the best reporter says (exchange, else provider, else consumer)."""
     best: dict[str, int] = {}
     kept = list(statements)
-    for one in kept:
-        best[one.type] = min(best.get(one.type, one.reporter), one.reporter)
-    return [one for one in kept if one.reporter == best[one.type]]
+    for statement in kept:
+        best[statement.type] = min(best.get(statement.type, statement.reporter), statement.reporter)
+    return [statement for statement in kept if statement.reporter == best[statement.type]]
 
 
 def in_force(statements: Sequence[S], instant: int) -> S | None:
@@ -59,16 +59,16 @@ def in_force(statements: Sequence[S], instant: int) -> S | None:
     return statements[max(0, bisect_right(statements, instant, key=_time) - 1)]
 
 
-def _time(one: Event | Licence) -> int:
-    return one.time
+def _time(timed: Event | Licence) -> int:
+    return timed.time
 
 
-def _order(one: Event | Licence) -> tuple[int, str, str]:
-    return (one.time, one.source, one.id)
+def _order(timed: Event | Licence) -> tuple[int, str, str]:
+    return (timed.time, timed.source, timed.id)
 
 
 def window_name(window: Window) -> str:
-    """What tells a window from the others of its terms, in `Licence.origins`."""
+    """The key of a window among those of its terms, in `Licence.origins`."""
     return f"{window.seconds}:{window.uses_max}"
 
 
@@ -77,7 +77,7 @@ def _limits(terms: Terms) -> dict[str, object]:
     to `valid_from`: moving it aligns them anew, which is a new limit."""
     uses_max = None if terms.quota_group else terms.uses_max
     values = (uses_max, terms.bytes_max, terms.rows_max, terms.persons_max)
-    windows = {window_name(one): terms.valid_from for one in terms.windows or ()}
+    windows = {window_name(window): terms.valid_from for window in terms.windows or ()}
     return {**dict(zip(LIMITS, values, strict=True)), **windows}
 
 
@@ -88,12 +88,12 @@ class Licences:
     day matter for as long as there is the contract: it shares a limit with others, or asks for reports.
     """
 
-    __slots__ = ("_all", "_best", "_current", "_home", "_terminations", "_visible", "daily", "sellers", "windowed")
+    __slots__ = ("_best", "_current", "_home", "_licences", "_terminations", "_visible", "daily", "sellers", "windowed")
 
     def __init__(self, voices: Voices = EVERYBODY) -> None:
-        # What others than the home state is remembered, for the home may change, and does not count.
+        # Statements of others than the home do not count, and are remembered, for the home may change.
         self._home = Home(voices)
-        self._all: list[Licence] = []
+        self._licences: list[Licence] = []
         self._visible: list[Licence] = []
         # Those that count, in their order; and by type who reported best.
         self._current: list[Licence] = []
@@ -112,12 +112,12 @@ class Licences:
         data = event.data
         before = self.at(event.time)
         limits = _limits(data.terms)
-        origins = dict.fromkeys(limits, str(len(self._all)))
+        origins = dict.fromkeys(limits, str(len(self._licences)))
         if before is not None and before.time <= event.time:
             old = _limits(before.terms)
             origins |= {name: before.origins[name] for name in limits if name in old and old[name] == limits[name]}
         licence = Licence(
-            index=len(self._all),
+            index=len(self._licences),
             type=event.type,
             source=event.source,
             id=event.id,
@@ -130,7 +130,7 @@ class Licences:
             origins=origins,
             terminated=self.terminated,
         )
-        self._all.append(licence)
+        self._licences.append(licence)
         self.sellers.add(data.seller)
         self.daily = self.daily or data.terms.quota_group is not None or data.terms.report_within_days is not None
         self._visible.append(licence)
@@ -143,7 +143,7 @@ class Licences:
             elif licence.reporter == best:
                 insort(self._current, licence, key=_order)
                 self.windowed = self.windowed or bool(licence.terms.windows)
-        return self._all[-1]
+        return self._licences[-1]
 
     def terminate(self, event: Event) -> None:
         """Takes in a `contract.terminated` at the point where it came."""
@@ -152,31 +152,37 @@ class Licences:
 
     def resume(self, source: str, id_: str) -> None:
         """A termination that was taken back ends here on the key."""
-        self._terminations = [one for one in self._terminations if (one.source, one.id) != (source, id_)]
+        self._terminations = [
+            termination for termination in self._terminations if (termination.source, termination.id) != (source, id_)
+        ]
         self._terminate()
 
     @property
     def terminated(self) -> int | None:
         """When the contract was terminated by its home, as far as that came on the key."""
-        counting = [one for one in self._terminations if self._home.has(one.source)]
-        return min((one.time for one in ranked(counting)), default=None)
+        counting = [termination for termination in self._terminations if self._home.has(termination.source)]
+        return min((termination.time for termination in ranked(counting)), default=None)
 
     def _terminate(self) -> None:
-        ended = {one.index for one in self._all} - {one.index for one in self._visible}
+        ended = {licence.index for licence in self._licences} - {licence.index for licence in self._visible}
         instant = self.terminated
-        self._all = [msgspec.structs.replace(one, terminated=instant) for one in self._all]
-        self._visible = [one for one in self._all if one.index not in ended]
+        self._licences = [msgspec.structs.replace(licence, terminated=instant) for licence in self._licences]
+        self._visible = [licence for licence in self._licences if licence.index not in ended]
         self._settle()
 
     def end(self, type_: str, source: str, id_: str) -> None:
         """Terms that were taken back end here on the key."""
-        self._visible = [one for one in self._visible if (one.type, one.source, one.id) != (type_, source, id_)]
+        self._visible = [
+            licence for licence in self._visible if (licence.type, licence.source, licence.id) != (type_, source, id_)
+        ]
         self._settle()
 
     def _settle(self) -> None:
-        self._current = sorted(ranked(one for one in self._visible if self._home.has(one.source)), key=_order)
-        self._best = {one.type: one.reporter for one in self._current}
-        self.windowed = any(one.terms.windows for one in self._current)
+        self._current = sorted(
+            ranked(licence for licence in self._visible if self._home.has(licence.source)), key=_order
+        )
+        self._best = {licence.type: licence.reporter for licence in self._current}
+        self.windowed = any(licence.terms.windows for licence in self._current)
 
     @property
     def only(self) -> Licence | None:
@@ -189,13 +195,13 @@ class Licences:
 
     def last(self) -> Licence | None:
         """The one that came last, also where it was ended: what was counted can be given back after all terms ended."""
-        return self._all[-1] if self._all else None
+        return self._licences[-1] if self._licences else None
 
     @property
     def signed(self) -> int:
         """The earliest signing that counts, µs; later than any instant where none came."""
-        return next((one.time for one in self._current if one.type == TERMS_TYPES[0]), 2**62)
+        return next((licence.time for licence in self._current if licence.type == TERMS_TYPES[0]), 2**62)
 
     def past(self, index: int) -> Licence:
         """The licence of this index, also one that was ended."""
-        return self._all[index]
+        return self._licences[index]

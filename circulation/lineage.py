@@ -39,15 +39,15 @@ class Edge(NamedTuple):
 NEVER = 2**62
 
 # A run of many inputs and outputs stands between them in the graph, or it would be as many edges as their product. Its
-# node begins with a character that no id may hold, lies on no path, and adds nothing to a distance. What leads through
+# node begins with a character that no id may hold, lies on no path, and adds nothing to a distance. A path through
 # it holds from the later of the two times on.
 RUN_MARK = "\x1d"
 _DIGEST_BYTES = 16
 
 
-def run_node(run: str, which: str) -> str:
-    """A node of a run: `run` is what identifies it, `which` tells several nodes of one run apart."""
-    return f"{RUN_MARK}{hashlib.blake2b(run.encode(), digest_size=_DIGEST_BYTES).hexdigest()}{which}"
+def run_node(run: str, part: str) -> str:
+    """A node of a run: `run` is what identifies it, `part` tells several nodes of one run apart."""
+    return f"{RUN_MARK}{hashlib.blake2b(run.encode(), digest_size=_DIGEST_BYTES).hexdigest()}{part}"
 
 
 # Nodes of the same kind that are no runs, and are told by what follows the mark. Through the one an asset is derived
@@ -73,21 +73,21 @@ def is_run(node: str) -> bool:
 
 def steps(edges: Mapping[str, Iterable[Edge]], output: str) -> list[Edge]:
     """The derivations of an asset, with those that lead through a run as what they mean: one step each."""
-    found = []
+    found_steps = []
     for edge in edges.get(output, ()):
         if not is_run(edge.input):
-            found.append(edge)
+            found_steps.append(edge)
             continue
         is_then = edge.input.startswith(_THEN_MARK)
         for half in edges.get(edge.input, ()):
             if half.input != output:
                 then = half.time if is_then else None
-                found.append(half._replace(output=output, time=max(edge.time, half.time), then=then))
-    return found
+                found_steps.append(half._replace(output=output, time=max(edge.time, half.time), then=then))
+    return found_steps
 
 
 class Inputs:
-    """What an asset was derived from in one step, and when its inputs were stated again, in the order of time.
+    """The inputs of an asset in one step, and when they were stated again, in the order of time.
 
     `untold` is the latest `time` of a derivation of which no act of the asset tells: a run's. `stated` are the times of
     the statements of each input. Both may begin at an instant, and what was before it be left out.
@@ -114,8 +114,8 @@ def _time(edge: Edge) -> int:
     return edge.time
 
 
-def _first(one: tuple[int, str]) -> int:
-    return one[0]
+def _first(pair: tuple[int, str]) -> int:
+    return pair[0]
 
 
 def stops(process: str, irreversible: bool | None, evidence: str | None) -> bool:
@@ -127,7 +127,7 @@ def stops(process: str, irreversible: bool | None, evidence: str | None) -> bool
 
 
 class Ancestry(msgspec.Struct, frozen=True):
-    """What an asset was derived from, as of an instant.
+    """The ancestors of an asset, as of an instant.
 
     `distances` maps each asset reached, `asset` itself at 0 included, to the number of steps to it, in the order of
     the distances. `onward` maps each ancestor to the next step of its shortest path back to `asset`: an asset, or
@@ -171,7 +171,7 @@ def _asset_of(step: str) -> str:
 class _Search:
     """A search layer by layer, in which an asset may be reached within a bound: only part of what is behind it counts.
 
-    Where it is reached again within a wider bound, a way further round, what is behind it is looked at once more.
+    Where it is reached again within a wider bound, a way further round, what is behind it is searched once more.
     """
 
     __slots__ = ("_newest", "_top", "bounds", "distance", "distances", "following", "onward")
@@ -251,7 +251,7 @@ def ancestry(
 
     search = _Search(asset, at)
     reach, bounds = search.reach, search.bounds
-    met: set[str] = set()
+    met_runs: set[str] = set()
     for layer in search.layers(asset):
         # The runs of this layer, each by the smallest of its outputs here. Of one that was met before nothing is new.
         through: dict[str, str] = {}
@@ -268,33 +268,33 @@ def ancestry(
                         reach(half.input, step, min(half.time, at))
                 elif until < at:
                     for half in by_output.get(source, ()):
-                        if half.time <= until and source not in met:
+                        if half.time <= until and source not in met_runs:
                             reach(half.input, step, at)
-                elif source not in met:
+                elif source not in met_runs:
                     through[source] = min(step, through.get(source, step), key=_asset_of)
-        met.update(through)
+        met_runs.update(through)
         for run, step in through.items():
             for _, source, time, _, _, _, _ in by_output.get(run, ()):
                 if time <= at:
                     reach(source, step, at)
-    then_ = {one: search.within(one) for one in map(_asset_of, bounds) if search.within(one) < at}
-    return Ancestry(asset, search.distances, search.onward, then_)
+    as_of = {member: search.within(member) for member in map(_asset_of, bounds) if search.within(member) < at}
+    return Ancestry(asset, search.distances, search.onward, as_of)
 
 
 def descent(turned: Mapping[str, Iterable[Edge]], asset: str, at: int, through_stops: bool) -> Ancestry:
     """Everything that was derived from `asset` by the instant `at` (µs), with the distance of each.
 
-    `turned` are edges turned round, by what was derived from: their `input` is what was derived. What is derived from
-    something as it was at an instant holds only what came into that by then.
+    `turned` are edges turned round, by what was derived from: their `input` is what was derived. A derivation from
+    something as it was at an instant holds only the inputs that this had by then.
     """
     search = _Search(asset, NEVER)
-    met: dict[str, int] = {}
+    met_runs: dict[str, int] = {}
     for layer in search.layers(asset):
         # The runs of this layer, each with its earliest input, of equal ones the smallest.
         through: dict[str, tuple[int, str, str]] = {}
         for step in layer:
             source = _asset_of(step)
-            # What came in later has fewer of the later names: bounds are times with their signs turned.
+            # A later input has fewer of the later names: bounds are times with their signs turned.
             since = -search.bounds.get(step, NEVER)
             for edge in turned.get(source, ()):
                 if edge.time > at or (edge.stops and not through_stops):
@@ -304,13 +304,13 @@ def descent(turned: Mapping[str, Iterable[Edge]], asset: str, at: int, through_s
                         if since <= half.time <= at:
                             search.reach(half.input, step, -half.time)
                 elif is_run(edge.input):
-                    one = (edge.time, source, step)
-                    through[edge.input] = min(one, through.get(edge.input, one))
+                    entry = (edge.time, source, step)
+                    through[edge.input] = min(entry, through.get(edge.input, entry))
                 elif edge.then is None or since <= edge.then:
                     search.reach(edge.input, step, -edge.time)
         for run, (time, _, step) in through.items():
-            if time < met.get(run, NEVER):
-                met[run] = time
+            if time < met_runs.get(run, NEVER):
+                met_runs[run] = time
                 for half in turned.get(run, ()):
                     if half.time <= at:
                         search.reach(half.input, step, -max(time, half.time))
@@ -335,10 +335,10 @@ def holds(edges: Mapping[str, Iterable[Edge]], path: Sequence[str], at: int) -> 
     """Whether what had another name on a path, and counts as it was then, holds what lies before it on the path."""
     until = at
     for input_, output in zip(path[-2::-1], path[:0:-1], strict=True):
-        steps_ = [one for one in edges.get(output, ()) if one.input == input_ and one.time <= until]
+        steps_ = [step for step in edges.get(output, ()) if step.input == input_ and step.time <= until]
         if not steps_:
             return False
-        until = max(at if one.then is None else min(at, one.then) for one in steps_)
+        until = max(at if step.then is None else min(at, step.then) for step in steps_)
     return True
 
 
@@ -360,22 +360,22 @@ def shortest_paths(
     ids; no asset twice on a path. `steps_max` steps are taken at most: circles may hold more paths than anybody counts.
     """
     ahead = ancestry.distances
-    found: list[list[str]] = []
+    paths: list[list[str]] = []
     # A prefix comes before what continues it, so the paths of one length come in the order of their ids.
     heap: list[tuple[int, tuple[str, ...]]] = [(ahead[origin], (origin,))]
     while heap:
-        if len(found) == count_max or steps_max <= 0:
-            return found, False
+        if len(paths) == count_max or steps_max <= 0:
+            return paths, False
         _, path = heappop(heap)
         steps_max -= 1
         if path[-1] == ancestry.asset:
             if holds(path):
-                found.append(list(path))
+                paths.append(list(path))
             continue
         for output in outputs.get(path[-1], ()):
             if output in ahead and output not in path:
                 heappush(heap, (len(path) + ahead[output], (*path, output)))
-    return found, True
+    return paths, True
 
 
 def nearest(ancestry: Ancestry, matches: Callable[[str], bool] | AbstractSet[str]) -> str | None:
@@ -388,7 +388,7 @@ def nearest(ancestry: Ancestry, matches: Callable[[str], bool] | AbstractSet[str
         reached = (
             matches & distances.keys() if len(matches) > len(distances) else filter(distances.__contains__, matches)
         )
-        return min(reached, key=lambda one: (distances[one], one), default=None)
+        return min(reached, key=lambda candidate: (distances[candidate], candidate), default=None)
     for layer in ancestry.layers():
         for candidate in layer:
             if matches(candidate):

@@ -1,6 +1,6 @@
 """Markets: what belongs to one, and the exact shares of those who sell in it (contract §4).
 
-A market is (GB/T 4754 division of the asset with its section's letter, `category`, currency). What is paid belongs to
+A market is (GB/T 4754 division of the asset with its section's letter, `category`, currency). A payment belongs to
 the month of its contract's `time`, whenever it is paid, and a market is judged at each month's end at +08:00 over the
 contracts of the months that end there, by what was paid under them by then (see `circulation.paid`): a contract of
 which all was paid back counts for nothing. Undertakings with one controller count as one (Anti-Monopoly Law, article
@@ -26,7 +26,7 @@ HHI_MAX: Final = 10_000
 
 
 class Shares(NamedTuple):
-    """Who sold what part of a market, the largest first (of equal ones the smaller id), in how many contracts."""
+    """The shares of a market by seller, the largest first (of equal ones the smaller id), in how many contracts."""
 
     parts: Mapping[str, Fraction]
     contracts: int
@@ -58,7 +58,7 @@ class Place(NamedTuple):
 def place_of(act: Act, facts: Facts) -> Place | None:
     """The place of a settlement by its contract's `time`; None where that was not signed, or the market is not known.
 
-    What was paid before the contract was signed is in the market of the asset when it was paid.
+    A payment before the contract was signed is in the market of the asset when it was paid.
     """
     contract = facts.contract(act.subject)
     statement = contract.statement(act.time)
@@ -123,5 +123,5 @@ def shares(acts: Sequence[Act], facts: Facts, last_month: int, months: int) -> S
             sold[head] = sold.get(head, 0) + amount
             contracts.add(contract)
     total = sum(sold.values())
-    ordered = sorted(sold.items(), key=lambda one: (-one[1], one[0]))
-    return Shares({one: Fraction(amount, total) for one, amount in ordered}, len(contracts))
+    ordered = sorted(sold.items(), key=lambda pair: (-pair[1], pair[0]))
+    return Shares({controller: Fraction(amount, total) for controller, amount in ordered}, len(contracts))

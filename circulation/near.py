@@ -1,4 +1,4 @@
-"""What somebody may have meant: words near to one that is not there, for errors that help."""
+"""Suggestions for errors: words near to one that is not there."""
 
 import difflib
 import functools
@@ -16,10 +16,10 @@ KNOWN_KEPT_MAX: Final = 4_096
 def near(word: str, known: Iterable[str]) -> list[str]:
     """The known words that are most like this one, upper and lower case being the same; the most alike first."""
     folded: dict[str, str] = {}
-    for one in sorted(known):
-        folded.setdefault(one.casefold(), one)
-    found = difflib.get_close_matches(word.casefold(), list(folded), SHOWN_MAX, LIKENESS_MIN)
-    return [folded[one] for one in found]
+    for candidate in sorted(known):
+        folded.setdefault(candidate.casefold(), candidate)
+    matches = difflib.get_close_matches(word.casefold(), list(folded), SHOWN_MAX, LIKENESS_MIN)
+    return [folded[match] for match in matches]
 
 
 def did_you_mean(names: Sequence[str]) -> str:
@@ -45,20 +45,22 @@ class Slips:
         for name in sorted(known):
             letters = _letters(name)
             self._length_max = max(self._length_max, len(letters) + 1)
-            for one in {letters, *(letters[:at] + letters[at + 1 :] for at in range(len(letters)))}:
-                self._known.setdefault(one, []).append((letters, name))
+            for variant in {letters, *(letters[:at] + letters[at + 1 :] for at in range(len(letters)))}:
+                self._known.setdefault(variant, []).append((letters, name))
 
     def of(self, word: str) -> list[str]:
         """The known words, sorted, that this one is a slip of."""
         letters = _letters(word)
         if len(letters) > self._length_max:
             return []
-        look = self._known.get
-        found = set(look(letters, ()))
+        known = self._known.get
+        slips = set(known(letters, ()))
         for at in range(len(letters)):
-            if (names := look(letters[:at] + letters[at + 1 :])) is not None:
-                found.update(names)
-        return sorted(name for known, name in found if _within_one_edit(letters, known)) if found else []
+            if (names := known(letters[:at] + letters[at + 1 :])) is not None:
+                slips.update(names)
+        return (
+            sorted(name for other_letters, name in slips if _within_one_edit(letters, other_letters)) if slips else []
+        )
 
 
 @functools.lru_cache(KNOWN_KEPT_MAX)
@@ -82,8 +84,8 @@ def _letters(word: str) -> str:
     return word.casefold().replace("_", "").replace("-", "")
 
 
-def _within_one_edit(one: str, other: str) -> bool:
-    shorter, longer = (one, other) if len(one) <= len(other) else (other, one)
+def _within_one_edit(word: str, candidate: str) -> bool:
+    shorter, longer = (word, candidate) if len(word) <= len(candidate) else (candidate, word)
     more = len(longer) - len(shorter)
     if more > 1:
         return False

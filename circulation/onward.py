@@ -15,7 +15,7 @@ class Sold(NamedTuple):
 
 
 class Start(NamedTuple):
-    """Who has it first, and whether they may sell it on."""
+    """A first holder, and whether they may sell it on."""
 
     party: str
     resale: bool
@@ -29,28 +29,28 @@ def way(starts: Iterable[Start], sold: Collection[Sold], holder: str, *, permitt
     """
     onward: Mapping[str, Sequence[Sold]] = _by_seller(sold)
     first = sorted(set(starts))
-    if any(one.party == holder for one in first):
+    if any(start.party == holder for start in first):
         return []
-    found: dict[str, list[str]] = {}
+    chains: dict[str, list[str]] = {}
     todo: deque[str] = deque()
-    for one in first:
-        if (one.resale or not permitted) and one.party not in found:
-            found[one.party] = []
-            todo.append(one.party)
+    for start in first:
+        if (start.resale or not permitted) and start.party not in chains:
+            chains[start.party] = []
+            todo.append(start.party)
     while todo:
         seller = todo.popleft()
         for one_sold in onward.get(seller, ()):
-            chain = [*found[seller], one_sold.contract]
+            chain = [*chains[seller], one_sold.contract]
             if one_sold.buyer == holder:
                 return chain
-            if one_sold.buyer not in found and (one_sold.resale or not permitted):
-                found[one_sold.buyer] = chain
+            if one_sold.buyer not in chains and (one_sold.resale or not permitted):
+                chains[one_sold.buyer] = chain
                 todo.append(one_sold.buyer)
     return None
 
 
 def _by_seller(sold: Iterable[Sold]) -> dict[str, list[Sold]]:
-    found: dict[str, list[Sold]] = {}
-    for one in sorted(sold):
-        found.setdefault(one.seller, []).append(one)
-    return found
+    by_seller: dict[str, list[Sold]] = {}
+    for sale in sorted(sold):
+        by_seller.setdefault(sale.seller, []).append(sale)
+    return by_seller

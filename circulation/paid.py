@@ -1,7 +1,7 @@
-"""What counts as paid under a contract (contract §4, *paid*), whoever names which settlement what.
+"""The amount paid under a contract (contract §4, *paid*), whatever a settlement is called.
 
 Paid is what the buyer, or a party with the same ultimate controller, paid to the seller or to the contract's exchange,
-less what these paid back, and never less than 0. What goes between exchange and seller passes the money on. Parties,
+less what these paid back, and never less than 0. A settlement between exchange and seller passes it on. Parties,
 controllers and terms are those in force when the settlement was made.
 """
 
@@ -16,7 +16,7 @@ NEEDS: Final[frozenset[Need]] = frozenset({"contract", "controllers"})
 
 
 class Settled(enum.Enum):
-    """What a settlement is under its contract."""
+    """The direction of a settlement under its contract."""
 
     PAYMENT = "payment"
     REFUND = "refund"
@@ -49,7 +49,7 @@ def settled(act: Act, facts: Facts) -> Settled:
 
 
 def counted(act: Act, facts: Facts) -> int:
-    """What a settlement adds to what is paid, in millionths of its currency: less than 0 where it pays back."""
+    """The amount that a settlement adds to what is paid, in millionths of its currency, below 0 if it pays back."""
     kind = settled(act, facts)
     if kind is Settled.PAYMENT:
         return millionths(act.data.amount)

@@ -10,7 +10,7 @@ from typing import Final, Literal, NamedTuple
 
 from circulation.calendar import CHINA, CHINA_OFFSET, DAY, LATEST
 
-# What happened before is counted in this month: a source cannot make more of them than there are since.
+# Earlier events are counted in this month: a source cannot make more of them than there are since.
 FIRST_MONTH: Final = 200001
 
 Part = Literal["on_time", "admitted", "linked", "complete", "agreeing"]
@@ -35,7 +35,7 @@ class Share(NamedTuple):
 
 def score(shares: Mapping[Part, Share]) -> float | None:
     """The mean of the parts of which anything is counted, each as heavy as the others, in percent; None without any."""
-    known = [one.ratio for one in shares.values() if one.ratio is not None]
+    known = [share.ratio for share in shares.values() if share.ratio is not None]
     return round(100 * sum(known) / len(known), 1) if known else None
 
 
@@ -59,8 +59,8 @@ def _start(year: int, month: int) -> int:
 
 def parse_month(text: str) -> int:
     """Read a month as people write it, 2026-10. ValueError says what is wrong."""
-    found = _MONTH.fullmatch(text)
-    if found is None or (month := int(found[1] + found[2])) < FIRST_MONTH:
+    match = _MONTH.fullmatch(text)
+    if match is None or (month := int(match[1] + match[2])) < FIRST_MONTH:
         raise ValueError(f"expected a month as 2026-10, from {format_month(FIRST_MONTH)} on, got {text!r}")
     return month
 

@@ -1,4 +1,4 @@
-"""Who may sell an asset: its owner with `operating`, who holds a grant of it, who bought it and may resell it."""
+"""The right to sell an asset: its owner with `operating`, who holds a grant of it, who bought it and may resell it."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ OPERATING = "operating-right"
 
 
 class Offer(NamedTuple):
-    """What is offered or sold, by whom, and what of it a grant may be restricted by."""
+    """An offer or a sale, its seller, and the members by which a grant may be restricted."""
 
     asset: str
     seller: str
@@ -46,7 +46,7 @@ def may_operate(offer: Offer, instant: int, facts: Facts) -> bool:
 
 
 def bought(contracts: Iterable[ContractFacts], asset: str, buyer: str, instant: int) -> Iterable[Any]:
-    """What those of the contracts say under which a buyer has an asset at an instant: in force then."""
+    """The statements of those contracts under which a buyer has an asset at an instant: in force then."""
     for contract in contracts:
         statement = contract.statement(instant)
         if (

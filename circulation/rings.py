@@ -7,7 +7,7 @@ The search goes back from the closing payment, by levels: level 1 are the paymen
 those that one of level j may follow. Of a party's payments on a level only those are kept that may matter: whatever is
 later and larger serves all that an earlier and smaller one does, unless it leads through a party that the ring has
 already. Three parties told apart suffice on level 2; of a payment on level 3 it is known which single party, if any,
-all its ways on lead through. So nothing is tried twice: each level looks at a payment once, and only when asked.
+all its ways on lead through. So nothing is tried twice: each level tries a payment once, and only when asked.
 """
 
 import sys
@@ -20,7 +20,7 @@ from circulation.facts.acts import Act, order
 from circulation.money import millionths
 
 PARTIES_MIN, PARTIES_MAX = 3, 6
-# Of what follows on level 2 so many parties are told apart: two of them may be met before.
+# Parties of level 2 that are told apart: two of them may be met before.
 APART_MAX: Final = 3
 # On this level it is told which single party all ways on lead through.
 NAMING_LEVEL: Final = 3
@@ -62,13 +62,13 @@ def payment_of(act: Act) -> Payment:
 
 
 class Payments(Protocol):
-    """What was paid, in the order of (time, source, id), between two instants (µs, both included), in any currency."""
+    """Payments, in the order of (time, source, id), between two instants (µs, both included), in any currency."""
 
     def by(self, party: str, since: int, until: int) -> Sequence[Payment]:
-        """What a party paid."""
+        """Payments by a party."""
 
     def to(self, party: str, since: int, until: int) -> Sequence[Payment]:
-        """What a party was paid."""
+        """Payments to a party."""
 
     @property
     def groups(self) -> "Payments | None":
@@ -111,14 +111,14 @@ class _Onward:
         self._more = candidates
         self._next = next(candidates, None)
 
-    def after(self, order: Order, least: int, met: Collection[str]) -> bool:
+    def after(self, order: Order, least: int, passed: Collection[str]) -> bool:
         """Whether one follows that is later, of at least this amount, and leads through nobody who was met."""
         ways = self._known(order)
         while True:
             for amount, through in ways:
                 if amount < least:
                     break
-                if not any(one in met for one in through):
+                if not any(party in passed for party in through):
                     return True
             if not self._read_on(order):
                 return False
@@ -128,13 +128,13 @@ class _Onward:
         """Of level 2: to whom those go that are later and of at least this amount, three of them at most."""
         ways = self._known(order)
         while True:
-            found = [through[0] for amount, through in ways if amount >= least]
-            if len(found) == APART_MAX or not self._read_on(order):
-                return found
+            payees = [through[0] for amount, through in ways if amount >= least]
+            if len(payees) == APART_MAX or not self._read_on(order):
+                return payees
             ways = self.kept[-1]
 
     def _known(self, order: Order) -> Ways:
-        """What suffices of those that are later, among those that were read."""
+        """The sufficing ways among the later ones that were read."""
         orders, first, last = self.orders, 0, len(self.orders)
         while first < last:
             middle = (first + last) // 2
@@ -167,7 +167,7 @@ class _Search:
         self._part, self._whole = share.numerator, share.denominator
         self._payments = payments
         self._ends = (closing.payer, closing.payee)
-        # What a payment may amount to at most from which so many lead to the closing one.
+        # The largest amount of a payment from which so many lead to the closing one.
         self._limits = [closing.amount]
         while self._part and len(self._limits) < PARTIES_MAX:
             self._limits.append(self._limits[-1] * self._whole // self._part)
@@ -175,8 +175,8 @@ class _Search:
         self._paid: dict[str, list[Payment]] = {}
         self._paid_to: dict[str, Collection[str]] = {}
         self._last: dict[str, list[Payment]] = {}
-        for one in self._window(payments.to(closing.payer, since, closing.order[0])):
-            self._last.setdefault(one.payer, []).append(one)
+        for payment in self._window(payments.to(closing.payer, since, closing.order[0])):
+            self._last.setdefault(payment.payer, []).append(payment)
 
     def ring(self) -> list[Payment] | None:
         """The ring of the fewest payments, of equal ones the smallest sequence of (time, source, id)."""
@@ -186,7 +186,7 @@ class _Search:
             for first in firsts:
                 if first.payee in self._ends or not self._fits(first, level + 1):
                     continue
-                # What an earlier and smaller one did not lead to, no later and larger one does.
+                # No later and larger payment leads where an earlier and smaller one did not.
                 if failed.get(first.payee, first.amount + 1) <= first.amount:
                     continue
                 if self._leads_on(first, level, ()):
@@ -194,33 +194,35 @@ class _Search:
                 failed[first.payee] = first.amount
         return None
 
-    def _leads_on(self, payment: Payment, level: int, met: Collection[str]) -> bool:
+    def _leads_on(self, payment: Payment, level: int, passed: Collection[str]) -> bool:
         onward = self._level(level, payment.payee)
-        return onward is not None and onward.after(payment.order, self._least(payment), met)
+        return onward is not None and onward.after(payment.order, self._least(payment), passed)
 
     def _followed(self, first: Payment, level: int) -> list[Payment]:
         """The smallest ring that begins with a payment, which is known to lead to one."""
-        ring, met = [first], [first.payer, first.payee]
+        ring, passed = [first], [first.payer, first.payee]
         for left in range(level - 1, -1, -1):
             last = ring[-1]
             ring.append(
                 next(
-                    one
-                    for one in (self._paid_by(last.payee) if left else self._last[last.payee])
-                    if one.order > last.order
-                    and one.amount >= self._least(last)
+                    payment
+                    for payment in (self._paid_by(last.payee) if left else self._last[last.payee])
+                    if payment.order > last.order
+                    and payment.amount >= self._least(last)
                     and (
-                        self._fits(one, 1)
+                        self._fits(payment, 1)
                         if not left
-                        else one.payee not in self._ends and one.payee not in met and self._leads_on(one, left, met)
+                        else payment.payee not in self._ends
+                        and payment.payee not in passed
+                        and self._leads_on(payment, left, passed)
                     )
                 )
             )
-            met.append(ring[-1].payee)
+            passed.append(ring[-1].payee)
         return [*ring, self._closing]
 
     def _least(self, payment: Payment) -> int:
-        """What the next payment has to be at least."""
+        """The least amount of the next payment."""
         return -(-payment.amount * self._part // self._whole)
 
     def _fits(self, payment: Payment, level: int) -> bool:
@@ -228,9 +230,11 @@ class _Search:
 
     def _window(self, payments: Sequence[Payment]) -> list[Payment]:
         """Of payments those that may be of a ring, between others, before the closing one."""
-        until = bisect_left(payments, self._closing.order, key=lambda one: one.order)
+        until = bisect_left(payments, self._closing.order, key=lambda payment: payment.order)
         currency = self._closing.currency
-        return [one for one in payments[:until] if one.currency == currency and one.payer != one.payee]
+        return [
+            payment for payment in payments[:until] if payment.currency == currency and payment.payer != payment.payee
+        ]
 
     def _paid_by(self, party: str) -> list[Payment]:
         if party not in self._paid:
@@ -242,7 +246,9 @@ class _Search:
         known = self._levels[level]
         if party not in known:
             leads = (
-                party in self._last if level == 1 else any(self._level(level - 1, one) for one in self._payees(party))
+                party in self._last
+                if level == 1
+                else any(self._level(level - 1, payee) for payee in self._payees(party))
             )
             sufficing = _apart if level == NAMING_LEVEL - 1 else _sufficing
             known[party] = _Onward(self._ways(level, party), sufficing) if leads else None
@@ -250,19 +256,19 @@ class _Search:
 
     def _payees(self, party: str) -> Collection[str]:
         if party not in self._paid_to:
-            self._paid_to[party] = {one.payee for one in self._paid_by(party)}.difference(self._ends)
+            self._paid_to[party] = {payment.payee for payment in self._paid_by(party)}.difference(self._ends)
         return self._paid_to[party]
 
     def _ways(self, level: int, party: str) -> Iterator[tuple[Order, Way]]:
         """The payments of a party on a level, the latest first."""
         if level == 1:
-            for one in reversed(self._last[party]):
-                if self._fits(one, level):
-                    yield one.order, (one.amount, ())
+            for payment in reversed(self._last[party]):
+                if self._fits(payment, level):
+                    yield payment.order, (payment.amount, ())
             return
-        for one in reversed(self._paid_by(party)):
-            if self._fits(one, level) and (through := self._through(level, one)) is not None:
-                yield one.order, (one.amount, through)
+        for payment in reversed(self._paid_by(party)):
+            if self._fits(payment, level) and (through := self._through(level, payment)) is not None:
+                yield payment.order, (payment.amount, through)
 
     def _through(self, level: int, payment: Payment) -> tuple[str, ...] | None:
         """The parties besides its payer that all its ways on lead through, as far as a level asks; None for no way."""
@@ -275,35 +281,35 @@ class _Search:
         least = self._least(payment)
         if level != NAMING_LEVEL:
             return (payee,) if onward.after(payment.order, least, (payment.payer,)) else None
-        following = [one for one in onward.parties(payment.order, least) if one != payment.payer]
+        following = [party for party in onward.parties(payment.order, least) if party != payment.payer]
         if not following:
             return None
         return (payee,) if len(following) > 1 else (payee, following[0])
 
 
 def _sufficing(kept: Ways, new: Way) -> Ways:
-    """Of what suffices and one more what suffices of all, whoever was met: the same where it adds nothing."""
+    """The ways that suffice, of those so far and a new one, whoever was met: the same where it adds nothing."""
     if kept and kept[0][0] >= new[0] and not kept[0][1]:
         return kept
-    found: list[Way] = []
+    ways: list[Way] = []
     common: set[str] | None = None
-    for one in sorted((*kept, new), key=_larger):
-        if common is not None and common.issubset(one[1]):
+    for way in sorted((*kept, new), key=_larger):
+        if common is not None and common.issubset(way[1]):
             continue
-        found.append(one)
-        common = set(one[1]) if common is None else common.intersection(one[1])
+        ways.append(way)
+        common = set(way[1]) if common is None else common.intersection(way[1])
         if not common:
             break
-    return tuple(found) if new in found else kept
+    return tuple(ways) if new in ways else kept
 
 
 def _apart(kept: Ways, new: Way) -> Ways:
     """The same where two parties may be met: the largest amounts to three different ones."""
-    for one in kept:
-        if one[1] == new[1]:
-            if one[0] >= new[0]:
+    for way in kept:
+        if way[1] == new[1]:
+            if way[0] >= new[0]:
                 return kept
-            kept = tuple(each for each in kept if each is not one)
+            kept = tuple(candidate for candidate in kept if candidate is not way)
             break
     if len(kept) == APART_MAX and kept[-1][0] >= new[0]:
         return kept

@@ -1,6 +1,6 @@
 """The shapes of a rule: check, sum, tally, screen; each may answer with a deadline.
 
-A rule declares which acts or events it looks at and which other facts it needs, and the engine does the rest: it
+A rule declares which acts or events it judges and which other facts it needs, and the engine does the rest: it
 loads in bulk, judges again when a fact changes, and skips rules that do not care. Each shape of a rule is given the
 facts of its own `needs`: asking for others raises `Undeclared`. No rule does I/O, reads a clock, or sees another rule.
 """
@@ -25,7 +25,7 @@ from circulation.sides import Settled
 
 Parameters = Mapping[str, Any]
 
-# What a finding may be about without being about anybody's act.
+# Kinds of subjects that are nobody's act.
 OF_NO_PARTY: Final[frozenset[Kind]] = frozenset({"market", "source"})
 
 
@@ -66,7 +66,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """What makes a sum one of periods: a scope is one period of something, judged when it has ended.
+    """The periods of a sum: a scope is one period of something, judged when it has ended.
 
     `ends(scope)` is the instant (µs) that the clock has to be past; nothing of a scope is loaded before. A period is
     judged with the acts of `members(scope)`, the periods that it looks back on, and an act of a period has those
@@ -82,8 +82,8 @@ class Period:
     before_end: bool = False
 
 
-# What a sum does at one act, with what it remembers of those before; it changes nothing but the ledger. What a later
-# act may take back, or what is said only once the clock is past it, is not said here but kept in the ledger
+# One step of a sum: an act, with the memory of those before; it changes nothing but the ledger. A finding that a later
+# act may take back, or that is due only once the clock is past an instant, is not answered but kept in the ledger
 # (`Ledger.keep`): a step says all that it has to say in one of the two ways.
 Step = Callable[[Ledger, str, Act, Facts], Iterable[Said]]
 
@@ -93,8 +93,8 @@ def over(step: Step) -> Callable[[str, Sequence[Act], Facts], list[Said]]:
 
     def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
         ledger = Ledger()
-        said = [said for act in acts for said in step(ledger, scope, act, facts)]
-        return [*said, *ledger.kept(-NEVER, NEVER)]
+        findings = [finding for act in acts for finding in step(ledger, scope, act, facts)]
+        return [*findings, *ledger.kept(-NEVER, NEVER)]
 
     return judge
 
@@ -135,7 +135,7 @@ class Sum:
     `over(step)`): what it says occurred at its act, and what it asks of facts is how they were at that instant. Acts of
     the types in `first` stand before all others of their instant there. Where an act may change what is said of acts
     before it, `reaches` tells from which instant on. `coming` is for what looks at packs from their publication on, and
-    not only where they are in force. What a ledger remembers may have an act of a type in `recalling` look at contracts
+    not only where they are in force. By its ledger an act of a type in `recalling` may read contracts
     that acts before it named, and that are over its asset: `recalls` names them, and their facts are there.
     """
 
@@ -164,7 +164,7 @@ class Sum:
         """Acts in the order in which they are judged."""
         if not self.first:
             return sorted(acts, key=order)
-        return sorted(acts, key=lambda one: (one.time, one.type not in self.first, one.source, one.id))
+        return sorted(acts, key=lambda act: (act.time, act.type not in self.first, act.source, act.id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +182,9 @@ _UNCHANGED: Mapping[str, Any] = MappingProxyType({})
 
 
 class Counted(NamedTuple):
-    """What one event adds to the tallies of its contract (negative where something is given back).
+    """The amounts that one event adds to the tallies of its contract (negative where something is given back).
 
-    Terms that came are counted, too: with nothing added. What is given back is given back `by` a cancellation or a
+    Terms that came are counted, too: with nothing added. Amounts are given back `by` a cancellation or a
     retraction, at the `time` of what it was counted for; `gone` is that, where nothing is left of it. Where the rule
     is off, what it says is not `told`.
     """
@@ -200,7 +200,7 @@ class Counted(NamedTuple):
 
 
 class Uses(msgspec.Struct, kw_only=True, gc=False):
-    """A run of plain uses of one contract under one licence, summed up: what the fast path of a tally looks at.
+    """A run of plain uses of one contract under one licence, summed up: the input of the fast path of a tally.
 
     `totals` are [uses, bytes, rows] by rank of the reporter; `kinds` are (purpose, country, region, environment,
     actor). `count` is how many they are; a tally that must know goes over `each` of them, in their order.
@@ -215,8 +215,8 @@ class Uses(msgspec.Struct, kw_only=True, gc=False):
 
 
 class Stepped(msgspec.Struct, gc=False):
-    """What a step of a tally leaves: its memory, the parts of it that changed, what is said, and what of what was said
-    before is cleared (about, cause and what tells it apart)."""
+    """The result of a step of a tally: its memory, the parts of it that changed, the findings, and those of before
+    that are cleared (about, cause and `apart`)."""
 
     memory: Any
     parts: Mapping[str, Any] = _UNCHANGED
@@ -262,9 +262,9 @@ class Rule:
     tally: Tally | None = None
     screen: Screen | None = None
 
-    def settings(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def settings(self, stated: Mapping[str, Any]) -> dict[str, Any]:
         """The parameters in force: what a pack gives, and the defaults for the rest."""
-        return {name: given.get(name, parameter.default) for name, parameter in self.parameters.items()}
+        return {name: stated.get(name, parameter.default) for name, parameter in self.parameters.items()}
 
     @property
     def never_tried(self) -> bool:
@@ -275,4 +275,6 @@ class Rule:
 
 def parameters(rules: Mapping[str, Rule]) -> dict[str, dict[str, Any]]:
     """The parameters of each detector with their defaults, by its id: what `parse_pack` checks a pack against."""
-    return {rule.id: {name: one.default for name, one in rule.parameters.items()} for rule in rules.values()}
+    return {
+        rule.id: {name: parameter.default for name, parameter in rule.parameters.items()} for rule in rules.values()
+    }

@@ -1,4 +1,4 @@
-"""What a trial may do: which acts a `sandbox` grant covers, and where its caps are passed (contract §4, `sandbox-cap`).
+"""The bounds of a trial: which acts a `sandbox` grant covers, and where caps are passed (contract §4, `sandbox-cap`).
 
 A sandbox tries a rule out on real data, within a measure: so many uses, so many persons, so much money, until a day.
 Within it the detectors that a pack names only watch; once any measure is passed, all of them are as strict again as
@@ -27,7 +27,7 @@ from circulation.findings import Cause
 from circulation.keys import join_key, split_key
 from circulation.money import millionths, written
 
-# What counts towards the caps.
+# The types that count towards the caps.
 COUNTED: Final = frozenset({CONTRACT_SIGNED, CONTRACT_AMENDED, DELIVERY_COMPLETED, EXPORT_PERFORMED})
 NEEDS: Final[frozenset[Need]] = frozenset({"contract", "party", "days"})
 # The rule that says where caps were passed.
@@ -39,7 +39,7 @@ Place = tuple[int, str, str]
 
 
 class Named(NamedTuple):
-    """Whose act it is, and what it names of what a grant may restrict."""
+    """The holder of an act, and its members by which a grant may be restricted."""
 
     holder: str
     asset: str | None
@@ -60,7 +60,7 @@ class Passed(NamedTuple):
 
 
 def named(act: Act | Event, contract: ContractFacts | None) -> Named | None:
-    """What an act names; None where nobody is known who could hold a grant for it.
+    """The names in an act; None where nobody is known who could hold a grant for it.
 
     `contract` are the facts of the contract that it is under. Of that it names the purposes, and where it has no
     recipient of its own, the buyer and the countries.
@@ -75,58 +75,62 @@ def named(act: Act | Event, contract: ContractFacts | None) -> Named | None:
     statement = data if act.type in (CONTRACT_SIGNED, CONTRACT_AMENDED) else contract.statement(act.time)
     if statement is None:
         return None
-    found = of_contract(statement)
+    target = of_contract(statement)
     if act.type != DELIVERY_COMPLETED:
-        return found
+        return target
     countries = () if data.country is None else (data.country,)
-    return found._replace(countries=countries, recipients=(data.recipient,))
+    return target._replace(countries=countries, recipients=(data.recipient,))
 
 
 def of_contract(statement: Any) -> Named:
-    """What a contract names by its terms."""
+    """The names in the terms of a contract."""
     terms = statement.terms
     return Named(statement.seller, statement.asset, terms.purposes or (), terms.countries or (), (statement.buyer,))
 
 
-def restricted_to(trial: Trial, one: Named) -> bool:
+def restricted_to(trial: Trial, target: Named) -> bool:
     """Whether what an act names lies within what the grant restricts, whenever it was done."""
     return covers(
-        trial.grant, asset=one.asset, purposes=one.purposes, countries=one.countries, recipients=one.recipients
+        trial.grant,
+        asset=target.asset,
+        purposes=target.purposes,
+        countries=target.countries,
+        recipients=target.recipients,
     )
 
 
-def covering(party: PartyFacts, one: Named, instant: int) -> list[Trial]:
+def covering(party: PartyFacts, target: Named, instant: int) -> list[Trial]:
     """The sandboxes of a party that cover an act at the instant."""
-    return [trial for trial in party.trials if trial.since <= instant < trial.end and restricted_to(trial, one)]
+    return [trial for trial in party.trials if trial.since <= instant < trial.end and restricted_to(trial, target)]
 
 
 def scope_of(holder: str, grant: str) -> str:
-    """What the acts of one sandbox have in common."""
+    """The scope of one sandbox."""
     return join_key(holder, grant)
 
 
 def holder_of(scope: str) -> str:
-    """Whose sandbox it is."""
+    """The holder of the sandbox of a scope."""
     return split_key(scope)[0]
 
 
 def scopes(act: Act, facts: Facts) -> Iterable[str]:
-    """The sandboxes that an act lies within but for its time: what comes after one's end is looked at, too."""
-    one = named(act, _contract(act, facts))
-    if one is not None:
-        for trial in facts.party(one.holder).trials:
-            if restricted_to(trial, one):
-                yield scope_of(one.holder, trial.grant.grant)
+    """The sandboxes that an act lies within but for its time: an act after one's end is judged, too."""
+    target = named(act, _contract(act, facts))
+    if target is not None:
+        for trial in facts.party(target.holder).trials:
+            if restricted_to(trial, target):
+                yield scope_of(target.holder, trial.grant.grant)
 
 
 def passed(scope: str, acts: Iterable[Act], facts: Facts) -> list[Passed]:
     """Each cap that was passed, once, at the act with which it was: the acts in the order of (time, source, id)."""
     holder, grant = split_key(scope)
     party = facts.party(holder)
-    trial = next((one for one in party.trials if one.grant.grant == grant), None)
+    trial = next((candidate for candidate in party.trials if candidate.grant.grant == grant), None)
     if trial is None:
         return []
-    found: dict[str, Passed] = {}
+    by_cap: dict[str, Passed] = {}
     count = _Count(trial)
     contracts: set[str] = set()
     for act in acts:
@@ -135,39 +139,39 @@ def passed(scope: str, acts: Iterable[Act], facts: Facts) -> list[Passed]:
         if trial.since <= act.time < trial.end:
             count.add(act)
             for cap, maximum, used in count.beyond():
-                found.setdefault(cap, Passed(cap, maximum, used, order(act), act.cause, _asset(act, facts)))
-        elif act.time >= max(trial.since, trial.end) and "end" not in found:
-            one = named(act, _contract(act, facts))
-            if one is None or not covering(party, one, act.time):
+                by_cap.setdefault(cap, Passed(cap, maximum, used, order(act), act.cause, _asset(act, facts)))
+        elif act.time >= max(trial.since, trial.end) and "end" not in by_cap:
+            target = named(act, _contract(act, facts))
+            if target is None or not covering(party, target, act.time):
                 at = (format_instant(trial.end), format_instant(act.time))
-                found["end"] = Passed("end", *at, order(act), act.cause, _asset(act, facts))
-    for passing in _by_use(trial, party, [facts.contract(one) for one in sorted(contracts)], facts):
-        if passing.cap not in found or passing.place < found[passing.cap].place:
-            found[passing.cap] = passing
-    return list(found.values())
+                by_cap["end"] = Passed("end", *at, order(act), act.cause, _asset(act, facts))
+    for passing in _by_use(trial, party, [facts.contract(contract) for contract in sorted(contracts)], facts):
+        if passing.cap not in by_cap or passing.place < by_cap[passing.cap].place:
+            by_cap[passing.cap] = passing
+    return list(by_cap.values())
 
 
 def _by_use(trial: Trial, party: PartyFacts, contracts: Sequence[ContractFacts], facts: Facts) -> Iterable[Passed]:
     """The caps that are passed by uses, which are known by the day: at the end of the first that does so."""
     used: dict[int, list[tuple[Named, int, Used]]] = {}
     for contract in contracts:
-        for day, reporter, one in facts.used(contract.id):
+        for day, reporter, counts in facts.used(contract.id):
             statement = contract.statement(end_of(day) - 1)
-            whose = None if statement is None else of_contract(statement)
-            if whose is not None and whose.holder == party.id and restricted_to(trial, whose):
-                used.setdefault(day, []).append((whose, reporter, one))
+            target = None if statement is None else of_contract(statement)
+            if target is not None and target.holder == party.id and restricted_to(trial, target):
+                used.setdefault(day, []).append((target, reporter, counts))
     totals: dict[int, int] = {}
     over = ended = False
     for day in sorted(used):
         place: Place = (end_of(day), "", "")
-        for whose, reporter, one in used[day]:
-            if one.last >= trial.since and one.first < trial.end:
-                totals[reporter] = totals.get(reporter, 0) + one.uses
-            elif one.first >= max(trial.since, trial.end) and one.uses and not ended:
-                ended = not covering(party, whose, one.first)
+        for target, reporter, counts in used[day]:
+            if counts.last >= trial.since and counts.first < trial.end:
+                totals[reporter] = totals.get(reporter, 0) + counts.uses
+            elif counts.first >= max(trial.since, trial.end) and counts.uses and not ended:
+                ended = not covering(party, target, counts.first)
                 if ended:
-                    at = (format_instant(trial.end), format_instant(one.first))
-                    yield Passed("end", *at, place, None, whose.asset)
+                    at = (format_instant(trial.end), format_instant(counts.first))
+                    yield Passed("end", *at, place, None, target.asset)
         maximum, total = trial.grant.uses_max, max(totals.values(), default=0)
         if maximum is not None and total > maximum and not over:
             over = True
@@ -175,7 +179,7 @@ def _by_use(trial: Trial, party: PartyFacts, contracts: Sequence[ContractFacts],
 
 
 class _Count:
-    """What a sandbox has used of its caps so far."""
+    """The use of a sandbox's caps so far."""
 
     def __init__(self, trial: Trial) -> None:
         self._grant = trial.grant
@@ -183,7 +187,7 @@ class _Count:
         self._persons = {"persons": 0, "sensitive_persons": 0}
 
     def add(self, act: Act) -> None:
-        """Adds an act. What an amendment says replaces what the contract said before."""
+        """Adds an act. An amendment replaces the contract's terms of before."""
         data = act.data
         if act.type in (CONTRACT_SIGNED, CONTRACT_AMENDED):
             # The cap is in the default currency, and amounts of different currencies are never compared.
@@ -209,5 +213,5 @@ def _contract(act: Act, facts: Facts) -> ContractFacts | None:
 
 
 def _asset(act: Act, facts: Facts) -> str | None:
-    one = named(act, _contract(act, facts))
-    return None if one is None else one.asset
+    target = named(act, _contract(act, facts))
+    return None if target is None else target.asset

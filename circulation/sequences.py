@@ -34,7 +34,7 @@ class Gap(msgspec.Struct, array_like=True, frozen=True):
         return self.revealed[-1][1] if self.revealed else 0
 
 
-# Of a feed that lacks more and more the newest gaps are at hand, and the others are looked for one by one.
+# Of a feed that lacks more and more the newest gaps are at hand, and the others are searched one by one.
 GAPS_MAX: Final = 64
 
 
@@ -54,7 +54,7 @@ class Sequence(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Taken(NamedTuple):
-    """What a number did: the sequence after it, the gap it revealed, the gap it closed, what of an older gap is
+    """The effect of a number: the sequence after it, the gap it revealed, the gap it closed, what of an older gap is
     missing now (nothing, where that is closed), and the end of the epoch before, where it began another one."""
 
     sequence: Sequence
@@ -94,10 +94,10 @@ def take(sequence: Sequence, number: int, id_: str, time: int, epoch: int = 0) -
         for first, last in gap.missing:
             if first <= number <= last:
                 rest = [
-                    one
+                    part
                     for span in gap.missing
-                    for one in ([span] if span != (first, last) else [(first, number - 1), (number + 1, last)])
-                    if one[0] <= one[1]
+                    for part in ([span] if span != (first, last) else [(first, number - 1), (number + 1, last)])
+                    if part[0] <= part[1]
                 ]
                 left = msgspec.structs.replace(gap, missing=rest)
                 gaps = [*sequence.gaps[:at], *([left] if rest else []), *sequence.gaps[at + 1 :]]
@@ -117,10 +117,10 @@ def _take_other_epoch(sequence: Sequence, number: int, id_: str, time: int, epoc
     before = sequence.before
     if before is None or epoch != before.epoch or number > before.highest:
         return Repeated.OVER
-    taken = take(before, number, id_, time, epoch)
-    if isinstance(taken, Repeated):
-        return taken
-    return taken._replace(sequence=msgspec.structs.replace(sequence, before=taken.sequence))
+    outcome = take(before, number, id_, time, epoch)
+    if isinstance(outcome, Repeated):
+        return outcome
+    return outcome._replace(sequence=msgspec.structs.replace(sequence, before=outcome.sequence))
 
 
 def of_epoch(sequence: Sequence, epoch: int) -> Sequence | None:
@@ -132,11 +132,11 @@ def of_epoch(sequence: Sequence, epoch: int) -> Sequence | None:
 
 def take_older(sequence: Sequence, older: Gap, number: int, time: int) -> Taken | None:
     """Take in a number that an older gap may lack; None where it does not."""
-    taken = take(Sequence(number, [older], epoch=older.epoch), number, "", time, older.epoch)
-    if isinstance(taken, Repeated):
+    outcome = take(Sequence(number, [older], epoch=older.epoch), number, "", time, older.epoch)
+    if isinstance(outcome, Repeated):
         return None
-    left = taken.sequence.gaps[0] if taken.sequence.gaps else msgspec.structs.replace(older, missing=[])
-    return Taken(_later(sequence, older.epoch, time), closed=taken.closed, older=left)
+    left = outcome.sequence.gaps[0] if outcome.sequence.gaps else msgspec.structs.replace(older, missing=[])
+    return Taken(_later(sequence, older.epoch, time), closed=outcome.closed, older=left)
 
 
 def _later(sequence: Sequence, epoch: int, time: int) -> Sequence:

@@ -1,8 +1,8 @@
 """Shares of origin: how much of an asset came from each of its ancestors.
 
 Shares multiply along a path and add up over the paths. On a path each asset counts once, so that a cycle does not feed
-itself. What nobody stated is assumed, and says so: inputs without a share divide evenly what the stated ones leave, and
-shares that come to more than the whole are scaled down to it.
+itself. A share that nobody stated is assumed, and says so: inputs without a share divide evenly what the stated ones
+leave, and shares that come to more than the whole are scaled down to it.
 
 Apart from cycles all this takes time linear in the derivations. The paths within a cycle can be more than anybody can
 walk; they are walked to a limit, and what lies there or behind has *at least* the share that was found.
@@ -16,7 +16,7 @@ from circulation.lineage import Edge, then_node
 
 # Steps that are walked within cycles: a ring of n assets takes n of them, n assets that all derive from each other n!.
 STEPS_MAX = 200_000
-# What sums of shares that were rounded to a few places may be above the whole.
+# The excess over the whole that sums of rounded shares may have.
 EXCESS_MAX = 1e-6
 
 
@@ -24,14 +24,14 @@ Inputs = Callable[[str], Mapping[str, "Part"]]
 
 
 class Part(NamedTuple):
-    """What one input is of its output, 0 … 1; `assumed` where it is not what was stated."""
+    """The share of one input in its output, 0 … 1; `assumed` where it is not as stated."""
 
     share: float
     assumed: bool
 
 
 class Origin(NamedTuple):
-    """What an ancestor is of the asset, 0 … 1.
+    """The share of an ancestor in the asset, 0 … 1.
 
     `assumed`: some share on the way was. `at_least`: not all paths were walked.
     """
@@ -43,33 +43,33 @@ class Origin(NamedTuple):
 
 def stated(inputs: Iterable[tuple[str, float | None]]) -> dict[str, float | None]:
     """The share of each input of one statement; of one that is named twice the sum, none above the whole."""
-    found: dict[str, float | None] = {}
+    shares: dict[str, float | None] = {}
     for asset, share in inputs:
-        before = found.get(asset)
-        found[asset] = share if before is None else min(1.0, before + (share or 0.0))
-    return found
+        before = shares.get(asset)
+        shares[asset] = share if before is None else min(1.0, before + (share or 0.0))
+    return shares
 
 
 def parts(edges: Iterable[Edge]) -> dict[str, Part]:
-    """What each input is of one output, by all that was stated of that output: of one input the latest share counts.
+    """The share of each input in one output, by all statements of that output: of one input the latest counts.
 
     Another name of the output is the whole of it, and takes nothing from what it was made of.
     """
     latest: dict[str, float | None] = {}
     kept = list(edges)
     same = {edge.input for edge in kept if edge.same}
-    for edge in sorted(kept, key=lambda one: (one.time, one.share is not None, one.share or 0.0, one.input)):
+    for edge in sorted(kept, key=lambda edge: (edge.time, edge.share is not None, edge.share or 0.0, edge.input)):
         if edge.input not in same and (edge.share is not None or edge.input not in latest):
             latest[edge.input] = edge.share
     known = math.fsum(share for share in latest.values() if share is not None)
     unknown = sum(share is None for share in latest.values())
     too_much = known > 1 + EXCESS_MAX
     left = max(0.0, 1.0 - known) / unknown if unknown else 0.0
-    found = {
+    known_parts = {
         asset: Part(left, True) if share is None else Part(share / known if too_much else share, too_much)
         for asset, share in latest.items()
     }
-    return {asset: found.get(asset, Part(1.0, False)) for asset in sorted({*found, *same})}
+    return {asset: known_parts.get(asset, Part(1.0, False)) for asset in sorted({*known_parts, *same})}
 
 
 def origins(
@@ -82,25 +82,27 @@ def origins(
 ) -> dict[str, Origin]:
     """The share of each ancestor of `asset` by the derivations made by the instant `at` (µs); `edges` by output.
 
-    To `of_each` is added what each input is of each output on the way. What had another name counts as it was then: it
-    stands beside what has that name now, with what it was made of by then, until their shares are added.
+    To `of_each` is added what each input is of each output on the way. An asset under an earlier name counts as it was
+    then: it has a node beside the asset of that name now, with its inputs of then, until their shares are added.
     """
     inputs: dict[str, dict[str, Part]] = {}
     then: dict[str, tuple[str, int]] = {}
 
     def of(output: str) -> dict[str, Part]:
-        found = inputs.get(output)
-        if found is None:
+        output_parts = inputs.get(output)
+        if output_parts is None:
             name, until = then.get(output, (output, at))
             earlier = [edge for edge in edges.get(name, ()) if edge.time <= until and edge.input not in (name, output)]
-            found = parts(earlier)
+            output_parts = parts(earlier)
             if of_each is not None and output == name:
-                of_each[output] = found
-            found = inputs[output] = {_named(one, earlier, then): part for one, part in found.items()}
-        return found
+                of_each[output] = output_parts
+            output_parts = inputs[output] = {
+                _named(input_, earlier, then): part for input_, part in output_parts.items()
+            }
+        return output_parts
 
     flows = {asset: Origin(1.0, False, False)}
-    # What leaves a group of assets that derive from each other never comes back, so the groups can be taken in turn.
+    # A flow that leaves a group of assets that derive from each other never returns, so the groups come in turn.
     for group in reversed(list(_groups(asset, of))):
         if len(group) > 1:
             entered = {member: flows.pop(member) for member in group if member in flows}
@@ -123,7 +125,7 @@ def _named(input_: str, edges: Iterable[Edge], then: dict[str, tuple[str, int]])
     """The node of an input: of one that counts as it was at an instant one of its own, whose name and instant `then`
     has."""
     bounds = [edge.then for edge in edges if edge.input == input_]
-    until = max((one for one in bounds if one is not None), default=None)
+    until = max((bound for bound in bounds if bound is not None), default=None)
     if until is None or None in bounds:
         return input_
     node = then_node(input_, until)
@@ -131,10 +133,10 @@ def _named(input_: str, edges: Iterable[Edge], then: dict[str, tuple[str, int]])
     return node
 
 
-def _sum(one: Origin | None, other: Origin) -> Origin:
-    if one is None:
-        return other
-    return Origin(one.share + other.share, one.assumed or other.assumed, one.at_least or other.at_least)
+def _sum(origin: Origin | None, addend: Origin) -> Origin:
+    if origin is None:
+        return addend
+    return Origin(origin.share + addend.share, origin.assumed or addend.assumed, origin.at_least or addend.at_least)
 
 
 def _circle(
@@ -148,7 +150,7 @@ def _circle(
         walked = {entry}
         while path:
             member, (share, assumed, at_least), ahead = path[-1]
-            following = next((one for one in ahead if one[0] not in walked), None)
+            following = next((candidate for candidate in ahead if candidate[0] not in walked), None)
             if following is None:
                 path.pop()
                 walked.discard(member)

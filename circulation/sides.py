@@ -1,6 +1,6 @@
-"""What the sides of a contract say of a day: where counts what they say near midnight, and who has said nothing.
+"""The tallies of the sides of a contract by day: where a report near midnight counts, and which side is silent.
 
-A day is settled after the one before it, and hands on what the next one needs (`Settled`). What a reporter says near
+A day is settled after the one before it, and hands on what the next one needs (`Settled`). A report near
 the midnight that ends the day, on either side of it, counts as a whole and once: on this day or on the next, as the
 sides then differ less on this day; the next one begins with what was decided. So days are settled one after the other,
 and whatever came in whatever order, the same is settled.
@@ -28,7 +28,7 @@ NOTHING: Final[Amounts] = (None,) * len(MEASURES)
 
 
 class Settled(msgspec.Struct, array_like=True):
-    """What is settled of a day, by reporter: what counts on it, and what the days after it go on from.
+    """The settled tallies of a day, by reporter: what counts on it, and what the days after it go on from.
 
     `moved` is what was said near the midnight at its end and counts on the next day. `streaks` tells, by reporter, by
     the other one and by measure (`_pair`), on how many of the last days on which the other one stated that measure the
@@ -40,14 +40,14 @@ class Settled(msgspec.Struct, array_like=True):
     streaks: dict[int, int] = {}
     stated: dict[int, int] = {}
 
-    def hands_on(self, other: "Settled | None") -> bool:
+    def hands_on(self, settled: "Settled | None") -> bool:
         """Whether the days after it go on from something else than after another one."""
-        before = other or Settled()
+        before = settled or Settled()
         return (self.moved, self.streaks, self.stated) != (before.moved, before.streaks, before.stated)
 
 
 class Parts(NamedTuple):
-    """What reporters say of a day: near the midnight at which it begins, near the one at which it ends, and between;
+    """Tallies of a day by reporter: near the midnight at which it begins, near the one at which it ends, and between;
     and on the next day near the latter, and farther from it."""
 
     head: dict[int, Amounts]
@@ -57,21 +57,21 @@ class Parts(NamedTuple):
     next_rest: dict[int, Amounts]
 
 
-def plus(one: Amounts, other: Amounts) -> Amounts:
+def plus(amounts: Amounts, addends: Amounts) -> Amounts:
     """Add amounts; a measure that neither states stays unstated."""
     return [
         amount if more is None else more if amount is None else amount + more
-        for amount, more in zip(one, other, strict=True)
+        for amount, more in zip(amounts, addends, strict=True)
     ]
 
 
-def added(*some: Tallies) -> dict[int, Amounts]:
+def added(*parts: Tallies) -> dict[int, Amounts]:
     """Add tallies by reporter."""
-    found: dict[int, Amounts] = {}
-    for tallies in some:
+    total: dict[int, Amounts] = {}
+    for tallies in parts:
         for reporter, amounts in tallies.items():
-            found[reporter] = plus(found.get(reporter, NOTHING), amounts)
-    return dict(sorted(found.items()))
+            total[reporter] = plus(total.get(reporter, NOTHING), amounts)
+    return dict(sorted(total.items()))
 
 
 def settle(parts: Parts, day_before: Settled | None, before: Settled | None, silent_days: int) -> Settled:
@@ -88,12 +88,12 @@ def settle(parts: Parts, day_before: Settled | None, before: Settled | None, sil
     staying: frozenset[int] = frozenset()
     if edge and (base or parts.tail):
         staying = _staying(base, edge, parts, before, silent_days)
-    tallies = added(base, {one: amounts for one, amounts in edge.items() if one in staying})
-    moved = {one: amounts for one, amounts in edge.items() if one not in staying}
+    tallies = added(base, {reporter: amounts for reporter, amounts in edge.items() if reporter in staying})
+    moved = {reporter: amounts for reporter, amounts in edge.items() if reporter not in staying}
     streaks = {} if before is None else dict(before.streaks)
-    for reporter, other, measure in _pairs():
-        if _of(tallies, other, measure) is not None:
-            key = _pair(reporter, other, measure)
+    for reporter, counterpart, measure in _pairs():
+        if _of(tallies, counterpart, measure) is not None:
+            key = _pair(reporter, counterpart, measure)
             kept_up = _of(tallies, reporter, measure) is not None
             streaks[key] = min(streaks.get(key, 0) + 1, STREAK_MAX) if kept_up else 0
     stated = {} if before is None else dict(before.stated)
@@ -107,24 +107,25 @@ def settle(parts: Parts, day_before: Settled | None, before: Settled | None, sil
 def silent(tallies: Tallies, before: Settled | None, silent_days: int) -> dict[int, Amounts]:
     """By reporter who says nothing of a day what it has reported 0 of: what others state of it, and what it stated on
     each of the last days, at least `silent_days`, on which they did."""
-    found: dict[int, Amounts] = {}
+    silent_amounts: dict[int, Amounts] = {}
     if before is None:
-        return found
+        return silent_amounts
     for reporter in range(len(REPORTERS)):
         if reporter in tallies:
             continue
         amounts = [
             0
             if any(
-                amounts[measure] is not None and before.streaks.get(_pair(reporter, other, measure), 0) >= silent_days
-                for other, amounts in tallies.items()
+                amounts[measure] is not None
+                and before.streaks.get(_pair(reporter, counterpart, measure), 0) >= silent_days
+                for counterpart, amounts in tallies.items()
             )
             else None
             for measure in range(len(MEASURES))
         ]
         if amounts != [*NOTHING]:
-            found[reporter] = amounts
-    return found
+            silent_amounts[reporter] = amounts
+    return silent_amounts
 
 
 def silent_of_month(tallies: Tallies, stated: Mapping[int, int]) -> dict[int, Amounts]:
@@ -138,12 +139,14 @@ def silent_of_month(tallies: Tallies, stated: Mapping[int, int]) -> dict[int, Am
 
 def differing(tallies: Tallies, percent: Fraction) -> dict[str, dict[str, int]]:
     """The measures in which two reporters differ by more than so many percent of the largest, with what they say."""
-    found = {}
+    differences = {}
     for at, measure in enumerate(MEASURES):
-        some = {one: amount for one, amounts in sorted(tallies.items()) if (amount := amounts[at]) is not None}
-        if some and (max(some.values()) - min(some.values())) * 100 > max(some.values()) * percent:
-            found[measure] = {REPORTERS[one]: amount for one, amount in some.items()}
-    return found
+        stated = {
+            reporter: amount for reporter, amounts in sorted(tallies.items()) if (amount := amounts[at]) is not None
+        }
+        if stated and (max(stated.values()) - min(stated.values())) * 100 > max(stated.values()) * percent:
+            differences[measure] = {REPORTERS[reporter]: amount for reporter, amount in stated.items()}
+    return differences
 
 
 def _staying(base: Tallies, edge: Tallies, parts: Parts, before: Settled | None, silent_days: int) -> frozenset[int]:
@@ -153,35 +156,41 @@ def _staying(base: Tallies, edge: Tallies, parts: Parts, before: Settled | None,
     as far as that is told by then. Of equal ones that in which most count on the day on which they begin (where
     something was said before midnight that is this day), and of these the first reporter's on this day.
     """
-    nobody: dict[int, Amounts] = {}
+    no_amounts: dict[int, Amounts] = {}
 
     def rank(staying: Sequence[bool]) -> tuple[list[Fraction], list[Fraction], int, list[bool]]:
-        here = {one: amounts for (one, amounts), stays in zip(edge.items(), staying, strict=True) if stays}
-        there = {one: amounts for one, amounts in edge.items() if one not in here}
-        counted = added(base, here)
+        staying_here = {
+            reporter: amounts for (reporter, amounts), stays in zip(edge.items(), staying, strict=True) if stays
+        }
+        moving_on = {reporter: amounts for reporter, amounts in edge.items() if reporter not in staying_here}
+        counted = added(base, staying_here)
         return (
             _apart(counted, added(base, edge), silent(counted, before, silent_days)),
-            _apart(added(parts.next_rest, there), added(parts.next_rest, edge), nobody),
-            sum((one in here) != (one in parts.tail) for one in edge),
-            [not one for one in staying],
+            _apart(added(parts.next_rest, moving_on), added(parts.next_rest, edge), no_amounts),
+            sum((reporter in staying_here) != (reporter in parts.tail) for reporter in edge),
+            [not stays for stays in staying],
         )
 
     best = min(product((True, False), repeat=len(edge)), key=rank)
-    return frozenset(one for one, stays in zip(edge, best, strict=True) if stays)
+    return frozenset(reporter for reporter, stays in zip(edge, best, strict=True) if stays)
 
 
 def _apart(counted: Tallies, whole: Tallies, silent_: Tallies) -> list[Fraction]:
     """How far reporters are apart, the measure that is farthest first, each in proportion to the largest tally that it
-    can have. Whose edge counts elsewhere has nothing of what it states there, and is not silent."""
-    found = []
+    can have. A reporter whose edge counts elsewhere has none of it here, and is not silent."""
+    distances = []
     for at in range(len(MEASURES)):
-        some = {one: _of(counted, one, at) or 0 for one, amounts in whole.items() if amounts[at] is not None}
+        stated = {
+            reporter: _of(counted, reporter, at) or 0 for reporter, amounts in whole.items() if amounts[at] is not None
+        }
         largest = max((amounts[at] or 0 for amounts in whole.values()), default=0)
-        some |= {one: 0 for one, amounts in silent_.items() if one not in whole and amounts[at] is not None}
-        found.append(
-            Fraction(max(some.values()) - min(some.values()), largest) if some and largest > 0 else Fraction(0)
+        stated |= {
+            reporter: 0 for reporter, amounts in silent_.items() if reporter not in whole and amounts[at] is not None
+        }
+        distances.append(
+            Fraction(max(stated.values()) - min(stated.values()), largest) if stated and largest > 0 else Fraction(0)
         )
-    return sorted(found, reverse=True)
+    return sorted(distances, reverse=True)
 
 
 def _of(tallies: Tallies, reporter: int, measure: int) -> int | None:
@@ -190,9 +199,15 @@ def _of(tallies: Tallies, reporter: int, measure: int) -> int | None:
 
 
 def _pairs() -> Iterator[tuple[int, int, int]]:
-    every = range(len(REPORTERS))
-    return ((one, other, at) for one in every for other in every if one != other for at in range(len(MEASURES)))
+    reporters = range(len(REPORTERS))
+    return (
+        (reporter, counterpart, at)
+        for reporter in reporters
+        for counterpart in reporters
+        if reporter != counterpart
+        for at in range(len(MEASURES))
+    )
 
 
-def _pair(reporter: int, other: int, measure: int) -> int:
-    return (reporter * len(REPORTERS) + other) * len(MEASURES) + measure
+def _pair(reporter: int, counterpart: int, measure: int) -> int:
+    return (reporter * len(REPORTERS) + counterpart) * len(MEASURES) + measure

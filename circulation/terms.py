@@ -24,7 +24,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """What a buyer may do, from `valid_from` on and before `valid_to`."""
+    """A buyer's rights and limits, from `valid_from` on and before `valid_to`."""
 
     valid_from: Instant
     valid_to: Instant | None = None

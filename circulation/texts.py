@@ -51,7 +51,7 @@ def fold_id(id_: str) -> str:
     """The form in which ids are compared: as they are, and hexadecimal numbers after `0x` in lower case."""
     if not has_hexadecimal(id_):
         return id_
-    return _HEXADECIMAL.sub(lambda found: found[0].lower(), id_)
+    return _HEXADECIMAL.sub(lambda match: match[0].lower(), id_)
 
 
 def has_hexadecimal(id_: str) -> bool:
@@ -63,14 +63,14 @@ def is_mixed(text: str) -> bool:
     """Whether a text has letters of scripts that are not written together (UTS #39, section 5.1)."""
     if text.isascii():
         return False
-    scripts = {_script(one) for one in text} - _OF_NO_SCRIPT
-    return len(scripts) > 1 and not any(scripts <= some for some in _TOGETHER)
+    scripts = {_script(character) for character in text} - _OF_NO_SCRIPT
+    return len(scripts) > 1 and not any(scripts <= together for together in _TOGETHER)
 
 
 def skeleton(text: str) -> str:
-    """What two texts have in common that look alike (UTS #39, section 4), of texts that are folded."""
+    """The skeleton that texts that look alike share (UTS #39, section 4), of texts that are folded."""
     prototypes = _prototypes()
-    return "".join(prototypes.get(one, one) for one in unicodedata.normalize("NFD", text))
+    return "".join(prototypes.get(character, character) for character in unicodedata.normalize("NFD", text))
 
 
 @lru_cache(SKELETONS_KEPT_MAX)
@@ -84,13 +84,16 @@ def skeletons(text: str) -> Sequence[str]:
     if not is_mixed(text):
         return ()
     prototypes = _prototypes()
-    seen = (one if one.isascii() else prototypes.get(one, one) for one in unicodedata.normalize("NFKD", text))
+    seen = (
+        character if character.isascii() else prototypes.get(character, character)
+        for character in unicodedata.normalize("NFKD", text)
+    )
     return tuple(dict.fromkeys((skeleton(fold(text)), skeleton(fold("".join(seen))))))
 
 
 @lru_cache(KEPT_MAX)
 def _script(character: str) -> str:
-    # What it loads, most programs never ask for.
+    # Its tables are large, and most programs never need them.
     from confusable_homoglyphs import categories
 
     return str(categories.alias(character))
@@ -106,26 +109,28 @@ def _prototypes() -> Mapping[str, str]:
     from confusable_homoglyphs.confusables import confusables_data
 
     alike: dict[str, set[str]] = defaultdict(set)
-    several: dict[str, str] = {}
-    for text, others in confusables_data.items():
-        for other in (str(one["c"]).strip(_MARKS) for one in others):
-            if len(character := text.strip(_MARKS)) == 1 and other:
-                if len(other) == 1:
-                    alike[character].add(other)
-                    alike[other].add(character)
+    sequences: dict[str, str] = {}
+    for text, lookalikes in confusables_data.items():
+        for lookalike in (str(entry["c"]).strip(_MARKS) for entry in lookalikes):
+            if len(character := text.strip(_MARKS)) == 1 and lookalike:
+                if len(lookalike) == 1:
+                    alike[character].add(lookalike)
+                    alike[lookalike].add(character)
                 else:
-                    several.setdefault(character, other)
-    found: dict[str, str] = {}
+                    sequences.setdefault(character, lookalike)
+    prototypes: dict[str, str] = {}
     for character in sorted(alike):
-        if character not in found:
-            found |= dict.fromkeys(_reached(character, alike), character)
-    return found | {one: "".join(found.get(each, each) for each in text) for one, text in several.items()}
+        if character not in prototypes:
+            prototypes |= dict.fromkeys(_reached(character, alike), character)
+    return prototypes | {
+        symbol: "".join(prototypes.get(letter, letter) for letter in text) for symbol, text in sequences.items()
+    }
 
 
 def _reached(character: str, alike: Mapping[str, set[str]]) -> Iterator[str]:
-    met, ahead = {character}, [character]
+    reached, ahead = {character}, [character]
     while ahead:
-        one = ahead.pop()
-        yield one
-        ahead += alike[one] - met
-        met |= alike[one]
+        letter = ahead.pop()
+        yield letter
+        ahead += alike[letter] - reached
+        reached |= alike[letter]

@@ -15,11 +15,11 @@ from circulation.events.names import (
 )
 from circulation.events.types import TYPES
 
-# What the program's own commands send bears this source.
+# The source of events that the program's own commands send.
 OFFICIALS: Final = "/circulation/officials"
 # From when on an event is late, where nothing else is set.
 LATE_SECONDS: Final = 3_600
-# What only officials say, whatever is in it.
+# Types that only officials may report.
 OFFICIAL_TYPES: Final = frozenset(
     {
         *(type_ for type_, (topic, _) in TYPES.items() if topic in (RULES, ORDERS)),
@@ -39,12 +39,12 @@ def takes_official(type_: str, data: Mapping[str, Any]) -> bool:
 
 
 class Voices:
-    """Whose word counts, and who owes any.
+    """Sources whose word counts, and those that owe any.
 
     Without `officials` every source is official; `parties` are the parties of exchanges' sources. `owed` has the
     sources that owe events, each with the seconds after which its silence is told; `named` are all sources that the
-    file of sources names, None where there is no such file. What arrives more than `late_seconds` after it happened is
-    not on time.
+    file of sources names, None where there is no such file. An event that arrives more than `late_seconds` after
+    its time is late.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Voices:
         return self._officials is None or source in self._officials
 
     def house(self, source: str) -> str:
-        """Whose word a source's is: the same for all sources of one exchange; else the source's own."""
+        """The voice of a source: the same for all sources of one exchange; else the source's own."""
         party = self._parties.get(source)
         # No source has a character that is not printable, lest one is taken for a party.
         return source if party is None else f"\n{party}"
@@ -78,7 +78,7 @@ EVERYBODY: Final = Voices()
 
 
 class Home:
-    """Whose statements count on a key: the source of the first by the best reporter so far, and the others of its
+    """The sources whose statements count on a key: that of the first by the best reporter so far, and the others of its
     exchange. `take` asks for statements in the order in which they came on the key, those later taken back among them.
     """
 

@@ -104,7 +104,7 @@ ACT: Final = _group(
 ACTION: Final = _group(
     list=("listed", "挂牌"), trade=("traded", "交易"), deliver=("delivered", "交付"), export=("exported", "出境")
 )
-# What an entry of the negative list asks for.
+# The members that an entry of the negative list asks for.
 FACT: Final = _group(
     registration=("registration", "登记"),
     category=("category", "类别"),

@@ -62,56 +62,56 @@ class Lists(NamedTuple):
 NOTHING_GIVEN: Final = Lists()
 
 YEARS: Final = {
-    year: Lists(*(frozenset(f"{year}-{one[:2]}-{one[2:]}" for one in days.split()) for days in notice))
+    year: Lists(*(frozenset(f"{year}-{day[:2]}-{day[2:]}" for day in days.split()) for days in notice))
     for year, notice in _NOTICES.items()
 }
 # More working days than this are no limit; it keeps the counting short.
 WORKING_DAYS_MAX: Final = 1_000
 
 
-def is_known(year: int, given: Lists = NOTHING_GIVEN) -> bool:
+def is_known(year: int, stated: Lists = NOTHING_GIVEN) -> bool:
     """Whether the calendar of a year is known, here or by a pack that names free days of it."""
-    return year in YEARS or any(one.startswith(f"{year:04}-") for one in given.holidays)
+    return year in YEARS or any(holiday.startswith(f"{year:04}-") for holiday in stated.holidays)
 
 
-def is_working(day: dt.date, given: Lists = NOTHING_GIVEN) -> bool | None:
+def is_working(day: dt.date, stated: Lists = NOTHING_GIVEN) -> bool | None:
     """Whether a day is worked; None where its year's calendar is not known.
 
     Of a year of which a pack names free days, its lists count and not the table.
     """
-    lists, text = given, day.isoformat()
-    if not any(one.startswith(text[:5]) for one in given.holidays):
+    lists, text = stated, day.isoformat()
+    if not any(holiday.startswith(text[:5]) for holiday in stated.holidays):
         if day.year not in YEARS:
             return None
         lists = YEARS[day.year]
     return text in lists.workdays or (day.weekday() < 5 and text not in lists.holidays)
 
 
-def unknown_year(day: dt.date, given: Lists = NOTHING_GIVEN) -> int | None:
+def unknown_year(day: dt.date, stated: Lists = NOTHING_GIVEN) -> int | None:
     """The year whose calendar is missing: that of the day, and from 1 December on the next; None where none is."""
     years = (day.year, day.year + 1) if day.month == 12 else (day.year,)
-    return next((year for year in years if not is_known(year, given)), None)
+    return next((year for year in years if not is_known(year, stated)), None)
 
 
-def last_day(received: dt.date, count: int, given: Callable[[dt.date], Lists]) -> dt.date | None:
+def last_day(received: dt.date, count: int, stated: Callable[[dt.date], Lists]) -> dt.date | None:
     """The last of so many working days after the day of receipt; None where a year on the way is not known.
 
-    `given` answers with the lists of the pack that is in force on a day.
+    `stated` answers with the lists of the pack that is in force on a day.
     """
     day, left = received, min(count, WORKING_DAYS_MAX)
     while left > 0:
         if day == dt.date.max:
             return None
         day += dt.timedelta(1)
-        working = is_working(day, given(day))
+        working = is_working(day, stated(day))
         if working is None:
             return None
         left -= working
     return day
 
 
-def deadline(received: int, count: int, given: Callable[[dt.date], Lists]) -> int | None:
+def deadline(received: int, count: int, stated: Callable[[dt.date], Lists]) -> int | None:
     """The instant (µs) at which the last of so many working days after that of `received` (µs) ends; None where that is
     not known."""
-    last = last_day(day_of(received), count, given)
+    last = last_day(day_of(received), count, stated)
     return None if last is None or last == dt.date.max else start_of_day(last + dt.timedelta(1))

@@ -1,6 +1,6 @@
 """The rules, one in each file: the file of `usage-limit` is `usage_limit.py`.
 
-Whatever lies in this package is a detector, and no list names it: a new rule is a new file (`make detector`). A file
+Each module of this package is a detector, and no list names it: a new rule is a new file (`make detector`). A file
 holds a docstring (why it matters, what is falsely found, what to do), pure functions, `RULE` and `CASES`. What a rule
 is proven by beside its examples has its places, which the tests name where something is missing (docs/developing.md).
 """
@@ -18,7 +18,7 @@ HEADINGS: Final = ("Why it matters", "False positives", "What to do")
 
 
 class Advice(NamedTuple):
-    """What the docstring of a rule tells a person, each part as one paragraph or several."""
+    """The advice in the docstring of a rule, each part as one paragraph or several."""
 
     summary: str
     why: str
@@ -28,7 +28,7 @@ class Advice(NamedTuple):
 
 
 def advice(docstring: str) -> Advice:
-    """The parts of a rule's docstring. What follows a paragraph with a heading and has none itself is `more`."""
+    """The parts of a rule's docstring. Paragraphs that follow one with a heading and have none are `more`."""
     parts: dict[str, str] = {}
     more = []
     summary, *paragraphs = (" ".join(text.split()) for text in docstring.strip().split("\n\n"))
@@ -43,7 +43,7 @@ def advice(docstring: str) -> Advice:
 
 
 def _modules() -> dict[str, ModuleType]:
-    names = sorted(found.name for found in pkgutil.iter_modules(__path__) if not found.name.startswith("_"))
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
     modules = {}
     for name in names:
         module = importlib.import_module(f"{__name__}.{name}")

@@ -28,13 +28,13 @@ def check(act: Act, facts: Facts) -> list[Said]:
     assessed = facts.asset(data.asset).assessed("value", act.time)
     if data.currency != CURRENCY or assessed is None or assessed.value is None:
         return []
-    given = facts.parameters(act.time)["factor"]
-    factor, amount, value = exact(given), millionths(data.amount), millionths(assessed.value)
+    stated_factor = facts.parameters(act.time)["factor"]
+    factor, amount, value = exact(stated_factor), millionths(data.amount), millionths(assessed.value)
     if value <= amount * factor and amount <= value * factor:
         return []
     side = "more than" if amount > value else "less than"
-    share = f"{given} times" if amount > value else f"one part in {given} of"
-    side_zh, share_zh = ("高于", f"{given} 倍") if amount > value else ("低于", f"{given} 分之一")
+    share = f"{stated_factor} times" if amount > value else f"one part in {stated_factor} of"
+    side_zh, share_zh = ("高于", f"{stated_factor} 倍") if amount > value else ("低于", f"{stated_factor} 分之一")
     return [
         Said(
             severity=RULE.severity,
@@ -48,7 +48,7 @@ def check(act: Act, facts: Facts) -> list[Said]:
                 "amount": data.amount,
                 "currency": data.currency,
                 "value": assessed.value,
-                "factor": given,
+                "factor": stated_factor,
                 "assessment": assessed.assessment,
             },
             asset=data.asset,
@@ -69,7 +69,7 @@ RULE = Rule(
     check=Check(acts=frozenset({CONTRACT_SIGNED}), check=check, needs=frozenset({"asset"})),
 )
 
-_FOUND: Json = {"severity": "blue", "about": {"kind": "contract", "id": "c"}, "party": SELLER}
+_FINDING: Json = {"severity": "blue", "about": {"kind": "contract", "id": "c"}, "party": SELLER}
 _RULES, _DAY, _A = pack(), "2025-02-01", asset("a")
 
 
@@ -86,12 +86,12 @@ CASES = (
     *(
         Case(name=f"{amount} for a value of 300", rules=_RULES, events=[_A, _assessed(), _sold(amount)], fires=fires)
         for amount, fires in (
-            ("99.999999", [_FOUND]),
+            ("99.999999", [_FINDING]),
             ("100", []),
             ("100.000001", []),
             ("899.999999", []),
             ("900", []),
-            ("900.000001", [_FOUND]),
+            ("900.000001", [_FINDING]),
         )
     ),
     Case(name="no value", rules=_RULES, events=[_A, _sold("900")]),
@@ -99,12 +99,12 @@ CASES = (
     *(
         Case(name=f"an assessment {name}", rules=_RULES, events=[_A, _sold("1000"), assessment], fires=fires)
         for name, assessment, fires in (
-            ("at the signing", _assessed(_DAY), [_FOUND]),
+            ("at the signing", _assessed(_DAY), [_FINDING]),
             ("just after", _assessed("2025-02-01T00:00:00.000001"), []),
             ("that has ended", _assessed(valid_to=_DAY), []),
             ("that failed", _assessed(result="fail"), []),
             ("of quality", _assessed(kind="quality"), []),
-            ("that was made in time and arrives late", _assessed(), [_FOUND]),
+            ("that was made in time and arrives late", _assessed(), [_FINDING]),
         )
     ),
     Case(
@@ -121,6 +121,6 @@ CASES = (
         name="another factor of the pack",
         rules=pack(detectors={"abnormal-price": {"factor": 2}}),
         events=[_A, _assessed(), _sold("601")],
-        fires=[_FOUND],
+        fires=[_FINDING],
     ),
 )

@@ -61,13 +61,13 @@ RULE = Rule(
     check=Check(acts=frozenset({CONTRACT_SIGNED}), check=check, needs=frozenset({"asset", "party"})),
 )
 
-_FOUND: Json = {"severity": "orange", "about": {"kind": "contract", "id": "c"}, "party": SELLER}
+_FINDING: Json = {"severity": "orange", "about": {"kind": "contract", "id": "c"}, "party": SELLER}
 _RULES, _DAY = pack(), "2025-02-01"
 _PUBLIC = asset("a", public=True)
 _SOLD = signed("c", _DAY, asset="a", terms=terms(purposes=["credit/scoring"]))
 
 CASES = (
-    Case(name="no authorisation", rules=_RULES, events=[_PUBLIC, _SOLD], fires=[_FOUND]),
+    Case(name="no authorisation", rules=_RULES, events=[_PUBLIC, _SOLD], fires=[_FINDING]),
     Case(name="data that is not public", rules=_RULES, events=[asset("a"), _SOLD]),
     Case(name="an asset of which nothing is known", rules=_RULES, events=[_SOLD]),
     *(
@@ -80,13 +80,13 @@ CASES = (
         for name, time, kind, members, fires in (
             ("for all", "2025-01-02", AUTHORISATION, {}, []),
             ("issued at the signing", _DAY, AUTHORISATION, {}, []),
-            ("issued just after", "2025-02-01T00:00:00.000001", AUTHORISATION, {}, [_FOUND]),
+            ("issued just after", "2025-02-01T00:00:00.000001", AUTHORISATION, {}, [_FINDING]),
             ("for a wider purpose", "2025-01-02", AUTHORISATION, {"purposes": ["credit"]}, []),
-            ("for another purpose", "2025-01-02", AUTHORISATION, {"purposes": ["research"]}, [_FOUND]),
+            ("for another purpose", "2025-01-02", AUTHORISATION, {"purposes": ["research"]}, [_FINDING]),
             ("for this asset", "2025-01-02", AUTHORISATION, {"assets": ["a"]}, []),
-            ("for another asset", "2025-01-02", AUTHORISATION, {"assets": ["b"]}, [_FOUND]),
-            ("that ends at the signing", "2025-01-02", AUTHORISATION, {"valid_to": _DAY}, [_FOUND]),
-            ("of another kind", "2025-01-02", "operating-right", {}, [_FOUND]),
+            ("for another asset", "2025-01-02", AUTHORISATION, {"assets": ["b"]}, [_FINDING]),
+            ("that ends at the signing", "2025-01-02", AUTHORISATION, {"valid_to": _DAY}, [_FINDING]),
+            ("of another kind", "2025-01-02", "operating-right", {}, [_FINDING]),
         )
     ),
     Case(
@@ -97,7 +97,7 @@ CASES = (
             granted(SELLER, "2025-01-02", AUTHORISATION, purposes=["credit"]),
             signed("c", _DAY, asset="a"),
         ],
-        fires=[_FOUND],
+        fires=[_FINDING],
     ),
     Case(
         name="an authorisation that was revoked by then",
@@ -108,6 +108,6 @@ CASES = (
             event("grant.revoked", SELLER, _DAY, grant="g", reason="misuse"),
             _SOLD,
         ],
-        fires=[_FOUND],
+        fires=[_FINDING],
     ),
 )

@@ -29,9 +29,9 @@ def check(act: Act, facts: Facts) -> list[Said]:
     parties = {"seller": act.data.seller} | ({"buyer": act.data.buyer} if trade else {})
     settings = facts.pack(act.time).credit
     barred = [
-        {"role": role, "party": one, "of": member, "record": record}
-        for role, one in parties.items()
-        for member in facts.recorded(one, act.time)
+        {"role": role, "party": party_, "of": member, "record": record}
+        for role, party_ in parties.items()
+        for member in facts.recorded(party_, act.time)
         for record in facts.party(member).published(TIER, act.time, settings)
     ]
     if not barred:

@@ -69,7 +69,7 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
         of_limit = ledger[_PROCEEDS_TOTAL] = of_limit + Fraction(amount * share, limit)
     if total >= 1 or of_limit >= 1:
         ledger[_SAID] = True
-        items = {one: ledger.get((_ITEMS, one)) for one in ledger.list(_ITEMS)}
+        items = {name: ledger.get((_ITEMS, name)) for name in ledger.list(_ITEMS)}
         yield _said(scope, act, items, total, written(proceeds), of_limit, parameters["currency"])
 
 

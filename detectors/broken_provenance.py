@@ -32,14 +32,14 @@ def check(act: Act, facts: Facts) -> list[Said]:
     """Looks for what was not registered by then, or names no owner: the asset itself, and all that it comes from."""
     asset = act.subject if act.type == PRODUCT_LISTED else act.data.asset
     missing = []
-    for one in facts.ancestry(asset, act.time, through_stops=True).distances:
-        stated = facts.asset(one).stated(act.time)
-        if (stated is None or stated.owner is None) and (one == asset or not _named(one, act.time, facts)):
-            missing.append(one)
+    for source in facts.ancestry(asset, act.time, through_stops=True).distances:
+        stated = facts.asset(source).stated(act.time)
+        if (stated is None or stated.owner is None) and (source == asset or not _named(source, act.time, facts)):
+            missing.append(source)
     if not missing:
         return _unfinished(asset, act, facts)
-    itself = "is not registered itself" if asset in missing else "is registered"
-    others = len(missing) - (asset in missing)
+    state = "is not registered itself" if asset in missing else "is registered"
+    sources = len(missing) - (asset in missing)
     return [
         Said(
             severity=RULE.severity,
@@ -49,17 +49,18 @@ def check(act: Act, facts: Facts) -> list[Said]:
             cause=act.cause,
             apart=(act.subject,),
             summary=(
-                f"{asset} was {'listed' if act.type == PRODUCT_LISTED else 'traded'}; it {itself}, and of what it was"
-                f" derived from {others:,} {'asset is' if others == 1 else 'assets are'} not registered with an owner."
+                f"{asset} was {'listed' if act.type == PRODUCT_LISTED else 'traded'}; it {state}, and of what it was"
+                f" derived from {sources:,} {'asset is' if sources == 1 else 'assets are'} not registered with an"
+                " owner."
             ),
             summary_zh=(
                 f"{asset} 被{ACTION['list' if act.type == PRODUCT_LISTED else 'trade'].zh}，其自身"
-                f"{'未登记' if asset in missing else '已登记'}，来源中有 {others:,} 项数据资产未登记或无所有方。"
+                f"{'未登记' if asset in missing else '已登记'}，来源中有 {sources:,} 项数据资产未登记或无所有方。"
             ),
             evidence={
                 "missing": sorted(missing)[:NAMED_MAX],
                 "missing_count": len(missing),
-                "sources_missing": others,
+                "sources_missing": sources,
             }
             | _evidence(_left_unfinished(asset, act.time, facts)),
             asset=asset,
@@ -69,15 +70,15 @@ def check(act: Act, facts: Facts) -> list[Said]:
 
 def _left_unfinished(asset: str, instant: int, facts: Facts) -> list[Unfinished]:
     """The runs that named the asset, by whichever of its names, and left it unfinished."""
-    others = sorted({edge.input for edge in facts.names(asset) if edge.time <= instant} - {asset})
-    return [run for name in (asset, *others) for run in facts.unfinished(name, instant)]
+    aliases = sorted({edge.input for edge in facts.names(asset) if edge.time <= instant} - {asset})
+    return [run for name in (asset, *aliases) for run in facts.unfinished(name, instant)]
 
 
 def _evidence(runs: Sequence[Unfinished]) -> dict[str, object]:
     if not runs:
         return {}
-    told = [{"job": run.job, "state": run.state, "since": format_instant(run.since)} for run in runs[:NAMED_MAX]]
-    return {"unfinished": told, "unfinished_count": len(runs)}
+    shown = [{"job": run.job, "state": run.state, "since": format_instant(run.since)} for run in runs[:NAMED_MAX]]
+    return {"unfinished": shown, "unfinished_count": len(runs)}
 
 
 def _unfinished(asset: str, act: Act, facts: Facts) -> list[Said]:
@@ -109,10 +110,10 @@ def _unfinished(asset: str, act: Act, facts: Facts) -> list[Said]:
     ]
 
 
-def _named(one: str, instant: int, facts: Facts) -> bool:
+def _named(asset_: str, instant: int, facts: Facts) -> bool:
     """Whether it is another name (an OpenLineage symlink) of what was registered by then."""
-    others = (edge.input for edge in facts.names(one) if edge.time <= instant)
-    known = (facts.asset(other).stated(instant) for other in others)
+    originals = (edge.input for edge in facts.names(asset_) if edge.time <= instant)
+    known = (facts.asset(original).stated(instant) for original in originals)
     return any(stated is not None and stated.owner is not None for stated in known)
 
 
@@ -141,7 +142,7 @@ def _broken(*missing: str, **more: object) -> Json:
 
 def _run(name: str, time: str, *also: str) -> Json:
     """The asset is made of an OpenLineage dataset, which from then on has another name, too."""
-    identifiers = [{"namespace": "ns", "name": one, "type": "TABLE"} for one in also]
+    identifiers = [{"namespace": "ns", "name": alias, "type": "TABLE"} for alias in also]
     return {
         "eventType": "COMPLETE",
         "eventTime": instant(time),
@@ -161,12 +162,12 @@ def _attempt(kind: str, time: str, run: str = "attempt") -> Json:
 
 def _left(state: str, since: str) -> Json:
     """What is said of `ns/made`, which a run left unfinished."""
-    told = {"job": "jobs/job", "state": state, "since": since}
+    run = {"job": "jobs/job", "state": state, "since": since}
     return {
         "severity": "yellow",
         "about": {"kind": "asset", "id": "ns/made"},
         "party": SELLER,
-        "evidence": {"unfinished": [told], "unfinished_count": 1},
+        "evidence": {"unfinished": [run], "unfinished_count": 1},
     }
 
 

@@ -89,21 +89,21 @@ def counted(hours: Hours | None, hour: int, uses: int, reports: int) -> Hours | 
             total=min(hours.total + hours.uses, TOTAL_MAX),
             squares=_stored(int(hours.squares) + hours.uses**2),
             before=hours.before + hours.reports,
-            recent=tuple(one for one in (*hours.recent, newest) if one[0] >= since),
+            recent=tuple(entry for entry in (*hours.recent, newest) if entry[0] >= since),
         )
     if hour < since:
         return None
-    old = next(((one[1], one[2]) for one in hours.recent if one[0] == hour), None)
+    old = next(((entry[1], entry[2]) for entry in hours.recent if entry[0] == hour), None)
     was, reported = old or (0, 0)
     now = min(was + uses, TOTAL_MAX)
-    others = (one for one in hours.recent if one[0] != hour)
+    other_hours = (entry for entry in hours.recent if entry[0] != hour)
     return msgspec.structs.replace(
         hours,
         earlier=hours.earlier + (old is None),
         total=min(hours.total + now - was, TOTAL_MAX),
         squares=_stored(int(hours.squares) + now**2 - was**2),
         before=hours.before + reports,
-        recent=tuple(sorted((*others, (hour, now, reported + reports)))),
+        recent=tuple(sorted((*other_hours, (hour, now, reported + reports)))),
     )
 
 
@@ -113,17 +113,17 @@ def _stored(number: int) -> int | str:
 
 def sample(hours: Hours, hour: int) -> tuple[int, Sample]:
     """The uses of an hour, and what it is held against."""
-    used, found = hours.uses, Sample(hours.earlier, hours.total, int(hours.squares), hours.before)
+    used, earlier = hours.uses, Sample(hours.earlier, hours.total, int(hours.squares), hours.before)
     if hour == hours.hour:
-        return used, found
-    later = [one for one in hours.recent if one[0] >= hour]
-    found = Sample(
-        found.hours - len(later),
-        found.total - sum(one[1] for one in later),
-        found.squares - sum(one[1] ** 2 for one in later),
-        found.reports - sum(one[2] for one in later),
+        return used, earlier
+    later = [entry for entry in hours.recent if entry[0] >= hour]
+    earlier = Sample(
+        earlier.hours - len(later),
+        earlier.total - sum(entry[1] for entry in later),
+        earlier.squares - sum(entry[1] ** 2 for entry in later),
+        earlier.reports - sum(entry[2] for entry in later),
     )
-    return later[0][1], found
+    return later[0][1], earlier
 
 
 def stands_out(used: int, earlier: Sample, parameters: Parameters) -> bool:
@@ -146,14 +146,14 @@ def _spread(earlier: Sample) -> int:
     return earlier.hours * earlier.squares - earlier.total**2
 
 
-def step(memory: Memory, _: Mapping[str, Any], one: Counted, licence: Licence, parameters: Parameters) -> Stepped:
+def step(memory: Memory, _: Mapping[str, Any], count: Counted, licence: Licence, parameters: Parameters) -> Stepped:
     """Counts a report in its hour, or gives back; says an hour that now stands out."""
-    event, hour = one.event, one.event.time // HOUR
+    event, hour = count.event, count.event.time // HOUR
     reported = event.type == USAGE_REPORTED
     before = memory.hours.get(event.reporter)
-    if not reported and (before is None or hour not in (before.hour, *(each[0] for each in before.recent))):
+    if not reported and (before is None or hour not in (before.hour, *(entry[0] for entry in before.recent))):
         return Stepped(memory)
-    hours = counted(before, hour, one.uses, int(reported))
+    hours = counted(before, hour, count.uses, int(reported))
     if hours is None:
         return Stepped(memory)
     memory = Memory({**memory.hours, event.reporter: hours}, memory.said)
@@ -162,8 +162,8 @@ def step(memory: Memory, _: Mapping[str, Any], one: Counted, licence: Licence, p
     used, earlier = sample(hours, hour)
     if not stands_out(used, earlier, parameters):
         return Stepped(memory)
-    said = (*memory.said[1 - SAID_MAX :], hour)
-    return Stepped(Memory(memory.hours, said), {}, [_said(one, licence, parameters, used, earlier)])
+    hours_said = (*memory.said[1 - SAID_MAX :], hour)
+    return Stepped(Memory(memory.hours, hours_said), {}, [_said(count, licence, parameters, used, earlier)])
 
 
 def quiet(memory: Memory, _: Mapping[str, Any], uses: Uses, licence: Licence, parameters: Parameters) -> Stepped | None:
@@ -185,8 +185,8 @@ def quiet(memory: Memory, _: Mapping[str, Any], uses: Uses, licence: Licence, pa
 def _quiet_one_by_one(memory: Memory, uses: Uses, parameters: Parameters) -> Stepped | None:
     """A run over several hours or reporters, by those in a row that have both in common."""
     hours = dict(memory.hours)
-    for (reporter, hour), some in groupby(uses.each(), key=lambda one: (one.reporter, one.time // HOUR)):
-        counts = [one.data.uses for one in some]
+    for (reporter, hour), run in groupby(uses.each(), key=lambda event_: (event_.reporter, event_.time // HOUR)):
+        counts = [event_.data.uses for event_ in run]
         now = counted(hours.get(reporter), hour, sum(counts), len(counts))
         if now is None:
             continue
@@ -196,8 +196,8 @@ def _quiet_one_by_one(memory: Memory, uses: Uses, parameters: Parameters) -> Ste
     return Stepped(Memory(hours, memory.said))
 
 
-def _said(one: Counted, licence: Licence, parameters: Parameters, used: int, earlier: Sample) -> Said:
-    event = one.event
+def _said(count: Counted, licence: Licence, parameters: Parameters, used: int, earlier: Sample) -> Said:
+    event = count.event
     hour = format_instant(event.time // HOUR * HOUR)
     mean = round(earlier.total / earlier.hours, 3)
     deviation = round(math.sqrt(_spread(earlier)) / earlier.hours, 3)
@@ -298,7 +298,7 @@ CASES = (
             name=f"after {earlier} events in eight hours",
             events=[
                 _SIGNED,
-                *(one for hour in range(8) for one in _once(1 + hour % 2, hour, 25 if hour else earlier - 175)),
+                *(use for hour in range(8) for use in _once(1 + hour % 2, hour, 25 if hour else earlier - 175)),
                 used("c", _at(8), 1000, id="u"),
             ],
             fires=[_out(8, 1000, "u", hours=8, events=earlier)] if earlier >= 200 else [],
@@ -319,7 +319,7 @@ CASES = (
             rules=pack(detectors={"bulk-extraction": {"hours_min": 8}}),
             events=[
                 _SIGNED,
-                *(one for hour in range(hours) for one in _once(1, hour, 40)),
+                *(use for hour in range(hours) for use in _once(1, hour, 40)),
                 used("c", _at(hours), 1000, id="u"),
             ],
             fires=[_out(hours, 1000, "u", hours=hours, events=40 * hours)] if hours >= 8 else [],
@@ -430,14 +430,14 @@ CASES = (
     ),
     Case(
         name="reporters are not added up",
-        events=[*_STEADY, *(used("c", _at(200), 15, reporter=one) for one in ("exchange", "provider"))],
+        events=[*_STEADY, *(used("c", _at(200), 15, reporter=reporter) for reporter in ("exchange", "provider"))],
     ),
     Case(
         name="what two reporters say of one hour is said once",
         rules=_FEW,
         events=[
             _SIGNED,
-            *(one for reporter in ("exchange", "provider") for one in _hours(9, 11, 9, 11, reporter=reporter)),
+            *(use for reporter in ("exchange", "provider") for use in _hours(9, 11, 9, 11, reporter=reporter)),
             *(used("c", _at(4), 20, reporter=reporter, id=reporter) for reporter in ("exchange", "provider")),
         ],
         fires=[_out(4, 20, "exchange")],

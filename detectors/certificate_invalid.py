@@ -43,14 +43,14 @@ def scopes(act: Act, facts: Facts) -> Iterable[str]:
     if act.type == ASSET_REGISTERED:
         before = facts.asset(act.subject).before(act)
         named = {act.data.certificate, None if before is None else before.certificate}
-    yield from sorted(one for one in named if one is not None)
+    yield from sorted(id_ for id_ in named if id_ is not None)
 
 
 def step(ledger: Ledger, scope: str, act: Act, _: Facts) -> Iterable[Said]:
     """Of several assets with one certificate it belongs to the first that bore it and still does."""
     since = ledger.get((_BORE, act.subject))
     if act.type != ASSET_REGISTERED:
-        bearer = next((one for _, one in ledger.list(_BEARERS)[:1]), act.subject)
+        bearer = next((asset_ for _, asset_ in ledger.list(_BEARERS)[:1]), act.subject)
         if bearer != act.subject and since is not None and ledger.get((_BORE, bearer)) < since:
             summary = f"{act.subject} was listed with the certificate {scope}, which {bearer} bears."
             summary_zh = f"{act.subject} 挂牌时使用的登记证书 {scope} 已由 {bearer} 持有。"

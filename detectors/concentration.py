@@ -30,7 +30,7 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
     """Compares the index at a month's end with that of the month before."""
     market, month = split(scope)
     ends = start_of_month(month + 1)
-    now, before = (shares(acts, facts, one, MONTHS) for one in (month, month - 1))
+    now, before = (shares(acts, facts, number, MONTHS) for number in (month, month - 1))
     if not now.parts or not before.parts:
         return []
     parameters = facts.parameters(ends)
@@ -99,10 +99,10 @@ _A = asset("a")
 def _months(*amounts: Sequence[str]) -> list[Json]:
     """What a number of sellers were paid in January, in February, and so on."""
     return [
-        one
-        for month, some in enumerate(amounts, start=1)
-        for at, amount in enumerate(some)
-        for one in _paid(f"x:{at:02}", amount, f"2025-{month:02}-10", f"c{month}-{at}")
+        payment
+        for month, sums in enumerate(amounts, start=1)
+        for at, amount in enumerate(sums)
+        for payment in _paid(f"x:{at:02}", amount, f"2025-{month:02}-10", f"c{month}-{at}")
     ]
 
 

@@ -129,8 +129,8 @@ def _late(last_day_: str, kind: str = "objection") -> Json:
     }
 
 
-def _clock(**given: object) -> Json:
-    return pack(detectors={"credit-clock": given})
+def _clock(**parameters: object) -> Json:
+    return pack(detectors={"credit-clock": parameters})
 
 
 CASES = (

@@ -60,21 +60,23 @@ def scopes(act: Act, facts: Facts) -> Iterable[str]:
     """An input, and who derives from it without being its owner or holding a right; of contracts the buyer, and the one
     whose place they take."""
     if act.type in TERMS_TYPES:
-        yield from sorted({join_key(one.asset, one.buyer) for one in facts.contract(act.subject).and_replaced(act)})
+        yield from sorted(
+            {join_key(statement.asset, statement.buyer) for statement in facts.contract(act.subject).and_replaced(act)}
+        )
         return
     if act.type == ASSET_REGISTERED:
         # Whoever ever owns it: the registration may be the one that ends it.
         for edge in facts.made(act.subject):
-            others = facts.asset(edge.input).owners()
-            for one in sorted(facts.asset(act.subject).owners()) if others else ():
-                if others != {one}:
-                    yield (scope := join_key(edge.input, one))
+            owners = facts.asset(edge.input).owners()
+            for holder in sorted(facts.asset(act.subject).owners()) if owners else ():
+                if owners != {holder}:
+                    yield (scope := join_key(edge.input, holder))
                     yield derivations(scope)
         return
     owner = _owner(act.subject, act.time, facts)
     if owner is None:
         return
-    for input_ in sorted({one.asset for one in act.data.inputs} - {act.subject}):
+    for input_ in sorted({stated.asset for stated in act.data.inputs} - {act.subject}):
         if not _may_process(owner, input_, act.time, facts):
             yield (scope := join_key(input_, owner))
             yield derivations(scope)
@@ -107,9 +109,9 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
     one is later.
     """
     input_, owner = split_key(scope)
-    for made in [one for one in ledger.list(_AHEAD) if one.time < act.time]:
-        ledger.discard(_AHEAD, made)
-        _hold_made(ledger, input_, owner, made)
+    for derivation in [derivation for derivation in ledger.list(_AHEAD) if derivation.time < act.time]:
+        ledger.discard(_AHEAD, derivation)
+        _hold_made(ledger, input_, owner, derivation)
     if act.type in TERMS_TYPES:
         if (_BOUGHT, act.subject) not in ledger:
             ledger.add(_BOUGHT, act.subject)
@@ -118,88 +120,88 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
         _note(ledger, input_, owner, act, facts)
     else:
         input_owner = _owner(input_, act.time, facts) or ""
-        said = _said(ledger, input_, owner, _Made(act.time, act.subject, input_owner), act.cause)
-        if said is not None:
-            _keep(ledger, act.subject, said)
-    for made in list(ledger.list(_AHEAD)):
-        _hold_made(ledger, input_, owner, made)
+        finding = _said(ledger, input_, owner, _Made(act.time, act.subject, input_owner), act.cause)
+        if finding is not None:
+            _keep(ledger, act.subject, finding)
+    for derivation in list(ledger.list(_AHEAD)):
+        _hold_made(ledger, input_, owner, derivation)
     return ()
 
 
 def _note(ledger: Ledger, input_: str, owner: str, act: Act, facts: Facts) -> None:
     """Notes what a run derived the asset from the input, in the place of what was noted of it before."""
     before: _Made | None = ledger.get((_NOTED, act.subject))
-    made: _Made | None = None
+    derivation: _Made | None = None
     for edge in facts.made(act.subject):
         if edge.input == input_ and _owner(act.subject, edge.time, facts) == owner:
             input_owner = _owner(input_, edge.time, facts)
             if input_owner is not None and not _may_process(owner, input_, edge.time, facts):
-                made = _Made(edge.time, act.subject, input_owner)
-    if made == before:
+                derivation = _Made(edge.time, act.subject, input_owner)
+    if derivation == before:
         return
     if before is not None and before in ledger.list(_AHEAD):
         ledger.discard(_AHEAD, before)
         ledger.drop(_name(before))
-    ledger[_NOTED, act.subject] = made
-    if made is None:
+    ledger[_NOTED, act.subject] = derivation
+    if derivation is None:
         return
-    if made.time < act.time:
-        _hold_made(ledger, input_, owner, made)
+    if derivation.time < act.time:
+        _hold_made(ledger, input_, owner, derivation)
     else:
-        ledger.add(_AHEAD, made)
+        ledger.add(_AHEAD, derivation)
 
 
-def _hold_made(ledger: Ledger, input_: str, owner: str, made: _Made) -> None:
+def _hold_made(ledger: Ledger, input_: str, owner: str, derivation: _Made) -> None:
     """Holds what a run derived against what was bought, as far as that is known."""
-    ledger.drop(_name(made))
-    said = _said(ledger, input_, owner, made, None)
-    if said is None:
+    ledger.drop(_name(derivation))
+    finding = _said(ledger, input_, owner, derivation, None)
+    if finding is None:
         return
-    if made in ledger.list(_AHEAD):
-        if (_SAID, made.asset) not in ledger or ledger.get((_SAID, made.asset)) > made.time:
-            ledger.keep(_name(made), said)
+    if derivation in ledger.list(_AHEAD):
+        if (_SAID, derivation.asset) not in ledger or ledger.get((_SAID, derivation.asset)) > derivation.time:
+            ledger.keep(_name(derivation), finding)
     else:
-        _keep(ledger, made.asset, said)
+        _keep(ledger, derivation.asset, finding)
 
 
-def _name(made: _Made) -> str:
-    return f"{made.time} {made.asset}"
+def _name(derivation: _Made) -> str:
+    return f"{derivation.time} {derivation.asset}"
 
 
-def _keep(ledger: Ledger, asset_: str, said: Said) -> None:
+def _keep(ledger: Ledger, asset_: str, finding: Said) -> None:
     """Keeps what is said of an asset, the earliest."""
     before = ledger.get((_SAID, asset_))
-    if before is None or said.occurred < before:
-        ledger[_SAID, asset_] = said.occurred
-        ledger.keep(asset_, said)
+    if before is None or finding.occurred < before:
+        ledger[_SAID, asset_] = finding.occurred
+        ledger.keep(asset_, finding)
 
 
-def _said(ledger: Ledger, input_: str, owner: str, made: _Made, cause: Cause | None) -> Said | None:
+def _said(ledger: Ledger, input_: str, owner: str, derivation: _Made, cause: Cause | None) -> Said | None:
     """What is to be said of a derivation, as far as what was bought is known; nothing where a contract allows it."""
-    contracts = [ledger.get((_BOUGHT, one)) for one in ledger.list(_BOUGHT)]
-    having = [one for one in contracts if any(bought([one], input_, owner, made.time))]
-    stated = [(one.statement(made.time), one.id) for one in having]
-    if any(one.terms.derivation for one, _ in stated):
+    contracts = [ledger.get((_BOUGHT, id_)) for id_ in ledger.list(_BOUGHT)]
+    having = [candidate for candidate in contracts if any(bought([candidate], input_, owner, derivation.time))]
+    stated = [(holding.statement(derivation.time), holding.id) for holding in having]
+    if any(statement.terms.derivation for statement, _ in stated):
         return None
-    forbidding = max(((one.signed, id_) for one, id_ in stated), default=None)
+    forbidding = max(((statement.signed, id_) for statement, id_ in stated), default=None)
     contract = {} if forbidding is None else {"contract": forbidding[1]}
     return Said(
         severity=RULE.severity,
-        about=About("asset", made.asset),
+        about=About("asset", derivation.asset),
         party=owner,
-        occurred=made.time,
+        occurred=derivation.time,
         cause=cause,
-        apart=(input_,) if cause else (input_, str(made.time)),
+        apart=(input_,) if cause else (input_, str(derivation.time)),
         summary=(
-            f"{owner} derived {made.asset} from {input_}, which {made.input_owner} owns,"
+            f"{owner} derived {derivation.asset} from {input_}, which {derivation.input_owner} owns,"
             + (f" and the contract {forbidding[1]} forbids it." if forbidding else " and nothing allows it.")
         ),
         summary_zh=(
-            f"{owner} 由 {input_}（所有方为 {made.input_owner}）衍生出 {made.asset}，"
+            f"{owner} 由 {input_}（所有方为 {derivation.input_owner}）衍生出 {derivation.asset}，"
             + (f"而合同 {forbidding[1]} 禁止衍生。" if forbidding else "没有任何许可。")
         ),
-        evidence={"input": input_, "owner": made.input_owner, **contract},
-        asset=made.asset,
+        evidence={"input": input_, "owner": derivation.input_owner, **contract},
+        asset=derivation.asset,
     )
 
 
@@ -224,8 +226,8 @@ RULE = Rule(
 
 def _forbidden(input_: str = "b", contract: str | None = None, **more: object) -> Json:
     evidence = {"input": input_} | ({} if contract is None else {"contract": contract})
-    found: Json = {"severity": "orange", "about": {"kind": "asset", "id": "a"}, "party": BUYER, "evidence": evidence}
-    return found | more
+    finding: Json = {"severity": "orange", "about": {"kind": "asset", "id": "a"}, "party": BUYER, "evidence": evidence}
+    return finding | more
 
 
 _DAY, _RULES = "2025-03-01", pack()
@@ -249,7 +251,7 @@ def _run(*inputs: str, output: str = "a", time: str = _DAY, kind: str = "COMPLET
         "eventTime": f"{time}T00:00:00Z",
         "run": {"runId": run},
         "job": {"namespace": "jobs", "name": "job"},
-        "inputs": [{"namespace": "ns", "name": one} for one in inputs],
+        "inputs": [{"namespace": "ns", "name": input_} for input_ in inputs],
         "outputs": [{"namespace": "ns", "name": output}] if output else [],
         "producer": "urn:producer",
         "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",

@@ -43,11 +43,11 @@ def scopes(act: Act, _: Facts) -> Iterable[str]:
 def _equal(agreed: Terms) -> str:
     """A digest that is the same for terms that differ in parties and dates only; lists have no order."""
     members = {name: value for name, value in msgspec.structs.asdict(agreed).items() if name not in OF_THE_CONTRACT}
-    said = {
-        name: sorted(msgspec.json.encode(one).decode() for one in value) if isinstance(value, tuple) else value
+    stated = {
+        name: sorted(msgspec.json.encode(item).decode() for item in value) if isinstance(value, tuple) else value
         for name, value in members.items()
     }
-    return digest(msgspec.json.encode(said, order="sorted").decode())
+    return digest(msgspec.json.encode(stated, order="sorted").decode())
 
 
 def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
@@ -65,9 +65,9 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
             continue
         pairs = [
             (high, low)
-            for one, high in highest.items()
-            for other, low in lowest.items()
-            if one != other and high[0] > low[0] * exact(parameters["factor"])
+            for high_buyer, high in highest.items()
+            for low_buyer, low in lowest.items()
+            if high_buyer != low_buyer and high[0] > low[0] * exact(parameters["factor"])
         ]
         if pairs:
             return [_said(act, max(pairs, key=lambda pair: pair[0][0] - pair[1][0]), len(buyers), parameters["factor"])]
@@ -80,7 +80,7 @@ def _two(
     """The two buyers with the lowest prices (with the highest, where `sign` is -1): two suffice to find any pair."""
     if buyer not in best or price * sign < best[buyer][0] * sign:
         best = best | {buyer: (price, act)}
-    return dict(sorted(best.items(), key=lambda one: one[1][0] * sign)[:2])
+    return dict(sorted(best.items(), key=lambda item: item[1][0] * sign)[:2])
 
 
 def _said(act: Act, pair: tuple[tuple[Fraction, Act], tuple[Fraction, Act]], buyers: int, factor: float) -> Said:

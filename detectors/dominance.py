@@ -32,19 +32,23 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
     """Holds the largest one, two and three shares at a month's end against the law's."""
     market, month = split(scope)
     ends = start_of_month(month + 1)
-    found = shares(acts, facts, month, MONTHS)
+    held = shares(acts, facts, month, MONTHS)
     parameters = facts.parameters(ends)
-    if found.contracts < parameters["contracts"]:
+    if held.contracts < parameters["contracts"]:
         return []
-    said = []
+    findings = []
     for count, limit in enumerate(parameters["shares"], start=1):
-        largest = list(found.parts.items())[:count]
+        largest = list(held.parts.items())[:count]
         together = sum((share for _, share in largest), Fraction(0))
         if len(largest) < count or together < Fraction(limit):
             continue
-        members = [(one, share) for one, share in largest if count == 1 or share >= Fraction(parameters["least_share"])]
+        members = [
+            (controller, share)
+            for controller, share in largest
+            if count == 1 or share >= Fraction(parameters["least_share"])
+        ]
         name = f"{month // 12:04}-{month % 12 + 1:02}"
-        said.append(
+        findings.append(
             Said(
                 severity=RULE.severity,
                 about=About("market", market),
@@ -52,26 +56,26 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
                 occurred=ends,
                 apart=(name, str(count)),
                 summary=(
-                    f"In the twelve months to {name}, {count} of {len(found.parts):,} controllers had"
-                    f" {float(together * 100):.4g} % of {market}, at least {limit}, in {found.contracts:,} contracts."
+                    f"In the twelve months to {name}, {count} of {len(held.parts):,} controllers had"
+                    f" {float(together * 100):.4g} % of {market}, at least {limit}, in {held.contracts:,} contracts."
                 ),
                 summary_zh=(
-                    f"截至 {name} 的十二个月内，{len(found.parts):,} 个控制方中的 {count} 个合计占 {market} 市场的"
-                    f" {float(together * 100):.4g} %，达到 {limit}，涉及 {found.contracts:,} 份合同。"
+                    f"截至 {name} 的十二个月内，{len(held.parts):,} 个控制方中的 {count} 个合计占 {market} 市场的"
+                    f" {float(together * 100):.4g} %，达到 {limit}，涉及 {held.contracts:,} 份合同。"
                 ),
                 evidence={
                     "month": name,
-                    "of": len(found.parts),
+                    "of": len(held.parts),
                     "controllers": count,
                     "share": str(together),
                     "limit": limit,
-                    "members": {one: str(share) for one, share in members},
+                    "members": {controller: str(share) for controller, share in members},
                     "members_count": len(members),
-                    "contracts": found.contracts,
+                    "contracts": held.contracts,
                 },
             )
         )
-    return said
+    return findings
 
 
 RULE = Rule(
@@ -129,7 +133,7 @@ def _back(contract: str, amount: str, payer: str = SELLER, payee: str = BUYER) -
 
 
 def _market(*amounts: tuple[str, str], time: str = "2025-02-10") -> list[Json]:
-    return [one for at, (seller, amount) in enumerate(amounts) for one in _paid(seller, amount, f"c{at}", time)]
+    return [payment for at, (seller, amount) in enumerate(amounts) for payment in _paid(seller, amount, f"c{at}", time)]
 
 
 def _dominates(count: int, share: str, *members: str, month: str = "2025-02", largest: str = SELLER) -> Json:
@@ -138,7 +142,9 @@ def _dominates(count: int, share: str, *members: str, month: str = "2025-02", la
         "about": {"kind": "market", "id": "I65/traffic/CNY"},
         "party": largest,
         "evidence": {"month": month, "controllers": count, "share": share}
-        | ({"members": dict(one.split(" ") for one in members), "members_count": len(members)} if members else {}),
+        | (
+            {"members": dict(member.split(" ") for member in members), "members_count": len(members)} if members else {}
+        ),
     }
 
 
@@ -161,11 +167,11 @@ CASES = (
         Case(
             name=f"two with {together} of 3",
             rules=_FEW,
-            events=[_A, *_market((SELLER, "1"), (THIRD, mine), *((f"x:{at}", rest) for at in range(5)))],
+            events=[_A, *_market((SELLER, "1"), (THIRD, amount), *((f"x:{at}", rest) for at in range(5)))],
             until=_UNTIL,
             fires=fires,
         )
-        for together, mine, rest, fires in (
+        for together, amount, rest, fires in (
             ("less than 2", "0.999995", "0.200001", []),
             (
                 "exactly 2",
@@ -222,7 +228,7 @@ CASES = (
         Case(
             name=f"{count} contracts of one seller",
             rules=pack(),
-            events=[_A, *(one for at in range(count) for one in _paid(SELLER, "1", f"c{at}"))],
+            events=[_A, *(payment for at in range(count) for payment in _paid(SELLER, "1", f"c{at}"))],
             until=_UNTIL,
             fires=[_dominates(1, "1", f"{SELLER} 1")] if count >= 30 else [],
         )
@@ -355,7 +361,11 @@ CASES = (
         Case(
             name=f"30 contracts, of one of which {name}",
             rules=pack(),
-            events=[_A, *(one for at in range(30) for one in _paid(SELLER, "1", f"c{at}")), _back("c9", amount)],
+            events=[
+                _A,
+                *(payment for at in range(30) for payment in _paid(SELLER, "1", f"c{at}")),
+                _back("c9", amount),
+            ],
             until=_UNTIL,
             fires=fires,
         )

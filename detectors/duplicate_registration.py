@@ -44,9 +44,9 @@ class _Stated(NamedTuple):
 def scopes(act: Act, facts: Facts) -> Iterable[str]:
     """The digest and the owner that are stated, and those just before: what leaves must be seen there."""
     known = facts.asset(act.subject)
-    stated = [one for one in (known.before(act), known.after(act)) if one is not None]
-    yield from sorted({join_key(DIGEST, one.digest) for one in stated if one.digest})
-    yield from sorted({join_key(FIELDS, one.owner) for one in stated if one.fields})
+    stated = [statement for statement in (known.before(act), known.after(act)) if statement is not None]
+    yield from sorted({join_key(DIGEST, statement.digest) for statement in stated if statement.digest})
+    yield from sorted({join_key(FIELDS, statement.owner) for statement in stated if statement.fields})
 
 
 def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
@@ -64,9 +64,9 @@ def _same_digest(ledger: Ledger, digest: str, act: Act, owner: str) -> Iterable[
             ledger.pop((_BEARS, act.subject))
             ledger.discard(_BEARS, (since, act.subject))
         return
-    other = next((one for _, one in ledger.list(_BEARS)[:2] if one != act.subject), None)
-    if other is not None and (_SEEN, act.subject) not in ledger:
-        yield _said(act, owner, other, DIGEST, Fraction(1))
+    bearer = next((asset_ for _, asset_ in ledger.list(_BEARS)[:2] if asset_ != act.subject), None)
+    if bearer is not None and (_SEEN, act.subject) not in ledger:
+        yield _said(act, owner, bearer, DIGEST, Fraction(1))
     ledger[_SEEN, act.subject] = True
     if since is None:
         ledger[_BEARS, act.subject] = order(act)
@@ -78,9 +78,9 @@ def _same_fields(ledger: Ledger, of: str, act: Act, owner: str, facts: Facts) ->
     if owner != of or not act.data.fields:
         return
     stated = _Stated(frozenset(act.data.fields), act.data.digest)
-    other = _earliest(ledger, stated, exact(facts.parameters(act.time)["jaccard"]))
-    if other is not None and (_SEEN, act.subject, stated.fields) not in ledger:
-        yield _said(act, owner, *other)
+    match = _earliest(ledger, stated, exact(facts.parameters(act.time)["jaccard"]))
+    if match is not None and (_SEEN, act.subject, stated.fields) not in ledger:
+        yield _said(act, owner, *match)
     ledger[_SEEN, act.subject, stated.fields] = True
     _add(ledger, act, stated)
 
@@ -106,10 +106,10 @@ def _add(ledger: Ledger, act: Act, stated: _Stated) -> None:
 
 def _remove(ledger: Ledger, asset_: str) -> None:
     """What an asset stated is no longer so."""
-    found = ledger.pop((_STATED, asset_))
-    if found is None:
+    entry = ledger.pop((_STATED, asset_))
+    if entry is None:
         return
-    stated, since = found
+    stated, since = entry
     number = ledger.get((_NUMBER, stated))
     ledger.discard((_ALIKE, number), (since, asset_))
     if not ledger.list((_ALIKE, number)):
@@ -117,34 +117,34 @@ def _remove(ledger: Ledger, asset_: str) -> None:
             ledger.discard((_FIELD, name), number)
 
 
-def _earliest(ledger: Ledger, mine: _Stated, least: Fraction) -> tuple[str, str, Fraction] | None:
+def _earliest(ledger: Ledger, stated: _Stated, least: Fraction) -> tuple[str, str, Fraction] | None:
     """The earliest of the assets that are alike, by what, and what part of their fields both have."""
     # Whoever is alike lacks at most so many of mine: of any few more it has these few, and what all have tells nothing.
-    lacking = int(len(mine.fields) * (1 - least)) if least > 0 else len(mine.fields) - 1
-    telling = sorted(mine.fields, key=lambda name: (len(ledger.list((_FIELD, name))), name))[: lacking + FIELDS_MORE]
+    lacking = int(len(stated.fields) * (1 - least)) if least > 0 else len(stated.fields) - 1
+    telling = sorted(stated.fields, key=lambda name: (len(ledger.list((_FIELD, name))), name))[: lacking + FIELDS_MORE]
     has = Counter[int]()
     for name in telling:
         has.update(ledger.list((_FIELD, name)))
     alike = []
     for number, count in has.items():
         if count >= len(telling) - lacking:
-            common = _common(mine, ledger.get((_NUMBER, number)))
+            common = _common(stated, ledger.get((_NUMBER, number)))
             if common >= least:
                 alike.append((*ledger.list((_ALIKE, number))[0], common))
     if not alike:
         return None
-    _, other, common = min(alike)
-    return other, FIELDS, common
+    _, asset_, common = min(alike)
+    return asset_, FIELDS, common
 
 
-def _common(mine: _Stated, theirs: _Stated) -> Fraction:
+def _common(stated: _Stated, known: _Stated) -> Fraction:
     """What part of their fields both have; none of an asset that has the same digest."""
-    if mine.digest is not None and mine.digest == theirs.digest:
+    if stated.digest is not None and stated.digest == known.digest:
         return Fraction(-1)
-    return Fraction(len(mine.fields & theirs.fields), len(mine.fields | theirs.fields))
+    return Fraction(len(stated.fields & known.fields), len(stated.fields | known.fields))
 
 
-def _said(act: Act, owner: str, other: str, by: str, common: Fraction) -> Said:
+def _said(act: Act, owner: str, original: str, by: str, common: Fraction) -> Said:
     share = f"{float(common * 100):.4g} % of their fields in common and the same owner"
     how = "the same digest" if by == DIGEST else share
     how_zh = "摘要相同" if by == DIGEST else f"字段重合 {float(common * 100):.4g} % 且所有方相同"
@@ -155,9 +155,9 @@ def _said(act: Act, owner: str, other: str, by: str, common: Fraction) -> Said:
         occurred=act.time,
         cause=act.cause,
         apart=(by,),
-        summary=f"{act.subject} was registered, and has {how} as {other}, which was there before.",
-        summary_zh=f"{act.subject} 被登记，与此前登记的 {other} {how_zh}。",
-        evidence={"by": by, "other": other, "jaccard": round(float(common), 6)},
+        summary=f"{act.subject} was registered, and has {how} as {original}, which was there before.",
+        summary_zh=f"{act.subject} 被登记，与此前登记的 {original} {how_zh}。",
+        evidence={"by": by, "other": original, "jaccard": round(float(common), 6)},
         asset=act.subject,
     )
 
@@ -185,12 +185,12 @@ def _registered(
     return asset(asset_, time, fields=fields, digest=digest, **data)
 
 
-def _alike(by: str = FIELDS, asset_: str = "b", other: str = "a", owner: str = OWNER) -> Json:
+def _alike(by: str = FIELDS, asset_: str = "b", original: str = "a", owner: str = OWNER) -> Json:
     return {
         "severity": "yellow",
         "about": {"kind": "asset", "id": asset_},
         "party": owner,
-        "evidence": {"by": by, "other": other},
+        "evidence": {"by": by, "other": original},
     }
 
 

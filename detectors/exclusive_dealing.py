@@ -117,16 +117,16 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
 
 
 def _said(act: Act, market: str, share: Fraction, refusals: int, months: int) -> Said:
-    what = f"refused {refusals:,} buyers in {months:,} months" if refusals else f"bound {act.data.buyer} exclusively"
-    what_zh = f"{months:,} 个月内拒绝 {refusals:,} 个买方" if refusals else f"要求 {act.data.buyer} 独家交易"
+    conduct = f"refused {refusals:,} buyers in {months:,} months" if refusals else f"bound {act.data.buyer} exclusively"
+    conduct_zh = f"{months:,} 个月内拒绝 {refusals:,} 个买方" if refusals else f"要求 {act.data.buyer} 独家交易"
     return Said(
         severity=RULE.severity,
         about=About("party", act.data.seller),
         party=act.data.seller,
         occurred=act.time,
         cause=act.cause,
-        summary=f"{act.data.seller}, whose group has {float(share * 100):.4g} % of {market}, {what}.",
-        summary_zh=f"{act.data.seller} 所在集团占 {market} 市场的 {float(share * 100):.4g} %，{what_zh}。",
+        summary=f"{act.data.seller}, whose group has {float(share * 100):.4g} % of {market}, {conduct}.",
+        summary_zh=f"{act.data.seller} 所在集团占 {market} 市场的 {float(share * 100):.4g} %，{conduct_zh}。",
         evidence={
             "market": market,
             "share": str(share),

@@ -85,7 +85,7 @@ def _said(
     full = band == FULL
     severities: tuple[Severity, ...] = ("blue", "yellow", "red")
     year, total, limit = year_of(act.time), sums[measure], parameters[measure]
-    what = "persons" if measure == "persons" else "persons with sensitive data"
+    people = "persons" if measure == "persons" else "persons with sensitive data"
     reaches = f"reaches the limit of {limit:,}" if full else f"reaches {band} % of the limit of {limit:,}"
     return Said(
         severity=severities[bands.index(band)],
@@ -93,7 +93,7 @@ def _said(
         party=export.party,
         occurred=act.time,
         summary=(
-            f"With {total:,} {what} in {year}, the exporter {reaches}, and no security assessment covers the export."
+            f"With {total:,} {people} in {year}, the exporter {reaches}, and no security assessment covers the export."
         ),
         summary_zh=(
             f"{year} 年出境{zh(LIMIT, measure)}累计 {total:,}，达到 {limit:,}{'' if full else f' 的 {band} %'}，"
@@ -130,13 +130,13 @@ RULE = Rule(
 
 def _band(severity: str, measure: str, band: int, total: int, cause: str | None = None, year: int = 2025) -> Json:
     limit = 1_000_000 if measure == "persons" else 10_000
-    found: Json = {
+    finding: Json = {
         "severity": severity,
         "about": {"kind": "party", "id": SELLER},
         "party": SELLER,
         "evidence": {"year": year, "measure": measure, "band": band, "sum": total, "limit": limit},
     }
-    return found if cause is None else found | {"cause": {"id": cause}}
+    return finding if cause is None else finding | {"cause": {"id": cause}}
 
 
 def _at_once(total: int, measure: str, limit: int) -> list[Json]:
@@ -303,11 +303,11 @@ CASES = (
     ),
     *(
         Case(
-            name=f"an exemption that does not hold: {what}",
+            name=f"an exemption that does not hold: {label}",
             events=[registered, _million(exemption=name)],
             fires=[_RED],
         )
-        for what, name, registered in (
+        for label, name, registered in (
             ("more persons than employees", "hr", party(SELLER, employees=999_999)),
             ("employees not known", "hr", party(SELLER)),
             ("no zone", "ftz", party(SELLER)),

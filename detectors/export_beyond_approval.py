@@ -52,10 +52,11 @@ def step(ledger: Ledger, _: str, act: Act, facts: Facts) -> Iterable[Said]:
             cause=act.cause,
             summary=(
                 f"The grant {act.data.grant} does not allow an export that names it:"
-                f" {'; '.join(one.en for one in broken)}."
+                f" {'; '.join(reason.en for reason in broken)}."
             ),
-            summary_zh=f"授权 {act.data.grant} 不覆盖以其名义进行的出境：{'；'.join(one.zh for one in broken)}。",
-            evidence={"grant": act.data.grant, "year": year_of(act.time), "broken": [one.en for one in broken]} | sums,
+            summary_zh=f"授权 {act.data.grant} 不覆盖以其名义进行的出境：{'；'.join(reason.zh for reason in broken)}。",
+            evidence={"grant": act.data.grant, "year": year_of(act.time), "broken": [reason.en for reason in broken]}
+            | sums,
             asset=act.data.asset,
         )
 

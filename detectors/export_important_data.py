@@ -30,8 +30,8 @@ def check(act: Act, facts: Facts) -> list[Said]:
     infrastructure = ciio(export, facts)
     if not (important or (infrastructure and people(act))) or covered(export, facts, "security-assessment"):
         return []
-    what = f"Data of the level {level}" if important else f"Data of {people(act):,} persons of an infrastructure"
-    what_zh = f"{zh(LEVEL, level)}数据" if important else f"关键信息基础设施运营者的 {people(act):,} 人数据"
+    content = f"Data of the level {level}" if important else f"Data of {people(act):,} persons of an infrastructure"
+    content_zh = f"{zh(LEVEL, level)}数据" if important else f"关键信息基础设施运营者的 {people(act):,} 人数据"
     return [
         Said(
             severity=RULE.severity,
@@ -39,8 +39,8 @@ def check(act: Act, facts: Facts) -> list[Said]:
             party=act.subject,
             occurred=act.time,
             cause=act.cause,
-            summary=f"{what} went to {act.data.country}, and no security assessment covers the export.",
-            summary_zh=f"{what_zh}传往 {act.data.country}，没有数据出境安全评估覆盖该次出境。",
+            summary=f"{content} went to {act.data.country}, and no security assessment covers the export.",
+            summary_zh=f"{content_zh}传往 {act.data.country}，没有数据出境安全评估覆盖该次出境。",
             evidence={"level": level, "ciio": infrastructure, "persons": people(act), "country": act.data.country},
             asset=act.data.asset,
         )

@@ -52,19 +52,19 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
     if export is None:
         return
     added = (export.persons, export.sensitive_persons)
-    mine = _plus(ledger.get((_MEMBER, export.party)) or (0, 0), added)
+    member_sums = _plus(ledger.get((_MEMBER, export.party)) or (0, 0), added)
     if (_MEMBER, export.party) not in ledger:
         ledger.add(_MEMBER, export.party)
-    ledger[_MEMBER, export.party] = mine
+    ledger[_MEMBER, export.party] = member_sums
     total = ledger["total"] = _plus(ledger.get("total", (0, 0)), added)
     # What a member has only grows, so of each measure the highest is all that has to be known of them.
     high = ledger.get("high", (0, 0))
-    high = ledger["high"] = (max(high[0], mine[0]), max(high[1], mine[1]))
+    high = ledger["high"] = (max(high[0], member_sums[0]), max(high[1], member_sums[1]))
     parameters = facts.parameters(act.time)
     band, alone, before = reached(*total, parameters), reached(*high, parameters), ledger.get("band", 0)
     if band > max(before, alone):
         members = ledger.list(_MEMBER)
-        named = {one: list(ledger.get((_MEMBER, one))) for one in members[:MEMBERS_MAX]}
+        named = {member: list(ledger.get((_MEMBER, member))) for member in members[:MEMBERS_MAX]}
         yield _said(split_key(scope)[0], act, export.asset, band, total, named, len(members))
     if band > before:
         ledger["band"] = band
@@ -214,12 +214,12 @@ CASES = (
     ),
     *(
         Case(
-            name=f"two sisters with sensitive data of {half} and {other}",
+            name=f"two sisters with sensitive data of {half} and {other_half}",
             rules=_RULES,
-            events=[*_GROUP, _sent(SELLER, 0, sensitive=half), _sent(BUYER, 0, "2025-03-02", sensitive=other)],
+            events=[*_GROUP, _sent(SELLER, 0, sensitive=half), _sent(BUYER, 0, "2025-03-02", sensitive=other_half)],
             fires=fires,
         )
-        for half, other, fires in (
+        for half, other_half, fires in (
             # One person is the band of a standard contract for each by itself.
             (1, 1, []),
             (5_000, 4_999, []),

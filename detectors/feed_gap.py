@@ -46,13 +46,13 @@ def said(
     count = sum(last - first + 1 for first, last in missing)
     ranges = ", ".join(f"{first}" if first == last else f"{first} to {last}" for first, last in missing)
     ranges_zh = listed_zh(f"{first}" if first == last else f"{first} 至 {last}" for first, last in missing)
-    what = "1 event is" if count == 1 else f"{count:,} events are"
+    counted_events = "1 event is" if count == 1 else f"{count:,} events are"
     return Said(
         severity=RULE.severity,
         about=About("source", cause.source),
         party=None,
         occurred=occurred,
-        summary=f"{what} missing from {cause.source} about {subject} on {topic}: {ranges}.",
+        summary=f"{counted_events} missing from {cause.source} about {subject} on {topic}: {ranges}.",
         summary_zh=f"{cause.source} 在 {topic} 上关于 {subject} 的事件缺失 {count:,} 条：{ranges_zh}。",
         evidence={
             "topic": topic,
@@ -60,7 +60,7 @@ def said(
             **({"sequenceepoch": epoch} if epoch else {}),
             "count": count,
             "missing": [[first, last] for first, last in missing],
-            **({"rejected": [{"number": one, "reasons": of} for one, of in reasons.items()]} if reasons else {}),
+            **({"rejected": [{"number": number, "reasons": of} for number, of in reasons.items()]} if reasons else {}),
         },
         cause=cause,
         # A source may use an id again for another subject, and, where it counts, for the same one.
@@ -130,14 +130,14 @@ def _begun(epoch: int, before: int, last: int, id_: str) -> dict[str, object]:
 
 def _gap(sequence: int, first: int, last: int) -> dict[str, object]:
     evidence = {"topic": PARTIES, "subject": SELLER, "missing": [[first, last]]}
-    what, numbers = (
+    counted_events, numbers = (
         ("1 event is", f"{first}") if first == last else (f"{last - first + 1} events are", f"{first} to {last}")
     )
     return {
         "severity": "yellow",
         "cause": {"id": f"n{sequence}"},
         "evidence": evidence,
-        "summary": f"{what} missing from {SOURCE} about {SELLER} on {PARTIES}: {numbers}.",
+        "summary": f"{counted_events} missing from {SOURCE} about {SELLER} on {PARTIES}: {numbers}.",
     }
 
 

@@ -100,19 +100,19 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
         instants = _instants(inputs, act.time, NEVER)
         ahead = [(instant, _look(ledger, scope, instant, None, facts)) for instant in instants]
         ledger.back(mark)
-        for instant, said in ahead:
-            _keep(ledger, instant, said)
+        for instant, finding in ahead:
+            _keep(ledger, instant, finding)
 
 
 def _states_less(ledger: Ledger, asset_: str, act: Act, facts: Facts) -> Iterator[Said]:
     """Says of a statement that states less than what is in force, once for each source and what it states."""
     if act.type == ASSET_DERIVED or is_approved(act):
         return
-    known, given = facts.asset(asset_), stated(act.data)
+    known, claimed = facts.asset(asset_), stated(act.data)
     held = known.grades.before(act)
-    if held is None or not given.is_less(held) or known.grades.approves(given, act.time):
+    if held is None or not claimed.is_less(held) or known.grades.approves(claimed, act.time):
         return
-    key = (_TOLD, act.source, given)
+    key = (_TOLD, act.source, claimed)
     if key in ledger:
         return
     ledger[key] = True
@@ -126,16 +126,16 @@ def _states_less(ledger: Ledger, asset_: str, act: Act, facts: Facts) -> Iterato
         # What the same act puts the asset below is another finding.
         apart=("stated",),
         summary=(
-            f"{act.source} states that {asset_} is {_named(given)} at {format_instant(act.time)}, when it is"
+            f"{act.source} states that {asset_} is {_named(claimed)} at {format_instant(act.time)}, when it is"
             f" {_named(held)}, without an approved grading."
         ),
         summary_zh=(
-            f"{act.source} 于 {format_instant(act.time)} 称 {asset_} 的级别为{_named_zh(given)}，"
+            f"{act.source} 于 {format_instant(act.time)} 称 {asset_} 的级别为{_named_zh(claimed)}，"
             f"而其当时为{_named_zh(held)}，且未经批准分级。"
         ),
         evidence={
             "source": act.source,
-            "stated": {"level": given.level, "personal": given.personal},
+            "stated": {"level": claimed.level, "personal": claimed.personal},
             "in_force": {"level": held.level, "personal": held.personal},
             "at": format_instant(act.time),
         },
@@ -155,11 +155,11 @@ def _instants(inputs: Inputs, after: int, until: int) -> list[int]:
     return list(dict.fromkeys(edge.time for edge in inputs.edges(after, until)))
 
 
-def _keep(ledger: Ledger, instant: int, said: Said | None) -> None:
-    if said is None:
+def _keep(ledger: Ledger, instant: int, finding: Said | None) -> None:
+    if finding is None:
         ledger.drop(str(instant))
     else:
-        ledger.keep(str(instant), said)
+        ledger.keep(str(instant), finding)
 
 
 def _look(ledger: Ledger, asset_: str, instant: int, act: Act | None, facts: Facts) -> Said | None:
@@ -184,7 +184,7 @@ def _look(ledger: Ledger, asset_: str, instant: int, act: Act | None, facts: Fac
                 if input_ not in changed:
                     new.append(_Lower(input_, member, names[bar.rank], names[rank], since))
     # A stable sort: the members of one input stay in their order.
-    new.sort(key=lambda one: one.input)
+    new.sort(key=lambda lower: lower.input)
     return _said(asset_, instant, act, new, facts) if new else None
 
 
@@ -198,8 +198,8 @@ def _since(inputs: Sequence[tuple[int, str]], after: int, until: int) -> Sequenc
     return inputs[begin:end]
 
 
-def _first(one: tuple[int, str]) -> int:
-    return one[0]
+def _first(pair: tuple[int, str]) -> int:
+    return pair[0]
 
 
 def _key(input_: str) -> tuple[str, str]:
@@ -218,7 +218,7 @@ def _take_in(ledger: Ledger, asset_: str, instant: int, facts: Facts) -> dict[st
         if not edge.stops and (known is None or known.then < then):
             since, before = begun.get(edge.input, (edge.time, then))
             begun[edge.input] = since, max(before, then)
-    again = [one for one in inputs.stated(seen, instant) if _key(one) in ledger]
+    again = [input_ for input_ in inputs.stated(seen, instant) if _key(input_) in ledger]
     changed: dict[str, _Input | None] = {}
     for input_ in dict.fromkeys([*begun, *again]):
         old: _Input | None = ledger.get(_key(input_))
@@ -250,8 +250,8 @@ def _bars(asset_: str, instant: int, facts: Facts) -> tuple[_Bar, ...]:
     known = facts.asset(asset_)
     ranked = zip(_ranks(known.grade(instant)), MEMBERS, _NO_BARS, strict=True)
     return tuple(
-        _Bar(rank, known.approved(member, list(ranks)[: rank + 1])) if rank >= 0 else none
-        for rank, (member, ranks), none in ranked
+        _Bar(rank, known.approved(member, list(ranks)[: rank + 1])) if rank >= 0 else no_bar
+        for rank, (member, ranks), no_bar in ranked
     )
 
 
@@ -260,16 +260,23 @@ def reaches(act: Act, facts: Facts) -> int:
     before that."""
     if not is_approved(act):
         return act.time
-    for one in reversed(facts.asset(act.subject).grades.statements):
-        if order(one) < order(act) and is_approved(one) and _as_low(stated(one.data), stated(act.data)):
-            return min(one.time + 1, act.time)
+    for statement in reversed(facts.asset(act.subject).grades.statements):
+        if (
+            order(statement) < order(act)
+            and is_approved(statement)
+            and _as_low(stated(statement.data), stated(act.data))
+        ):
+            return min(statement.time + 1, act.time)
     return -NEVER
 
 
-def _as_low(one: Grade, other: Grade) -> bool:
+def _as_low(grade: Grade, reference: Grade) -> bool:
     """Whether what clears as far as the other grade is cleared by the one, too."""
-    pairs = zip(one.ranks, other.ranks, strict=True)
-    return all(mine == theirs if theirs == UNSTATED else UNSTATED < mine <= theirs for mine, theirs in pairs)
+    pairs = zip(grade.ranks, reference.ranks, strict=True)
+    return all(
+        rank == reference_rank if reference_rank == UNSTATED else UNSTATED < rank <= reference_rank
+        for rank, reference_rank in pairs
+    )
 
 
 def _word(member: str, value: str) -> str:
@@ -279,8 +286,8 @@ def _word(member: str, value: str) -> str:
 def _said(asset_: str, instant: int, act: Act | None, lower: Sequence[_Lower], facts: Facts) -> Said:
     registered = facts.asset(asset_).registration(instant)
     worst = lower[0]
-    what = "level" if worst.member == "level" else "personal data"
-    what_zh = zh(FACT, worst.member)
+    fact = "level" if worst.member == "level" else "personal data"
+    fact_zh = zh(FACT, worst.member)
     more = f", and {len(lower) - 1:,} more" if len(lower) > 1 else ""
     more_zh = f"（另有 {len(lower) - 1:,} 项）" if len(lower) > 1 else ""
     return Said(
@@ -291,18 +298,18 @@ def _said(asset_: str, instant: int, act: Act | None, lower: Sequence[_Lower], f
         cause=None if act is None else act.cause,
         apart=() if act is not None else (str(instant),),
         summary=(
-            f"{asset_} ({what}: {worst.given}) was derived from {worst.input} ({what}: {worst.above}) at"
+            f"{asset_} ({fact}: {worst.given}) was derived from {worst.input} ({fact}: {worst.above}) at"
             f" {format_instant(worst.since)}{more}, without an approved grading since."
         ),
         summary_zh=(
-            f"{asset_}（{what_zh}：{_word(worst.member, worst.given)}）于 {format_instant(worst.since)} 由"
-            f" {worst.input}（{what_zh}：{_word(worst.member, worst.above)}）衍生{more_zh}，此后未经批准分级。"
+            f"{asset_}（{fact_zh}：{_word(worst.member, worst.given)}）于 {format_instant(worst.since)} 由"
+            f" {worst.input}（{fact_zh}：{_word(worst.member, worst.above)}）衍生{more_zh}，此后未经批准分级。"
         ),
         evidence={
             "since": format_instant(worst.since),
             "more": len(lower) - 1,
             "lower": [
-                {"input": one.input, "member": one.member, "given": one.given, "above": one.above} for one in lower
+                {"input": row.input, "member": row.member, "given": row.given, "above": row.above} for row in lower
             ],
         },
         asset=asset_,
@@ -327,8 +334,8 @@ RULE = Rule(
 )
 
 
-def _laundered(member: str = "level", given: str = "general", above: str = "important", **more: object) -> Json:
-    lower = [{"input": "b", "member": member, "given": given, "above": above}]
+def _laundered(member: str = "level", claim: str = "general", above: str = "important", **more: object) -> Json:
+    lower = [{"input": "b", "member": member, "given": claim, "above": above}]
     return {
         "severity": "red",
         "about": {"kind": "asset", "id": "a"},
@@ -369,28 +376,28 @@ _A, _HIGH, _MADE = asset("a"), asset("b", level="important"), derived("a", _DAY,
 CASES = (
     *(
         Case(
-            name=f"{given} made of {above}",
+            name=f"{claim} made of {above}",
             rules=_RULES,
-            events=[asset("a", level=given), asset("b", level=above), _MADE],
+            events=[asset("a", level=claim), asset("b", level=above), _MADE],
             fires=fires,
         )
-        for given, above, fires in (
+        for claim, above, fires in (
             ("general", "general", []),
             ("general", "important", [_laundered(cause={"source": "//exchange.example", "id": "made"})]),
             ("important", "important", []),
-            ("important", "core", [_laundered(given="important", above="core")]),
+            ("important", "core", [_laundered(claim="important", above="core")]),
             ("ungraded", "core", []),
             ("general", "ungraded", []),
         )
     ),
     *(
         Case(
-            name=f"the class {given} made of {above}",
+            name=f"the class {claim} made of {above}",
             rules=_RULES,
-            events=[asset("a", personal=given), asset("b", personal=above), _MADE],
-            fires=[] if given == above else [_laundered("personal", given, above)],
+            events=[asset("a", personal=claim), asset("b", personal=above), _MADE],
+            fires=[] if claim == above else [_laundered("personal", claim, above)],
         )
-        for given, above in (("personal", "personal"), ("personal", "sensitive"), ("none", "minor"))
+        for claim, above in (("personal", "personal"), ("personal", "sensitive"), ("none", "minor"))
     ),
     *(
         Case(name=f"a grading {name}", rules=_RULES, events=[_A, _HIGH, _MADE, grading], fires=fires)
@@ -436,7 +443,7 @@ CASES = (
             derived("a", _DAY, "b"),
             _graded(_DAY, approved_by=None),
         ],
-        fires=[_laundered(given="important", above="core"), _less()],
+        fires=[_laundered(claim="important", above="core"), _less()],
     ),
     Case(
         name="a derivation that was taken back",
@@ -447,7 +454,7 @@ CASES = (
         Case(
             name=f"{count} that are higher",
             rules=_RULES,
-            events=[_A, *(asset(one, level="important") for one in higher), derived("a", _DAY, *higher)],
+            events=[_A, *(asset(asset_, level="important") for asset_ in higher), derived("a", _DAY, *higher)],
             fires=[
                 {
                     "severity": "red",
@@ -465,8 +472,8 @@ CASES = (
         )
     ),
     *(
-        Case(name=f"{name} states {what}", rules=_RULES, events=[asset("a", level=before), statement], fires=fires)
-        for what, before, level, fires in (
+        Case(name=f"{name} states {label}", rules=_RULES, events=[asset("a", level=before), statement], fires=fires)
+        for label, before, level, fires in (
             ("less", "core", "important", [_less(level="important")]),
             ("the same", "important", "important", []),
             ("more", "general", "important", []),

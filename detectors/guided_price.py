@@ -100,7 +100,7 @@ RULE = Rule(
     check=Check(acts=frozenset({PRODUCT_LISTED, CONTRACT_SIGNED}), check=check, needs=frozenset({"asset"})),
 )
 
-_FOUND: Json = {"severity": "orange", "about": {"kind": "asset", "id": "a"}, "party": SELLER}
+_FINDING: Json = {"severity": "orange", "about": {"kind": "asset", "id": "a"}, "party": SELLER}
 _RULES, _DAY, _A = pack(), "2025-02-01", asset("a")
 
 
@@ -124,7 +124,7 @@ CASES = (
         for amount, offer, fires in (
             ("99.999999", _offered("99.999999"), []),
             ("100", _offered("100"), []),
-            ("100.000001", _offered("100.000001"), [_FOUND | {"evidence": {"ceiling": "100.00"}}]),
+            ("100.000001", _offered("100.000001"), [_FINDING | {"evidence": {"ceiling": "100.00"}}]),
         )
     ),
     Case(name="another mode of price", rules=_RULES, events=[_A, _offered("200", mode="negotiated")]),
@@ -134,7 +134,7 @@ CASES = (
         name="a price beyond what a float can tell",
         rules=_RULES,
         events=[_A, _offered("999999999999999999.000001", ceiling="999999999999999999")],
-        fires=[_FOUND],
+        fires=[_FINDING],
     ),
     Case(
         name="a listing that was taken back",
@@ -148,7 +148,7 @@ CASES = (
             (
                 "100.000001",
                 _bought("100.000001"),
-                [_FOUND | {"evidence": {"contract": "c", "amount": "100.000001", "ceiling": "100.00"}}],
+                [_FINDING | {"evidence": {"contract": "c", "amount": "100.000001", "ceiling": "100.00"}}],
             ),
             ("200 USD", _bought("200", currency="USD"), []),
         )
@@ -157,14 +157,14 @@ CASES = (
         Case(name=f"a sale {name}", rules=_RULES, events=[_A, *before, sale], fires=fires)
         for name, before, sale, fires in (
             ("before the listing", [_GUIDED], _bought("200", "2025-01-31T23:59:59.999999"), []),
-            ("at the listing", [_GUIDED], _bought("200", _DAY), [_FOUND]),
+            ("at the listing", [_GUIDED], _bought("200", _DAY), [_FINDING]),
             ("by another seller", [_GUIDED], _bought("200", seller=THIRD), []),
             ("after the product was delisted", [_GUIDED, _DELISTED], _bought("200"), []),
             (
                 "just before it was delisted",
                 [_GUIDED, _DELISTED],
                 _bought("200", "2025-02-19T23:59:59.999999"),
-                [_FOUND],
+                [_FINDING],
             ),
             ("as it was delisted", [_GUIDED, _DELISTED], _bought("200", "2025-02-20"), []),
             (
@@ -183,16 +183,16 @@ CASES = (
                 "of another product of the seller on the asset",
                 [_GUIDED, listed("a", "2025-02-02", product="b")],
                 _bought("200", product="b"),
-                [_FOUND | {"evidence": {"product": "product-a"}}],
+                [_FINDING | {"evidence": {"product": "product-a"}}],
             ),
             ("under a listing without a ceiling", [_offered("90", ceiling=None)], _bought("200"), []),
-            ("that came before its listing", [_bought("200")], _GUIDED, [_FOUND]),
+            ("that came before its listing", [_bought("200")], _GUIDED, [_FINDING]),
             ("for 20 uses, at 2 a use", [_PER_USE], _bought("40", terms=terms(uses_max=20)), []),
             (
                 "for 20 uses, at more than 2 a use",
                 [_PER_USE],
                 _bought("40.000001", terms=terms(uses_max=20)),
-                [_FOUND | {"evidence": {"amount": "40.000001", "uses_max": 20}}],
+                [_FINDING | {"evidence": {"amount": "40.000001", "uses_max": 20}}],
             ),
             ("for any number of uses", [_PER_USE], _bought("40"), []),
             ("for no uses", [_PER_USE], _bought("40", terms=terms(uses_max=0)), []),
@@ -200,14 +200,14 @@ CASES = (
                 "at a ceiling of the contract",
                 [_offered("1", ceiling="2", per="contract")],
                 _bought("3", terms=terms(uses_max=20)),
-                [_FOUND],
+                [_FINDING],
             ),
         )
     ),
     *(
         Case(name=f"public data, {name}", rules=_RULES, events=[_PUBLIC, offer], fires=fires)
         for name, offer, fires in (
-            ("guided without a ceiling", _offered("200", ceiling=None), [_FOUND | {"severity": "yellow"}]),
+            ("guided without a ceiling", _offered("200", ceiling=None), [_FINDING | {"severity": "yellow"}]),
             ("guided with a ceiling", _offered("100"), []),
             ("not guided", _offered("200", ceiling=None, mode="preset"), []),
         )

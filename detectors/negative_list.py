@@ -142,25 +142,29 @@ class _View:
         self._subjects: dict[str, Subject] = {}
         self._ancestries: dict[bool, Ancestry] = {}
 
-    def subject(self, one: str) -> Subject:
-        found = self._subjects.get(one)
-        if found is None:
+    def subject(self, asset_: str) -> Subject:
+        subject = self._subjects.get(asset_)
+        if subject is None:
             # What had another name is what it was then.
-            then = self.ancestry(sticky=True).then.get(one, self._instant)
-            found = self._facts.subject(one, then)
-            if one == self._asset:
-                found = _raised(found, self._level)
-            if self._compiled.names_parties and found.owner is not None and len(chain := self.chain(found.owner)) > 1:
-                found = msgspec.structs.replace(found, controllers=tuple(chain[1:]))
-            self._subjects[one] = found
-        return found
+            then = self.ancestry(sticky=True).then.get(asset_, self._instant)
+            subject = self._facts.subject(asset_, then)
+            if asset_ == self._asset:
+                subject = _raised(subject, self._level)
+            if (
+                self._compiled.names_parties
+                and subject.owner is not None
+                and len(chain := self.chain(subject.owner)) > 1
+            ):
+                subject = msgspec.structs.replace(subject, controllers=tuple(chain[1:]))
+            self._subjects[asset_] = subject
+        return subject
 
     def ancestry(self, *, sticky: bool) -> Ancestry:
-        found = self._ancestries.get(sticky)
-        if found is None:
-            found = self._facts.ancestry(self._asset, self._instant, through_stops=sticky)
-            self._ancestries[sticky] = found
-        return found
+        ancestry = self._ancestries.get(sticky)
+        if ancestry is None:
+            ancestry = self._facts.ancestry(self._asset, self._instant, through_stops=sticky)
+            self._ancestries[sticky] = ancestry
+        return ancestry
 
     def chain(self, party: str) -> list[str]:
         """The party and who controls it, up the chain."""
@@ -170,28 +174,28 @@ class _View:
         """The parties of the act, and who controls them, which is of no interest where no entry names parties."""
         if not self._compiled.names_parties:
             return doing.parties
-        return frozenset(above for one in doing.parties for above in self.chain(one))
+        return frozenset(above for party_ in doing.parties for above in self.chain(party_))
 
-    def listed(self, one: Entry, doing: Conduct, origin: str) -> tuple[str, str] | None:
+    def listed(self, entry_: Entry, doing: Conduct, origin: str) -> tuple[str, str] | None:
         """Whom an entry names that is a party of the act or the owner of the origin, or controls one of them, and whom.
 
         Of several the one with the fewest steps between the two, then the smallest. None where it names no parties.
         """
-        if one.match.parties is None:
+        if entry_.match.parties is None:
             return None
         owner = self.subject(origin).owner
-        found = (
+        ways = (
             (chain.index(above), party, above)
             for party in {*doing.parties, *(() if owner is None else (owner,))}
             for chain in (self.chain(party),)
-            for above in named(one.match.parties, chain)
+            for above in named(entry_.match.parties, chain)
         )
-        _, party, above = min(found)
+        _, party, above = min(ways)
         return above, party
 
     def candidates(self, doing: Conduct) -> list[Entry]:
         assets = self.ancestry(sticky=True).distances
-        owners = {holder for one in assets for holder in self.subject(one).holders()}
+        owners = {holder for asset_ in assets for holder in self.subject(asset_).holders()}
         return self._compiled.candidates(
             doing.action,
             self._instant,
@@ -203,11 +207,11 @@ class _View:
 
     def changes(self, path: list[str]) -> list[dict[str, str]]:
         """What happened to the assets on a path that ends nothing, though it may be said to."""
-        found = self._facts.changes(path, self._instant)
-        return [{"asset": one, "change": change, "time": format_instant(time)} for time, one, change in found]
+        changes = self._facts.changes(path, self._instant)
+        return [{"asset": asset_, "change": change, "time": format_instant(time)} for time, asset_, change in changes]
 
-    def matcher(self, one: Entry, parties: frozenset[str]) -> Callable[[str], bool]:
-        return lambda candidate: judge_entry(one, self.subject(candidate), parties)[0] is Verdict.MATCH
+    def matcher(self, entry_: Entry, parties: frozenset[str]) -> Callable[[str], bool]:
+        return lambda candidate: judge_entry(entry_, self.subject(candidate), parties)[0] is Verdict.MATCH
 
 
 def _raised(subject: Subject, claimed: str | None) -> Subject:
@@ -230,11 +234,11 @@ def judge(doing: Conduct, instant: int, facts: Facts, cause: Cause | None, apart
     hits: list[Said] = []
     undecided: list[Entry] = []
     missing: set[str] = set()
-    for one, path, unknown in _unsatisfied(view.candidates(doing), doing, view, instant, facts):
+    for entry_, path, unknown in _unsatisfied(view.candidates(doing), doing, view, instant, facts):
         if path:
-            hits.append(_hit(one, doing, view, instant, cause, apart, path))
+            hits.append(_hit(entry_, doing, view, instant, cause, apart, path))
         else:
-            undecided.append(one)
+            undecided.append(entry_)
             missing |= unknown
     if undecided:
         hits.append(_needs_info(undecided, missing, doing, instant, cause, apart))
@@ -251,17 +255,17 @@ def screen(circulation: Circulation, until: int, facts: Facts) -> list[Said]:
     if since is None or not screens.between(since, until):
         return []
     reached = facts.ancestry(asset_, until, through_stops=True).distances
-    stated = circulation.parties() | {owner for one in reached for owner in facts.asset(one).owners()}
-    parties = {above for one in stated for above in facts.ever_above(one)}
+    stated = circulation.parties() | {owner for source in reached for owner in facts.asset(source).owners()}
+    parties = {above for party_ in stated for above in facts.ever_above(party_)}
     unregistered = facts.asset(asset_).registration(until) is None
-    said: list[Said] = []
+    findings: list[Said] = []
     for instant in screens.concerning(since, until, reached, parties, owner_unknown=unregistered):
         view = _View(asset_, instant, facts)
         listings = [_listing(asset_, data) for data in circulation.listings(instant)]
         trades = [_trade(data) for data in circulation.trades(instant)]
         for doings in (listings, trades):
-            said += _screened(doings, view, instant, facts)
-    return said
+            findings += _screened(doings, view, instant, facts)
+    return findings
 
 
 def _screened(doings: Iterable[Conduct], view: _View, instant: int, facts: Facts) -> list[Said]:
@@ -269,21 +273,21 @@ def _screened(doings: Iterable[Conduct], view: _View, instant: int, facts: Facts
     hits: dict[str, Said] = {}
     undecided: dict[str, tuple[Entry, Conduct, frozenset[str]]] = {}
     for doing in doings:
-        entries = [one for one in view.candidates(doing) if one.id in effective and one.id not in hits]
-        for one, path, unknown in _unsatisfied(entries, doing, view, instant, facts):
+        entries = [entry_ for entry_ in view.candidates(doing) if entry_.id in effective and entry_.id not in hits]
+        for entry_, path, unknown in _unsatisfied(entries, doing, view, instant, facts):
             if path:
-                hits[one.id] = _hit(one, doing, view, instant, None, (doing.action, str(instant)), path)
+                hits[entry_.id] = _hit(entry_, doing, view, instant, None, (doing.action, str(instant)), path)
             else:
-                undecided.setdefault(one.id, (one, doing, unknown))
-    said = list(hits.values())
-    doubts = [one for id_, one in undecided.items() if id_ not in hits]
+                undecided.setdefault(entry_.id, (entry_, doing, unknown))
+    findings = list(hits.values())
+    doubts = [doubt for id_, doubt in undecided.items() if id_ not in hits]
     if doubts:
         missing = {fact for _, _, unknown in doubts for fact in unknown}
         # in the order of the conducts, so the first doubt is of the earliest
         _, doing, _ = doubts[0]
         apart = (doing.action, str(instant))
-        said.append(_needs_info([one for one, _, _ in doubts], missing, doing, instant, None, apart))
-    return said
+        findings.append(_needs_info([entry_ for entry_, _, _ in doubts], missing, doing, instant, None, apart))
+    return findings
 
 
 def _unsatisfied(
@@ -291,26 +295,26 @@ def _unsatisfied(
 ) -> Iterator[tuple[Entry, list[str], frozenset[str]]]:
     """Of the entries those that match or may match: with the path from the origin, or with what is missing."""
     parties = view.parties(doing)
-    for one in entries:
-        ancestry = view.ancestry(sticky=one.sticky)
-        origin = nearest(ancestry, view.matcher(one, parties))
+    for entry_ in entries:
+        ancestry = view.ancestry(sticky=entry_.sticky)
+        origin = nearest(ancestry, view.matcher(entry_, parties))
         unknown: frozenset[str] = frozenset()
         if origin is None:
-            verdict, unknown = judge_entry(one, view.subject(doing.asset), parties)
+            verdict, unknown = judge_entry(entry_, view.subject(doing.asset), parties)
             if verdict is not Verdict.UNKNOWN:
                 continue
-        if not _satisfied(one, doing, instant, facts):
-            yield one, [] if origin is None else shortest_path(ancestry, origin), unknown
+        if not _satisfied(entry_, doing, instant, facts):
+            yield entry_, [] if origin is None else shortest_path(ancestry, origin), unknown
 
 
-def _satisfied(one: Entry, doing: Conduct, instant: int, facts: Facts) -> bool:
+def _satisfied(entry_: Entry, doing: Conduct, instant: int, facts: Facts) -> bool:
     """Whether a `restrict` is satisfied by one grant of the holder that covers asset and act."""
     return (
-        one.disposition == "restrict"
-        and bool(one.unless)
+        entry_.disposition == "restrict"
+        and bool(entry_.unless)
         and facts.party(doing.holder).covered(
             instant,
-            one.unless,
+            entry_.unless,
             asset=doing.asset,
             purposes=doing.purposes,
             countries=doing.countries,
@@ -320,18 +324,24 @@ def _satisfied(one: Entry, doing: Conduct, instant: int, facts: Facts) -> bool:
 
 
 def _hit(
-    one: Entry, doing: Conduct, view: _View, instant: int, cause: Cause | None, apart: tuple[str, ...], path: list[str]
+    entry_: Entry,
+    doing: Conduct,
+    view: _View,
+    instant: int,
+    cause: Cause | None,
+    apart: tuple[str, ...],
+    path: list[str],
 ) -> Said:
-    prohibited = one.disposition == "prohibit"
+    prohibited = entry_.disposition == "prohibit"
     origin, steps = path[0], len(path) - 1
     where = "itself a match" if steps == 0 else f"derived in {steps} {'steps' if steps > 1 else 'step'} from {origin}"
-    lacking = f" without a valid {' or '.join(sorted(one.unless))}" if not prohibited and one.unless else ""
-    lacking_zh = f"且无有效的{'或'.join(zh(GRANT, kind) for kind in sorted(one.unless))}" if lacking else ""
+    lacking = f" without a valid {' or '.join(sorted(entry_.unless))}" if not prohibited and entry_.unless else ""
+    lacking_zh = f"且无有效的{'或'.join(zh(GRANT, kind) for kind in sorted(entry_.unless))}" if lacking else ""
     forbids = "prohibits" if prohibited else "forbids"
-    entry_ = f"entry {one.id} ({one.title})"
+    entry_words = f"entry {entry_.id} ({entry_.title})"
     # what has no cause was screened: it went on when the entry came
-    rest = f", which {entry_} {forbids}." if cause else f" when {entry_} took effect, which {forbids} it."
-    by_party = view.listed(one, doing, origin)
+    rest = f", which {entry_words} {forbids}." if cause else f" when {entry_words} took effect, which {forbids} it."
+    by_party = view.listed(entry_, doing, origin)
     return Said(
         severity="red" if prohibited else "orange",
         about=About("asset", doing.asset),
@@ -340,23 +350,23 @@ def _hit(
         summary=f"{doing.asset}, {where}, was {DOING[doing.action]}{lacking}{rest}",
         summary_zh=(
             f"{doing.asset} {'自身匹配' if steps == 0 else f'由 {origin} 经 {steps} 步衍生，匹配'}负面清单条目"
-            f" {one.id}（{one.title}），{'已' if cause else '该条目生效时处于'}{zh(ACTION, doing.action)}{lacking_zh}，"
-            f"{'属于禁止' if prohibited else '不满足限制条件'}。"
+            f" {entry_.id}（{entry_.title}），{'已' if cause else '该条目生效时处于'}{zh(ACTION, doing.action)}"
+            f"{lacking_zh}，{'属于禁止' if prohibited else '不满足限制条件'}。"
         ),
         evidence={
             "action": doing.action,
             "verdict": "match",
-            "entry": one.id,
-            "title": one.title,
+            "entry": entry_.id,
+            "title": entry_.title,
             "steps": steps,
             "origin": origin,
             "path": path,
-            "legal_basis": list(one.legal_basis),
+            "legal_basis": list(entry_.legal_basis),
             **({} if by_party is None else {"listed": by_party[0], "through": by_party[1]}),
             **({"changes": changes} if (changes := view.changes(path)) else {}),
         },
         cause=cause,
-        apart=(one.id, *apart),
+        apart=(entry_.id, *apart),
         asset=doing.asset,
     )
 
@@ -369,19 +379,19 @@ def _needs_info(
     cause: Cause | None,
     apart: tuple[str, ...],
 ) -> Said:
-    entries, facts_missing = sorted(one.id for one in undecided), sorted(missing)
-    what = f"{len(entries):,} {'entries' if len(entries) > 1 else 'entry'}"
+    entries, facts_missing = sorted(entry_.id for entry_ in undecided), sorted(missing)
+    counted_entries = f"{len(entries):,} {'entries' if len(entries) > 1 else 'entry'}"
     return Said(
         severity="yellow",
         about=About("asset", doing.asset),
         party=doing.holder,
         occurred=instant,
         summary=(
-            f"{doing.asset} was {DOING[doing.action]}, and {what} of the negative list cannot be decided, "
+            f"{doing.asset} was {DOING[doing.action]}, and {counted_entries} of the negative list cannot be decided, "
             f"for it is not known: {', '.join(facts_missing)}."
         ),
         summary_zh=(
-            f"{doing.asset} 被{zh(ACTION, doing.action)}，因{listed_zh(zh(FACT, one) for one in facts_missing)}不明，"
+            f"{doing.asset} 被{zh(ACTION, doing.action)}，因{listed_zh(zh(FACT, fact) for fact in facts_missing)}不明，"
             f"负面清单有 {len(entries):,} 个条目无法判定。"
         ),
         evidence={
@@ -403,17 +413,17 @@ def check(act: Act, facts: Facts) -> list[Said]:
     if doing is None:
         return []
     # One source may use an id on two contracts of one asset, so the desk's subject tells them apart.
-    said = judge(doing, act.time, facts, act.cause, (act.subject,))
+    findings = judge(doing, act.time, facts, act.cause, (act.subject,))
     if act.type == DELIVERY_COMPLETED and facts.undeclared(act.subject, act.cause):
         export = doing._replace(action="export")
-        said += _besides(said, judge(export, act.time, facts, act.cause, (act.subject,)))
-    return said
+        findings += _besides(findings, judge(export, act.time, facts, act.cause, (act.subject,)))
+    return findings
 
 
-def _besides(said: Iterable[Said], more: Iterable[Said]) -> list[Said]:
+def _besides(findings: Iterable[Said], more: Iterable[Said]) -> list[Said]:
     """What is said more: of one cause an entry is said once, and what cannot be decided is."""
-    known = {one.apart for one in said}
-    return [one for one in more if one.apart not in known]
+    known = {finding.apart for finding in findings}
+    return [finding for finding in more if finding.apart not in known]
 
 
 NEEDS: frozenset[Need] = frozenset({"asset", "ancestors", "contract", "controllers", "undeclared"})
@@ -453,8 +463,12 @@ def _unknown(action: str, entries: list[str], missing: list[str]) -> Json:
 
 def _chain(length: int) -> list[Json]:
     """a0 is secret; a1 is derived from it, and so on."""
-    assets = [asset("a0", tags=["secret"]), *(asset(f"a{one}") for one in range(1, length + 1))]
-    return [_OWNER, *assets, *(derived(f"a{one}", "2025-02-01", f"a{one - 1}") for one in range(1, length + 1))]
+    assets = [asset("a0", tags=["secret"]), *(asset(f"a{number}") for number in range(1, length + 1))]
+    return [
+        _OWNER,
+        *assets,
+        *(derived(f"a{number}", "2025-02-01", f"a{number - 1}") for number in range(1, length + 1)),
+    ]
 
 
 def _licensed(**grant: Any) -> list[Json]:
@@ -604,7 +618,7 @@ CASES = (
             name=f"a match is inherited over {length} steps",
             events=[*_chain(length), listed(f"a{length}", _WHEN)],
             fires=[
-                _found("secret", origin="a0", path=[f"a{one}" for one in range(length + 1)])
+                _found("secret", origin="a0", path=[f"a{number}" for number in range(length + 1)])
                 | {"summary": f"a{length}, {how} from a0, was listed, which entry secret (Entry secret) prohibits."}
             ],
             rules=pack(_SECRET),
@@ -626,7 +640,7 @@ CASES = (
         name="of two origins the nearest, of equally near the smallest id",
         events=[
             _OWNER,
-            *(asset(one, tags=["secret"]) for one in ("far", "near-b", "near-a")),
+            *(asset(asset_, tags=["secret"]) for asset_ in ("far", "near-b", "near-a")),
             asset("middle"),
             asset("asset"),
             derived("near-a", "2025-02-01", "far"),
@@ -776,17 +790,17 @@ CASES = (
     ),
     *(
         Case(
-            name=f"what cannot be decided is told: {what}",
+            name=f"what cannot be decided is told: {label}",
             events=[listed("asset", _WHEN)],
             fires=[
                 {
-                    "summary": f"asset was listed, and {what} of the negative list cannot be decided, for it is not"
+                    "summary": f"asset was listed, and {label} of the negative list cannot be decided, for it is not"
                     " known: tags."
                 }
             ],
-            rules=pack(*(entry(one) for one in tags)),
+            rules=pack(*(entry(id_) for id_ in tags)),
         )
-        for what, tags in (("1 entry", ("secret",)), ("2 entries", ("secret", "hidden")))
+        for label, tags in (("1 entry", ("secret",)), ("2 entries", ("secret", "hidden")))
     ),
     Case(
         name="an asset that is not registered needs information, once for all entries",
@@ -889,7 +903,11 @@ CASES = (
                 [_shunned(SELLER)],
             ),
             ("whose controller is the seller", [party(THIRD, controller=SELLER)], []),
-            ("with the same controller as the seller", [party(one, controller="p:top") for one in (THIRD, SELLER)], []),
+            (
+                "with the same controller as the seller",
+                [party(party_, controller="p:top") for party_ in (THIRD, SELLER)],
+                [],
+            ),
             (
                 "which controlled the seller just before",
                 [party(SELLER, controller=THIRD), party(SELLER, "2025-03-01T09:59:59.999999")],

@@ -49,7 +49,7 @@ RULE = Rule(
     check=Check(acts=frozenset({CONTRACT_SIGNED}), check=check, needs=frozenset({"asset"})),
 )
 
-_FOUND: Json = {
+_FINDING: Json = {
     "severity": "yellow",
     "about": {"kind": "contract", "id": "c"},
     "party": SELLER,
@@ -67,7 +67,7 @@ CASES = (
             events=[_PUBLIC, signed("c", _DAY, asset="a", channel=channel)],
             fires=fires,
         )
-        for channel, fires in (("off-exchange", [_FOUND]), ("filed", []), ("on-exchange", []))
+        for channel, fires in (("off-exchange", [_FINDING]), ("filed", []), ("on-exchange", []))
     ),
     Case(name="data that is not public", rules=_RULES, events=[asset("a"), _SOLD]),
     Case(name="an asset of which nothing is known", rules=_RULES, events=[_SOLD]),
@@ -75,7 +75,7 @@ CASES = (
         name="a registration that comes late",
         rules=_RULES,
         events=[_SOLD, asset("a", "2025-03-01", public=True)],
-        fires=[_FOUND],
+        fires=[_FINDING],
     ),
     Case(name="a signing that was taken back", rules=_RULES, events=[_PUBLIC, _SOLD, retracted(_SOLD, "2025-02-02")]),
 )

@@ -27,7 +27,9 @@ def scopes(act: Act, facts: Facts) -> Iterable[str]:
     stated = [facts.asset(act.subject).before(act)]
     if act.type == ASSET_REGISTERED:
         stated.append(act.data)
-    yield from sorted({one.element for one in stated if one is not None and one.element is not None})
+    yield from sorted(
+        {statement.element for statement in stated if statement is not None and statement.element is not None}
+    )
 
 
 def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
@@ -41,23 +43,23 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
     unit = ledger[_STATES, act.subject] = act.data.source_unit
     _move(ledger, unit, act.subject, ledger.add)
     ledger[_COUNT] = ledger.get(_COUNT, 0) + 1
-    others = ledger.get(_COUNT) - len(ledger.list((_UNIT, unit)))
-    if not others or before == unit:
+    elsewhere = ledger.get(_COUNT) - len(ledger.list((_UNIT, unit)))
+    if not elsewhere or before == unit:
         return
-    first, other = next(one for one in ledger.list(_LOWEST) if one[1] != unit)
+    first, other_unit = next(pair for pair in ledger.list(_LOWEST) if pair[1] != unit)
     yield Said(
         severity=RULE.severity,
         about=About("asset", act.subject),
         party=facts.asset(act.subject).after(act).owner,
         occurred=act.time,
         cause=act.cause,
-        summary=f"{act.subject} has {unit} for the source of {scope}, and {first} has {other}.",
-        summary_zh=f"数据元 {scope} 的来源单位，{act.subject} 为 {unit}，而 {first} 为 {other}。",
+        summary=f"{act.subject} has {unit} for the source of {scope}, and {first} has {other_unit}.",
+        summary_zh=f"数据元 {scope} 的来源单位，{act.subject} 为 {unit}，而 {first} 为 {other_unit}。",
         evidence={
             "element": scope,
             "source_unit": unit,
-            "other": {"asset": first, "source_unit": other},
-            "others_count": others,
+            "other": {"asset": first, "source_unit": other_unit},
+            "others_count": elsewhere,
         },
         asset=act.subject,
     )
@@ -70,10 +72,10 @@ def _move(ledger: Ledger, unit: str, asset_: str, move: Callable[[Any, Any], Non
     move(of_unit, asset_)
     new = ledger.list(of_unit)[:1]
     if old != new:
-        for one in old:
-            ledger.discard(_LOWEST, (one, unit))
-        for one in new:
-            ledger.add(_LOWEST, (one, unit))
+        for member in old:
+            ledger.discard(_LOWEST, (member, unit))
+        for member in new:
+            ledger.add(_LOWEST, (member, unit))
 
 
 RULE = Rule(
@@ -97,12 +99,12 @@ def _claims(asset_: str, unit: str | None, time: str = "2025-01-02", element: st
     return asset(asset_, time, element=element, source_unit=unit)
 
 
-def _second(asset_: str = "b", other: str = "a", unit: str = "U1") -> Json:
+def _second(asset_: str = "b", other_asset: str = "a", unit: str = "U1") -> Json:
     return {
         "severity": "yellow",
         "about": {"kind": "asset", "id": asset_},
         "party": OWNER,
-        "evidence": {"element": "E1", "other": {"asset": other, "source_unit": unit}},
+        "evidence": {"element": "E1", "other": {"asset": other_asset, "source_unit": unit}},
     }
 
 

@@ -56,7 +56,7 @@ def scopes(act: Act, facts: Facts) -> Iterable[str]:
         if act.data.watermark is not None and statement is not None:
             yield statement.asset
     elif named.signed is not None and order(named.signed) <= order(act):
-        for asset_ in sorted({one.asset for one in named.and_replaced(act)}):
+        for asset_ in sorted({statement.asset for statement in named.and_replaced(act)}):
             if named.is_sold_on(facts.asset(asset_).owners()):
                 yield asset_
 
@@ -64,7 +64,7 @@ def scopes(act: Act, facts: Facts) -> Iterable[str]:
 def recalls(ledger: Ledger, act: Act) -> Iterable[str]:
     """Of a sighting the contracts under which its mark was delivered."""
     if act.type == WATERMARK_SIGHTED:
-        yield from (one.contract for _, one in ledger.list((_REACHED, act.data.watermark)))
+        yield from (origin.contract for _, origin in ledger.list((_REACHED, act.data.watermark)))
 
 
 class _Origin(NamedTuple):
@@ -101,7 +101,7 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
             ledger[_REACHED, mark, act.subject, act.data.recipient] = True
             ledger.add((_REACHED, mark), (order(act), _Origin(act.subject, act.data.recipient, act.data.delivery)))
         return
-    origins = [one for _, one in ledger.list((_REACHED, mark))]
+    origins = [origin for _, origin in ledger.list((_REACHED, mark))]
     if not origins or act.data.holder in _reached(ledger, origins, act.time, facts):
         return
     origin = origins[0]
@@ -131,30 +131,30 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
 
 def _reached(ledger: Ledger, origins: Sequence[_Origin], instant: int, facts: Facts) -> set[str]:
     """All who may hold what was delivered so: recipients, buyers, and buyers of those who may sell it on."""
-    found: set[str] = set()
+    holders: set[str] = set()
     selling: list[str] = []
 
     def reach(party: str, *, resale: bool) -> None:
-        found.add(party)
+        holders.add(party)
         if resale:
             selling.append(party)
 
     for origin in origins:
         statement = facts.contract(origin.contract).statement(instant)
         resale = statement is not None and statement.terms.resale
-        for one in (origin.recipient, *(() if statement is None else (statement.buyer,))):
-            reach(one, resale=resale)
+        for holder in (origin.recipient, *(() if statement is None else (statement.buyer,))):
+            reach(holder, resale=resale)
     sold: dict[str, list[_Sale]] = {}
-    for sale in (ledger.get((_OVER, one)) for one in ledger.list(_OVER)) if selling else ():
+    for sale in (ledger.get((_OVER, bought)) for bought in ledger.list(_OVER)) if selling else ():
         sold.setdefault(sale.seller, []).append(sale)
-    done: set[str] = set()
+    visited: set[str] = set()
     while selling:
         seller = selling.pop()
-        if seller not in done:
-            done.add(seller)
+        if seller not in visited:
+            visited.add(seller)
             for sale in sold.get(seller, ()):
                 reach(sale.buyer, resale=sale.resale)
-    return found
+    return holders
 
 
 RULE = Rule(

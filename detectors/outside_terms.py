@@ -80,25 +80,25 @@ def lacking(data: Any, terms: Terms, *, use: bool) -> Iterable[Broken]:
 
 
 def _said(broken: Broken, *, contract: str, buyer: str, asset: str, cause: Cause, occurred: int, kind: str) -> Said:
-    term, given, allowed = broken
-    if given is None:
+    term, value, allowed = broken
+    if value is None:
         summary = f"A {kind} does not state its {term}, which the terms restrict to {_listed(allowed)}."
         summary_zh = f"一次{zh(ACT, kind)}未说明{zh(TERM, term)}，而合同限定为：{_listed_zh(term, allowed)}。"
     else:
-        summary = f"A {kind} with {term} {given}; the terms allow {_listed(allowed)}."
+        summary = f"A {kind} with {term} {value}; the terms allow {_listed(allowed)}."
         summary_zh = (
-            f"一次{zh(ACT, kind)}的{zh(TERM, term)}为 {_word(term, given)}，合同只允许：{_listed_zh(term, allowed)}。"
+            f"一次{zh(ACT, kind)}的{zh(TERM, term)}为 {_word(term, value)}，合同只允许：{_listed_zh(term, allowed)}。"
         )
     return Said(
-        severity="yellow" if given is None else "orange",
+        severity="yellow" if value is None else "orange",
         about=About("contract", contract),
         party=buyer,
         occurred=occurred,
         cause=cause,
-        apart=(term, kind, "lacking" if given is None else "broken"),
+        apart=(term, kind, "lacking" if value is None else "broken"),
         summary=summary,
         summary_zh=summary_zh,
-        evidence={"term": term, "given": given, "allowed": allowed},
+        evidence={"term": term, "given": value, "allowed": allowed},
         asset=asset,
     )
 
@@ -116,16 +116,16 @@ def _word(term: str, value: str) -> str:
 def _listed_zh(term: str, allowed: Any) -> str:
     if isinstance(allowed, dict):
         return f"自 {allowed['valid_from']} 起{f'至 {until} 之前' if (until := allowed['valid_to']) else ''}"
-    return listed_zh(_word(term, one) for one in allowed)
+    return listed_zh(_word(term, value) for value in allowed)
 
 
 def step(memory: Memory, parts: Mapping[str, Any], counted: Counted, licence: Licence, _: Parameters) -> Stepped:
     """Says what one use breaks, and once what it does not state."""
     event = counted.event
-    new = [one for one in lacking(event.data, licence.terms, use=True) if one[0] not in memory.lacking]
-    said = [
+    new = [broken for broken in lacking(event.data, licence.terms, use=True) if broken[0] not in memory.lacking]
+    findings = [
         _said(
-            one,
+            broken,
             contract=event.subject,
             buyer=licence.buyer,
             asset=licence.asset,
@@ -133,11 +133,11 @@ def step(memory: Memory, parts: Mapping[str, Any], counted: Counted, licence: Li
             occurred=event.time,
             kind="use",
         )
-        for one in (*broken_by_use(event.time, event.data, licence.terms), *new)
+        for broken in (*broken_by_use(event.time, event.data, licence.terms), *new)
     ]
     if new:
-        memory = Memory(memory.lacking + tuple(one[0] for one in new))
-    return Stepped(memory, {}, said)
+        memory = Memory(memory.lacking + tuple(broken[0] for broken in new))
+    return Stepped(memory, {}, findings)
 
 
 def quiet(memory: Memory, parts: Mapping[str, Any], uses: Uses, licence: Licence, __: Parameters) -> Stepped | None:
@@ -160,8 +160,8 @@ def quiet(memory: Memory, parts: Mapping[str, Any], uses: Uses, licence: Licence
     return Stepped(memory)
 
 
-def _quiet(term: str, given: str | None, allowed: Sequence[str] | None, memory: Memory) -> bool:
-    return allowed is None or (given in allowed if given is not None else term in memory.lacking)
+def _quiet(term: str, value: str | None, allowed: Sequence[str] | None, memory: Memory) -> bool:
+    return allowed is None or (value in allowed if value is not None else term in memory.lacking)
 
 
 def check(act: Act, facts: Facts) -> Iterable[Said]:
@@ -231,14 +231,14 @@ def _licensed(time: str = "2025-01-01", *, amended: bool = False, **restrictions
     return signed("c", time, amended=amended, terms=terms(**restrictions))
 
 
-def _broken(term: str, given: Any, allowed: Any, cause: str | None = None) -> Json:
-    found: Json = {
-        "severity": "yellow" if given is None else "orange",
+def _broken(term: str, value: Any, allowed: Any, cause: str | None = None) -> Json:
+    finding: Json = {
+        "severity": "yellow" if value is None else "orange",
         "about": {"kind": "contract", "id": "c"},
         "party": BUYER,
-        "evidence": {"term": term, "given": given, "allowed": allowed},
+        "evidence": {"term": term, "given": value, "allowed": allowed},
     }
-    return found if cause is None else found | {"cause": {"id": cause}}
+    return finding if cause is None else finding | {"cause": {"id": cause}}
 
 
 def _outside(text: str) -> Json:
@@ -281,12 +281,12 @@ _OF_DELIVERIES: tuple[tuple[Json, Json, str, str | None], ...] = (
 )
 
 
-def _held_against(kind: str, build: Any, given: Sequence[tuple[Json, Json, str, str | None]]) -> Iterable[Case]:
-    for restriction, said, term, broken in given:
+def _held_against(kind: str, build: Any, rows: Sequence[tuple[Json, Json, str, str | None]]) -> Iterable[Case]:
+    for restriction, data, term, broken in rows:
         (allowed,) = restriction.values()
         yield Case(
-            name=f"a {kind} with {said or 'no ' + term} where the terms say {restriction}",
-            events=[_licensed(**restriction), build("c", _DAY, **said)],
+            name=f"a {kind} with {data or 'no ' + term} where the terms say {restriction}",
+            events=[_licensed(**restriction), build("c", _DAY, **data)],
             fires=[] if broken is None else [_broken(term, broken, allowed)],
         )
 

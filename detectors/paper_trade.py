@@ -74,13 +74,13 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
     first_served = facts.first_served(scope)
     if amount <= 0 or (first_served is not None and first_served <= deadline):
         return ()
-    said = _said(act, deadline, facts)
+    finding = _said(act, deadline, facts)
     if currency not in ledger.list(_CURRENCIES):
         ledger.add(_CURRENCIES, currency)
     ledger.add((_WAITING, currency), (deadline, settlement))
-    ledger[_SAID, settlement] = said
+    ledger[_SAID, settlement] = finding
     if paid > 0:
-        ledger.keep(settlement, said)
+        ledger.keep(settlement, finding)
     return ()
 
 
@@ -176,7 +176,7 @@ CASES = (
     Case(name="past the deadline", rules=_RULES, events=[_SIGNED, _paid()], until=_AFTER, fires=[_PAPER]),
     *(
         Case(
-            name=f"a {what} {name}",
+            name=f"a {label} {name}",
             rules=_RULES,
             events=[_SIGNED, _paid(), served],
             until="2025-06-01",
@@ -187,7 +187,7 @@ CASES = (
             ("at the deadline", "2025-03-03", []),
             ("just after the deadline", "2025-03-03T00:00:00.000001", [_PAPER]),
         )
-        for what, served in (("delivery", delivered("c", time)), ("use", used("c", time)))
+        for label, served in (("delivery", delivered("c", time)), ("use", used("c", time)))
     ),
     Case(
         name="a use that is reported after the deadline and was made in time",
@@ -203,13 +203,13 @@ CASES = (
     ),
     *(
         Case(
-            name=f"a delivery of {what}",
+            name=f"a delivery of {label}",
             rules=_RULES,
             events=[_SIGNED, _paid(), delivered("c", "2025-02-02", **{"bytes": 0} | data)],
             until=_AFTER,
             fires=fires,
         )
-        for what, data, fires in (
+        for label, data, fires in (
             ("0 bytes", {}, [_PAPER]),
             ("0 bytes, 0 rows and 0 persons", {"rows": 0, "persons": 0, "sensitive_persons": 0}, [_PAPER]),
             ("1 byte", {"bytes": 1}, []),

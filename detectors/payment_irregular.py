@@ -308,10 +308,10 @@ CASES = (
         Case(
             name=f"on a listing {name}",
             rules=_RULES,
-            events=[one, _SIGNED, _paid("151")],
+            events=[listing, _SIGNED, _paid("151")],
             fires=fires,
         )
-        for name, one, fires in (
+        for name, listing, fires in (
             ("for each use", _LISTED, []),
             (
                 "of another price",

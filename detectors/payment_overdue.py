@@ -155,7 +155,7 @@ def _deciding(ledger: Ledger, statements: Sequence[Event], instant: int) -> tupl
 def _by(ledger: Ledger, currency: str, instant: int) -> int:
     """What was paid in a currency by an instant, less what was paid back, in millionths."""
     totals = ledger.list((_PAID, currency))
-    at = bisect_right(totals, instant, key=lambda one: one[0][0])
+    at = bisect_right(totals, instant, key=lambda total: total[0][0])
     return max(0, int(totals[at - 1][1])) if at else 0
 
 

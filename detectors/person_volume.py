@@ -35,7 +35,9 @@ def scopes(act: Act, facts: Facts) -> Iterable[str]:
     stated = [known.registration(act.time)]
     if act.type == ASSET_REGISTERED:
         stated += [known.before(act), act.data]
-    yield from sorted({one.owner for one in stated if one is not None and one.owner is not None})
+    yield from sorted(
+        {statement.owner for statement in stated if statement is not None and statement.owner is not None}
+    )
 
 
 def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:

@@ -33,7 +33,7 @@ def step(memory: Memory, parts: Mapping[str, Any], counted: Counted, licence: Li
     if allows_purpose(allowed, event.data.purpose):
         return Stepped(memory)
     purposes = list(allowed or ())
-    said = Said(
+    finding = Said(
         severity="orange",
         about=About("contract", event.subject),
         party=licence.buyer,
@@ -44,7 +44,7 @@ def step(memory: Memory, parts: Mapping[str, Any], counted: Counted, licence: Li
         evidence={"given": event.data.purpose, "allowed": purposes},
         asset=licence.asset,
     )
-    return Stepped(memory, {}, [said])
+    return Stepped(memory, {}, [finding])
 
 
 def quiet(memory: Memory, parts: Mapping[str, Any], uses: Uses, licence: Licence, _: Parameters) -> Stepped | None:
@@ -72,14 +72,14 @@ def _licensed(*purposes: str, time: str = "2025-01-01", amended: bool = False) -
     return signed("c", time, amended=amended, terms=terms(purposes=list(purposes)))
 
 
-def _drift(given: str, *allowed: str, cause: str | None = None) -> Json:
-    found: Json = {
+def _drift(purpose: str, *allowed: str, cause: str | None = None) -> Json:
+    finding: Json = {
         "severity": "orange",
         "about": {"kind": "contract", "id": "c"},
         "party": BUYER,
-        "evidence": {"given": given, "allowed": list(allowed)},
+        "evidence": {"given": purpose, "allowed": list(allowed)},
     }
-    return found if cause is None else found | {"cause": {"id": cause}}
+    return finding if cause is None else finding | {"cause": {"id": cause}}
 
 
 _CREDIT = _licensed("credit")

@@ -166,15 +166,15 @@ def _stale(deadline: str = _DEADLINE) -> Json:
 
 CASES = (
     *(
-        Case(name=f"complete to {given}", rules=_RULES, events=[asset("a"), _assessed(given)], fires=fires)
-        for given, fires in ((0.949999, [_poor(evidence={"completeness": 0.949999})]), (0.95, []), (0.950001, []))
+        Case(name=f"complete to {share}", rules=_RULES, events=[asset("a"), _assessed(share)], fires=fires)
+        for share, fires in ((0.949999, [_poor(evidence={"completeness": 0.949999})]), (0.95, []), (0.950001, []))
     ),
     Case(name="at the deadline", rules=_RULES, events=[_DAILY], until=_DEADLINE),
     Case(name="past the deadline", rules=_RULES, events=[_DAILY], until=_AFTER, fires=[_stale()]),
     Case(name="an asset that promises no updates", rules=_RULES, events=[asset("a")], until="2026-01-01"),
     *(
         Case(
-            name=f"a {what} {name} the deadline",
+            name=f"a {label} {name} the deadline",
             rules=_RULES,
             events=[_DAILY, _SIGNED, update],
             until="2025-01-12",
@@ -185,7 +185,7 @@ CASES = (
             ("at", "2025-01-11", []),
             ("just after", "2025-01-11T00:00:00.000001", [_stale()]),
         )
-        for what, update in (
+        for label, update in (
             ("delivery", delivered("c", time)),
             ("new digest", asset("a", time, update_days=5, digest="d2")),
         )

@@ -64,12 +64,12 @@ def _answered(ledger: Ledger, sold: tuple[str, str, str], act: Act, facts: Facts
     """The latest of these sales within the days that is about as much."""
     parameters = facts.parameters(act.time)
     since = act.time - days(parameters["days"])
-    for _, other in reversed(ledger.list(sold)):
-        if other.time < since:
+    for _, sale in reversed(ledger.list(sold)):
+        if sale.time < since:
             return None
-        if _alike(act, other, parameters["percent"]):
-            found: Act = other
-            return found
+        if _alike(act, sale, parameters["percent"]):
+            answer: Act = sale
+            return answer
     return None
 
 
@@ -104,9 +104,9 @@ def _said(act: Act, back: Act, severity: Severity, parties: tuple[str, str], fac
     )
 
 
-def _alike(one: Act, other: Act, percent: float) -> bool:
+def _alike(act: Act, earlier: Act, percent: float) -> bool:
     """Whether an amount is within so many percent of the earlier one."""
-    amount, before = millionths(one.data.amount), millionths(other.data.amount)
+    amount, before = millionths(act.data.amount), millionths(earlier.data.amount)
     return abs(amount - before) * 100 <= before * exact(percent)
 
 
@@ -141,7 +141,7 @@ def _back(amount: str = "1000", time: str = "2025-02-10", **data: Any) -> Json:
     return signed("back", time, amount=amount, **({"seller": BUYER, "buyer": SELLER} | data))
 
 
-_FOUND: Json = {
+_FINDING: Json = {
     "severity": "orange",
     "about": {"kind": "party", "id": min(BUYER, SELLER)},
     "party": min(BUYER, SELLER),
@@ -149,8 +149,8 @@ _FOUND: Json = {
 }
 _RULES = pack()
 _GROUP = [
-    *(party(one, controller="x:a") for one in (SELLER, THIRD)),
-    *(party(one, controller="x:b") for one in (BUYER, OWNER)),
+    *(party(member, controller="x:a") for member in (SELLER, THIRD)),
+    *(party(member, controller="x:b") for member in (BUYER, OWNER)),
 ]
 _GROUPS_FOUND: Json = {
     "severity": "yellow",
@@ -164,18 +164,18 @@ CASES = (
         Case(name=f"1000 there and {amount} back", rules=_RULES, events=[_there(), _back(amount)], fires=fires)
         for amount, fires in (
             ("899.999999", []),
-            ("900", [_FOUND]),
-            ("900.000001", [_FOUND]),
-            ("1099.999999", [_FOUND]),
-            ("1100", [_FOUND]),
+            ("900", [_FINDING]),
+            ("900.000001", [_FINDING]),
+            ("1099.999999", [_FINDING]),
+            ("1100", [_FINDING]),
             ("1100.000001", []),
         )
     ),
     *(
         Case(name=f"back {name} 30 days later", rules=_RULES, events=[_there(), _back(time=time)], fires=fires)
         for name, time, fires in (
-            ("less than", "2025-03-02T23:59:59.999999", [_FOUND]),
-            ("exactly", "2025-03-03", [_FOUND]),
+            ("less than", "2025-03-02T23:59:59.999999", [_FINDING]),
+            ("exactly", "2025-03-03", [_FINDING]),
             ("more than", "2025-03-03T00:00:00.000001", []),
         )
     ),
@@ -183,7 +183,7 @@ CASES = (
     Case(name="back to another one", rules=_RULES, events=[_there(), _back(buyer=THIRD)]),
     Case(name="another currency", rules=_RULES, events=[_there(), _back(currency="EUR")]),
     Case(name="with oneself is another rule's", rules=_RULES, events=[_there(buyer=SELLER), _back(buyer=BUYER)]),
-    Case(name="the order of arrival does not matter", rules=_RULES, events=[_back(), _there()], fires=[_FOUND]),
+    Case(name="the order of arrival does not matter", rules=_RULES, events=[_back(), _there()], fires=[_FINDING]),
     Case(
         name="a sale that was taken back",
         rules=_RULES,
@@ -193,7 +193,7 @@ CASES = (
         name="other numbers of the pack",
         rules=pack(detectors={"reciprocal-trade": {"days": 5, "percent": 50}}),
         events=[_there(), _back("500", "2025-02-06")],
-        fires=[_FOUND],
+        fires=[_FINDING],
     ),
     *(
         Case(name=f"back between groups: {name}", rules=_RULES, events=[*_GROUP, _there(), _back(**data)], fires=fires)
@@ -207,7 +207,7 @@ CASES = (
             ("the buyer's controller to the seller's", {"seller": "x:b", "buyer": "x:a"}, [_GROUPS_FOUND]),
             ("a sister of the seller to the buyer", {"seller": THIRD, "buyer": BUYER}, []),
             ("to a stranger", {"buyer": "x:s"}, []),
-            ("the parties themselves", {}, [_FOUND]),
+            ("the parties themselves", {}, [_FINDING]),
             ("too little", {"amount": "899.999999", "seller": OWNER, "buyer": THIRD}, []),
             ("too late", {"time": "2025-03-03T00:00:00.000001", "seller": OWNER, "buyer": THIRD}, []),
         )
@@ -216,18 +216,18 @@ CASES = (
         name="the parties themselves, and their sisters",
         rules=_RULES,
         events=[*_GROUP, _there(), signed("sisters", "2025-02-05", amount="1000", seller=THIRD, buyer=OWNER), _back()],
-        fires=[_FOUND],
+        fires=[_FINDING],
     ),
     Case(
         name="within one group only the parties themselves",
         rules=_RULES,
         events=[
-            *(party(one, controller="x:top") for one in (SELLER, BUYER, THIRD)),
+            *(party(member, controller="x:top") for member in (SELLER, BUYER, THIRD)),
             _there(),
             signed("other", "2025-02-05", amount="1000", seller=BUYER, buyer=THIRD),
             _back(),
         ],
-        fires=[_FOUND],
+        fires=[_FINDING],
     ),
     Case(
         name="the parties themselves, under another controller by then",
@@ -240,7 +240,7 @@ CASES = (
             party("x:b", "2025-02-05", controller="x:c"),
             _back(),
         ],
-        fires=[_FOUND],
+        fires=[_FINDING],
     ),
     Case(
         name="a sister that had another controller at its sale",

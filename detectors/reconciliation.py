@@ -90,7 +90,7 @@ def settles(scope: str, acts: Sequence[Act], facts: Facts) -> Settled:
     """Adds up what each reporter says of the day, and decides on which day counts what it says near midnight."""
     day, _, contract = span_of(scope)
     settled = facts.settled(contract)
-    last = max((one for one in settled if one < day), default=None)
+    last = max((number for number in settled if number < day), default=None)
     before = None if last is None else settled[last]
     silent_days = facts.parameters(ends(scope))["silent_days"]
     return settle(_parts(day, contract, acts, facts), before if last == day - 1 else None, before, silent_days)
@@ -105,33 +105,40 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
     one_sided: dict[str, str] = {}
     if first == last:
         tallies = settled[first].tallies
-        before = max((one for one in settled if one < first), default=None)
+        before = max((number for number in settled if number < first), default=None)
         left_out = silent(tallies, None if before is None else settled[before], parameters["silent_days"])
         one_sided = _one_sided(first, deadline, acts)
     else:
-        month = [settled[one] for one in sorted(settled) if first <= one <= last]
-        tallies = added(*(one.tallies for one in month))
+        month = [settled[number] for number in sorted(settled) if first <= number <= last]
+        tallies = added(*(settled_day.tallies for settled_day in month))
         left_out = silent_of_month(tallies, month[-1].stated if month else {})
     apart = differing({**tallies, **left_out}, exact(parameters["percent"]))
     if not apart and not one_sided:
         return []
-    missing = [REPORTERS[one] for one in left_out if any(REPORTERS[one] in some for some in apart.values())]
+    missing = [
+        REPORTERS[reporter]
+        for reporter in left_out
+        if any(REPORTERS[reporter] in amounts for amounts in apart.values())
+    ]
     statement = facts.contract(contract).statement(deadline)
     date = scope.split("/", 1)[0]
-    said = [
-        f"{measure} differ ({', '.join(f'{total:,} by the {who}' for who, total in some.items())})"
-        for measure, some in apart.items()
+    sentences = [
+        f"{measure} differ ({', '.join(f'{total:,} by the {reporter}' for reporter, total in amounts.items())})"
+        for measure, amounts in apart.items()
     ]
     said_zh = [
-        f"{zh(LIMIT, measure)}不一致（{listed_zh(f'{zh(REPORTER, who)} {total:,}' for who, total in some.items())}）"
-        for measure, some in apart.items()
+        f"{zh(LIMIT, measure)}不一致"
+        f"（{listed_zh(f'{zh(REPORTER, reporter)} {total:,}' for reporter, total in amounts.items())}）"
+        for measure, amounts in apart.items()
     ]
     if one_sided:
-        who = sorted(set(one_sided.values()))
-        what = "one delivery is" if len(one_sided) == 1 else f"{len(one_sided):,} deliveries are"
-        said.append(f"{what} reported by the {' or the '.join(who)} only")
-        said_zh.append(f"{len(one_sided):,} 次交付仅由{'或'.join(zh(REPORTER, one) for one in who)}报告")
-    which = {"day": date, "deliveries": dict(sorted(one_sided.items()))} if first == last else {"month": date}
+        reporters = sorted(set(one_sided.values()))
+        deliveries = "one delivery is" if len(one_sided) == 1 else f"{len(one_sided):,} deliveries are"
+        sentences.append(f"{deliveries} reported by the {' or the '.join(reporters)} only")
+        said_zh.append(
+            f"{len(one_sided):,} 次交付仅由{'或'.join(zh(REPORTER, reporter) for reporter in reporters)}报告"
+        )
+    period = {"day": date, "deliveries": dict(sorted(one_sided.items()))} if first == last else {"month": date}
     return [
         Said(
             severity=RULE.severity,
@@ -139,9 +146,9 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
             party=None if statement is None else statement.seller,
             occurred=deadline,
             apart=(date,),
-            summary=f"Reporters do not agree on {date}: {'; '.join(said)}.",
+            summary=f"Reporters do not agree on {date}: {'; '.join(sentences)}.",
             summary_zh=f"各报送方对 {date} 的报告不一致：{'；'.join(said_zh)}。",
-            evidence={**which, "tallies": apart, "silent": missing},
+            evidence={**period, "tallies": apart, "silent": missing},
             asset=None if statement is None else statement.asset,
         )
     ]
@@ -153,35 +160,35 @@ def _side(act: Act, facts: Facts) -> Side | None:
 
 def _counting(acts: Iterable[Act]) -> list[dict[int, Act]]:
     """Of each delivery the report of each reporter that counts: the earliest by (time, source, id)."""
-    found: dict[str, dict[int, Act]] = {}
+    by_delivery: dict[str, dict[int, Act]] = {}
     for act in sorted(acts, key=order):
-        found.setdefault(act.data.delivery, {}).setdefault(act.reporter, act)
-    return [*found.values()]
+        by_delivery.setdefault(act.data.delivery, {}).setdefault(act.reporter, act)
+    return [*by_delivery.values()]
 
 
 def _one_sided(day: int, deadline: int, acts: Iterable[Act]) -> dict[str, str]:
     """The deliveries of a day that one side alone has reported by the deadline, and which."""
-    found = {}
+    sides = {}
     for by_reporter in _counting(acts):
         first = min(by_reporter.values(), key=order)
-        known = [one.reporter for one in by_reporter.values() if one.time <= deadline]
+        known = [report.reporter for report in by_reporter.values() if report.time <= deadline]
         if day_number(first.time) == day and known == [first.reporter] and first.reporter != EXCHANGE:
-            found[first.data.delivery] = REPORTERS[first.reporter]
-    return found
+            sides[first.data.delivery] = REPORTERS[first.reporter]
+    return sides
 
 
 def _parts(day: int, contract: str, acts: Iterable[Act], facts: Facts) -> Parts:
     """What each reporter says of the day, around either midnight and between, and of the next one."""
     parts = Parts({}, {}, {}, {}, {})
-    for each, reporter, one in facts.used(contract):
-        if each == day:
-            _add(parts.head, reporter, _amounts(one.head))
-            _add(parts.between, reporter, _amounts(one.between()))
-            _add(parts.tail, reporter, _amounts(one.tail))
-        elif each == day + 1:
-            _add(parts.next_head, reporter, _amounts(one.head))
-            _add(parts.next_rest, reporter, _amounts(one.between()))
-            _add(parts.next_rest, reporter, _amounts(one.tail))
+    for number, reporter, counts in facts.used(contract):
+        if number == day:
+            _add(parts.head, reporter, _amounts(counts.head))
+            _add(parts.between, reporter, _amounts(counts.between()))
+            _add(parts.tail, reporter, _amounts(counts.tail))
+        elif number == day + 1:
+            _add(parts.next_head, reporter, _amounts(counts.head))
+            _add(parts.next_rest, reporter, _amounts(counts.between()))
+            _add(parts.next_rest, reporter, _amounts(counts.tail))
     for by_reporter in _counting(acts):
         for reporter, act in by_reporter.items():
             side, amounts = _side(act, facts), [None, act.data.bytes, act.data.rows, act.data.persons]
@@ -268,12 +275,12 @@ def _cancelled(usage: str, uses: int, time: str = "2025-02-10") -> Json:
 
 
 def _fires_month(tallies: Json, silent: Sequence[str] = ()) -> Json:
-    said = {"month": "2025-02", "tallies": tallies, "silent": [*silent]}
-    return _fires() | {"occurred": "2025-03-02T00:00:00+08:00", "evidence": said}
+    evidence = {"month": "2025-02", "tallies": tallies, "silent": [*silent]}
+    return _fires() | {"occurred": "2025-03-02T00:00:00+08:00", "evidence": evidence}
 
 
 def _both(*days: int, month: str = "2025-02") -> list[Json]:
-    return [_says(who, 100, f"{month}-{day:02}T12:00") for day in days for who in ("provider", "consumer")]
+    return [_says(reporter, 100, f"{month}-{day:02}T12:00") for day in days for reporter in ("provider", "consumer")]
 
 
 _APART = {"uses": {"provider": 100, "consumer": 50}}
@@ -341,9 +348,9 @@ CASES = (
         events=[
             _SIGNED,
             *(
-                _says(who, count, f"2025-02-0{day}")
+                _says(reporter, count, f"2025-02-0{day}")
                 for day in (1, 2, 3)
-                for who, count in (("provider", 100), ("consumer", 100 - (day != 2) * 50))
+                for reporter, count in (("provider", 100), ("consumer", 100 - (day != 2) * 50))
             ),
         ],
         until="2025-03-01",
@@ -420,13 +427,13 @@ CASES = (
     ),
     *(
         Case(
-            name=f"a delivery reported by {' and '.join(who)}",
+            name=f"a delivery reported by {' and '.join(reporters)}",
             rules=_RULES,
-            events=[_SIGNED, *(_given(None if one == "exchange" else one) for one in who)],
+            events=[_SIGNED, *(_given(None if reporter == "exchange" else reporter) for reporter in reporters)],
             until=_AFTER,
-            fires=[_fires(deliveries={"d": who[0]})] if fires else [],
+            fires=[_fires(deliveries={"d": reporters[0]})] if fires else [],
         )
-        for who, fires in (
+        for reporters, fires in (
             (("provider",), True),
             (("consumer",), True),
             (("exchange",), False),
@@ -727,7 +734,7 @@ CASES = (
         rules=_RULES,
         events=[
             _SIGNED,
-            *(_given(who, "2025-01-30T12:00", bytes=7) for who in ("provider", "consumer")),
+            *(_given(reporter, "2025-01-30T12:00", bytes=7) for reporter in ("provider", "consumer")),
             _says("consumer", 100),
         ],
         until=_MONTH_OVER,

@@ -61,10 +61,10 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
 def _keep_retraction(ledger: Ledger, asset_: str, by: Undoing, taken_back: Event, facts: Facts) -> None:
     """Says what the asset no longer fits, and of whom it no longer is, by a retraction of one of its registrations."""
     known = facts.asset(asset_)
-    said: list[Said] = []
+    findings: list[Said] = []
     if not known.approved_since(by.time):
-        said += _entries(asset_, by, facts)
-        before, after = (known.alive(by, just_before=one) for one in (True, False))
+        findings += _entries(asset_, by, facts)
+        before, after = (known.alive(by, just_before=just_before) for just_before in (True, False))
         of_home = known.home.has(taken_back.source) and not known.home.is_official(by.source)
         if of_home and before is not None and after is not None and (changed := _owning(before, after)):
             summary = (
@@ -74,13 +74,13 @@ def _keep_retraction(ledger: Ledger, asset_: str, by: Undoing, taken_back: Event
             summary_zh = (
                 f"{by.source} 于 {format_instant(by.time)} 撤回 {asset_} 的一次登记，{_listed_zh(changed)}因此有变。"
             )
-            said.append(_said(asset_, by, "yellow", ("owning",), summary, summary_zh, {"changed": changed}, facts))
+            findings.append(_said(asset_, by, "yellow", ("owning",), summary, summary_zh, {"changed": changed}, facts))
     name = repr(by)
     for old in ledger.get((_KEPT, name), ()):
         ledger.drop(old)
     names = []
-    for at, one in enumerate(said):
-        ledger.keep(f"{name} {at}", one)
+    for at, finding in enumerate(findings):
+        ledger.keep(f"{name} {at}", finding)
         names.append(f"{name} {at}")
     ledger[_KEPT, name] = names
 
@@ -117,18 +117,18 @@ def _of_home(act: Act, facts: Facts) -> Iterator[Said]:
 
 def _owning(before: Any, after: Any) -> dict[str, Json]:
     """The members that differ, each before and after: the order of rights means nothing."""
-    found: dict[str, Json] = {}
+    changes: dict[str, Json] = {}
     if before.owner != after.owner:
-        found["owner"] = {"before": before.owner, "after": after.owner}
+        changes["owner"] = {"before": before.owner, "after": after.owner}
     if frozenset(before.rights) != frozenset(after.rights):
-        found["rights"] = {"before": sorted(before.rights), "after": sorted(after.rights)}
-    return found
+        changes["rights"] = {"before": sorted(before.rights), "after": sorted(after.rights)}
+    return changes
 
 
 def _entries(asset_: str, act: Act | Undoing, facts: Facts) -> Iterator[Said]:
     """The entries that fitted the asset just before it was registered again, or that was undone, and no longer do."""
     known = facts.asset(asset_)
-    data, registered = (known.alive(act, just_before=one) for one in (True, False))
+    data, registered = (known.alive(act, just_before=just_before) for just_before in (True, False))
     if data is None:
         return
     grade = known.grades.before(act) or stated(data)
@@ -139,7 +139,7 @@ def _entries(asset_: str, act: Act | Undoing, facts: Facts) -> Iterator[Said]:
         after = facts.described(asset_, registered, graded, act.time)
     if before == after:
         return
-    of_before, of_after = (_owners(one, act.time, facts) for one in (before, after))
+    of_before, of_after = (_owners(subject, act.time, facts) for subject in (before, after))
     for lost in _lost(before, of_before, after, of_after, act.time, facts):
         changed = {
             member: {"before": _shown(getattr(before, member)), "after": _shown(getattr(after, member))}
@@ -162,14 +162,14 @@ def _lost(
     before: Subject, of_before: Collection[str], after: Subject, of_after: Collection[str], instant: int, facts: Facts
 ) -> list[Entry]:
     """The entries in force, or published and to come, that match before and do not after: one of each id."""
-    found: dict[str, Entry] = {}
-    for one, since in facts.packs.known_at(instant):
-        for fits in one.compiled.matching(before, of_before):
+    lost: dict[str, Entry] = {}
+    for pack_, since in facts.packs.known_at(instant):
+        for fits in pack_.compiled.matching(before, of_before):
             if fits.valid_to is not None and fits.valid_to <= max(since, fits.valid_from):
                 continue
             if judge_entry(fits, after, of_after)[0] is not Verdict.MATCH:
-                found.setdefault(fits.id, fits)
-    return [found[id_] for id_ in sorted(found)]
+                lost.setdefault(fits.id, fits)
+    return [lost[id_] for id_ in sorted(lost)]
 
 
 def _owners(subject: Subject, instant: int, facts: Facts) -> list[str]:
@@ -178,7 +178,7 @@ def _owners(subject: Subject, instant: int, facts: Facts) -> list[str]:
 
 
 def _listed_zh(changed: Iterable[str]) -> str:
-    return listed_zh(zh(FACT, one) for one in changed)
+    return listed_zh(zh(FACT, member) for member in changed)
 
 
 def _shown(value: Any) -> Any:
@@ -195,10 +195,10 @@ def reaches(act: Act, facts: Facts) -> int:
         return -NEVER if known.is_shared else act.time
     if not is_approved(act):
         return act.time
-    for one in reversed(known.grades.statements):
-        if order(one) < order(act) and is_approved(one):
+    for statement in reversed(known.grades.statements):
+        if order(statement) < order(act) and is_approved(statement):
             # Retractions between the two are looked at with the earlier one.
-            return min(one.time if known.undone else one.time + 1, act.time)
+            return min(statement.time if known.undone else statement.time + 1, act.time)
     return -NEVER
 
 

@@ -25,7 +25,7 @@ from circulation.rules import Parameter, Rule, Sum
 def common_controller(act: Act, facts: Facts) -> str | None:
     """Who stands above both, or is one of them: of several the nearest to the seller; None for strangers."""
     above = facts.chain(act.data.buyer, act.time)
-    return next((one for one in facts.chain(act.data.seller, act.time) if one in above), None)
+    return next((controller for controller in facts.chain(act.data.seller, act.time) if controller in above), None)
 
 
 def scopes(act: Act, facts: Facts) -> Iterable[str]:
@@ -36,14 +36,14 @@ def scopes(act: Act, facts: Facts) -> Iterable[str]:
 
 def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
     """Goes over the related trades of a pair; each counts those of the months before it."""
-    found: list[Said] = []
+    findings: list[Said] = []
     for at, act in enumerate(acts):
         seller, buyer, common = act.data.seller, act.data.buyer, common_controller(act, facts)
         settings = facts.parameters(act.time)
         months, repeated = settings["months"], settings["repeated"]
         since = months_later(act.time, -months)
-        count = at + 1 - bisect_left(acts, since, hi=at + 1, key=lambda one: one.time)
-        found.append(
+        count = at + 1 - bisect_left(acts, since, hi=at + 1, key=lambda trade: trade.time)
+        findings.append(
             Said(
                 severity="orange" if count >= repeated else "yellow",
                 about=About("contract", act.subject),
@@ -70,7 +70,7 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
                 asset=act.data.asset,
             )
         )
-    return found
+    return findings
 
 
 RULE = Rule(

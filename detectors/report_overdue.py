@@ -44,15 +44,15 @@ def judge(scope: str, _: Sequence[Act], facts: Facts) -> list[Said]:
     if contract.signed is None:
         return []
     start = max(contract.signed.time, contract.statements[0].data.terms.valid_from)
-    times = {one for _, _, day in facts.used(scope) for one in (day.first, day.last)}
+    times = {instant for _, _, day in facts.used(scope) for instant in (day.first, day.last)}
     # What was reported before the start leaves it where it is. After `NEVER`, of a day without reports, nothing is due.
-    bases = sorted({start, *(max(start, one) for one in times)})
-    found = []
+    bases = sorted({start, *(max(start, time) for time in times)})
+    findings = []
     for base, following in zip(bases, [*bases[1:], NEVER], strict=True):
-        said = _overdue(contract, base, following, reported=base in times)
-        if said is not None:
-            found.append(said)
-    return found
+        finding = _overdue(contract, base, following, reported=base in times)
+        if finding is not None:
+            findings.append(finding)
+    return findings
 
 
 def _overdue(contract: ContractFacts, base: int, following: int, *, reported: bool) -> Said | None:
@@ -60,12 +60,12 @@ def _overdue(contract: ContractFacts, base: int, following: int, *, reported: bo
     statements = contract.statements
     end = NEVER if contract.end is None else contract.end[0]
     for at in range(max(0, bisect_right(statements, base, key=_time) - 1), len(statements)):
-        one = statements[at]
-        begun = one.time if at else -NEVER
+        statement = statements[at]
+        begun = statement.time if at else -NEVER
         if begun >= following:
             break
         until = statements[at + 1].time if at + 1 < len(statements) else NEVER
-        within_days = one.data.terms.report_within_days
+        within_days = statement.data.terms.report_within_days
         if within_days is None:
             continue
         deadline = max(past(base, within_days), begun)
@@ -76,7 +76,7 @@ def _overdue(contract: ContractFacts, base: int, following: int, *, reported: bo
         return Said(
             severity=RULE.severity,
             about=About("contract", contract.id),
-            party=one.data.buyer,
+            party=statement.data.buyer,
             occurred=deadline,
             apart=(str(base),),
             due=deadline,
@@ -94,7 +94,7 @@ def _overdue(contract: ContractFacts, base: int, following: int, *, reported: bo
                 "deadline": format_instant(deadline),
                 "report_within_days": within_days,
             },
-            asset=one.data.asset,
+            asset=statement.data.asset,
         )
     return None
 

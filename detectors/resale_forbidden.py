@@ -55,21 +55,21 @@ class _Purchase(NamedTuple):
 
     def head(self, buyer: str, instant: int) -> str | None:
         """Who stands at the head of a buyer's group at an instant; None of who bought nothing here."""
-        return max((one for one in self.heads.get(buyer, ()) if one[0] <= instant), default=(0, None))[1]
+        return max((pair for pair in self.heads.get(buyer, ()) if pair[0] <= instant), default=(0, None))[1]
 
 
 def scopes(act: Act, facts: Facts) -> Iterable[str]:
     """The asset with each head that the buyer's group ever has, and that of the buyer whose place it takes; and with
     the seller's, where it may not operate it."""
-    found: set[str] = set()
+    names: set[str] = set()
     if act.type in TERMS_TYPES:
         for stated in facts.contract(act.subject).and_replaced(act):
-            found |= {join_key(stated.asset, head) for _, head in facts.heads(stated.buyer)}
+            names |= {join_key(stated.asset, head) for _, head in facts.heads(stated.buyer)}
     if _is_sale(act, facts):
         offer = offer_of(act)
         scope = join_key(offer.asset, facts.topmost(offer.seller, act.time))
-        found |= {scope, sales(scope)}
-    return sorted(found)
+        names |= {scope, sales(scope)}
+    return sorted(names)
 
 
 def sales(scope: str) -> str:
@@ -100,7 +100,7 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
 def _buy(ledger: Ledger, asset_: str, head: str, act: Act, facts: Facts) -> None:
     """Takes up what a contract says now, with the buyer where that one's group ever has this head."""
     heads = facts.heads(act.data.buyer)
-    bought = act.data.asset == asset_ and any(one == head for _, one in heads)
+    bought = act.data.asset == asset_ and any(controller == head for _, controller in heads)
     before: _Purchase | None = ledger.get((_BOUGHT, act.subject))
     if before is None:
         if not bought:
@@ -115,29 +115,29 @@ def _hold(ledger: Ledger, asset_: str, head: str, sale: Act) -> None:
     """Keeps what is to be said of a sale, as far as the purchases are known."""
     name = join_key(sale.source, sale.id)
     ledger.drop(name)
-    purchases = [ledger.get((_BOUGHT, one)) for one in ledger.list(_BOUGHT) if one != sale.subject]
-    said = _said(asset_, head, sale, purchases)
-    if said is not None:
-        ledger.keep(name, said)
+    purchases = [ledger.get((_BOUGHT, contract)) for contract in ledger.list(_BOUGHT) if contract != sale.subject]
+    finding = _said(asset_, head, sale, purchases)
+    if finding is not None:
+        ledger.keep(name, finding)
 
 
 def _said(asset_: str, head: str, sale: Act, purchases: Sequence[_Purchase]) -> Said | None:
     instant, seller = sale.time, sale.data.seller
-    allowing = bought((one.contract for one in purchases), asset_, seller, instant)
-    if any(one.terms.resale for one in allowing):
+    allowing = bought((purchase.contract for purchase in purchases), asset_, seller, instant)
+    if any(statement.terms.resale for statement in allowing):
         return None
     forbidding = []
-    for one in purchases:
-        signing, statement = one.contract.signed, one.contract.statement(instant)
+    for purchase in purchases:
+        signing, statement = purchase.contract.signed, purchase.contract.statement(instant)
         if signing is None or signing.time > instant or statement is None or statement.asset != asset_:
             continue
-        if not statement.terms.resale and one.head(statement.buyer, instant) == head:
-            forbidding.append((statement.signed, one.contract.id, statement.buyer))
+        if not statement.terms.resale and purchase.head(statement.buyer, instant) == head:
+            forbidding.append((statement.signed, purchase.contract.id, statement.buyer))
     if not forbidding:
         return None
     _, contract, buyer = max(forbidding)
     listing = sale.type == PRODUCT_LISTED
-    what = {"product": sale.data.product} if listing else {"sale": sale.subject}
+    offered = {"product": sale.data.product} if listing else {"sale": sale.subject}
     return Said(
         severity=RULE.severity,
         about=About("contract", contract),
@@ -152,7 +152,7 @@ def _said(asset_: str, head: str, sale: Act, purchases: Sequence[_Purchase]) -> 
             f"{buyer} 购买 {asset_} 时未获转售许可，而 {seller} 将其作为"
             f" {sale.data.product if listing else sale.subject} {'挂牌' if listing else '出售'}。"
         ),
-        evidence={"asset": asset_, "seller": seller, "controller": head, **what},
+        evidence={"asset": asset_, "seller": seller, "controller": head, **offered},
         asset=asset_,
     )
 

@@ -61,7 +61,7 @@ def check(act: Act, facts: Facts) -> list[Said]:
             occurred=act.time,
             cause=act.cause,
             summary=f"{data.asset} was sold to {data.buyer} without {' and '.join(missing)}.",
-            summary_zh=f"{data.asset} 出售给 {data.buyer}，缺少{listed_zh(zh(GRANT, one) for one in missing)}。",
+            summary_zh=f"{data.asset} 出售给 {data.buyer}，缺少{listed_zh(zh(GRANT, kind) for kind in missing)}。",
             evidence={"asset": data.asset, "buyer": data.buyer, "missing": missing},
             asset=data.asset,
         )

@@ -88,7 +88,7 @@ def _given(act: Act, contract: ContractFacts) -> Iterable[tuple[str, str]]:
     of: (buyer, asset)."""
     if contract.gave("resale"):
         stated = contract.and_replaced(act) if act.type in TERMS_TYPES else contract.stated_at(act.time)
-        yield from ((one.buyer, one.asset) for one in stated)
+        yield from ((statement.buyer, statement.asset) for statement in stated)
 
 
 def names(scope: str) -> tuple[Iterable[str], Iterable[str]]:
@@ -113,41 +113,43 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
     if act.type in _SALES and offer_of(act)[:2] == (asset_, seller):
         sales = (*sales, act)
     ledger[_NOW] = (act.time, sales)
-    contracts = [ledger.get((_BOUGHT, one)) for one in ledger.list(_BOUGHT)]
+    contracts = [ledger.get((_BOUGHT, contract)) for contract in ledger.list(_BOUGHT)]
     registered = facts.asset(asset_).registration(act.time)
     for sale in sales:
         name = join_key(sale.source, sale.id)
         ledger.drop(name)
         if registered is not None and not _has_right(offer_of(sale), sale.time, contracts, facts):
             ledger.keep(name, _said(sale, facts))
-    for end in [one for one in ledger.list(_ENDS) if one >= act.time]:
+    for end in [end for end in ledger.list(_ENDS) if end >= act.time]:
         ledger.discard(_ENDS, end)
         ledger.drop(str(end))
     for end, by_clock in _ends(seller, asset_, act.time, contracts, facts):
-        said = _said_of_end(seller, asset_, end, by_clock, contracts, facts)
-        if said is not None:
+        finding = _said_of_end(seller, asset_, end, by_clock, contracts, facts)
+        if finding is not None:
             ledger.add(_ENDS, end)
-            ledger.keep(str(end), said)
+            ledger.keep(str(end), finding)
     return ()
 
 
 def _has_right(offer: Offer, instant: int, contracts: Sequence[ContractFacts], facts: Facts) -> bool:
     if may_operate(offer, instant, facts):
         return True
-    return any(one.terms.resale for one in bought(contracts, offer.asset, offer.seller, instant))
+    return any(statement.terms.resale for statement in bought(contracts, offer.asset, offer.seller, instant))
 
 
 def _ends(
     seller: str, asset_: str, since: int, contracts: Sequence[ContractFacts], facts: Facts
 ) -> list[tuple[int, bool]]:
     """The instants from one on at which a right may end, each with whether the clock alone brings it about."""
-    found = dict(facts.party(seller).ends_of(OPERATING, asset_))
+    ends = dict(facts.party(seller).ends_of(OPERATING, asset_))
     for contract in contracts:
         if contract.end is not None and _is_of(contract.end[1], seller, asset_):
-            found.setdefault(contract.end[0], contract.end[0] != contract.terminated)
-        found.update((time, False) for time, one in contract.replaced_since(since) if _is_of(one, seller, asset_))
-    found.update((instant, False) for instant in facts.asset(asset_).times(since))
-    return sorted(one for one in found.items() if one[0] >= since)
+            ends.setdefault(contract.end[0], contract.end[0] != contract.terminated)
+        ends.update(
+            (time, False) for time, statement in contract.replaced_since(since) if _is_of(statement, seller, asset_)
+        )
+    ends.update((instant, False) for instant in facts.asset(asset_).times(since))
+    return sorted(end for end in ends.items() if end[0] >= since)
 
 
 def _is_of(statement: Any, buyer: str, asset_: str) -> bool:

@@ -43,7 +43,7 @@ def check(act: Act, facts: Facts) -> list[Said]:
 
 def _said(act: Act, ring: Sequence[Payment], severity: Severity, facts: Facts) -> Said:
     contract = facts.contract(act.subject).statement(act.time)
-    parties = [one.payer for one in ring]
+    parties = [payment.payer for payment in ring]
     of_groups = severity != RULE.severity
     return Said(
         severity=severity,
@@ -63,9 +63,9 @@ def _said(act: Act, ring: Sequence[Payment], severity: Severity, facts: Facts) -
         evidence={
             "count": len(parties),
             "parties": parties,
-            "contracts": [one.contract for one in ring],
-            "settlements": [one.settlement for one in ring],
-            "amounts": [one.text for one in ring],
+            "contracts": [payment.contract for payment in ring],
+            "settlements": [payment.settlement for payment in ring],
+            "amounts": [payment.text for payment in ring],
             "currency": act.data.currency,
         },
         asset=None if contract is None else contract.asset,
@@ -112,7 +112,7 @@ def _round(count: int, closing: str = "2025-03-01T00:00:00+08:00") -> Json:
     }
 
 
-_GROUPS = [party(f"{one}:{at}", controller=f"z:{at}") for at in (1, 2) for one in "yx"]
+_GROUPS = [party(f"{letter}:{at}", controller=f"z:{at}") for at in (1, 2) for letter in "yx"]
 # The first pays a party of a group, a sister of which pays on, and so for the next.
 _SISTERS = [
     _paid("x:0", "x:1"),
@@ -233,7 +233,7 @@ CASES = (
     Case(
         name="only two controllers",
         rules=_RULES,
-        events=[*(party(one, controller="z:1") for one in ("x:1", "y:1", "x:2", "y:2")), *_SISTERS],
+        events=[*(party(party_, controller="z:1") for party_ in ("x:1", "y:1", "x:2", "y:2")), *_SISTERS],
     ),
     Case(
         name="a ring of parties of one controller",

@@ -56,28 +56,28 @@ NAMES = {
 def judge(scope: str, acts: Sequence[Act], facts: Facts) -> Iterable[Said]:
     """Says each cap of one sandbox that was passed."""
     holder, grant = split_key(scope)
-    return [_said(holder, grant, one) for one in passed(scope, acts, facts)]
+    return [_said(holder, grant, passing) for passing in passed(scope, acts, facts)]
 
 
-def _said(holder: str, grant: str, one: Passed) -> Said:
-    if one.cap == "end":
-        what = f"goes on at {one.used}, and ended at {one.maximum}"
-        what_zh = f"已于 {one.maximum} 到期，{one.used} 仍在继续"
+def _said(holder: str, grant: str, passing: Passed) -> Said:
+    if passing.cap == "end":
+        excess = f"goes on at {passing.used}, and ended at {passing.maximum}"
+        excess_zh = f"已于 {passing.maximum} 到期，{passing.used} 仍在继续"
     else:
-        what = f"has come to {one.used} {NAMES[one.cap]} of {one.maximum}"
-        what_zh = f"{zh(LIMIT, one.cap)}达 {one.used}，上限为 {one.maximum}"
+        excess = f"has come to {passing.used} {NAMES[passing.cap]} of {passing.maximum}"
+        excess_zh = f"{zh(LIMIT, passing.cap)}达 {passing.used}，上限为 {passing.maximum}"
     return Said(
         severity=RULE.severity,
         about=About("party", holder),
         party=holder,
-        occurred=one.place[0],
-        cause=one.cause,
-        apart=(grant, one.cap),
-        due=one.place[0] if one.cause is None else None,
-        summary=f"The sandbox {grant} of {holder} {what}.",
-        summary_zh=f"{holder} 的沙盒 {grant} {what_zh}。",
-        evidence={"grant": grant, "cap": one.cap, "maximum": one.maximum, "used": one.used},
-        asset=one.asset,
+        occurred=passing.place[0],
+        cause=passing.cause,
+        apart=(grant, passing.cap),
+        due=passing.place[0] if passing.cause is None else None,
+        summary=f"The sandbox {grant} of {holder} {excess}.",
+        summary_zh=f"{holder} 的沙盒 {grant} {excess_zh}。",
+        evidence={"grant": grant, "cap": passing.cap, "maximum": passing.maximum, "used": passing.used},
+        asset=passing.asset,
     )
 
 
@@ -237,7 +237,7 @@ CASES = (
         events=[
             _sandbox(uses_max=10),
             _sold("c"),
-            *(used("c", "2025-02-03", 10, reporter=one) for one in ("exchange", "provider")),
+            *(used("c", "2025-02-03", 10, reporter=reporter) for reporter in ("exchange", "provider")),
         ],
         until="2025-02-10",
     ),
@@ -372,7 +372,7 @@ CASES = (
         events=[
             _sandbox(persons_max=5),
             _sold("c"),
-            *(_sent(5, delivery="d", reporter=one) for one in ("exchange", "provider", "consumer")),
+            *(_sent(5, delivery="d", reporter=reporter) for reporter in ("exchange", "provider", "consumer")),
         ],
     ),
     Case(

@@ -71,12 +71,12 @@ RULE = Rule(
 _RULES, _ELSEWHERE, _DAY = pack(), "//elsewhere.example", "2025-02-01"
 
 
-def _conflict(occurred: str = _DAY, home: str = SOURCE, given: str = _ELSEWHERE, **more: object) -> Json:
+def _conflict(occurred: str = _DAY, home: str = SOURCE, elsewhere: str = _ELSEWHERE, **more: object) -> Json:
     return {
         "severity": "orange",
         "about": {"kind": "contract", "id": "c"},
         "occurred": f"{occurred}T00:00:00+08:00",
-        "evidence": {"home": home, "given": given},
+        "evidence": {"home": home, "given": elsewhere},
         **more,
     }
 
@@ -96,8 +96,8 @@ _SIGNED = signed("c", "2025-01-10", terms=terms(uses_max=10))
 CASES = (
     Case(name="one source", rules=_RULES, events=[_SIGNED, _from(SOURCE, amended=True), _ended(SOURCE, "2025-03-01")]),
     *(
-        Case(name=f"{name} by another source", rules=_RULES, events=[_SIGNED, other], fires=[_conflict()])
-        for name, other in (
+        Case(name=f"{name} by another source", rules=_RULES, events=[_SIGNED, statement], fires=[_conflict()])
+        for name, statement in (
             ("a signing", _from(_ELSEWHERE)),
             ("an amendment", _from(_ELSEWHERE, amended=True)),
             ("a termination", _ended(_ELSEWHERE)),
@@ -126,7 +126,7 @@ CASES = (
         name="each other source is told of",
         rules=_RULES,
         events=[_SIGNED, _from(_ELSEWHERE), _from("//third.example", "2025-02-02")],
-        fires=[_conflict(), _conflict("2025-02-02", given="//third.example")],
+        fires=[_conflict(), _conflict("2025-02-02", elsewhere="//third.example")],
     ),
     Case(
         name="the first on the key is the home, also where it is dated later",
@@ -135,9 +135,9 @@ CASES = (
         fires=[_conflict("2025-01-05")],
     ),
     *(
-        Case(name=f"the signing as its {reporter} sees it", rules=_RULES, events=[_SIGNED, other])
+        Case(name=f"the signing as its {reporter} sees it", rules=_RULES, events=[_SIGNED, statement])
         for reporter in ("provider", "consumer")
-        for other in (_from(_ELSEWHERE, reporter=reporter),)
+        for statement in (_from(_ELSEWHERE, reporter=reporter),)
     ),
     Case(
         name="a better reporter makes another home",

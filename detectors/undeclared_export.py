@@ -59,12 +59,12 @@ class _Reach(NamedTuple):
     sensitive_persons: int
     level: int
 
-    def covers(self, other: "_Reach") -> bool:
-        return all(mine >= its for mine, its in zip(self, other, strict=True))
+    def covers(self, reach: "_Reach") -> bool:
+        return all(offered >= needed for offered, needed in zip(self, reach, strict=True))
 
-    def less(self, other: "_Reach") -> "_Reach":
+    def less(self, reach: "_Reach") -> "_Reach":
         return self._replace(
-            persons=self.persons - other.persons, sensitive_persons=self.sensitive_persons - other.sensitive_persons
+            persons=self.persons - reach.persons, sensitive_persons=self.sensitive_persons - reach.sensitive_persons
         )
 
 
@@ -122,7 +122,7 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
     needs = _Reach(delivery.persons, delivery.sensitive_persons, _level(delivery.level))
     keys = _keys(act)
     since = act.time - days(parameters["days_before"])
-    for place in sorted({one for key in keys for one in _since(ledger, (_DECLARED, *key), (since,))}):
+    for place in sorted({mark for key in keys for mark in _since(ledger, (_DECLARED, *key), (since,))}):
         declared: _Declared = ledger.get(place)
         if declared.contract in (None, act.subject) and declared.left.covers(needs):
             ledger[place] = declared._replace(left=declared.left.less(needs))
@@ -142,8 +142,8 @@ def _declare(ledger: Ledger, act: Act, facts: Facts) -> None:
     if data.asset is not None:
         level = max(level, _level(facts.subject(data.asset, act.time).level))
     left = _Reach(data.persons, data.sensitive_persons, level)
-    waiting = {one for key in keys for one in _since(ledger, (_WAITING, *key), (act.time,))}
-    for deadline, *rest in sorted(waiting, key=lambda one: one[1:]):
+    waiting = {entry for key in keys for entry in _since(ledger, (_WAITING, *key), (act.time,))}
+    for deadline, *rest in sorted(waiting, key=lambda entry: entry[1:]):
         place = tuple(rest)
         delivery: _Waiting = ledger.get(place)
         if data.contract not in (None, delivery.contract) or not left.covers(delivery.needs):
@@ -287,13 +287,13 @@ CASES = (
     ),
     *(
         Case(
-            name=f"what is delivered: {what}",
+            name=f"what is delivered: {label}",
             rules=_RULES,
             events=[_SIGNED, asset("asset", **{"persons": 500} | facts), _sent(**counts)],
             until=_AFTER,
             fires=fires,
         )
-        for what, facts, counts, fires in (
+        for label, facts, counts, fires in (
             ("nothing personal", {}, {}, []),
             ("nobody's data, as it says itself", {}, {"persons": 0, "sensitive_persons": 0}, []),
             ("one person's, as it says itself", {}, {"persons": 1}, [_undeclared(persons=1)]),
@@ -350,13 +350,13 @@ CASES = (
     ),
     *(
         Case(
-            name=f"a declaration {what}",
+            name=f"a declaration {label}",
             rules=_RULES,
             events=[_SIGNED, _PERSONAL, _sent(), declared],
             until=_AFTER,
             fires=fires,
         )
-        for what, declared, fires in (
+        for label, declared, fires in (
             ("that names nothing", _declared(delivery=None), [_undeclared()]),
             ("of another delivery", _declared(delivery="e"), [_undeclared()]),
             ("of another contract", _declared(delivery=None, contract="other"), [_undeclared()]),
@@ -421,7 +421,7 @@ CASES = (
                 _declared("2025-03-01T12:00", persons=declared, **_BY_CONTRACT),
             ],
             until="2025-06-01",
-            fires=[{"evidence": {"delivery": one}} for one in left],
+            fires=[{"evidence": {"delivery": delivery}} for delivery in left],
         )
         for declared, left in (
             (500, []),

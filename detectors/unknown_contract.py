@@ -38,12 +38,12 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
     if act.type == CONTRACT_SIGNED and _SIGNED not in ledger:
         ledger[_SIGNED] = act.time
     elif act.type in DONE:
-        done = (act.time, DONE[act.type])
-        ledger[_DONE] = min(done, ledger.get(_DONE, done))
+        performed = (act.time, DONE[act.type])
+        ledger[_DONE] = min(performed, ledger.get(_DONE, performed))
     ledger.drop(scope)
-    said = _held(scope, ledger.get(_SIGNED), ledger.get(_DONE), facts)
-    if said is not None:
-        ledger.keep(scope, said)
+    finding = _held(scope, ledger.get(_SIGNED), ledger.get(_DONE), facts)
+    if finding is not None:
+        ledger.keep(scope, finding)
     return ()
 
 
@@ -51,18 +51,18 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
     """The same of all acts together, or of uses alone."""
     if acts:
         return over(step)(scope, acts, facts)
-    said = _held(scope, None, None, facts)
-    return [] if said is None else [said]
+    finding = _held(scope, None, None, facts)
+    return [] if finding is None else [finding]
 
 
-def _held(scope: str, signing: int | None, done: tuple[int, str] | None, facts: Facts) -> Said | None:
+def _held(scope: str, signing: int | None, performed: tuple[int, str] | None, facts: Facts) -> Said | None:
     """Holds the earliest use, delivery or settlement against the earliest signing."""
     first_use = facts.first_use(scope)
     if first_use is not None:
-        done = min((first_use, "use"), done or (first_use, "use"))
-    if done is None:
+        performed = min((first_use, "use"), performed or (first_use, "use"))
+    if performed is None:
         return None
-    earliest, kind = done
+    earliest, kind = performed
     if signing is not None and signing <= earliest:
         return None
     statement = facts.contract(scope).statement(earliest)
@@ -117,8 +117,8 @@ _PAID = event("settlement.paid", "c", "2025-02-01", settlement="s", payer=BUYER,
 
 CASES = (
     *(
-        Case(name=f"a {kind} without a contract", rules=_RULES, events=[said], fires=[_unknown(kind, "2025-02-01")])
-        for kind, said in (
+        Case(name=f"a {kind} without a contract", rules=_RULES, events=[act], fires=[_unknown(kind, "2025-02-01")])
+        for kind, act in (
             ("use", used("c", "2025-02-01")),
             ("delivery", delivered("c", "2025-02-01")),
             ("settlement", _PAID),

@@ -27,7 +27,7 @@ def check(act: Act, facts: Facts) -> list[Said]:
     parties = {"seller": data.seller, "buyer": data.buyer}
     if registered is not None:
         parties["owner"] = registered.owner
-    unverified = {role: one for role, one in parties.items() if not facts.party(one).verified(act.time)}
+    unverified = {role: id_ for role, id_ in parties.items() if not facts.party(id_).verified(act.time)}
     if not unverified:
         return []
     return [
@@ -38,7 +38,7 @@ def check(act: Act, facts: Facts) -> list[Said]:
             occurred=act.time,
             cause=act.cause,
             summary=f"Traded on an exchange, and no exchange had registered the {' and the '.join(unverified)}.",
-            summary_zh=f"场内交易，而{listed_zh(zh(ROLE, one) for one in unverified)}未经任何交易所登记。",
+            summary_zh=f"场内交易，而{listed_zh(zh(ROLE, role) for role in unverified)}未经任何交易所登记。",
             evidence={"unverified": unverified},
             asset=data.asset,
         )

@@ -117,7 +117,7 @@ def _added(
     old = totals.get(reporter, _NOTHING)
     new = (old[0] + more[0], old[1] + more[1], old[2] + more[2], old[3] + more[3])
     if max(new) > TOTAL_MAX:
-        a, b, c, d = (min(one, TOTAL_MAX) for one in new)
+        a, b, c, d = (min(total, TOTAL_MAX) for total in new)
         new = (a, b, c, d)
     return {**totals, reporter: new}
 
@@ -142,7 +142,7 @@ def step(
     if not totals:
         return Stepped(memory)
     bands, raised = memory.bands, memory.raised
-    said: list[Said] = []
+    findings: list[Said] = []
     cleared: list[tuple[About, Cause, tuple[str, ...]]] = []
     if counted.by is not None or min(more) < 0:
         bands, raised = dict(bands), dict(raised)
@@ -150,14 +150,14 @@ def step(
             limit, _, maximum_text = key.split(":")
             at, maximum = LIMITS.index(limit), int(maximum_text)
             tell = _Teller(counted, licence, parameters, limit, maximum, max(total[at] for total in totals.values()))
-            bands[key], raised[key] = tell.given_back(bands[key], raised.get(key, ()), said, cleared)
+            bands[key], raised[key] = tell.given_back(bands[key], raised.get(key, ()), findings, cleared)
     stated = event.type in TERMS_TYPES
     for at, (limit, maximum_) in enumerate(zip(LIMITS, maxima(licence.terms), strict=True)):
         if maximum_ is None or not (licence.origins[limit] == str(licence.index) if stated else more[at] > 0):
             continue
         key = _key(limit, licence, maximum_)
         tell = _Teller(counted, licence, parameters, limit, maximum_, max(total[at] for total in totals.values()))
-        band, standing = tell.passed(bands.get(key, 0), raised.get(key, ()), said)
+        band, standing = tell.passed(bands.get(key, 0), raised.get(key, ()), findings)
         if band > bands.get(key, 0):
             bands, raised = {**bands, key: band}, {**raised, key: standing}
     changed: dict[str, Part] = {}
@@ -169,10 +169,10 @@ def step(
             window = (int(start), int(seconds))
             tell = _Teller(counted, licence, parameters, "window", int(maximum_text), max(uses.values()), window)
             if counted.by is not None:
-                changed[name] = Part(uses, *tell.given_back(part.band, part.raised, said, cleared))
+                changed[name] = Part(uses, *tell.given_back(part.band, part.raised, findings, cleared))
             else:
-                changed[name] = Part(uses, *tell.passed(part.band, part.raised, said))
-    return Stepped(Memory(totals, bands, raised), changed, said, cleared)
+                changed[name] = Part(uses, *tell.passed(part.band, part.raised, findings))
+    return Stepped(Memory(totals, bands, raised), changed, findings, cleared)
 
 
 class _Teller(NamedTuple):
@@ -186,37 +186,37 @@ class _Teller(NamedTuple):
     used: int
     window: tuple[int, int] | None = None
 
-    def passed(self, band: int, raised: tuple[Raised, ...], said: list[Said]) -> tuple[int, tuple[Raised, ...]]:
+    def passed(self, band: int, raised: tuple[Raised, ...], findings: list[Said]) -> tuple[int, tuple[Raised, ...]]:
         """Raise the band that the total is in now, where that is above the one it was in; with what stands then."""
         now = band_of(self.used, self.maximum, self.parameters)
-        return (now, self._raise(now, raised, self.counted.event, said)) if now > band else (band, raised)
+        return (now, self._raise(now, raised, self.counted.event, findings)) if now > band else (band, raised)
 
     def given_back(
         self,
         band: int,
         raised: tuple[Raised, ...],
-        said: list[Said],
+        findings: list[Said],
         cleared: list[tuple[About, Cause, tuple[str, ...]]],
     ) -> tuple[int, tuple[Raised, ...]]:
         """Go back to the band that the total is in now. What nothing is left of is cleared; where no band that stands
         then is as high as the total, that one is raised, by what took it back."""
         now = band_of(self.used, self.maximum, self.parameters)
-        gone = [one for one in raised if one.cause == self.counted.gone]
+        gone = [raising for raising in raised if raising.cause == self.counted.gone]
         if not gone or self.counted.by is None:
             return min(band, now), raised
         about = About("contract", self.counted.event.subject)
-        cleared += ((about, one.cause, self._apart(one.percent)) for one in gone)
-        standing = tuple(one for one in raised if one not in gone)
-        if now <= max((one.band for one in standing), default=0):
+        cleared += ((about, raising.cause, self._apart(raising.percent)) for raising in gone)
+        standing = tuple(raising for raising in raised if raising not in gone)
+        if now <= max((raising.band for raising in standing), default=0):
             return min(band, now), standing
-        return now, self._raise(now, standing, self.counted.by, said)
+        return now, self._raise(now, standing, self.counted.by, findings)
 
-    def _raise(self, band: int, raised: tuple[Raised, ...], cause: Event, said: list[Said]) -> tuple[Raised, ...]:
+    def _raise(self, band: int, raised: tuple[Raised, ...], cause: Event, findings: list[Said]) -> tuple[Raised, ...]:
         if not self.counted.told:
             return raised
-        said.append(self._said(band, cause))
-        one = Raised(band, str(_percent(band, self.parameters)), Cause(cause.source, cause.id))
-        return (*raised[1 - RAISED_MAX :], one)
+        findings.append(self._said(band, cause))
+        new = Raised(band, str(_percent(band, self.parameters)), Cause(cause.source, cause.id))
+        return (*raised[1 - RAISED_MAX :], new)
 
     def _apart(self, percent: str) -> tuple[str, ...]:
         window = () if self.window is None else (*map(str, self.window), str(self.maximum))
@@ -256,7 +256,7 @@ def quiet(
     totals = memory.totals
     for reporter, (count, size, rows) in uses.totals.items():
         totals = _added(totals, reporter, (count, size, rows, 0))
-    highest = [max(each) for each in zip(*totals.values(), strict=True)] if len(totals) > 1 else totals[reporter]
+    highest = [max(amounts) for amounts in zip(*totals.values(), strict=True)] if len(totals) > 1 else totals[reporter]
     warning = parameters["warning_percent"]
     for at, maximum in enumerate(maxima(licence.terms)):
         if maximum is not None and highest[at] * 100 >= maximum * warning:
@@ -292,34 +292,34 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
     Of which group a contract is, and what the limit is, say the terms in force just before the day's end.
     """
     buyer, group = split_key(scope)
-    contracts = [facts.contract(one) for one in sorted({act.subject for act in acts})]
+    contracts = [facts.contract(id_) for id_ in sorted({act.subject for act in acts})]
     by_day: dict[int, list[tuple[ContractFacts, int, int]]] = {}
     for contract in contracts:
-        for day, reporter, one in facts.used(contract.id):
-            by_day.setdefault(day, []).append((contract, reporter, one.uses))
-    turns = sorted({one.time for contract in contracts for one in contract.statements})
+        for day, reporter, counts in facts.used(contract.id):
+            by_day.setdefault(day, []).append((contract, reporter, counts.uses))
+    turns = sorted({statement.time for contract in contracts for statement in contract.statements})
     leaders: dict[int, ContractFacts | None] = {}
     totals: dict[int, int] = {}
-    found: dict[int, Said] = {}
+    by_band: dict[int, Said] = {}
     for day in sorted(by_day):
         end = end_of(day)
         span = bisect.bisect_left(turns, end)
         if span not in leaders:
-            members = [one for one in contracts if _of_group(one, end - 1, buyer, group)]
+            members = [contract for contract in contracts if _of_group(contract, end - 1, buyer, group)]
             leaders[span] = min(members, key=_signed, default=None)
-        some = [one for one in by_day[day] if _of_group(one[0], end - 1, buyer, group)]
-        for _, reporter, uses in some:
+        of_group = [entry for entry in by_day[day] if _of_group(entry[0], end - 1, buyer, group)]
+        for _, reporter, uses in of_group:
             totals[reporter] = totals.get(reporter, 0) + uses
         # Terms alone reach no band: what they make too much is found on the next day that something is used.
-        leader = leaders[span] if some else None
+        leader = leaders[span] if of_group else None
         terms = None if leader is None else leader.terms(end - 1)
         if leader is None or terms is None or terms.uses_max is None:
             continue
         used_then, parameters = max(totals.values(), default=0), facts.parameters(end)
         for band in range(1, band_of(used_then, terms.uses_max, parameters) + 1):
-            if band not in found:
-                found[band] = _said_of_group(leader, group, end, terms.uses_max, used_then, band, parameters)
-    return [found[band] for band in sorted(found)]
+            if band not in by_band:
+                by_band[band] = _said_of_group(leader, group, end, terms.uses_max, used_then, band, parameters)
+    return [by_band[band] for band in sorted(by_band)]
 
 
 def _of_group(contract: ContractFacts, instant: int, buyer: str, group: str) -> bool:
@@ -410,13 +410,13 @@ _DAY = 24 * 60 * 60
 
 def _band(limit: str, maximum: int, count: int, band: int, cause: str | None = None, **evidence: Any) -> Json:
     severity = {80: "blue", 95: "yellow", 100: "orange", 120: "red"}[band]
-    found: Json = {
+    finding: Json = {
         "severity": severity,
         "about": {"kind": "contract", "id": "c"},
         "party": BUYER,
         "evidence": {"limit": limit, "maximum": maximum, "used": count, "band": band} | evidence,
     }
-    return found if cause is None else found | {"cause": {"id": cause}}
+    return finding if cause is None else finding | {"cause": {"id": cause}}
 
 
 _ZH = {"exceeds": "超过", "exceed": "超过", "reaches": "达到", "reach": "达到"}
@@ -426,11 +426,11 @@ def _at_once(limit: str, count: int, maximum: int = 100) -> list[Json]:
     for band, passed in ((120, "exceeds"), (100, "exceeds"), (95, "reaches"), (80, "reaches")):
         share = count * 100
         if share > maximum * band or (passed == "reaches" and share == maximum * band):
-            said = {
+            summaries = {
                 "summary": f"{count} of {maximum} licensed {limit}: {passed} {band} %.",
                 "summary_zh": f"{zh(LIMIT, limit)}为 {count}，许可上限 {maximum}，{_ZH[passed]} {band} %。",
             }
-            return [_band(limit, maximum, count, band) | said]
+            return [_band(limit, maximum, count, band) | summaries]
     return []
 
 
@@ -442,8 +442,8 @@ def _amended(time: str, **limits: Any) -> Json:
     return signed("c", time, amended=True, terms=terms(**limits))
 
 
-def _at_amendment(found: Json, time: str = "2025-02-02T00:00:00+08:00") -> Json:
-    return found | {"occurred": time}
+def _at_amendment(finding: Json, time: str = "2025-02-02T00:00:00+08:00") -> Json:
+    return finding | {"occurred": time}
 
 
 def _cancelled(usage: str, time: str, uses: int, contract: str = "c", **attributes: Any) -> Json:

@@ -37,16 +37,16 @@ def scopes(act: Act, _: Facts) -> Iterable[str]:
 
 def judge(scope: str, _: Sequence[Act], facts: Facts) -> Iterable[Said]:
     """Looks for the first day of each country at whose end the asset may not leave unseen."""
-    said: set[str] = set()
+    countries: set[str] = set()
     for day, country, uses in facts.used_abroad(scope):
         end = end_of(day)
         contract = facts.contract(scope).statement(end)
-        if country in said or contract is None or country == facts.pack(end).home:
+        if country in countries or contract is None or country == facts.pack(end).home:
             continue
         of = facts.subject(contract.asset, end)
         if of.personal == "none" and RANKS[of.level] < RANKS["important"]:
             continue
-        said.add(country)
+        countries.add(country)
         yield Said(
             severity=RULE.severity,
             about=About("contract", scope),
@@ -126,13 +126,13 @@ CASES = (
     ),
     *(
         Case(
-            name=f"an asset {what}",
+            name=f"an asset {label}",
             rules=_RULES,
             events=[_SIGNED, asset("asset", **facts), _used()],
             until=_AFTER,
-            fires=[_abroad(**facts)] if found else [],
+            fires=[_abroad(**facts)] if stands else [],
         )
-        for what, facts, found in (
+        for label, facts, stands in (
             ("of nobody's data", {}, False),
             ("of personal data", {"personal": "personal"}, True),
             ("of sensitive data", {"personal": "sensitive"}, True),

@@ -52,11 +52,11 @@ def _said(contract: str, party: str, asset: str, time: int, cause: Cause, termin
 
 def step(memory: Memory, parts: Mapping[str, Any], counted: Counted, licence: Licence, _: Parameters) -> Stepped:
     """Holds a use against the termination, where that came before it on the key."""
-    one, terminated = counted.event, licence.terminated
-    if terminated is None or one.time < terminated:
+    use, terminated = counted.event, licence.terminated
+    if terminated is None or use.time < terminated:
         return Stepped(memory)
-    cause = Cause(one.source, one.id)
-    return Stepped(memory, {}, [_said(one.subject, licence.buyer, licence.asset, one.time, cause, terminated, "use")])
+    cause = Cause(use.source, use.id)
+    return Stepped(memory, {}, [_said(use.subject, licence.buyer, licence.asset, use.time, cause, terminated, "use")])
 
 
 def quiet(memory: Memory, parts: Mapping[str, Any], uses: Uses, licence: Licence, _: Parameters) -> Stepped | None:
@@ -70,10 +70,10 @@ def ended(termination: Event, licence: Licence, used: Sequence[UsedDay]) -> Iter
     """Holds the uses that came before a termination against it, by day: of several reporters the most that one has."""
     by_day: dict[int, int] = {}
     last = -NEVER
-    for day, _, one in used:
-        if one.uses > 0 and one.last >= termination.time:
-            by_day[day] = max(one.uses, by_day.get(day, 0))
-            last = max(last, one.last)
+    for day, _, counts in used:
+        if counts.uses > 0 and counts.last >= termination.time:
+            by_day[day] = max(counts.uses, by_day.get(day, 0))
+            last = max(last, counts.last)
     if not by_day:
         return
     uses = sum(by_day.values())
@@ -224,9 +224,9 @@ CASES = (
                 used("c", time, 3),
                 event("contract.terminated", "c", "2025-03-01T12:00", reason="breach"),
             ],
-            fires=[{"evidence": {"days": {"2025-03-01": 5}, "uses": 5}}] if found else [],
+            fires=[{"evidence": {"days": {"2025-03-01": 5}, "uses": 5}}] if stands else [],
         )
-        for name, time, found in (
+        for name, time, stands in (
             ("just before", "2025-03-01T11:59:59.999999", False),
             ("at", "2025-03-01T12:00", True),
         )
@@ -239,11 +239,11 @@ CASES = (
     ),
     *(
         Case(
-            name=f"before a termination that comes late {what}",
+            name=f"before a termination that comes late {label}",
             rules=_RULES,
             events=[_SIGNED, *uses, _ENDED],
         )
-        for what, uses in (
+        for label, uses in (
             ("uses of 0", [used("c", "2025-03-02", 0)]),
             (
                 "uses that were cancelled",

@@ -40,16 +40,16 @@ def check(act: Act, facts: Facts) -> list[Said]:
         ended = newest.valid_to is not None and newest.valid_to <= act.time
         if newest.result == "pass" and not ended:
             continue
-        given: Json = {"assessment": newest.assessment, "result": newest.result}
+        assessment: Json = {"assessment": newest.assessment, "result": newest.result}
         if newest.result == "fail":
             en, zh_ = f"it failed the assessment {newest.assessment} of {kind}", f"评估 {newest.assessment}"
             reasons.append(Word(en, f"{zh(ASSESSMENT, kind)}{zh_} 未通过"))
         else:
-            given["valid_to"] = format_instant(newest.valid_to)
-            en = f"its assessment {newest.assessment} of {kind} ended at {given['valid_to']}"
-            zh_ = f"{zh(ASSESSMENT, kind)}评估 {newest.assessment} 已于 {given['valid_to']} 到期"
+            assessment["valid_to"] = format_instant(newest.valid_to)
+            en = f"its assessment {newest.assessment} of {kind} ended at {assessment['valid_to']}"
+            zh_ = f"{zh(ASSESSMENT, kind)}评估 {newest.assessment} 已于 {assessment['valid_to']} 到期"
             reasons.append(Word(en, zh_))
-        evidence[kind] = given
+        evidence[kind] = assessment
     if not reasons:
         return []
     return [
@@ -61,11 +61,11 @@ def check(act: Act, facts: Facts) -> list[Said]:
             cause=act.cause,
             summary=(
                 f"{asset_} was {'listed' if act.type == PRODUCT_LISTED else 'sold'};"
-                f" {', and '.join(one.en for one in reasons)}."
+                f" {', and '.join(reason.en for reason in reasons)}."
             ),
             summary_zh=(
                 f"{asset_} 被{'挂牌' if act.type == PRODUCT_LISTED else '出售'}，而其"
-                f"{'，且'.join(one.zh for one in reasons)}。"
+                f"{'，且'.join(reason.zh for reason in reasons)}。"
             ),
             evidence=evidence,
             asset=asset_,

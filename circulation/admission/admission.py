@@ -100,7 +100,7 @@ class Admission:
     def admit(
         self, record: bytes | None, *, topic: str | None, key: bytes | Unkeyed | None, headers: Headers | None, now: int
     ) -> Event | Rejection | list[Event | Rejection]:
-        """What one record holds: an event, a rejection, or (for a batch, and only then) a list of both.
+        """The content of one record: an event, a rejection, or (for a batch, and only then) a list of both.
 
         `topic` None takes it from the type, as for files; `key` is the Kafka record's, or `ANY`; `now` is the wall
         clock, or what stands for it (µs). A record without a value is an empty one.
@@ -245,9 +245,9 @@ class Admission:
             raise Refused(Reason.BAD_IDENTIFIER, str(reading.identifier).replace("$.data", "$", 1))
         check_authorised(self.sources, source, OPENLINEAGE_RUN, RANKS[None])
         if self.sources is not None and (
-            whose := self.sources.not_its_own(source, producer, data.get("job_namespace"))
+            refusal := self.sources.not_its_own(source, producer, data.get("job_namespace"))
         ):
-            raise Refused(Reason.NOT_AUTHORISED, whose)
+            raise Refused(Reason.NOT_AUTHORISED, refusal)
         check_time(identity.time, now, "$.eventTime")
         fault = fault or reading.fault
         if fault is not None:

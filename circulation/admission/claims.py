@@ -1,4 +1,4 @@
-"""What a rejected record says of itself, as far as it can be read: for whoever looks for it, and for its feed."""
+"""The readable attributes of a rejected record: for people who search for it, and for its feed."""
 
 from typing import Any, Final
 
@@ -43,36 +43,36 @@ _decode_run: Final = msgspec.json.Decoder(msgspec.defstruct("_Run", [("runId", A
 
 
 def claim_of(record: bytes, attributes: Attributes, topic: str | None) -> Claim:
-    """What a record says of itself; `topic` None takes it from the type, as for files. Total."""
+    """Read a record's own attributes; `topic` None takes it from the type, as for files. Total."""
     try:
         if attributes.cloudevent is not None:
             known: dict[str, Any] = {name: attributes.cloudevent.get(name) for name in _ATTRIBUTES}
-            said = _Said(**known, data=msgspec.Raw(record))
+            envelope = _Said(**known, data=msgspec.Raw(record))
         else:
-            said = _decode(record)
+            envelope = _decode(record)
     except (ValueError, RecursionError):
         return Claim(topic=topic)
-    members = {name: None if one == _NOTHING else one for name, one in msgspec.structs.asdict(said).items()}
+    members = {name: None if value == _NOTHING else value for name, value in msgspec.structs.asdict(envelope).items()}
     if attributes.cloudevent is None and is_openlineage(members, attributes.content_type):
-        source = _text(attributes.source) or _text(said.producer)
-        run = _text(_member(_decode_run, said.run, "runId"))
-        return Claim(topic, source, OPENLINEAGE_RUN, run, time=_instant(said.eventTime))
-    type_ = _text(said.type)
+        source = _text(attributes.source) or _text(envelope.producer)
+        run = _text(_member(_decode_run, envelope.run, "runId"))
+        return Claim(topic, source, OPENLINEAGE_RUN, run, time=_instant(envelope.eventTime))
+    type_ = _text(envelope.type)
     if topic is None and type_ is not None:
-        about = _member(_decode_type, said.data, "type") if type_ == EVENT_RETRACTED else type_
+        about = _member(_decode_type, envelope.data, "type") if type_ == EVENT_RETRACTED else type_
         topic = _home_of(about) if isinstance(about, str) else None
     faults: list[str] = []
     sequence = number_of(members, "sequence", 1, faults)
     epoch = number_of(members, "sequenceepoch", 0, faults)
     return Claim(
         topic if topic in TOPICS else None,
-        _text(said.source),
+        _text(envelope.source),
         type_,
-        _text(said.subject),
-        _text(said.id),
+        _text(envelope.subject),
+        _text(envelope.id),
         None if faults else sequence,
         epoch or 0,
-        _instant(said.time),
+        _instant(envelope.time),
     )
 
 
@@ -93,15 +93,15 @@ def _member(decode: Any, raw: msgspec.Raw, name: str) -> Any:
         return None
 
 
-def _instant(given: Any) -> int | None:
+def _instant(value: Any) -> int | None:
     try:
-        return parse_instant(given) if isinstance(given, str) else None
+        return parse_instant(value) if isinstance(value, str) else None
     except ValueError:
         return None
 
 
-def _text(given: Any) -> str | None:
-    if not isinstance(given, str) or not 0 < len(given) <= CLAIM_LENGTH_MAX:
+def _text(value: Any) -> str | None:
+    if not isinstance(value, str) or not 0 < len(value) <= CLAIM_LENGTH_MAX:
         return None
     # A header of a record may hold what is no UTF-8.
-    return given if given.isascii() or not any("\ud800" <= one <= "\udfff" for one in given) else None
+    return value if value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value) else None

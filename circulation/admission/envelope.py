@@ -93,15 +93,15 @@ ATTRIBUTES: Final = frozenset(
 
 def from_binary(data: Any, attributes: Attributes) -> dict[str, Any]:
     """A CloudEvent in binary mode as its structured one. Raises `Refused`."""
-    given = attributes.cloudevent or {}
-    for name, text in given.items():
+    texts = attributes.cloudevent or {}
+    for name, text in texts.items():
         # Bytes that are no UTF-8 were carried as lone surrogates, which no text has.
         if not _is_text(text):
             raise not_cloudevent(f"ce_{name}: not UTF-8")
     content_type = attributes.content_type
     if content_type and not _is_json(content_type):
         raise not_cloudevent(f"content-type: expected application/json, got {shown(content_type)}")
-    return {name: text for name, text in given.items() if name not in ("data", "data_base64")} | {"data": data}
+    return {name: text for name, text in texts.items() if name not in ("data", "data_base64")} | {"data": data}
 
 
 def _is_text(text: str) -> bool:
@@ -124,9 +124,9 @@ def envelope_of(document: Any) -> Envelope:
         if not text or not isinstance(text, str):
             faults.append(f"$.{name}: {_broken(text)}")
     time = 0
-    if isinstance(given := document.get("time"), str) and given:
+    if isinstance(stated_time := document.get("time"), str) and stated_time:
         try:
-            time = parse_instant(given)
+            time = parse_instant(stated_time)
         except ValueError as error:
             faults.append(f"$.time: {error}")
     partitionkey = document.get("partitionkey")
@@ -167,22 +167,22 @@ def envelope_of(document: Any) -> Envelope:
     )
 
 
-def _broken(given: Any) -> str:
-    """What is wrong with an attribute that is no text, or an empty one."""
-    if given is None:
+def _broken(value: Any) -> str:
+    """Say why an attribute is no text that is not empty."""
+    if value is None:
         return "is missing"
-    return "must not be empty" if isinstance(given, str) else "expected a text"
+    return "must not be empty" if isinstance(value, str) else "expected a text"
 
 
 def _unknown(document: dict[str, Any]) -> tuple[tuple[Fault, ...], int]:
     """Attributes that are a slip away from an absent one, and how many more are not known: extensions are lawful."""
-    given = [name for name in document.keys() - ATTRIBUTES if document[name] is not None]
+    unknown = [name for name in document.keys() - ATTRIBUTES if document[name] is not None]
     near = slips_of(frozenset(name for name in ATTRIBUTES if document.get(name) is None))
     slips: list[Fault] = []
-    for name in sorted(given):
+    for name in sorted(unknown):
         if len(slips) < FAULTS_MAX and (names := near.of(name)):
             slips.append(Fault(f"$.{named(name)}", f"no such attribute{did_you_mean(names)}"))
-    return tuple(slips), len(given) - len(slips)
+    return tuple(slips), len(unknown) - len(slips)
 
 
 def _from_base64(document: dict[str, Any]) -> tuple[Any, Fault | None]:
@@ -216,7 +216,7 @@ def _is_json(content_type: object) -> bool:
 
 
 def _unpacked(packed: bytes) -> bytes:
-    """What gzip has packed; no more of it is unpacked than may be. Raises `ValueError`, `zlib.error`."""
+    """Unpack gzip, up to the limit of bytes. Raises `ValueError`, `zlib.error`."""
     unpacking = zlib.decompressobj(zlib.MAX_WBITS | 16)
     raw = unpacking.decompress(packed, UNPACKED_BYTES_MAX + 1)
     if len(raw) > UNPACKED_BYTES_MAX:
@@ -268,7 +268,7 @@ def _retracted(envelope: Envelope) -> tuple[str | None, str]:
 
 
 def _subject_fault(envelope: Envelope, home: str) -> Fault | None:
-    """What is wrong with the subject, by the topic and the type of the event."""
+    """Find the fault of the subject, by the topic and the type of the event."""
     type_name = envelope.type
     check = _SUBJECTS[home]
     if type_name == EVENT_RETRACTED:
@@ -295,7 +295,7 @@ _SUBJECTS: Final[dict[str, Callable[[str], str | None]]] = {
 
 
 def identity_faults(envelope: Envelope, home: str) -> list[Fault]:
-    """What is wrong with the subject, the source and the id."""
+    """Find the faults of the subject, the source and the id."""
     faults = [] if (fault := _subject_fault(envelope, home)) is None else [fault]
     for name, text, check in (("source", envelope.source, check_source), ("id", envelope.id, check_id)):
         if (broken := check(text)) is not None:
@@ -324,10 +324,10 @@ def check_authorised(sources: Sources | None, source: str, type_name: str, repor
 def check_official(voices: Voices, source: str, type_name: str, data: Mapping[str, Any]) -> None:
     """Refuses what only officials say from a source that is none of theirs."""
     if type_name in MAY_TAKE_OFFICIAL and takes_official(type_name, data) and not voices.is_official(source):
-        what = f"{type_name} with `approved_by`" if type_name == ASSET_GRADED else type_name
+        claim = f"{type_name} with `approved_by`" if type_name == ASSET_GRADED else type_name
         raise Refused(
             Reason.NOT_AUTHORISED,
-            f"$.source: {shown(source)} is not in CIRCULATION_OFFICIAL_SOURCES, and only officials report {what}",
+            f"$.source: {shown(source)} is not in CIRCULATION_OFFICIAL_SOURCES, and only officials report {claim}",
         )
 
 

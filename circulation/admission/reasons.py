@@ -24,12 +24,12 @@ class Reason(enum.StrEnum):
     NOT_AUTHORISED = "not-authorised"
     FROM_THE_FUTURE = "from-the-future"
     INVALID_DATA = "invalid-data"
-    # Of a feed that begins to count anew, which only its desk can tell.
+    # A feed that begins to count again without a new epoch: only the desk of sequences can tell.
     SEQUENCE_REUSED = "sequence-reused"
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """What a rejected record says of itself, as far as it could be read; `sequence` under `epoch` is its number, `time`
+    """The attributes of a rejected record, as far as they could be read; `sequence` under `epoch` is its number, `time`
     an instant (µs)."""
 
     topic: str | None = None
@@ -66,18 +66,18 @@ class Refused(Exception):
     def __init__(self, reason: Reason, *details: object) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.details = [str(one) for one in details]
+        self.details = [str(detail) for detail in details]
 
     @property
     def detail(self) -> str:
-        """What is wrong, in lines."""
+        """The faults, in lines."""
         return in_lines(self.details)
 
 
 def one_line(detail: str) -> str:
     """A detail as it goes into a header and a table: printable, and of bounded length."""
     if not detail.isprintable():
-        detail = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in detail)
+        detail = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in detail)
     return detail if len(detail) <= DETAIL_LENGTH_MAX else detail[: DETAIL_LENGTH_MAX - 1] + "…"
 
 
@@ -87,5 +87,5 @@ def in_lines(details: Sequence[str]) -> str:
 
 
 def not_cloudevent(*details: object) -> Refused:
-    """What to raise of a record that is no CloudEvent."""
+    """The error of a record that is no CloudEvent."""
     return Refused(Reason.NOT_CLOUDEVENT, *details)

@@ -25,7 +25,7 @@ Headers = Sequence[tuple[str, bytes | None]]
 
 
 class Attributes(NamedTuple):
-    """What the headers of a record say: its content type and, in binary mode, the attributes of the event."""
+    """The headers of a record: its content type and, in binary mode, the attributes of the event."""
 
     content_type: str
     cloudevent: dict[str, str] | None = None
@@ -39,13 +39,13 @@ STRUCTURED_HEADER: Final = ("content-type", STRUCTURED.encode())
 
 
 def attributes_of(headers: Headers | None) -> Attributes:
-    """What the headers of a record say. Of a header that is repeated the last one counts."""
+    """Read the headers of a record. Of a header that is repeated the last one counts."""
     content_type = ""
     attributes: dict[str, str] = {}
     for name, value in headers or ():
         if value is None:
             continue
-        # What is no UTF-8 becomes characters that nothing accepts, so that it is found where it matters.
+        # Bytes that are no UTF-8 become characters that nothing accepts, so that the fault is found where it matters.
         text = value.decode("utf-8", "surrogateescape")
         name = name.lower()
         if name == "content-type":
@@ -100,11 +100,11 @@ def _check_large(record: bytes, attributes: "Attributes") -> None:
         large = True
     else:
         try:
-            said = msgspec.structs.asdict(_decode_large(record))
+            envelope = msgspec.structs.asdict(_decode_large(record))
         except (ValueError, RecursionError):
-            said = {} if len(record) > LARGE_BYTES_MAX else _lenient(record)
-            said = said if isinstance(said, dict) else {}
-        large = said.get("type") == RULEPACK_PUBLISHED or is_openlineage(said, attributes.content_type)
+            envelope = {} if len(record) > LARGE_BYTES_MAX else _lenient(record)
+            envelope = envelope if isinstance(envelope, dict) else {}
+        large = envelope.get("type") == RULEPACK_PUBLISHED or is_openlineage(envelope, attributes.content_type)
     if large:
         limit = LARGE_BYTES_MAX
     if len(record) > limit:
@@ -112,7 +112,7 @@ def _check_large(record: bytes, attributes: "Attributes") -> None:
 
 
 _STRINGS: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
-_NO_BRACKETS: Final = bytes(one for one in range(256) if one not in b"[]{}")
+_NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 
 def too_deep(record: bytes, depth_max: int) -> bool:
@@ -136,7 +136,7 @@ _BLANK: Final = b" \t\r\n"
 
 
 def elements_of(record: bytes) -> list[bytes]:
-    """The elements of a JSON array, each as its own bytes. They are not looked into: each is judged by itself."""
+    """The elements of a JSON array, each as its own bytes. They are not parsed: each is judged by itself."""
     stripped = record.strip(_BLANK)
     if not stripped.startswith(b"["):
         _document_of_batch(record)

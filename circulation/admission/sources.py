@@ -1,4 +1,4 @@
-"""Who may say what: the file that `CIRCULATION_SOURCES` names."""
+"""The authorisation of sources: the file that `CIRCULATION_SOURCES` names."""
 
 import fnmatch
 from collections.abc import Collection, Mapping, Sequence
@@ -16,7 +16,7 @@ SOURCES_BYTES_MAX: Final = 16 * 1_048_576
 _ANY_RANK: Final = frozenset(range(len(REPORTERS)))
 # As whom a source may report, one or a list of them.
 _AS_WHOM: Final = ("reporter", "reporters")
-# What of OpenLineage is a source's own: its programs (globs of their `producer`), and the namespaces of its jobs.
+# How a source owns OpenLineage events: by its programs (globs of their `producer`), by the namespaces of its jobs.
 OWNED: Final = ("producers", "namespaces")
 # Within how many seconds the next event of a source is due.
 HEARTBEAT: Final = "heartbeat_seconds"
@@ -34,9 +34,9 @@ class SourcesInvalid(ValueError):
 
 
 class Sources:
-    """Who may say what: which types each source may report, as whom, and which party an exchange's source is.
+    """The authorisation of sources: types that each may report, as which reporter, and the party of an exchange.
 
-    `reporters` are the ranks that a source may report as, of those that may not report as any. `own` has by source
+    `reporters` are the ranks that a source may report as, of those that may not report as any. `owned` has by source
     which producers and namespaces of jobs (see `OWNED`) are its own; `owed` the sources that owe an event within so
     many seconds of the one before.
     """
@@ -46,12 +46,12 @@ class Sources:
         types: Mapping[str, frozenset[str]],
         parties: Mapping[str, str],
         reporters: Mapping[str, frozenset[int]] | None = None,
-        own: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
+        owned: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
         owed: Mapping[str, int] | None = None,
     ) -> None:
         self._types = dict(types)
         self._reporters = dict(reporters or {})
-        self._own = dict(own or {})
+        self._owned = dict(owned or {})
         self.parties: Mapping[str, str] = dict(parties)
         self.owed: Mapping[str, int] = dict(owed or {})
 
@@ -75,7 +75,7 @@ class Sources:
         types: dict[str, frozenset[str]] = {}
         parties: dict[str, str] = {}
         reporters: dict[str, frozenset[int]] = {}
-        own: dict[str, dict[str, Sequence[str]]] = {}
+        owned: dict[str, dict[str, Sequence[str]]] = {}
         owed: dict[str, int] = {}
         for source, entry in _load_sources(text).items():
             where = f"sources[{shown(str(source))}]"
@@ -95,17 +95,21 @@ class Sources:
                 problems += [
                     f"{where}.types: {shown(glob)} fits no event type" for glob in globs if not _matching(glob)
                 ]
-            as_whom = [one for name in _AS_WHOM for one in _listed(entry.get(name))]
-            unknown = [one for one in as_whom if one not in REPORTERS]
-            problems += [f"{where}.reporter: expected {', '.join(REPORTERS)}, got {shown(str(one))}" for one in unknown]
+            as_whom = [reporter for name in _AS_WHOM for reporter in _listed(entry.get(name))]
+            unknown = [reporter for reporter in as_whom if reporter not in REPORTERS]
+            problems += [
+                f"{where}.reporter: expected {', '.join(REPORTERS)}, got {shown(str(reporter))}" for reporter in unknown
+            ]
             if as_whom and not unknown:
-                reporters[source] = frozenset(REPORTERS.index(one) for one in as_whom)
+                reporters[source] = frozenset(REPORTERS.index(reporter) for reporter in as_whom)
             for name in OWNED:
-                given = entry.get(name)
-                if given is not None and not (isinstance(given, list) and all(isinstance(one, str) for one in given)):
+                listed = entry.get(name)
+                if listed is not None and not (
+                    isinstance(listed, list) and all(isinstance(item, str) for item in listed)
+                ):
                     problems.append(f"{where}.{name}: expected a list of texts")
-                elif given:
-                    own.setdefault(source, {})[name] = given
+                elif listed:
+                    owned.setdefault(source, {})[name] = listed
             seconds = entry.get(HEARTBEAT)
             if seconds is not None:
                 if type(seconds) is int and 1 <= seconds <= HEARTBEAT_SECONDS_MAX:
@@ -125,7 +129,7 @@ class Sources:
                 problems.append(f"{where}.party: {broken}, got {shown(str(party))}")
         if problems:
             raise SourcesInvalid(problems)
-        return cls(types, parties, reporters, own, owed)
+        return cls(types, parties, reporters, owned, owed)
 
     def allows(self, source: str, type_name: str) -> bool:
         """Whether the source may report events of this type."""
@@ -133,18 +137,18 @@ class Sources:
 
     def of_producer(self, producer: str) -> str:
         """The source whose program wrote an OpenLineage event that says no source: the first of those that own it."""
-        for source, own in sorted(self._own.items()):
-            if any(fnmatch.fnmatchcase(producer, glob) for glob in own.get("producers", ())):
+        for source, owned in sorted(self._owned.items()):
+            if any(fnmatch.fnmatchcase(producer, glob) for glob in owned.get("producers", ())):
                 return source
         return producer
 
     def not_its_own(self, source: str, producer: str, namespace: str | None) -> str | None:
-        """What of an OpenLineage event belongs to other sources only, as a sentence; None where nothing does."""
+        """Say which part of an OpenLineage event belongs to other sources only; None where none does."""
         for name, fits in (
             ("producers", lambda glob: fnmatch.fnmatchcase(producer, glob)),
-            ("namespaces", lambda own: own == namespace),
+            ("namespaces", lambda owned: owned == namespace),
         ):
-            owners = {one for one, own in self._own.items() if any(map(fits, own.get(name, ())))}
+            owners = {owner for owner, owned in self._owned.items() if any(map(fits, owned.get(name, ())))}
             if owners and source not in owners:
                 where, value = ("$.producer", producer) if name == "producers" else ("$.job.namespace", namespace)
                 return f"{where}: {shown(str(value))} is another source's own, not one of {shown(source)}"

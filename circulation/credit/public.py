@@ -1,4 +1,4 @@
-"""Which records of a party were public at an instant."""
+"""The records of a party that were public at an instant."""
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable
@@ -31,13 +31,13 @@ class _Public(NamedTuple):
 
 
 class Records:
-    """What was recorded of a party, for who asks again and again what was public at an instant.
+    """The records of a party, for repeated questions about those public at an instant.
 
-    What is known of a record is kept until something more is said of it, and until the instant at which it changes.
+    A record's line is cached until something more is said of it, and until the instant at which it changes.
     """
 
     def __init__(self) -> None:
-        self._said: dict[tuple[str, str], list[Event]] = {}
+        self._events: dict[tuple[str, str], list[Event]] = {}
         # By record the objections and repairs that ever named it, and by tier the records that ever were of it.
         self._about: dict[str, set[tuple[str, str]]] = {}
         self._of_tier: dict[str, set[str]] = {}
@@ -49,48 +49,48 @@ class Records:
         """Adds what was said."""
         kind = KINDS[event.type]
         key = (kind, getattr(event.data, kind))
-        said = self._said.setdefault(key, [])
-        said.append(event)
+        events = self._events.setdefault(key, [])
+        events.append(event)
         if kind == RECORD:
             self._kept.pop(key[1], None)
             self._of_tier.setdefault(event.data.tier, set()).add(key[1])
             return
         if kind == OBJECTION:
             insort(self._objected, (event.time, key[1]))
-        tiers = {getattr(one.data, "tier", None) for one in said}
-        for record in self._named(said):
+        tiers = {getattr(report.data, "tier", None) for report in events}
+        for record in self._named(events):
             self._kept.pop(record, None)
             self._about.setdefault(record, set()).add(key)
             for tier in filter(None, tiers):
                 self._of_tier.setdefault(tier, set()).add(record)
 
     @staticmethod
-    def _named(said: Iterable[Event]) -> set[str]:
-        named = {getattr(one.data, "record", None) for one in said}
-        return {one for one in named if one is not None}
+    def _named(events: Iterable[Event]) -> set[str]:
+        named = {getattr(event.data, "record", None) for event in events}
+        return {record for record in named if record is not None}
 
     def published(self, tier: str, instant: int, settings: Settings) -> list[str]:
         """The records of a tier that are public at the instant, in their order, without those ever withdrawn."""
-        found: list[tuple[str, str]] = []
+        public: list[tuple[str, str]] = []
         for record in self._of_tier.get(tier, ()):
             known = self._kept.get(record)
             if known is None or known.settings is not settings or not known.since <= instant < known.until:
                 known = self._kept[record] = self._public(record, instant, settings)
             row = known.line.row
             if row is not None and row["tier"] == tier and row["status"] == "published" and not known.withdrawn:
-                found.append((known.line.place, record))
-        return [record for _, record in sorted(found)]
+                public.append((known.line.place, record))
+        return [record for _, record in sorted(public)]
 
     def _public(self, record: str, instant: int, settings: Settings) -> _Public:
-        about = [(kind, self._said[kind, id_]) for kind, id_ in self._about.get(record, ())]
+        about = [(kind, self._events[kind, id_]) for kind, id_ in self._about.get(record, ())]
         then, ever = (
-            states_of(one for kind, said in about if (one := claim(kind, said, as_of)) is not None).get(
-                (RECORD, record), {}
-            )
+            states_of(
+                known_claim for kind, events in about if (known_claim := claim(kind, events, as_of)) is not None
+            ).get((RECORD, record), {})
             for as_of in (instant, NEVER)
         )
-        line = record_line(self._said.get((RECORD, record), ()), then, instant, settings)
-        instants = [*line.instants, *(one.time for _, said in about for one in said)]
+        line = record_line(self._events.get((RECORD, record), ()), then, instant, settings)
+        instants = [*line.instants, *(event.time for _, events in about for event in events)]
         return _Public(line, *around(instants, instant), UPHELD in ever, settings)
 
     def since(self, instant: int) -> int:
@@ -98,13 +98,13 @@ class Records:
 
         A record that is withdrawn was never public, and neither was one whose withdrawal is decided otherwise.
         """
-        later = {one for _, one in self._objected[bisect_left(self._objected, (instant, "")) :]}
-        said = (self._said[OBJECTION, one] for one in later)
+        later = {objection for _, objection in self._objected[bisect_left(self._objected, (instant, "")) :]}
+        by_objection = (self._events[OBJECTION, objection] for objection in later)
         records = {
             record
-            for some in said
-            if any(getattr(one.data, "outcome", None) == UPHELD for one in some)
-            for record in self._named(some)
+            for events in by_objection
+            if any(getattr(event.data, "outcome", None) == UPHELD for event in events)
+            for record in self._named(events)
         }
-        times = (one.time for record in records for one in self._said.get((RECORD, record), ()))
+        times = (event.time for record in records for event in self._events.get((RECORD, record), ()))
         return min([instant, *times])

@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from circulation.bounds import LEFT_OUT, bytes_of, shortened
 
-# What a statement lists of each of its three lists as it is sent, and all of its bytes as JSON.
+# Lines of each of the three lists of a statement as it is sent, and all of its bytes as JSON.
 STATED_MAX: Final = 1_000
 STATEMENT_BYTES_MAX: Final = 1024 * 1024
 
@@ -25,12 +25,12 @@ def sent(data: dict[str, Any]) -> dict[str, Any]:
     """
     lists = {name: [listed(row) for row in value] for name, value in data.items() if isinstance(value, list)}
     rest = {name: value for name, value in data.items() if name not in lists}
-    return fitting(rest, lists, {name: len(some) for name, some in lists.items()})
+    return fitting(rest, lists, {name: len(rows) for name, rows in lists.items()})
 
 
 def listed(row: Mapping[str, Any]) -> Listed:
     """A line as it is sent."""
-    value = {name: shortened(one) if isinstance(one, str) else one for name, one in row.items()}
+    value = {name: shortened(member) if isinstance(member, str) else member for name, member in row.items()}
     return Listed(row["points"], bytes_of(value), value)
 
 
@@ -41,17 +41,17 @@ def fitting(
     their heaviest, `counts` tells how many."""
     listed_max = STATED_MAX
     while True:
-        found = dict(members)
-        kept = {name: _heaviest(some, listed_max) for name, some in lists.items()}
+        data = dict(members)
+        kept = {name: _heaviest(lines, listed_max) for name, lines in lists.items()}
         for name in lists:
-            found[name] = []
+            data[name] = []
             if counts[name] > listed_max:
-                found[name + LEFT_OUT] = counts[name] - listed_max
-        size = bytes_of(found) + sum(
-            sum(one.bytes for one in some) + 2 * max(0, len(some) - 1) for some in kept.values()
+                data[name + LEFT_OUT] = counts[name] - listed_max
+        size = bytes_of(data) + sum(
+            sum(line.bytes for line in lines) + 2 * max(0, len(lines) - 1) for lines in kept.values()
         )
         if listed_max == 1 or size <= STATEMENT_BYTES_MAX:
-            return found | {name: [one.value for one in some] for name, some in kept.items()}
+            return data | {name: [line.value for line in lines] for name, lines in kept.items()}
         listed_max //= 2
 
 

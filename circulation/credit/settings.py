@@ -15,7 +15,7 @@ REPAIR_WORKING_DAYS: Final = 10
 
 
 class Points(msgspec.Struct, frozen=True, kw_only=True):
-    """What a record takes, by its tier."""
+    """Points that a record costs, by its tier."""
 
     minor: int = 5
     general: int = 15
@@ -39,7 +39,7 @@ class RepairableMonths(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FindingPoints(msgspec.Struct, frozen=True, kw_only=True):
-    """What a finding takes, by its severity."""
+    """Points that a finding costs, by its severity."""
 
     red: int = 10
     orange: int = 4
@@ -96,14 +96,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     decision: Decision = Decision()
 
 
-def settings_of(given: dict[str, Any], decision: Decision) -> Settings:
+def settings_of(parameters: dict[str, Any], decision: Decision) -> Settings:
     """The parameters that a pack gives; `ValueError` with the path of what is wrong."""
-    found: Settings = msgspec.structs.replace(msgspec.convert(given, Settings), decision=decision)
-    for part in (found, found.points, found.public_months, found.repairable_months, found.finding_points):
+    settings: Settings = msgspec.structs.replace(msgspec.convert(parameters, Settings), decision=decision)
+    for part in (
+        settings,
+        settings.points,
+        settings.public_months,
+        settings.repairable_months,
+        settings.finding_points,
+    ):
         for name in part.__struct_fields__:
             value = getattr(part, name)
             if type(value) is int and not 0 <= value <= 1_000_000:
                 raise ValueError(f"{name} must be from 0 to 1000000, got {value}")
-    if not found.grades.A >= found.grades.B >= found.grades.C:
+    if not settings.grades.A >= settings.grades.B >= settings.grades.C:
         raise ValueError("grades must fall from A to C")
-    return found
+    return settings

@@ -77,7 +77,7 @@ class Claim(NamedTuple):
 
 
 class Line(NamedTuple):
-    """What is said of one record, finding or merit at an instant, and the instants (µs) at which that may change.
+    """The line of one record, finding or merit at an instant, and the instants (µs) at which it may change.
 
     `row` is what a statement lists of it, None where it does not, and `place` where in the list. `named` is the finding
     that a record takes the place of.
@@ -90,7 +90,7 @@ class Line(NamedTuple):
 
     @property
     def points(self) -> int:
-        """What it gives or takes."""
+        """The points that it adds or costs."""
         return 0 if self.row is None else int(self.row["points"])
 
 
@@ -116,8 +116,8 @@ def _time_of(place: str) -> int:
 
 def _counted(events: Iterable[Event], type_: str, as_of: int) -> Event | None:
     """Of several reports of one act the best reporter's, of that the earliest (contract §2)."""
-    known = (one for one in events if one.type == type_ and one.time <= as_of)
-    return min(known, key=lambda one: (one.reporter, one.time, one.source, one.id), default=None)
+    known = (event for event in events if event.type == type_ and event.time <= as_of)
+    return min(known, key=lambda event: (event.reporter, event.time, event.source, event.id), default=None)
 
 
 def claim(kind: str, events: Collection[Event], as_of: int = NEVER) -> Claim | None:
@@ -141,7 +141,7 @@ def claim(kind: str, events: Collection[Event], as_of: int = NEVER) -> Claim | N
 def record_line(events: Collection[Event], claims: Mapping[str, str], as_of: int, settings: Settings) -> Line:
     """The line of one record by all that determined it. `claims` are the states of the objections and repairs that are
     about it, as `states_of` gives them."""
-    times = [one.time for one in events]
+    times = [report.time for report in events]
     event = _counted(events, CREDIT_DETERMINED, as_of)
     if event is None:
         return Line(None, "", times)
@@ -196,7 +196,7 @@ def suspended_until(claims: Mapping[str, str], settings: Settings) -> int:
 
 def merit_line(events: Collection[Event], as_of: int) -> Line:
     """The line of one merit by all that recorded it."""
-    times = [one.time for one in events]
+    times = [report.time for report in events]
     event = _counted(events, MERIT_RECORDED, as_of)
     if event is None:
         return Line(None, "", times)
@@ -206,22 +206,22 @@ def merit_line(events: Collection[Event], as_of: int) -> Line:
 
 def states_of(claims: Iterable[Claim]) -> dict[tuple[str, str], dict[str, str]]:
     """By what claims are about the states that any is in, each with the latest place, and which of them suspends it."""
-    found: dict[tuple[str, str], dict[str, str]] = {}
+    by_subject: dict[tuple[str, str], dict[str, str]] = {}
     filed: dict[tuple[str, str], list[tuple[str, str]]] = {}
     # The first objection suspends, and so does the first that is filed after each decision that corrected.
     anew: dict[tuple[str, str], list[str]] = {}
-    for one in claims:
-        states = found.setdefault(one.about, {})
-        states[one.state] = max(one.place, states.get(one.state, ""))
-        if one.filed is not None:
-            filed.setdefault(one.about, []).append((one.filed, one.state))
-            anew.setdefault(one.about, [""]).extend([one.place] if one.state.startswith(CORRECTED) else [])
-    for about, some in filed.items():
-        firsts = (min((one for one in some if one[0] > since), default=("", "")) for since in anew[about])
+    for stated in claims:
+        states = by_subject.setdefault(stated.about, {})
+        states[stated.state] = max(stated.place, states.get(stated.state, ""))
+        if stated.filed is not None:
+            filed.setdefault(stated.about, []).append((stated.filed, stated.state))
+            anew.setdefault(stated.about, [""]).extend([stated.place] if stated.state.startswith(CORRECTED) else [])
+    for about, filings in filed.items():
+        firsts = (min((filing for filing in filings if filing[0] > since), default=("", "")) for since in anew[about])
         suspending = max((place for place, state in firsts if state == OPEN), default=None)
         if suspending is not None:
-            found[about][SUSPENDING] = suspending
-    return found
+            by_subject[about][SUSPENDING] = suspending
+    return by_subject
 
 
 def header(party: str, as_of: int, sums: Mapping[str, Sum], settings: Settings) -> dict[str, Any]:
@@ -242,46 +242,48 @@ def statement(
     party: str, events: Iterable[Event], findings: Iterable[Standing], as_of: int, settings: Settings
 ) -> Statement:
     """The statement of a party at an instant (µs), out of what was said of it and not taken back."""
-    said: dict[str, dict[str, list[Event]]] = {kind: {} for kind in (RECORD, MERIT, OBJECTION, REPAIR)}
+    events_of: dict[str, dict[str, list[Event]]] = {kind: {} for kind in (RECORD, MERIT, OBJECTION, REPAIR)}
     later: list[int] = []
-    for one in events:
-        kind = KINDS[one.type]
-        said[kind].setdefault(getattr(one.data, kind), []).append(one)
-        later.append(one.time)
-    claims = (claim(kind, some, as_of) for kind in (OBJECTION, REPAIR) for some in said[kind].values())
-    states = states_of(one for one in claims if one is not None)
+    for event in events:
+        kind = KINDS[event.type]
+        events_of[kind].setdefault(getattr(event.data, kind), []).append(event)
+        later.append(event.time)
+    claims = (claim(kind, reports, as_of) for kind in (OBJECTION, REPAIR) for reports in events_of[kind].values())
+    states = states_of(stated for stated in claims if stated is not None)
     lines: dict[str, list[Line]] = {
         RECORD: [
-            record_line(some, states.get((RECORD, record), {}), as_of, settings)
-            for record, some in said[RECORD].items()
+            record_line(reports, states.get((RECORD, record), {}), as_of, settings)
+            for record, reports in events_of[RECORD].items()
         ],
-        MERIT: [merit_line(some, as_of) for some in said[MERIT].values()],
+        MERIT: [merit_line(reports, as_of) for reports in events_of[MERIT].values()],
     }
-    named = {one.named for one in lines[RECORD]}
+    named = {line.named for line in lines[RECORD]}
     lines[FINDING] = [
-        finding_line(one, states.get((FINDING, one.finding), {}), as_of, settings, named=one.finding in named)
-        for one in findings
+        finding_line(
+            standing, states.get((FINDING, standing.finding), {}), as_of, settings, named=standing.finding in named
+        )
+        for standing in findings
     ]
     sums = {
-        kind: Sum(sum(one.row is not None for one in some), sum(one.points for one in some))
-        for kind, some in lines.items()
+        kind: Sum(sum(line.row is not None for line in section), sum(line.points for line in section))
+        for kind, section in lines.items()
     }
     data = header(party, as_of, sums, settings)
     for kind, name in LISTS.items():
-        data[name] = [one.row for one in sorted(lines[kind], key=lambda one: one.place) if one.row is not None]
-    instants = (instant for some in lines.values() for one in some for instant in one.instants)
-    changes = min((one for one in (*later, *instants) if one > as_of), default=None)
+        data[name] = [line.row for line in sorted(lines[kind], key=lambda line: line.place) if line.row is not None]
+    instants = (instant for section in lines.values() for line in section for instant in line.instants)
+    changes = min((instant for instant in (*later, *instants) if instant > as_of), default=None)
     return Statement(data, changes)
 
 
 def around(instants: Iterable[int], as_of: int) -> tuple[int, int]:
     """The last of some instants (µs) by an instant, and the first after it; without any, before and after all."""
     since, until = -NEVER, NEVER
-    for one in instants:
-        if one > as_of:
-            until = min(one, until)
+    for instant in instants:
+        if instant > as_of:
+            until = min(instant, until)
         else:
-            since = max(one, since)
+            since = max(instant, since)
     return since, until
 
 

@@ -1,4 +1,4 @@
-"""What may be said: the topics, the types of events, and the shape of the data of all that comes in (contract §2).
+"""Events: the topics, the types of events, and the shape of the data of all that comes in (contract §2).
 
 In: an event's data as JSON gave it. Out: a struct of its type and the canonical JSON of it, or what is wrong
 (`reading`). Everything that a type's data may hold is a struct in the module of its kind of entity (`parties`,

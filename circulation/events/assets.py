@@ -53,7 +53,7 @@ class AssetGraded(Data, frozen=True, kw_only=True):
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True):
-    """What an asset is derived from, and the share of it that went in."""
+    """An input of a derivation, and the share of it that went in."""
 
     asset: AssetId
     share: Fraction | None = None
@@ -78,7 +78,7 @@ class AssetAssessed(Data, frozen=True, kw_only=True):
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True):
-    """What a product is offered for, the contract or the use. `ceiling` is the guided price's."""
+    """The price of a product, for the contract or for each use. `ceiling` is the guided price's."""
 
     mode: Literal["preset", "negotiated", "per-use", "guided"]
     amount: Money
@@ -125,9 +125,9 @@ class ColumnInput(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What a monitor keeps of an OpenLineage event: of a run's, or of one about a job or a dataset (`kind`).
+    """The part of an OpenLineage event that a monitor keeps: of a run's, or of one about a job or a dataset (`kind`).
 
-    Datasets are their ids (`circulation.openlineage.names`). By dataset are what facets say of it. Of what was written:
+    Datasets are their ids (`circulation.openlineage.names`). By dataset are the contents of its facets. Of outputs:
     `listed` (its inputs by the `lineage` facet), `columns` and `whole` (column lineage: by column, and of the whole
     dataset), `fields` of its schema. Of any: `aliases` (symlinks), `renamed` (the names it had before), `changes` (what
     happened to it, as DROP), `owners`. `parent` and `parent_job` are of the run that started this one.

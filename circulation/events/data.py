@@ -1,4 +1,4 @@
-"""What the data of events of several kinds have in common."""
+"""The common base of the data of events."""
 
 from typing import Literal
 
@@ -9,4 +9,4 @@ Personal = Literal["none", "personal", "sensitive", "minor"]
 
 
 class Data(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The data of an event. What may be absent is None then, lists too."""
+    """The data of an event. An optional member is None where it is absent, lists too."""

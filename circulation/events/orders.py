@@ -6,7 +6,7 @@ from circulation.identifiers import Text
 
 
 class CaseOrder(Data, frozen=True, kw_only=True):
-    """What an official did to a case."""
+    """An official's step in a case."""
 
     by: Text
     note: Text | None = None

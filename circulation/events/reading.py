@@ -20,7 +20,7 @@ from circulation.events.assets import Run
 from circulation.events.contracts import ContractAmended, ContractSigned
 from circulation.events.names import OPENLINEAGE_RUN
 from circulation.events.types import TYPES
-from circulation.identifiers import Fault, Found, Rule
+from circulation.identifiers import Fault, Problems, Rule
 from circulation.near import did_you_mean, meant, named, slips_of
 from circulation.odrl.policy import terms_of
 
@@ -58,17 +58,19 @@ def read(type_name: str, data: dict[str, Any]) -> Reading:
             return Reading(data, raw)
         kept = _without_nulls(data)
         return Reading(kept, _canonical(kept))
-    found = Found()
+    problems = Problems()
     if target in (ContractSigned, ContractAmended):
-        data = _with_terms(data, found)
-    kept = _walk(_plan(target), data, None, found)
-    if not found.identifiers and not found.faults:
+        data = _with_terms(data, problems)
+    kept = _walk(_plan(target), data, None, problems)
+    if not problems.identifiers and not problems.faults:
         try:
-            return Reading(msgspec.convert(kept, target, dec_hook=_dec_hook), _canonical(kept), unknown=found.unknown)
+            return Reading(
+                msgspec.convert(kept, target, dec_hook=_dec_hook), _canonical(kept), unknown=problems.unknown
+            )
         except msgspec.ValidationError:
             pass
-    _check_types(target, kept, None, found)
-    return Reading(None, b"", tuple(found.identifiers), tuple(found.faults))
+    _check_types(target, kept, None, problems)
+    return Reading(None, b"", tuple(problems.identifiers), tuple(problems.faults))
 
 
 def decode_data(type_name: str, raw: bytes) -> Any:
@@ -91,8 +93,8 @@ def _dec_hook(target: type, value: Any) -> Any:
     raise ValueError(f"Expected `str`, got `{type(value).__name__}`")
 
 
-def _canonical(kept: Any) -> bytes:
-    return orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
+def _canonical(document: Any) -> bytes:
+    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
 
 
 def _without_nulls(value: Any) -> Any:
@@ -101,13 +103,13 @@ def _without_nulls(value: Any) -> Any:
     return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
-def _with_terms(contract: dict[str, Any], found: Found) -> dict[str, Any]:
+def _with_terms(contract: dict[str, Any], problems: Problems) -> dict[str, Any]:
     """A contract's data with `terms`, in whichever of the two forms they are stated. Only terms are kept: what is
     judged is what was admitted, also when the mapping learns more one day."""
     terms, policy = contract.get("terms") is not None, contract.get("policy") is not None
     if terms == policy:
-        found.add("$.data", "exactly one of `terms` and `policy`")
-    return contract if terms or not policy else contract | {"terms": terms_of(contract, found)}
+        problems.add("$.data", "exactly one of `terms` and `policy`")
+    return contract if terms or not policy else contract | {"terms": terms_of(contract, problems)}
 
 
 class _Plan(NamedTuple):
@@ -127,66 +129,66 @@ _PLAIN: Final = _Plan()
 _Place = tuple[Any, str | int]
 
 
-def _walk(plan: _Plan, value: Any, place: _Place | None, found: Found) -> Any:
+def _walk(plan: _Plan, value: Any, place: _Place | None, problems: Problems) -> Any:
     """The value without nulls and members that no struct names. msgspec stops at the first fault, and codes have an
     order, so malformed identifiers are looked for here, in all of the data. Types are left to msgspec."""
     if isinstance(value, str):
         if plan.rule is not None and (broken := plan.rule.check(value)) is not None:
-            found.add(_path(place), f"{broken}, got {shown(value)}", identifies=plan.rule.identifies)
+            problems.add(_path(place), f"{broken}, got {shown(value)}", identifies=plan.rule.identifies)
         return value
     if plan.members is not None and isinstance(value, dict):
         kept = {
-            name: member if of_member is _PLAIN else _walk(of_member, member, (place, name), found)
+            name: member if of_member is _PLAIN else _walk(of_member, member, (place, name), problems)
             for name, of_member in plan.members.items()
             if (member := value.get(name)) is not None
         }
         if len(kept) < len(value):
-            _check_unknown(plan, value, place, found)
+            _check_unknown(plan, value, place, problems)
         return kept
     if plan.item is not None and isinstance(value, list):
-        return [_walk(plan.item, item, (place, index), found) for index, item in enumerate(value)]
+        return [_walk(plan.item, item, (place, index), problems) for index, item in enumerate(value)]
     return value
 
 
-def _check_unknown(plan: _Plan, value: Mapping[str, Any], place: _Place | None, found: Found) -> None:
+def _check_unknown(plan: _Plan, value: Mapping[str, Any], place: _Place | None, problems: Problems) -> None:
     """Find fault with members that are a slip away from an absent one; inside of a member with all that are unknown."""
     absent = frozenset(name for name in plan.known if value.get(name) is None)
     slips = slips_of(absent)
     for name, member in value.items():
-        if member is None or name in plan.known or found.full:
+        if member is None or name in plan.known or problems.full:
             continue
         if place is not None:
-            found.add(_path((place, named(name))), f"no such member{meant(name, absent)}")
+            problems.add(_path((place, named(name))), f"no such member{meant(name, absent)}")
         elif names := slips.of(name):
-            found.add(_path((place, named(name))), f"no such member{did_you_mean(names)}")
+            problems.add(_path((place, named(name))), f"no such member{did_you_mean(names)}")
         else:
-            found.unknown += 1
+            problems.unknown += 1
 
 
-def _check_types(target: Any, value: Any, place: _Place | None, found: Found) -> None:
+def _check_types(target: Any, value: Any, place: _Place | None, problems: Problems) -> None:
     """Find fault with a value of a type, in as many of its members as there are: msgspec stops at the first."""
-    before = len(found.faults)
+    before = len(problems.faults)
     structs, items = _parts(target)
     if structs and isinstance(value, dict):
         for field in msgspec.structs.fields(structs[0]):
             member = value.get(field.encode_name)
             if member is not None:
-                _check_types(field.type, member, (place, field.encode_name), found)
+                _check_types(field.type, member, (place, field.encode_name), problems)
             elif field.required:
-                found.add(_path(place), f"Object missing required field `{field.encode_name}`")
+                problems.add(_path(place), f"Object missing required field `{field.encode_name}`")
     elif items and isinstance(value, list):
         for index, item in enumerate(value):
-            if found.full:
+            if problems.full:
                 return
-            _check_types(items[0], item, (place, index), found)
-    if len(found.faults) == before:
+            _check_types(items[0], item, (place, index), problems)
+    if len(problems.faults) == before:
         try:
             msgspec.convert(value, target, dec_hook=_dec_hook)
         except msgspec.ValidationError as error:
             rule, _, path = str(error).partition(" - at `$")
             path = _path(place) + path.removesuffix("`")
-            if all(fault.path != path for fault in found.faults):
-                found.add(path, rule)
+            if all(fault.path != path for fault in problems.faults):
+                problems.add(path, rule)
 
 
 @functools.cache
@@ -198,8 +200,10 @@ def _parts(target: Any) -> tuple[list[Any], list[Any]]:
     if origin is tuple:
         return [], [parts[0]]
     if origin in (typing.Union, types.UnionType):
-        each = [_parts(one) for one in parts]
-        return [one for structs, _ in each for one in structs], [one for _, items in each for one in items]
+        member_parts = [_parts(part) for part in parts]
+        return [type_ for structs, _ in member_parts for type_ in structs], [
+            type_ for _, items in member_parts for type_ in items
+        ]
     return ([target] if isinstance(target, type) and issubclass(target, msgspec.Struct) else []), []
 
 
@@ -232,7 +236,7 @@ def _plan_of(of: inspect.Type) -> _Plan:
             plan = _plan_of(inner)
             return plan._replace(rule=extra["rule"]) if extra else plan
         case inspect.UnionType(types=of_union):
-            plans = [_plan_of(one) for one in of_union]
+            plans = [_plan_of(member) for member in of_union]
             return _Plan(
                 next((plan.rule for plan in plans if plan.rule), None),
                 next((plan.item for plan in plans if plan.item), None),

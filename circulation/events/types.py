@@ -99,7 +99,7 @@ class EventRetracted(Data, frozen=True, kw_only=True):
     reason: Text
 
     def __post_init__(self) -> None:
-        """What is taken back must be of a type that exists and can be."""
+        """Check that a retraction names a type that exists and can be taken back."""
         if self.type in NOT_RETRACTABLE:
             raise ValueError(f"{self.type} cannot be retracted")
         if self.type not in TYPES and self.type != OPENLINEAGE_RUN:
@@ -151,9 +151,11 @@ _PREFIX: Final = "circulation."
 
 
 def unknown_type(name: str) -> str:
-    """What to say of a type that no event has; with the types that may have been meant."""
+    """The error text of a type that no event has; with the types that may have been meant."""
     slips = slips_of(frozenset(TYPES)).of(name) or [
-        _PREFIX + one
-        for one in near(name.removeprefix(_PREFIX)[:NAME_LENGTH_MAX], [one.removeprefix(_PREFIX) for one in TYPES])
+        _PREFIX + type_name
+        for type_name in near(
+            name.removeprefix(_PREFIX)[:NAME_LENGTH_MAX], [type_name.removeprefix(_PREFIX) for type_name in TYPES]
+        )
     ]
     return f"no event has the type {shown(name)}{did_you_mean(slips)}"

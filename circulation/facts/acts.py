@@ -29,7 +29,7 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Timed(Protocol):
-    """What has a place in the order of acts."""
+    """A thing with a place in the order of acts."""
 
     @property
     def time(self) -> int: ...
@@ -39,6 +39,6 @@ class Timed(Protocol):
     def id(self) -> str: ...
 
 
-def order(one: Timed) -> tuple[int, str, str]:
+def order(act: Timed) -> tuple[int, str, str]:
     """The order in which rules over several acts judge them."""
-    return (one.time, one.source, one.id)
+    return (act.time, act.source, act.id)

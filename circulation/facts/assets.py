@@ -1,4 +1,4 @@
-"""What is known of an asset, with its time: registrations, gradings, listings, assessments, withdrawals."""
+"""Facts of an asset, with their times: registrations, gradings, listings, assessments, withdrawals."""
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Collection, Iterable
@@ -23,9 +23,9 @@ from circulation.packs.entry import Subject
 from circulation.voices import EVERYBODY, Home, Voices
 
 
-def _held(registered: Event, own: Event) -> Any:
-    """What a registration says, but for the owner and the rights, of which the home's word counts."""
-    data, of_home = registered.data, own.data
+def _held(registered: Event, at_home: Event) -> Any:
+    """The data of a registration, with the owner and the rights of the home's registration."""
+    data, of_home = registered.data, at_home.data
     if data is of_home or (data.owner, data.rights) == (of_home.owner, of_home.rights):
         return data
     return msgspec.structs.replace(data, owner=of_home.owner, rights=of_home.rights)
@@ -59,12 +59,12 @@ class AssetFacts:
         """`statements` come in the order of the key; `undone` describes it and was taken back."""
         self.id = asset
         self._registered: list[Event] = []
-        # Whose word on the owner and the rights counts, and its registrations.
+        # The home, whose word on the owner and the rights counts, and its registrations.
         self.home = Home(voices)
-        self._own: list[Event] = []
-        for one in statements:
-            if one.type == ASSET_REGISTERED:
-                self.home.take(one.source, one.reporter)
+        self._at_home: list[Event] = []
+        for statement in statements:
+            if statement.type == ASSET_REGISTERED:
+                self.home.take(statement.source, statement.reporter)
         # Each owner and reporter of registrations, and when it is stated first.
         self._owners: dict[str | None, int] = {}
         self._reporters: dict[int, int] = {}
@@ -82,60 +82,68 @@ class AssetFacts:
         self._withdrawing: set[int] = set()
         self._assessed = Counting()
         # Registrations that were taken back since, each with its retraction: it was in force until then.
-        gone = ((one.by, one.event) for one in undone if one.by is not None and one.event.type == ASSET_REGISTERED)
-        self.undone = sorted(gone, key=lambda one: (one[0], order(one[1])))
-        for _, one in self.undone:
-            self._owners.setdefault(one.data.owner, one.time)
+        gone = (
+            (retracted.by, retracted.event)
+            for retracted in undone
+            if retracted.by is not None and retracted.event.type == ASSET_REGISTERED
+        )
+        self.undone = sorted(gone, key=lambda pair: (pair[0], order(pair[1])))
+        for _, registration in self.undone:
+            self._owners.setdefault(registration.data.owner, registration.time)
         for taken_back, _ in undone:
             # Nobody but an official takes a level back (contract §2, "Any topic").
             if not voices.is_official(taken_back.source):
                 self.grades.add(taken_back)
-        for one in sorted(statements, key=order):
-            self._place(one)
+        for statement in sorted(statements, key=order):
+            self._place(statement)
 
-    def add(self, one: Event) -> None:
+    def add(self, statement: Event) -> None:
         """Adds a statement that came."""
-        if one.type == ASSET_REGISTERED and self.home.take(one.source, one.reporter):
-            self._own = [each for each in self._registered if self.home.has(each.source)]
-        self._place(one)
+        if statement.type == ASSET_REGISTERED and self.home.take(statement.source, statement.reporter):
+            self._at_home = [registration for registration in self._registered if self.home.has(registration.source)]
+        self._place(statement)
 
-    def _place(self, one: Event) -> None:
-        if one.type == ASSET_REGISTERED:
-            insort(self._registered, one, key=order)
-            if self.home.has(one.source):
-                insort(self._own, one, key=order)
-            self.grades.add(one)
-            self._owners[one.data.owner] = min(one.time, self._owners.get(one.data.owner, one.time))
-            self._reporters[one.reporter] = min(one.time, self._reporters.get(one.reporter, one.time))
-            if one.data.update_days:
-                self._updated = min(self._updated, one.time)
-        elif one.type == ASSET_GRADED:
-            self.grades.add(one)
-            if one.data.approved_by is not None:
-                self._approved_last = max(self._approved_last, one.time)
-                for key in (("level", one.data.level), ("personal", one.data.personal)):
-                    self._approved[key] = max(one.time, self._approved.get(key, one.time))
-        elif one.type == PRODUCT_LISTED:
-            _count(self._listed.setdefault(one.data.product, []), one)
-            self._sellers.add(one.data.seller)
-        elif one.type == PRODUCT_DELISTED:
-            _count(self._delisted.setdefault(one.data.product, []), one)
-        elif one.type == ASSET_WITHDRAWN:
-            _count(self._withdrawn, one)
-            self._withdrawing.add(one.reporter)
-        elif one.type == ASSET_ASSESSED:
-            self._assessed.add(one.data.assessment, one)
+    def _place(self, statement: Event) -> None:
+        if statement.type == ASSET_REGISTERED:
+            insort(self._registered, statement, key=order)
+            if self.home.has(statement.source):
+                insort(self._at_home, statement, key=order)
+            self.grades.add(statement)
+            self._owners[statement.data.owner] = min(
+                statement.time, self._owners.get(statement.data.owner, statement.time)
+            )
+            self._reporters[statement.reporter] = min(
+                statement.time, self._reporters.get(statement.reporter, statement.time)
+            )
+            if statement.data.update_days:
+                self._updated = min(self._updated, statement.time)
+        elif statement.type == ASSET_GRADED:
+            self.grades.add(statement)
+            if statement.data.approved_by is not None:
+                self._approved_last = max(self._approved_last, statement.time)
+                for key in (("level", statement.data.level), ("personal", statement.data.personal)):
+                    self._approved[key] = max(statement.time, self._approved.get(key, statement.time))
+        elif statement.type == PRODUCT_LISTED:
+            _count(self._listed.setdefault(statement.data.product, []), statement)
+            self._sellers.add(statement.data.seller)
+        elif statement.type == PRODUCT_DELISTED:
+            _count(self._delisted.setdefault(statement.data.product, []), statement)
+        elif statement.type == ASSET_WITHDRAWN:
+            _count(self._withdrawn, statement)
+            self._withdrawing.add(statement.reporter)
+        elif statement.type == ASSET_ASSESSED:
+            self._assessed.add(statement.data.assessment, statement)
 
     def changed_since(self, instant: int) -> int:
         """From when on what registrations and gradings say of the asset may have changed, if one from `instant` on did.
 
-        What comes first holds before it, too (contract §2); and rules ask for all owners that there ever were, who
+        The first statement holds before it, too (contract §2); and rules ask for all owners that there ever were, who
         reported best, and whether it is updated at all.
         """
         if not self._registered or self._registered[0].time >= instant:
             return -NEVER
-        best = min(one for one, since in self._reporters.items() if since < instant)
-        better = any(one < best for one in self._reporters)
+        best = min(reporter for reporter, since in self._reporters.items() if since < instant)
+        better = any(reporter < best for reporter in self._reporters)
         ever = (*self._owners.values(), *(() if self._updated == NEVER else (self._updated,)))
         return -NEVER if better or any(since >= instant for since in ever) else instant
 
@@ -153,113 +161,125 @@ class AssetFacts:
         return instant if len(self._withdrawing) == 1 else -NEVER
 
     def before(self, act: Any) -> Any | None:
-        """What is registered that an act (or a registration itself) comes next after; None where nothing is."""
-        at, of_home = (bisect_left(some, order(act), key=order) for some in (self._registered, self._own))
-        return _held(self._registered[at - 1], self._own[max(0, of_home - 1)]) if at else None
+        """The registration just before an act (or before another registration); None where there is none."""
+        at, of_home = (
+            bisect_left(statements, order(act), key=order) for statements in (self._registered, self._at_home)
+        )
+        return _held(self._registered[at - 1], self._at_home[max(0, of_home - 1)]) if at else None
 
     def alive(self, act: Any, *, just_before: bool) -> Any | None:
-        """What is registered just before an act, or a retraction, or once it was made, with what was in force then and
+        """The registration just before an act, or a retraction, or once it was made, with what was in force then and
         is taken back since; None where nothing is."""
 
-        def by_then(one: Any) -> bool:
-            return order(one) < order(act) or (not just_before and order(one) == order(act))
+        def by_then(event: Any) -> bool:
+            return order(event) < order(act) or (not just_before and order(event) == order(act))
 
-        gone = [one for by, one in self.undone if by_then(one) and not by_then(by)]
+        gone = [registration for by, registration in self.undone if by_then(registration) and not by_then(by)]
         if not gone:
             at = (bisect_left if just_before else bisect_right)(self._registered, order(act), key=order)
             if not at:
                 return None
             return self.before(act) if just_before else self.after(act)
         registered = sorted((*filter(by_then, self._registered), *gone), key=order)
-        own = [one for one in registered if self.home.has(one.source)] or self._own[:1] or registered[-1:]
-        return _held(registered[-1], own[-1])
+        at_home = (
+            [registration for registration in registered if self.home.has(registration.source)]
+            or self._at_home[:1]
+            or registered[-1:]
+        )
+        return _held(registered[-1], at_home[-1])
 
     def after(self, act: Any) -> Any:
-        """What is registered once a registration was made."""
-        at, of_home = (bisect_right(some, order(act), key=order) for some in (self._registered, self._own))
-        return _held(self._registered[at - 1], self._own[max(0, of_home - 1)])
+        """The data in force once a registration was made."""
+        at, of_home = (
+            bisect_right(statements, order(act), key=order) for statements in (self._registered, self._at_home)
+        )
+        return _held(self._registered[at - 1], self._at_home[max(0, of_home - 1)])
 
     @property
     def is_shared(self) -> bool:
         """Whether others than its home have registered it."""
-        return len(self._own) < len(self._registered)
+        return len(self._at_home) < len(self._registered)
 
     def approved_since(self, instant: int) -> bool:
         """Whether a grading is approved that was made no earlier, whatever it states."""
         return self._approved_last >= instant
 
     def own_before(self, act: Any) -> Any | None:
-        """What its home registered last before an act; None where nothing was."""
-        at = bisect_left(self._own, order(act), key=order)
-        return self._own[at - 1].data if at else None
+        """The last registration by its home before an act; None where there is none."""
+        at = bisect_left(self._at_home, order(act), key=order)
+        return self._at_home[at - 1].data if at else None
 
     def registration(self, instant: int) -> Any | None:
-        """What is registered at an instant, or is first; None where nothing is. Owner and rights are by its home."""
-        found = in_force(self._registered, instant)
-        if found is None or len(self._own) == len(self._registered):
-            return None if found is None else found.data
-        own = in_force(self._own, instant)
-        return found.data if own is None else _held(found, own)
+        """The registration in force at an instant, or the first; None without any. Owner and rights are by its home."""
+        registration = in_force(self._registered, instant)
+        if registration is None or len(self._at_home) == len(self._registered):
+            return None if registration is None else registration.data
+        at_home = in_force(self._at_home, instant)
+        return registration.data if at_home is None else _held(registration, at_home)
 
     def stated(self, instant: int) -> Any | None:
-        """What was registered no later than the instant; None where nothing was by then.
+        """The last registration made no later than the instant; None where there is none.
 
         Where its home had not registered it by then, there is no owner, and no right.
         """
-        found = latest(self._registered, instant)
-        if found is None or len(self._own) == len(self._registered):
-            return None if found is None else found.data
-        own = latest(self._own, instant)
-        return msgspec.structs.replace(found.data, owner=None, rights=()) if own is None else _held(found, own)
+        registration = latest(self._registered, instant)
+        if registration is None or len(self._at_home) == len(self._registered):
+            return None if registration is None else registration.data
+        at_home = latest(self._at_home, instant)
+        return (
+            msgspec.structs.replace(registration.data, owner=None, rights=())
+            if at_home is None
+            else _held(registration, at_home)
+        )
 
     def listing(self, product: str, instant: int, seller: str | None = None) -> Any | None:
-        """What the latest listing of a product, of one seller where one is given, says that was made by the instant."""
+        """The latest listing of a product, of one seller where one is given, that was made by the instant."""
         listed = self._listed.get(product, ())
-        of_seller = listed if seller is None else [one for one in listed if one.data.seller == seller]
-        found = latest(of_seller, instant)
-        return None if found is None else found.data
+        of_seller = listed if seller is None else [event for event in listed if event.data.seller == seller]
+        listing = latest(of_seller, instant)
+        return None if listing is None else listing.data
 
     def offering(self) -> set[str]:
         """All who ever listed a product made of it."""
         return self._sellers
 
     def sellers(self, instant: int) -> set[str]:
-        """Who listed a product made of it, by then."""
-        return {one.data.seller for some in self._listed.values() for one in some if one.time <= instant}
+        """The sellers that had listed a product made of it by the instant."""
+        return {event.data.seller for listings in self._listed.values() for event in listings if event.time <= instant}
 
     def offers(self, seller: str, instant: int) -> list[Event]:
         """A seller's listings that stand at an instant: of each product the latest, in the order of products.
 
         A delisting of its product, or a withdrawal of the asset, ends what was listed no later than it.
         """
-        found = []
+        standing = []
         for product in sorted(self._listed):
             listed = self._listed[product]
             until = bisect_right(listed, instant, key=time_of)
-            # Of one product mostly one seller lists, so the first that is looked at is mostly it.
-            one = next((listed[at] for at in range(until - 1, -1, -1) if listed[at].data.seller == seller), None)
-            if one is None:
+            # Of one product mostly one seller lists, so the first that is read is mostly it.
+            listing = next((listed[at] for at in range(until - 1, -1, -1) if listed[at].data.seller == seller), None)
+            if listing is None:
                 continue
-            ended = (latest(some, instant) for some in (self._delisted.get(product, ()), self._withdrawn))
-            if all(end is None or end.time < one.time for end in ended):
-                found.append(one)
-        return found
+            ended = (latest(ends, instant) for ends in (self._delisted.get(product, ()), self._withdrawn))
+            if all(end is None or end.time < listing.time for end in ended):
+                standing.append(listing)
+        return standing
 
     def withdrawn(self, instant: int) -> int | None:
         """When it was withdrawn, of several times the latest; None where it was not by then, or registered since."""
-        found = latest(self._withdrawn, instant)
+        withdrawal = latest(self._withdrawn, instant)
         registered = latest(self._registered, instant)
-        if found is None or (registered is not None and registered.time > found.time):
+        if withdrawal is None or (registered is not None and registered.time > withdrawal.time):
             return None
-        return found.time
+        return withdrawal.time
 
     def times(self, since: int = -NEVER) -> list[int]:
         """The `time` of each registration and grading from an instant on, in their order."""
-        return [one.time for one in self.grades.since(since)]
+        return [statement.time for statement in self.grades.since(since)]
 
     def registrations(self) -> list[Any]:
-        """What all registrations say, in the order of (time, source, id)."""
-        return [one.data for one in self._registered]
+        """The data of all registrations, in the order of (time, source, id)."""
+        return [registration.data for registration in self._registered]
 
     def grade(self, instant: int) -> Grade | None:
         """Its level and class in force at an instant; None where it is not registered."""
@@ -275,24 +295,28 @@ class AssetFacts:
 
     def assessed(self, kind: str, instant: int) -> Any | None:
         """The latest assessment of a kind that was passed, made no later than the instant and valid then."""
-        found = [
-            one.data
-            for one in sorted(self._assessed.of_each, key=order)
-            if one.time <= instant
-            and one.data.kind == kind
-            and one.data.result == "pass"
-            and (one.data.valid_to is None or instant < one.data.valid_to)
+        assessments = [
+            assessment.data
+            for assessment in sorted(self._assessed.of_each, key=order)
+            if assessment.time <= instant
+            and assessment.data.kind == kind
+            and assessment.data.result == "pass"
+            and (assessment.data.valid_to is None or instant < assessment.data.valid_to)
         ]
-        return found[-1] if found else None
+        return assessments[-1] if assessments else None
 
     def newest_assessment(self, kind: str, instant: int) -> Any | None:
         """The latest assessment of a kind that was made no later than the instant, whatever came of it."""
-        made = [one for one in self._assessed.of_each if one.data.kind == kind and one.time <= instant]
-        return max(made, key=order).data if made else None
+        assessments = [
+            assessment
+            for assessment in self._assessed.of_each
+            if assessment.data.kind == kind and assessment.time <= instant
+        ]
+        return max(assessments, key=order).data if assessments else None
 
     def owners(self) -> set[str]:
         """All owners that were ever stated."""
-        return {one for one in self._owners if one is not None}
+        return {owner for owner in self._owners if owner is not None}
 
     def subject(self, instant: int, industry_of_owner: str | None) -> Subject:
         """Contract §2, "Unknown are": everything about an asset that is not registered."""
@@ -318,10 +342,10 @@ class AssetFacts:
         )
 
 
-def _count(kept: list[Event], one: Event) -> None:
+def _count(kept: list[Event], report: Event) -> None:
     """Add a report to those of the best reporter; those of others do not count."""
-    if kept and one.reporter > kept[0].reporter:
+    if kept and report.reporter > kept[0].reporter:
         return
-    if kept and one.reporter < kept[0].reporter:
+    if kept and report.reporter < kept[0].reporter:
         kept.clear()
-    insort(kept, one, key=order)
+    insort(kept, report, key=order)

@@ -21,37 +21,43 @@ class Circulation:
     def __init__(self, asset: str, acts: Collection[Event], contracts: Collection[ContractFacts]) -> None:
         self.asset = asset
         products: dict[str, list[Event]] = {}
-        for one in acts:
-            products.setdefault("" if one.type == ASSET_WITHDRAWN else one.data.product, []).append(one)
-        counting = [one for some in products.values() for one in ranked(some)]
+        for act in acts:
+            products.setdefault("" if act.type == ASSET_WITHDRAWN else act.data.product, []).append(act)
+        counting = [report for reports in products.values() for report in ranked(reports)]
         self._listed = of_types(counting, PRODUCT_LISTED)
         self._delisted = of_types(counting, PRODUCT_DELISTED)
         self._withdrawn = of_types(counting, ASSET_WITHDRAWN)
-        signed = [(one.signed, one) for one in contracts]
-        self._contracts = [one for _, one in sorted((order(by), one) for by, one in signed if by is not None)]
+        signed = [(contract.signed, contract) for contract in contracts]
+        self._contracts = [
+            contract for _, contract in sorted((order(by), contract) for by, contract in signed if by is not None)
+        ]
 
     @property
     def since(self) -> int | None:
         """The earliest listing or signing; None where it does not circulate."""
-        signed = (one.signed for one in self._contracts[:1])
-        return min((one.time for one in (*self._listed[:1], *signed) if one is not None), default=None)
+        signed = (contract.signed for contract in self._contracts[:1])
+        return min((event.time for event in (*self._listed[:1], *signed) if event is not None), default=None)
 
     def parties(self) -> set[str]:
         """All sellers and buyers that were ever stated."""
-        return {one.data.seller for one in self._listed} | {one for each in self._contracts for one in each.parties()}
+        return {listing.data.seller for listing in self._listed} | {
+            party for contract in self._contracts for party in contract.parties()
+        }
 
     def listings(self, instant: int) -> list[Any]:
-        """What the listings say that stand at the instant, in the order of (time, source, id)."""
-        return [one.data for one in self._listed if one.time <= instant and not self._gone(one, instant)]
+        """The listings that stand at the instant, in the order of (time, source, id)."""
+        return [
+            listing.data for listing in self._listed if listing.time <= instant and not self._gone(listing, instant)
+        ]
 
     def _gone(self, listing: Event, instant: int) -> bool:
         return any(
-            listing.time <= one.time <= instant
-            and (one.type == ASSET_WITHDRAWN or one.data.product == listing.data.product)
-            for one in (*self._delisted, *self._withdrawn)
+            listing.time <= end.time <= instant
+            and (end.type == ASSET_WITHDRAWN or end.data.product == listing.data.product)
+            for end in (*self._delisted, *self._withdrawn)
         )
 
     def trades(self, instant: int) -> list[Any]:
-        """What the contracts over the asset say that are in force at the instant, in the order of their signing."""
-        stated = (one.statement(instant) for one in self._contracts if one.in_force(instant))
-        return [one for one in stated if one is not None and one.asset == self.asset]
+        """The terms of the contracts over the asset that are in force at the instant, in the order of their signing."""
+        stated = (contract.statement(instant) for contract in self._contracts if contract.in_force(instant))
+        return [statement for statement in stated if statement is not None and statement.asset == self.asset]

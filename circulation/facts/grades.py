@@ -11,7 +11,7 @@ from circulation.facts.statements import time_of
 
 LEVELS: Final[Mapping[str, int]] = {"general": 0, "important": 1, "core": 2}
 CLASSES: Final[Mapping[str, int]] = {"none": 0, "personal": 1, "sensitive": 2, "minor": 3}
-# What ranks nowhere (`ungraded`) states nothing.
+# A value without a rank (`ungraded`) states nothing.
 UNSTATED: Final = -1
 
 
@@ -26,25 +26,28 @@ class Grade(NamedTuple):
         """How high each of them is; `UNSTATED` where nothing is stated."""
         return LEVELS.get(self.level, UNSTATED), CLASSES.get(self.personal, UNSTATED)
 
-    def up(self, other: "Grade") -> "Grade":
+    def up(self, grade: "Grade") -> "Grade":
         """The higher of each."""
-        mine, others = self.ranks, other.ranks
+        ranks, their_ranks = self.ranks, grade.ranks
         return Grade(
-            other.level if others[0] > mine[0] else self.level,
-            other.personal if others[1] > mine[1] else self.personal,
+            grade.level if their_ranks[0] > ranks[0] else self.level,
+            grade.personal if their_ranks[1] > ranks[1] else self.personal,
         )
 
-    def is_less(self, other: "Grade") -> bool:
+    def is_less(self, grade: "Grade") -> bool:
         """Whether it states less than the other in either."""
-        return any(UNSTATED < mine < theirs for mine, theirs in zip(self.ranks, other.ranks, strict=True))
+        return any(UNSTATED < rank < their_rank for rank, their_rank in zip(self.ranks, grade.ranks, strict=True))
 
-    def is_no_more(self, other: "Grade") -> bool:
+    def is_no_more(self, grade: "Grade") -> bool:
         """Whether it ranks no higher than the other, in all that the other states."""
-        return all(mine <= theirs or theirs == UNSTATED for mine, theirs in zip(self.ranks, other.ranks, strict=True))
+        return all(
+            rank <= their_rank or their_rank == UNSTATED
+            for rank, their_rank in zip(self.ranks, grade.ranks, strict=True)
+        )
 
 
 def stated(statement: Any) -> Grade:
-    """What the `data` of a registration or a grading state."""
+    """The grade that the `data` of a registration or a grading state."""
     return Grade(statement.level, statement.personal)
 
 
@@ -66,11 +69,11 @@ class Grades:
         self.statements: list[Event] = []
         self._after: list[Grade] = []
 
-    def add(self, one: Event) -> None:
+    def add(self, event: Event) -> None:
         """Adds a statement that came."""
-        begin = bisect_left(self.statements, order(one), key=order)
-        self.statements.insert(begin, one)
-        self._after.insert(begin, stated(one.data))
+        begin = bisect_left(self.statements, order(event), key=order)
+        self.statements.insert(begin, event)
+        self._after.insert(begin, stated(event.data))
         for at in range(begin, len(self.statements)):
             statement = self.statements[at]
             grade = stated(statement.data)
@@ -101,4 +104,7 @@ class Grades:
 
     def approves(self, grade: Grade, since: int) -> bool:
         """Whether an approved grading from an instant on, whenever it is, states no more than a grade."""
-        return any(is_approved(one) and stated(one.data).is_no_more(grade) for one in reversed(self.since(since)))
+        return any(
+            is_approved(statement) and stated(statement.data).is_no_more(grade)
+            for statement in reversed(self.since(since))
+        )

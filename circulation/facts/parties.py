@@ -1,4 +1,4 @@
-"""What is known of a party, with its time: registrations, grants and what they cover, records, controllers."""
+"""Facts of a party, with their times: registrations, grants and what they cover, records, controllers."""
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Collection, Iterable, Mapping
@@ -15,7 +15,7 @@ from circulation.facts.statements import Counting, time_of
 from circulation.licences import in_force
 from circulation.terms import allows_purpose
 
-# Controllers above one party that are looked at: a longer chain is cut there.
+# Controllers above one party that are followed: a longer chain is cut there.
 CONTROLLERS_MAX = 64
 
 
@@ -41,42 +41,44 @@ class PartyFacts:
         self._revoked: dict[str, int] = {}
         self._records = Records()
         self.recorded = False
-        for one in sorted(statements, key=order):
-            self.add(one)
+        for statement in sorted(statements, key=order):
+            self.add(statement)
 
-    def add(self, one: Event) -> None:
+    def add(self, statement: Event) -> None:
         """Adds a statement that came."""
-        if one.type == PARTY_REGISTERED:
-            insort(self._registered, one, key=order)
-            if one.data.controller is not None:
-                self._controllers.add(one.data.controller)
-        elif one.type == GRANT_ISSUED:
-            before = self._grants.add(one.data.grant, one)
-            if before is one:
+        if statement.type == PARTY_REGISTERED:
+            insort(self._registered, statement, key=order)
+            if statement.data.controller is not None:
+                self._controllers.add(statement.data.controller)
+        elif statement.type == GRANT_ISSUED:
+            before = self._grants.add(statement.data.grant, statement)
+            if before is statement:
                 return
             if before is not None:
                 for key in _grant_keys(before.data):
                     self._grants_for[key].remove(before)
-            for key in _grant_keys(one.data):
-                insort(self._grants_for.setdefault(key, []), one, key=order)
-            self._tries = self._tries or one.data.kind == "sandbox"
-        elif one.type == GRANT_REVOKED:
-            self._revoked[one.data.grant] = min(one.time, self._revoked.get(one.data.grant, one.time))
-        elif one.type in TYPES:
-            self._records.add(one)
-            self.recorded = self.recorded or one.type == CREDIT_DETERMINED
+            for key in _grant_keys(statement.data):
+                insort(self._grants_for.setdefault(key, []), statement, key=order)
+            self._tries = self._tries or statement.data.kind == "sandbox"
+        elif statement.type == GRANT_REVOKED:
+            self._revoked[statement.data.grant] = min(
+                statement.time, self._revoked.get(statement.data.grant, statement.time)
+            )
+        elif statement.type in TYPES:
+            self._records.add(statement)
+            self.recorded = self.recorded or statement.type == CREDIT_DETERMINED
 
     @property
     def trials(self) -> list[Trial]:
         """The sandboxes."""
         return [
             Trial(
-                grant := one.data,
-                max(one.time, grant.valid_from),
+                grant := event.data,
+                max(event.time, grant.valid_from),
                 min(NEVER if grant.valid_to is None else grant.valid_to, self._revoked.get(grant.grant, NEVER)),
             )
-            for one in (self._grants.of_each if self._tries else ())
-            if one.data.kind == "sandbox"
+            for event in (self._grants.of_each if self._tries else ())
+            if event.data.kind == "sandbox"
         ]
 
     def changed_since(self, instant: int) -> int:
@@ -95,7 +97,7 @@ class PartyFacts:
         """Whether it had another controller at any time from the instant on than just before it."""
         at = bisect_left(self._registered, instant, key=time_of)
         before = self._registered[at - 1].data.controller if at else None
-        return any(one.data.controller != before for one in self._registered[at:])
+        return any(event.data.controller != before for event in self._registered[at:])
 
     def moves(self, since: int, until: int) -> list[int]:
         """When it came to have another controller, after an instant and no later than another."""
@@ -103,8 +105,12 @@ class PartyFacts:
             return []
         first = bisect_right(self._registered, since, key=time_of)
         last = bisect_right(self._registered, until, key=time_of)
-        some = self._registered[max(0, first - 1) : last]
-        return [one.time for before, one in pairwise(some) if one.data.controller != before.data.controller]
+        registrations = self._registered[max(0, first - 1) : last]
+        return [
+            registration.time
+            for before, registration in pairwise(registrations)
+            if registration.data.controller != before.data.controller
+        ]
 
     def published(self, tier: str, instant: int, settings: Settings) -> list[str]:
         """The records of a tier that are public at the instant, in their order, without those ever withdrawn."""
@@ -112,12 +118,12 @@ class PartyFacts:
 
     def at(self, instant: int) -> Any | None:
         """The registration in force, or the first one; None where there is none."""
-        found = in_force(self._registered, instant)
-        return None if found is None else found.data
+        registration = in_force(self._registered, instant)
+        return None if registration is None else registration.data
 
     def verified(self, instant: int) -> bool:
         """Whether an exchange had registered it by the instant: what parties say of themselves is no verification."""
-        return any(one.time <= instant and one.reporter == 0 for one in self._registered)
+        return any(event.time <= instant and event.reporter == 0 for event in self._registered)
 
     def controllers(self) -> set[str]:
         """All controllers that were ever stated."""
@@ -125,11 +131,11 @@ class PartyFacts:
 
     def times(self) -> list[int]:
         """The `time` of each registration, in their order."""
-        return [one.time for one in self._registered]
+        return [event.time for event in self._registered]
 
     def issued(self, kinds: Collection[str], instant: int) -> list[Any]:
         """All grants of these kinds that were issued no later than the instant, whether they are valid or not."""
-        return [one.data for one in self._grants.of_each if one.time <= instant and one.data.kind in kinds]
+        return [event.data for event in self._grants.of_each if event.time <= instant and event.data.kind in kinds]
 
     def revoked(self, grant: str, instant: int) -> int | None:
         """When a grant was revoked; None where it was not by the instant."""
@@ -138,17 +144,17 @@ class PartyFacts:
 
     def grants(self, instant: int) -> list[Any]:
         """Grants that are valid at the instant: issued no later, in their validity, not revoked by then."""
-        return [one.data for one in self._grants.of_each if self._valid(one, instant)]
+        return [event.data for event in self._grants.of_each if self._valid(event, instant)]
 
     def grant(self, grant: str, instant: int) -> Any | None:
         """The grant of this id, if it is valid at the instant."""
-        one = self._grants.by_id.get(grant)
-        return one.data if one is not None and self._valid(one, instant) else None
+        event = self._grants.by_id.get(grant)
+        return event.data if event is not None and self._valid(event, instant) else None
 
-    def _valid(self, one: Event, instant: int) -> bool:
-        grant = one.data
+    def _valid(self, event: Event, instant: int) -> bool:
+        grant = event.data
         return (
-            one.time <= instant
+            event.time <= instant
             and grant.valid_from <= instant
             and (grant.valid_to is None or instant < grant.valid_to)
             and not self._revoked.get(grant.grant, instant + 1) <= instant
@@ -156,14 +162,14 @@ class PartyFacts:
 
     def ends_of(self, kind: str, asset: str) -> list[tuple[int, bool]]:
         """When grants of a kind that may cover an asset end, and whether that is by the clock (`valid_to`)."""
-        found = []
+        ends = []
         for restricted_to in (None, asset):
-            for one in self._grants_for.get((kind, restricted_to), ()):
-                if one.data.valid_to is not None:
-                    found.append((one.data.valid_to, True))
-                if one.data.grant in self._revoked:
-                    found.append((self._revoked[one.data.grant], False))
-        return found
+            for event in self._grants_for.get((kind, restricted_to), ()):
+                if event.data.valid_to is not None:
+                    ends.append((event.data.valid_to, True))
+                if event.data.grant in self._revoked:
+                    ends.append((self._revoked[event.data.grant], False))
+        return ends
 
     def covered(
         self,
@@ -178,11 +184,11 @@ class PartyFacts:
         """Whether a valid grant of one of these kinds covers what an act names (contract §2, "A grant covers")."""
         # the newest first: of many grants it is mostly the one that still holds
         return any(
-            self._valid(one, instant)
-            and covers(one.data, asset=asset, purposes=purposes, countries=countries, recipients=recipients)
+            self._valid(event, instant)
+            and covers(event.data, asset=asset, purposes=purposes, countries=countries, recipients=recipients)
             for kind in kinds
             for restricted_to in {None, asset}
-            for one in reversed(self._grants_for.get((kind, restricted_to), ()))
+            for event in reversed(self._grants_for.get((kind, restricted_to), ()))
         )
 
 
@@ -209,27 +215,27 @@ def _grant_keys(grant: Any) -> list[tuple[str, str | None]]:
 
 
 def _contains(restriction: Collection[str] | None, named: Collection[str]) -> bool:
-    # What restricts by something that the act does not name does not cover.
-    return restriction is None or (bool(named) and all(one in restriction for one in named))
+    # A grant restricted by a thing that the act does not name does not cover it.
+    return restriction is None or (bool(named) and all(name in restriction for name in named))
 
 
 def _allows(purposes: Collection[str] | None, named: Collection[str]) -> bool:
-    return purposes is None or (bool(named) and all(allows_purpose(tuple(purposes), one) for one in named))
+    return purposes is None or (bool(named) and all(allows_purpose(tuple(purposes), purpose) for purpose in named))
 
 
 def chain(parties: Mapping[str, PartyFacts], party: str, instant: int) -> list[str]:
     """The party, its controller, that one's, and so on, each once. `parties` has the facts of all of them."""
-    found = [party]
-    while len(found) <= CONTROLLERS_MAX:
-        data = parties[found[-1]].at(instant)
-        if data is None or data.controller is None or data.controller in found:
+    links = [party]
+    while len(links) <= CONTROLLERS_MAX:
+        data = parties[links[-1]].at(instant)
+        if data is None or data.controller is None or data.controller in links:
             break
-        found.append(data.controller)
-    return found
+        links.append(data.controller)
+    return links
 
 
 def topmost(parties: Mapping[str, PartyFacts], party: str, instant: int) -> str:
-    """Who stands at the head of the party's group; of parties that control each other in a circle the smallest id."""
+    """The head of the party's group; of parties that control each other in a circle the smallest id."""
     above = chain(parties, party, instant)
     data = parties[above[-1]].at(instant) if len(above) <= CONTROLLERS_MAX else None
     if data is None or data.controller is None:
@@ -238,31 +244,31 @@ def topmost(parties: Mapping[str, PartyFacts], party: str, instant: int) -> str:
 
 
 def heads(parties: Mapping[str, PartyFacts], party: str) -> list[tuple[int, str]]:
-    """Who stands at the head of the party's group, each with the instant since when, in the order of time."""
+    """The heads of the party's group, each with the instant since when, in the order of time."""
     above = {party}
     layer = parties[party].controllers()
     for _ in range(CONTROLLERS_MAX):
         if not layer:
             break
         above |= layer
-        layer = {one for each in layer for one in parties[each].controllers()} - above
+        layer = {controller for member in layer for controller in parties[member].controllers()} - above
     if len(above) == 1:
         return [(-NEVER, party)]
-    found = [(-NEVER, topmost(parties, party, -NEVER))]
-    for instant in sorted({time for one in above for time in parties[one].times()}):
+    head_since = [(-NEVER, topmost(parties, party, -NEVER))]
+    for instant in sorted({time for member in above for time in parties[member].times()}):
         head = topmost(parties, party, instant)
-        if head != found[-1][1]:
-            found.append((instant, head))
-    return found
+        if head != head_since[-1][1]:
+            head_since.append((instant, head))
+    return head_since
 
 
 def heads_between(parties: Mapping[str, PartyFacts], party: str, since: int, until: int) -> set[str]:
     """All who stand at the head of the party's group at any instant from one to another, both included."""
     instants = {since}
-    met: dict[str, None] = {}
+    reached: dict[str, None] = {}
     layer: Collection[str] = [party]
     while layer:
-        met |= dict.fromkeys(layer)
-        instants.update(time for one in layer for time in parties[one].moves(since, until))
-        layer = {above for one in layer for above in parties[one].controllers()} - met.keys()
-    return {topmost(parties, party, one) for one in instants}
+        reached |= dict.fromkeys(layer)
+        instants.update(time for member in layer for time in parties[member].moves(since, until))
+        layer = {above for member in layer for above in parties[member].controllers()} - reached.keys()
+    return {topmost(parties, party, instant) for instant in instants}

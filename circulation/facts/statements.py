@@ -1,4 +1,4 @@
-"""What was stated of one entity, kept in the order of time: which counts of several that say the same."""
+"""Statements of one entity in the order of time, and which of several reports counts."""
 
 from bisect import bisect_right, insort
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,9 +29,9 @@ from circulation.events.names import (
 )
 from circulation.facts.acts import NEVER, order
 
-# What the records of a party are folded from.
+# The types that the records of a party are folded from.
 RECORDS: Final = (CREDIT_DETERMINED, OBJECTION_FILED, OBJECTION_DECIDED, REPAIR_APPLIED, REPAIR_DECIDED)
-# What facts are folded from, by topic; everything else that is kept of an entity is an act only.
+# The types that facts are folded from, by topic; everything else that is kept of an entity is an act only.
 STATEMENTS: Final[Mapping[str, tuple[str, ...]]] = {
     PARTIES: (PARTY_REGISTERED, GRANT_ISSUED, GRANT_REVOKED, *RECORDS),
     ASSETS: (ASSET_REGISTERED, ASSET_GRADED, ASSET_ASSESSED, ASSET_WITHDRAWN, PRODUCT_LISTED, PRODUCT_DELISTED),
@@ -41,12 +41,12 @@ STATEMENTS: Final[Mapping[str, tuple[str, ...]]] = {
 
 def of_types(statements: Iterable[Event], *types: str) -> list[Event]:
     """Those of these types, in the order of (time, source, id)."""
-    return sorted((one for one in statements if one.type in types), key=order)
+    return sorted((statement for statement in statements if statement.type in types), key=order)
 
 
-def time_of(one: Event) -> int:
+def time_of(statement: Event) -> int:
     """The key of statements in the order of time."""
-    return one.time
+    return statement.time
 
 
 def latest(statements: Sequence[Event], instant: int) -> Event | None:
@@ -81,5 +81,5 @@ class Counting:
         return before
 
 
-def _rank(one: Event) -> tuple[int, int, str, str]:
-    return (one.reporter, *order(one))
+def _rank(statement: Event) -> tuple[int, int, str, str]:
+    return (statement.reporter, *order(statement))

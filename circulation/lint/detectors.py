@@ -1,4 +1,4 @@
-"""What is to be said of the parameters of detectors: values out of range, in the wrong order, or unlike one another."""
+"""Remarks on the parameters of detectors: values out of range, in the wrong order, or unlike one another."""
 
 import datetime as dt
 import itertools
@@ -15,7 +15,7 @@ SATURDAY: Final = 5
 
 
 def detector_remarks(rule: Rule, setting: DetectorSetting) -> Iterator[Remark]:
-    """What is to be said of the parameters that a pack gives one detector."""
+    """Remarks on the parameters that a pack gives one detector."""
     path = f"$.detectors.{rule.id}"
     if setting.mode == "off" and setting.parameters:
         names = ", ".join(setting.parameters)
@@ -27,7 +27,9 @@ def detector_remarks(rule: Rule, setting: DetectorSetting) -> Iterator[Remark]:
         {name for name, parameter in rule.parameters.items() if parameter.days == days} for days in ("off", "worked")
     )
     for free, name in itertools.product(sorted(off), sorted(worked)):
-        dates = [{day for day in setting.parameters.get(one, ()) if isinstance(day, str)} for one in (free, name)]
+        dates = [
+            {day for day in setting.parameters.get(parameter, ()) if isinstance(day, str)} for parameter in (free, name)
+        ]
         for day in sorted(dates[0] & dates[1]):
             yield Remark("error", "no-effect", f"{path}.{name}", f"{day} is a day of {free}, too")
 
@@ -36,11 +38,12 @@ def _has(names: Collection[str]) -> str:
     return "has" if len(names) == 1 else "have"
 
 
-Said = tuple[Level, str, str]
+# A remark without its place: level, kind, text.
+Unplaced = tuple[Level, str, str]
 
 
-def _value(value: Any, parameter: Parameter) -> Iterator[Said]:
-    """What is to be said of one parameter by itself: it is of the type of its default, and may yet be no sense."""
+def _value(value: Any, parameter: Parameter) -> Iterator[Unplaced]:
+    """Remarks on one parameter by itself: it is of the type of its default, and may yet be no sense."""
     default = parameter.default
     if type(default) in (int, float):
         if value < 0:
@@ -58,20 +61,20 @@ def _value(value: Any, parameter: Parameter) -> Iterator[Said]:
             f"is empty, so that nothing is held against it; usual is {', '.join(map(str, default))}",
         )
     elif isinstance(default, list | tuple) and default and _fraction(default[0]) is not None:
-        yield from (said for one in value for said in _share(one))
-        shares = [_fraction(one) for one in value]
-        if None not in shares and shares != sorted(shares, key=lambda one: one or 0):
+        yield from (remark for item in value for remark in _share(item))
+        shares = [_fraction(item) for item in value]
+        if None not in shares and shares != sorted(shares, key=lambda share: share or 0):
             yield "error", "order", f"must rise, got {', '.join(map(str, value))}"
     elif parameter.choices:
         choices = parameter.choices
-        for one in value:
-            if one not in choices:
-                yield "error", "invalid", f"must be of {', '.join(choices)}, got {one!r}{hint(str(one), choices)}"
+        for item in value:
+            if item not in choices:
+                yield "error", "invalid", f"must be of {', '.join(choices)}, got {item!r}{hint(str(item), choices)}"
     elif parameter.days is not None:
-        yield from (said for one in value for said in _day(one, parameter.days))
+        yield from (remark for item in value for remark in _day(item, parameter.days))
 
 
-def _share(value: Any) -> Iterator[Said]:
+def _share(value: Any) -> Iterator[Unplaced]:
     share = _fraction(value)
     if share is None:
         yield "error", "invalid", f"must be a fraction such as 1/2, got {value!r}"
@@ -88,7 +91,7 @@ def _fraction(value: object) -> Fraction | None:
         return None
 
 
-def _day(value: Any, days: str) -> Iterator[Said]:
+def _day(value: Any, days: str) -> Iterator[Unplaced]:
     try:
         day = dt.date.fromisoformat(value)
     except (TypeError, ValueError):
@@ -101,36 +104,38 @@ def _day(value: Any, days: str) -> Iterator[Said]:
 
 
 def _number(pack: Pack, rules: Mapping[str, Rule], id_: str, name: str) -> Any:
-    """What is in force of a parameter: what the pack gives, else the default."""
+    """The value of a parameter in force: the pack's, else the default."""
     return pack.setting(id_).parameters.get(name, rules[id_].parameters[name].default)
 
 
 def order_remarks(pack: Pack, rules: Mapping[str, Rule]) -> Iterator[Remark]:
     """Numbers that do not rise as they must."""
     for id_, rule in rules.items():
-        given = pack.setting(id_).parameters
+        settings = pack.setting(id_).parameters
         for lower, sign, upper in _rising(rule):
-            low, high = (one if isinstance(one, int) else _number(pack, rules, id_, one) for one in (lower, upper))
+            low, high = (
+                limit if isinstance(limit, int) else _number(pack, rules, id_, limit) for limit in (lower, upper)
+            )
             if low < high or (low == high and sign == "<="):
                 continue
             # Told at the number that the pack gives; the other may be a default.
-            name, value, must, other, against = (
-                (lower, low, "below", upper, high) if lower in given else (upper, high, "above", lower, low)
+            name, value, must, counterpart, against = (
+                (lower, low, "below", upper, high) if lower in settings else (upper, high, "above", lower, low)
             )
-            what = str(against) if other == against else f"{other}, which is {against}"
-            text = f"must be {must} {what}{', or equal' if sign == '<=' else ''}, got {value}"
+            bound = str(against) if counterpart == against else f"{counterpart}, which is {against}"
+            text = f"must be {must} {bound}{', or equal' if sign == '<=' else ''}, got {value}"
             yield Remark("error", "order", f"$.detectors.{id_}.{name}", text)
 
 
 def _rising(rule: Rule) -> Iterator[tuple[str | int, Literal["<", "<="], str | int]]:
     """Numbers that must rise, in pairs: parameters by their names, and what the rule itself fixes."""
-    for name, one in rule.parameters.items():
-        if one.above is not None:
-            yield one.above, "<", name
-        if one.below is not None:
-            yield name, "<", one.below
-        if one.at_most is not None:
-            yield name, "<=", one.at_most
+    for name, parameter in rule.parameters.items():
+        if parameter.above is not None:
+            yield parameter.above, "<", name
+        if parameter.below is not None:
+            yield name, "<", parameter.below
+        if parameter.at_most is not None:
+            yield name, "<=", parameter.at_most
 
 
 def alike_remarks(pack: Pack, rules: Mapping[str, Rule]) -> Iterator[Remark]:

@@ -1,4 +1,4 @@
-"""What is to be said of the entries of a negative list: those that never match, change nothing, or fit everything."""
+"""Remarks on the entries of a negative list: those that never match, change nothing, or fit everything."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -37,7 +37,7 @@ GLOBS_TOGETHER_MAX: Final = 20_000
 
 
 def entry_remarks(entry: Entry, path: str, pack: Pack) -> Iterator[Remark]:
-    """What is to be said of one entry by itself."""
+    """Remarks on one entry by itself."""
 
     def error(kind: str, where: str, rule: str) -> Remark:
         return Remark("error", kind, path + where, f"{entry.id} {rule}")
@@ -64,15 +64,15 @@ def entry_remarks(entry: Entry, path: str, pack: Pack) -> Iterator[Remark]:
     if match.persons_min == 0:
         rule = "is 0, which any number reaches: it only asks for the number to be known"
         yield warning("no-effect", ".match.persons_min", f"persons_min {rule}")
-    for name, everything in (("level", set(LEVELS) - {"ungraded"}), ("personal", set(PERSONAL))):
-        if (getattr(match, name) or set()) >= everything:
+    for name, all_values in (("level", set(LEVELS) - {"ungraded"}), ("personal", set(PERSONAL))):
+        if (getattr(match, name) or set()) >= all_values:
             yield warning("no-effect", f".match.{name}", f"names every {name} there is")
     if all(getattr(match, name) is None for name in match.__struct_fields__):
         yield warning("everything", ".match", "asks nothing and matches every asset")
     if match.industry is not None and not has_division(match.industry):
         rule = f"asks for industry {match.industry}, of which GB/T 4754-2017 has no division"
         yield warning("never-matches", ".match.industry", rule)
-    if match.fields is not None and any(set(one) == {"*"} for one in match.fields):
+    if match.fields is not None and any(set(globs) == {"*"} for globs in match.fields):
         yield warning("everything", ".match.fields", "has a glob that fits every field")
     memory = [
         basis
@@ -103,8 +103,8 @@ def twice_remarks(entries: Sequence[Entry]) -> Iterator[Remark]:
     """Entries that say what another says at the same time."""
     first: dict[tuple[Any, ...], Entry] = {}
     for index, entry in enumerate(entries):
-        what = (entry.match, entry.disposition, entry.actions, entry.unless, entry.sticky)
-        earlier = first.setdefault(what, entry)
+        content = (entry.match, entry.disposition, entry.actions, entry.unless, entry.sticky)
+        earlier = first.setdefault(content, entry)
         if earlier.id != entry.id and earlier.overlaps(entry):
             text = f"{entry.id} says what {earlier.id} says already, at the same time"
             yield Remark("warning", "no-effect", f"$.negative_list[{index}]", text)
@@ -112,7 +112,7 @@ def twice_remarks(entries: Sequence[Entry]) -> Iterator[Remark]:
 
 def globs_remarks(entries: Sequence[Entry]) -> Iterator[Remark]:
     """Globs are held against all fields of every asset, so all of them together have a limit."""
-    count = sum(len(one.match.fields or ()) for one in entries)
+    count = sum(len(entry.match.fields or ()) for entry in entries)
     if count > GLOBS_TOGETHER_MAX:
         text = (
             f"has {count:,} globs in `fields` of its entries together, at most {GLOBS_TOGETHER_MAX:,}: each is held"

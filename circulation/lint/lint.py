@@ -1,4 +1,4 @@
-"""What is wrong with a rule pack beyond what keeps it from taking effect: what cannot be meant.
+"""Faults of a rule pack beyond those that keep it from taking effect: content that cannot be meant.
 
 A pack is approved by people who read it, and a slip in it looks like law. So everything that can be told from the pack
 alone is told at once: what can never match, what changes nothing, numbers that stand in the wrong order, law that
@@ -20,7 +20,7 @@ REMARKS_MAX: Final = 1_000
 
 
 class Linted(NamedTuple):
-    """What lint made of a pack: the pack, where it can be read at all, and everything that is to be said of it."""
+    """The result of lint: the pack, where it can be read at all, and all remarks on it."""
 
     pack: Pack | None
     remarks: tuple[Remark, ...]
@@ -28,7 +28,7 @@ class Linted(NamedTuple):
     @property
     def errors(self) -> list[Remark]:
         """The remarks for which the pack must not be used."""
-        return [one for one in self.remarks if one.level == "error"]
+        return [remark for remark in self.remarks if remark.level == "error"]
 
 
 def lint(data: object, rules: Mapping[str, Rule]) -> Linted:
@@ -39,8 +39,8 @@ def lint(data: object, rules: Mapping[str, Rule]) -> Linted:
     try:
         pack = parse_pack(data, published=False, known=known)
     except PackInvalid as error:
-        remarks += [Remark("error", one.kind, one.path, one.rule) for one in _problems(error)]
-        # What only means nothing is no reason to look no further.
+        remarks += [Remark("error", problem.kind, problem.path, problem.rule) for problem in _problems(error)]
+        # A member without meaning is no reason to stop here.
         pack = _lenient(data, known)
     if pack is not None:
         remarks += _unpublishable(data if remarks else _shortened(data), remarks)
@@ -52,7 +52,7 @@ def lint(data: object, rules: Mapping[str, Rule]) -> Linted:
 
 
 def _problems(error: PackInvalid) -> Sequence[Problem]:
-    return error.found or [Problem("$", one.removeprefix("$: ")) for one in error.problems]
+    return error.found or [Problem("$", text.removeprefix("$: ")) for text in error.problems]
 
 
 def _lenient(data: object, known: Mapping[str, Mapping[str, Any]]) -> Pack | None:
@@ -69,16 +69,16 @@ def _shortened(data: object) -> object:
     return {**data, "negative_list": data["negative_list"][:1]}
 
 
-def _unpublishable(data: object, said: Collection[Remark]) -> Iterator[Remark]:
-    """What a file may lack and what is published may not: two approvers."""
+def _unpublishable(data: object, remarks: Collection[Remark]) -> Iterator[Remark]:
+    """Find what a published pack needs and a file may lack: two approvers."""
     try:
         parse_pack(data, published=True)
     except PackInvalid as error:
-        paths = {one.path for one in said}
-        for one in _problems(error):
-            path = "$" + one.path.removeprefix("$.data")
+        paths = {remark.path for remark in remarks}
+        for problem in _problems(error):
+            path = "$" + problem.path.removeprefix("$.data")
             if path not in paths:
-                yield Remark("warning", one.kind, path, f"cannot be published: {one.rule}")
+                yield Remark("warning", problem.kind, path, f"cannot be published: {problem.rule}")
 
 
 def _semantics(pack: Pack, rules: Mapping[str, Rule]) -> Iterator[Remark]:
@@ -113,21 +113,21 @@ def _modes(pack: Pack, rules: Mapping[str, Rule]) -> Iterator[Remark]:
 
 
 def _credit(pack: Pack) -> Iterator[Remark]:
-    given = pack.credit
-    for tier in given.points.__struct_fields__:
-        public, repairable = (getattr(one, tier) for one in (given.public_months, given.repairable_months))
+    credit = pack.credit
+    for tier in credit.points.__struct_fields__:
+        public, repairable = (getattr(months, tier) for months in (credit.public_months, credit.repairable_months))
         if repairable > public:
             text = f"is {repairable}, but a record is public for {public} months only: it could never be repaired"
             yield Remark("error", "order", f"$.credit.repairable_months.{tier}", text)
     for name, part, reverse in (
-        ("points", given.points, False),
-        ("public_months", given.public_months, False),
-        ("repairable_months", given.repairable_months, False),
-        ("finding_points", given.finding_points, True),
+        ("points", credit.points, False),
+        ("public_months", credit.public_months, False),
+        ("repairable_months", credit.repairable_months, False),
+        ("finding_points", credit.finding_points, True),
     ):
-        numbers = {one: getattr(part, one) for one in part.__struct_fields__}
+        numbers = {member: getattr(part, member) for member in part.__struct_fields__}
         if list(numbers.values()) != sorted(numbers.values(), reverse=reverse):
-            shown = ", ".join(f"{one} {number}" for one, number in numbers.items())
+            shown = ", ".join(f"{member} {number}" for member, number in numbers.items())
             text = f"must {'fall' if reverse else 'rise'} from {' to '.join(numbers)}, got {shown}"
             yield Remark("error", "order", f"$.credit.{name}", text)
 

@@ -1,10 +1,10 @@
-"""What lint says: remarks, and what they are about."""
+"""The remarks of lint, and their subjects."""
 
 from typing import Final, Literal, NamedTuple
 
 Level = Literal["error", "warning"]
 
-# What a remark is about; docs/packs.md says what each means.
+# The subject of a remark; docs/packs.md says what each means.
 KINDS: Final = (
     "invalid",
     "unknown",

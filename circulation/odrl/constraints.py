@@ -50,10 +50,10 @@ _OF_THE_EU: Final = re.compile(r"https?://publications\.europa\.eu/resource/auth
 _OF_GEONAMES: Final = re.compile(r"https?://(?:sws\.|www\.)?geonames\.org/([0-9]{1,12})(?:/.*)?")
 
 
-def refuse_others(reader: Reader, members: Members, taken: frozenset[str]) -> None:
+def refuse_others(reader: Reader, members: Members, mapped: frozenset[str]) -> None:
     """Members of ODRL (or of no vocabulary: a slip of the pen) that do not map; those of others are description."""
     for name, nodes in members.items():
-        if name not in taken and (":" not in name or reader.unsaid(name)):
+        if name not in mapped and (":" not in name or reader.unsaid(name)):
             reader.fault(nodes[0].path, f"`{brief(name)}` does not map onto terms{why_refused(name)}")
 
 
@@ -71,8 +71,8 @@ def read_constraint(reader: Reader, node: Node, limits: Limits) -> None:
     types = types_of(reader, members)
     if "and" in members and types <= {"LogicalConstraint"}:
         refuse_others(reader, members, ALL_TAKEN)
-        for one in members["and"]:
-            read_constraint(reader, one, limits)
+        for part in members["and"]:
+            read_constraint(reader, part, limits)
         return
     if types - {"Constraint"} or LOGICAL & members.keys():
         reader.fault(node.path, "a logical constraint other than `and` of ones that map does not map onto terms")
@@ -100,11 +100,11 @@ def read_constraint(reader: Reader, node: Node, limits: Limits) -> None:
 
 
 def _only(reader: Reader, node: Node, members: Members, name: str) -> str | None:
-    found = members.get(name, [])
-    if len(found) != 1:
-        reader.fault(node.path, f"Expected one `{name}`, got {len(found)}")
+    values = members.get(name, [])
+    if len(values) != 1:
+        reader.fault(node.path, f"Expected one `{name}`, got {len(values)}")
         return None
-    return reader.term(found[0])
+    return reader.term(values[0])
 
 
 def _operand(reader: Reader, node: Node, left: str, declared: list[str | None]) -> Node | None:
@@ -113,9 +113,9 @@ def _operand(reader: Reader, node: Node, left: str, declared: list[str | None]) 
     if literal is None:
         return None
     value, type_ = literal
-    taken = TYPES.get(left, TEXT_TYPES)
+    accepted = TYPES.get(left, TEXT_TYPES)
     for name in (type_, *declared):
-        if name is not None and name.removeprefix(XSD) not in taken:
+        if name is not None and name.removeprefix(XSD) not in accepted:
             reader.fault(node.path, f"`{left}` takes no value of the type {shown(name)}")
             return None
     if not isinstance(value, str) and left != "count":
@@ -199,8 +199,8 @@ def _limit_places(reader: Reader, limits: Limits, operator: str, values: list[No
     places = [Node(path, _place(value)) for path, value in values]
     regions = [place for place in places if _DIGITS.fullmatch(place.value)]
     if regions and len(regions) < len(places):
-        other = next(place for place in places if place not in regions)
-        reader.fault(other.path, "a list of countries or of regions maps onto terms, and one of both does not")
+        country = next(place for place in places if place not in regions)
+        reader.fault(country.path, "a list of countries or of regions maps onto terms, and one of both does not")
     elif regions:
         _limit_list("regions", check_region)(reader, limits, operator, regions)
     else:
@@ -209,11 +209,11 @@ def _limit_places(reader: Reader, limits: Limits, operator: str, values: list[No
 
 def _place(text: str) -> str:
     """A country or a region; an IRI of a vocabulary that has no such country stays what it is."""
-    if (found := _OF_THE_EU.fullmatch(text)) is not None:
-        country = pycountry.countries.get(alpha_3=found[1])
+    if (match := _OF_THE_EU.fullmatch(text)) is not None:
+        country = pycountry.countries.get(alpha_3=match[1])
         return text if country is None else str(country.alpha_2)
-    if (found := _OF_GEONAMES.fullmatch(text)) is not None:
-        return COUNTRIES.get(found[1], text)
+    if (match := _OF_GEONAMES.fullmatch(text)) is not None:
+        return COUNTRIES.get(match[1], text)
     return last_part(text)
 
 

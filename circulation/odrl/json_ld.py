@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from circulation.calendar import shown
-from circulation.identifiers import Found, check_party
+from circulation.identifiers import Problems, check_party
 from circulation.odrl.vocabulary import TERMS
 
 ODRL: Final = "http://www.w3.org/ns/odrl/2/"
@@ -27,12 +27,12 @@ KEYWORDS: Final = {"uid": "@id", "type": "@type"}
 CONTEXTS: Final = frozenset(f"{scheme}://www.w3.org/ns/odrl.jsonld" for scheme in ("http", "https"))
 # Names that stand for names that stand for names: no more steps than this.
 STEPS_MAX: Final = 8
-# What the meaning of a name may have besides its IRI without that values stand elsewhere, or names mean something else.
+# Members besides its IRI in the meaning of a name that move no values elsewhere and change no other name.
 OF_A_MEANING: Final = frozenset({"@id", "@type", "@container", "@language", "@direction", "@prefix", "@protected"})
 CONTAINERS: Final = ("@set", "@list")
 # Keywords of JSON-LD that name a node or say nothing; what another one holds is said of the node too, or of others.
 OF_A_NODE: Final = frozenset({"@id", "@type", "@index"})
-# What may stand beside a graph: its context and its name.
+# Members that may stand beside a graph: its context and its name.
 OF_A_GRAPH: Final = frozenset({"@graph", "@context", "@id"})
 MEMBER: Final = re.compile(r"@?[A-Za-z][A-Za-z0-9]{0,39}")
 
@@ -53,8 +53,8 @@ class Reader:
     `whole` says whether all that its names mean stands in place.
     """
 
-    def __init__(self, policy: Any, found: Found) -> None:
-        self._found = found
+    def __init__(self, policy: Any, problems: Problems) -> None:
+        self._problems = problems
         self._context: dict[str, str] = {}
         self.whole = True
         self._root = Node(ROOT, policy)
@@ -88,15 +88,15 @@ class Reader:
         """Refuses meanings by which values stand where they are not looked for: contexts within, maps, the reverse."""
         container = meaning.get("@container") or ()
         containers = container if isinstance(container, list) else [container] if container else []
-        said = next((one for one in meaning if one not in OF_A_MEANING), None)
-        if said is None:
-            said = next((one for one in containers if one not in CONTAINERS), None)
-        if said is not None:
-            self.fault(path, f"a name with {shown(str(said))} in its meaning does not map onto terms")
+        refused = next((name for name in meaning if name not in OF_A_MEANING), None)
+        if refused is None:
+            refused = next((name for name in containers if name not in CONTAINERS), None)
+        if refused is not None:
+            self.fault(path, f"a name with {shown(str(refused))} in its meaning does not map onto terms")
 
     @staticmethod
     def _expanded(iri: str, stated: Mapping[str, str]) -> str:
-        """What a name of the context stands for, by other names of it, whichever comes first."""
+        """Expand a name of the context by its other names, in any order."""
         for _ in range(STEPS_MAX):
             prefix, colon, rest = iri.partition(":")
             if iri in stated and stated[iri] != iri:
@@ -117,14 +117,14 @@ class Reader:
         graph = members.get("@graph", [])
         if not graph:
             return self._root
-        for node in (*graph[1:], *(some[0] for name, some in members.items() if name not in OF_A_GRAPH)):
+        for node in (*graph[1:], *(nodes[0] for name, nodes in members.items() if name not in OF_A_GRAPH)):
             self.fault(node.path, "a graph maps onto terms that has one Agreement and nothing else")
         self._take_context(graph[0])
         return graph[0]
 
     def fault(self, path: str, rule: str, *, identifies: bool = False) -> None:
-        """What is wrong, and where."""
-        self._found.add(path, rule, identifies=identifies)
+        """Add a fault, with its place."""
+        self._problems.add(path, rule, identifies=identifies)
 
     def iri(self, text: str) -> str:
         """An IRI without its prefix; what has no prefix that is known stays as it is."""
@@ -167,7 +167,9 @@ class Reader:
         for at, item in items:
             wrapped = self._wrapped(item) if isinstance(item, dict) and len(item) == 1 else None
             if wrapped is not None:
-                yield from (Node(f"{at}[{index}]", one) for index, one in enumerate(wrapped) if one is not None)
+                yield from (
+                    Node(f"{at}[{index}]", member) for index, member in enumerate(wrapped) if member is not None
+                )
             elif item is not None:
                 yield Node(at, item)
 

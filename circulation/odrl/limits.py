@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from circulation.calendar import LATEST, add_months, day_of, format_instant, parse_instant, start_of_day
-from circulation.identifiers import Found
+from circulation.identifiers import Problems
 
 Json = dict[str, Any]
 TEXTS_LENGTH_MAX: Final = 1_048_576
@@ -12,8 +12,8 @@ TEXTS_LENGTH_MAX: Final = 1_048_576
 class Limits:
     """The terms as they add up."""
 
-    def __init__(self, found: Found) -> None:
-        self._found = found
+    def __init__(self, problems: Problems) -> None:
+        self._problems = problems
         self._counts: dict[str, int] = {}
         self._lists: dict[str, list[str]] = {}
         self._from: int | None = None
@@ -37,11 +37,11 @@ class Limits:
         self._spans.append((path, span))
 
     def one_of(self, path: str, term: str, values: list[str]) -> None:
-        """What is allowed of a kind."""
+        """Add the allowed values of a kind."""
         if term in self._lists:
-            self._found.add(path, f"`{term}` is limited by another constraint already: name what both allow in one")
+            self._problems.add(path, f"`{term}` is limited by another constraint already: name what both allow in one")
         if sum(map(len, values)) > TEXTS_LENGTH_MAX:
-            self._found.add(path, f"`{term}` of at most {TEXTS_LENGTH_MAX} characters")
+            self._problems.add(path, f"`{term}` of at most {TEXTS_LENGTH_MAX} characters")
         self._lists[term] = values
 
     def terms(self, signed: Any) -> Json | None:
@@ -54,13 +54,13 @@ class Limits:
         for path, span in self._spans:
             end = _after(began, span)
             if end is None:
-                self._found.add(path, "ends after the year 9999")
+                self._problems.add(path, "ends after the year 9999")
             else:
                 self._ends.append((path, end))
         if self._ends:
-            path, end = min(self._ends, key=lambda one: one[1])
+            path, end = min(self._ends, key=lambda pair: pair[1])
             if end <= began:
-                self._found.add(path, f"ends at {format_instant(end)}, but begins at {format_instant(began)}")
+                self._problems.add(path, f"ends at {format_instant(end)}, but begins at {format_instant(began)}")
             terms["valid_to"] = format_instant(end)
         return terms
 

@@ -6,7 +6,7 @@ the mapping happens once, at admission, and what is kept is the terms.
 
 Source: W3C, ODRL Information Model 2.2 and ODRL Vocabulary & Expression 2.2.
 
-What the two have in common:
+The mapping:
 
 | constraint | terms |
 | --- | --- |
@@ -19,14 +19,14 @@ What the two have in common:
 | the actions `use` and `read`; nothing but `delete` and `print` | any use; no use (`uses_max` 0) |
 
 Several constraints on one limit, or `and` of several: all of them hold, so the tightest is the term. A country may be
-an IRI of the EU's authority table or of GeoNames. What becomes of each term is in `circulation/odrl/vocabulary.py`.
+an IRI of the EU's authority table or of GeoNames. The fate of each term is in `circulation/odrl/vocabulary.py`.
 """
 
 import difflib
 from typing import Any, Final
 
 from circulation.calendar import shown
-from circulation.identifiers import Found
+from circulation.identifiers import Problems
 from circulation.near import did_you_mean
 from circulation.odrl.constraints import read_constraint, refuse_others, types_of
 from circulation.odrl.json_ld import MEMBER, OF_A_NODE, RDF, Members, Node, Reader, brief, party_of
@@ -36,40 +36,40 @@ from circulation.odrl.vocabulary import TERMS, why_refused
 POLICY_TAKEN: Final = frozenset({"@context", "@id", "@type", "permission", "assigner", "assignee", "target", "action"})
 PERMISSION_TAKEN: Final = frozenset({"@id", "@type", "assigner", "assignee", "target", "action", "constraint"})
 
-# Whom and what a policy names, and the member of the contract that says the same.
+# Parties and targets of a policy, and the member of the contract that names the same.
 NAMED: Final = {"assigner": "seller", "assignee": "buyer", "target": "asset"}
 
 # Actions that allow any use, and those that are none of what a contract counts as a use.
 ANY_USE: Final = frozenset({"use", "read"})
 NO_USE: Final = frozenset({"delete", "print"})
 ACTION_TAKEN: Final = frozenset({"@id", "@type", f"{RDF}value"})
-# What is said of a policy: a name that is as like as this to one of these is a slip of the pen.
+# Members of a policy: a name that is as like as this to one of these is a slip of the pen.
 LIKENESS_MIN: Final = 0.75
 OF_A_POLICY: Final = tuple(
     name for name, term in TERMS.items() if term.place in ("rule", "member") and name[0].islower()
 )
 
 
-def terms_of(contract: Json, found: Found) -> Json | None:
-    """The terms that a contract's `policy` states, as JSON; None where it does not map, and `found` says why.
+def terms_of(contract: Json, problems: Problems) -> Json | None:
+    """The terms that a contract's `policy` states, as JSON; None where it does not map, and `problems` say why.
 
     Args:
         contract: the data of a signed or an amended contract, not yet checked, with a `policy`.
         found: takes what is wrong, with the path into the record.
     """
-    reader = Reader(contract["policy"], found)
+    reader = Reader(contract["policy"], problems)
     node = reader.document()
     policy = reader.members(node)
     if policy is None:
         return None
-    limits = Limits(found)
+    limits = Limits(problems)
     _read_policy(reader, node.path, policy, contract, limits)
     return limits.terms(contract.get("signed"))
 
 
 def _read_policy(reader: Reader, path: str, policy: Members, contract: Json, limits: Limits) -> None:
-    own = types_of(reader, policy)
-    if "Agreement" not in own or own - {"Agreement", "Policy"}:
+    stated_types = types_of(reader, policy)
+    if "Agreement" not in stated_types or stated_types - {"Agreement", "Policy"}:
         reader.fault(path, "Expected an ODRL Agreement by its `@type`")
     _refuse_others(reader, policy)
     permissions = policy.get("permission", [])
@@ -95,7 +95,7 @@ def _read_policy(reader: Reader, path: str, policy: Members, contract: Json, lim
 
 
 def _refuse_others(reader: Reader, policy: Members) -> None:
-    """What a policy says besides its permission: terms of ODRL, and what may be one.
+    """Refuse members of a policy besides its permission: terms of ODRL, and slips of them.
 
     A name of no vocabulary says nothing where it is like none of ODRL's, and all that names mean stands in place.
     """
@@ -112,10 +112,10 @@ def _refuse_others(reader: Reader, policy: Members) -> None:
             reader.fault(nodes[0].path, rule)
 
 
-def _refuse_keywords(reader: Reader, members: Members, taken: frozenset[str]) -> None:
+def _refuse_keywords(reader: Reader, members: Members, mapped: frozenset[str]) -> None:
     """Keywords of JSON-LD under which more is said of a node, or of others (`@nest`, `@included`, `@reverse`)."""
     for name, nodes in members.items():
-        if name.startswith("@") and name not in taken | OF_A_NODE:
+        if name.startswith("@") and name not in mapped | OF_A_NODE:
             reader.fault(nodes[0].path, f"`{brief(name)}` does not map onto terms: it has to be said in place")
 
 
@@ -153,9 +153,9 @@ def _check_named(reader: Reader, node: Node, role: str, member: str, agreed: Any
     if not isinstance(value, str):
         reader.fault(node.path, "Expected an IRI")
         return
-    given = party_of(value)
-    if isinstance(agreed, str) and _scheme(given) == _scheme(agreed) and given != agreed:
-        reader.fault(node.path, f"the {role} must be the contract's {member}, {shown(agreed)}, got {shown(given)}")
+    party = party_of(value)
+    if isinstance(agreed, str) and _scheme(party) == _scheme(agreed) and party != agreed:
+        reader.fault(node.path, f"the {role} must be the contract's {member}, {shown(agreed)}, got {shown(party)}")
 
 
 def _scheme(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What becomes of each term of the ODRL 2.2 vocabulary: it is mapped onto terms, says nothing, or is refused.
+"""The fate of each term of the ODRL 2.2 vocabulary: it is mapped onto terms, says nothing, or is refused.
 
 The mapping itself is in `policy` and `constraints`; `docs/odrl.md` is made of this, and a test holds each term to it.
 

@@ -25,15 +25,15 @@ class Plain(msgspec.Struct, frozen=True):
 
     @property
     def node(self) -> str:
-        """What stands between its outputs and its inputs."""
+        """The node between its outputs and its inputs."""
         return run_node(self.key, ALL)
 
     def reads(self, event: Event) -> set[str]:
-        """What an event may add to its inputs."""
+        """The inputs that an event may add."""
         return {*event.data.inputs} - {self.input}
 
     def writes(self, event: Event) -> set[str]:
-        """What an event may add to its outputs."""
+        """The outputs that an event may add."""
         return {*event.data.outputs} - {self.output}
 
     def takes(self, event: Event) -> bool:
@@ -49,16 +49,16 @@ class Plain(msgspec.Struct, frozen=True):
         )
 
     def steps(self, inputs: set[str], outputs: set[str]) -> set[tuple[str, str]] | None:
-        """What is derived by new inputs and outputs: (output, input); None where there is a node from then on."""
+        """The steps that new inputs and outputs make: (output, input); None where there is a node from then on."""
         if self.output:
-            return None if outputs or self.output in inputs else {(self.output, one) for one in inputs}
+            return None if outputs or self.output in inputs else {(self.output, input_) for input_ in inputs}
         if self.input:
-            return None if inputs or self.input in outputs else {(one, self.input) for one in outputs}
-        return {(self.node, one) for one in inputs} | {(one, self.node) for one in outputs}
+            return None if inputs or self.input in outputs else {(output, self.input) for output in outputs}
+        return {(self.node, input_) for input_ in inputs} | {(output, self.node) for output in outputs}
 
 
 def plain_of(runs: list[Run]) -> Plain | None:
-    """What the runs of a subject are, where it is one that is plain."""
+    """The runs of a subject, where it is plain."""
     if len(runs) != 1:
         return None
     (run,) = runs

@@ -1,4 +1,4 @@
-"""Which events of a run say all that its events say: what it derives costs these, not all that it ever sent."""
+"""The events of a run that say all that it says: its derivations cost these, not all that it ever sent."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
@@ -31,35 +31,35 @@ def telling(events: Sequence[Event]) -> list[Event]:
     1. The first, and what says anything that none before it says; of one instant all events count together.
     2. After each of these the first with which the run may derive.
     """
-    streaming = any(one.data.streaming for one in events)
-    found: list[Event] = list(events[:1])
+    streaming = any(event.data.streaming for event in events)
+    chosen: list[Event] = list(events[:1])
     known: set[tuple[str, ...]] = set()
     waits = True
-    for _, group in groupby(events, key=lambda one: one.time):
-        some = list(group)
+    for _, group in groupby(events, key=lambda event: event.time):
+        simultaneous = list(group)
         kept = []
-        for one in some:
-            said = set(_said(one))
-            if one.data.renamed or not said <= known:
-                kept.append(one)
-                known |= said
+        for event in simultaneous:
+            parts = set(_said(event))
+            if event.data.renamed or not parts <= known:
+                kept.append(event)
+                known |= parts
         waits = waits or bool(kept)
-        if waits and (derives := [one for one in some if tells(one, streaming=streaming)]):
+        if waits and (derives := [event for event in simultaneous if tells(event, streaming=streaming)]):
             kept.append(derives[0])
             waits = False
-        found += kept
-    wanted = set(map(id, found))
-    return [one for one in events if id(one) in wanted]
+        chosen += kept
+    wanted = set(map(id, chosen))
+    return [event for event in events if id(event) in wanted]
 
 
 def heard_of(runs: Mapping[str, Iterable[Event]], before: Mapping[str, Heard] | None = None) -> dict[str, Heard]:
     """When each run was heard of, by its key: by these events, after those `before`. Jobs and datasets have none."""
-    found = dict(before or {})
+    heard = dict(before or {})
     for key, events in runs.items():
-        times = [one.time for one in events if one.data.kind == "run"]
+        times = [event.time for event in events if event.data.kind == "run"]
         if times:
-            found[key] = heard_at(times, found.get(key))
-    return found
+            heard[key] = heard_at(times, heard.get(key))
+    return heard
 
 
 def _said(event: Event) -> Iterator[tuple[str, ...]]:
@@ -68,14 +68,14 @@ def _said(event: Event) -> Iterator[tuple[str, ...]]:
     for member in _NAMES:
         yield from ((member, name) for name in getattr(data, member))
     for member in _BY_DATASET:
-        for dataset, some in getattr(data, member).items():
+        for dataset, names in getattr(data, member).items():
             yield member, dataset
-            yield from ((member, dataset, one) for one in some)
+            yield from ((member, dataset, name) for name in names)
     for dataset, columns in data.columns.items():
         yield "columns", dataset
-        for column, some in columns.items():
+        for column, inputs in columns.items():
             yield "columns", dataset, column
-            yield from (("columns", dataset, column, one.input) for one in some)
+            yield from (("columns", dataset, column, source.input) for source in inputs)
     if data.streaming:
         yield ("streaming",)
     if data.parent is not None:

@@ -1,7 +1,7 @@
 """One form for the names of datasets, whoever writes them (contract §2a, docs/lineage.md has the table).
 
 OpenLineage's naming rules make a URI of `namespace` and `name`. Producers disagree about what means the same: schemes,
-ports, slashes, quotes, case, and whether a partition is a dataset. What means the same has one canonical form here.
+ports, slashes, quotes, case, and whether a partition is a dataset. Names of one dataset have one canonical form here.
 """
 
 import functools
@@ -39,7 +39,7 @@ PORTS: Final = {
     "teradata": 1025,
     "trino": 8080,
 }
-# What a database makes of a part of a name that is not quoted.
+# How a database folds a part of a name that is not quoted.
 UPPER: Final = frozenset({"snowflake", "oracle", "db2"})
 LOWER: Final = frozenset({"postgres", "postgresql", "redshift", "trino", "hive", "spark"})
 # Databases that keep the case, and whose quotes change nothing either.
@@ -107,7 +107,7 @@ def _without_partitions(parts: list[str], kept: int) -> list[str]:
 def _authority(scheme: str, authority: str) -> str:
     """Host and port of each server in small letters, without the port that the scheme means anyway.
 
-    What stands before an `@` is a container or a user, and stays as it is.
+    The part before an `@` is a container or a user, and stays as it is.
     """
     servers = []
     for server in authority.split(","):
@@ -120,15 +120,15 @@ def _authority(scheme: str, authority: str) -> str:
 
 
 def _table(scheme: str, name: str) -> str:
-    found = []
+    parts = []
     for part in _PART.findall(name):
         if part[0] not in _QUOTES or len(part) < 2:
-            found.append(_folded(scheme, part))
+            parts.append(_folded(scheme, part))
             continue
         inner = part[1:-1]
         changes = not _PLAIN.fullmatch(inner) or _folded(scheme, inner) != inner
-        found.append(part if changes else inner)
-    return "".join(found)
+        parts.append(part if changes else inner)
+    return "".join(parts)
 
 
 def _folded(scheme: str, part: str) -> str:
@@ -139,7 +139,10 @@ def _printable(text: str) -> str:
     """The text with what is not printable percent-encoded."""
     if text.isprintable():
         return text
-    return "".join(one if one.isprintable() else urllib.parse.quote(one, errors="surrogatepass") for one in text)
+    return "".join(
+        character if character.isprintable() else urllib.parse.quote(character, errors="surrogatepass")
+        for character in text
+    )
 
 
 def _bounded(text: str) -> str:

@@ -18,11 +18,11 @@ Kind = Literal["run", "job", "dataset"]
 
 
 class NotOpenLineage(ValueError):
-    """What is wrong with an event so that nobody can say of which run, job or dataset it is."""
+    """The fault of an event whose run, job or dataset cannot be told."""
 
 
 class Identity(NamedTuple):
-    """What identifies an event: the part that is like a CloudEvent's envelope.
+    """The identity of an event: the part that is like a CloudEvent's envelope.
 
     `subject` is the run's id, or the name of the job or the dataset; `id` says what happened and when. `producer` is
     None where the event names none, as dbt's files do.
@@ -64,41 +64,41 @@ def identity_of(document: Any) -> Identity:
         run = object_of(document.get("run")).get("runId")
         if not isinstance(run, str) or not run:
             raise NotOpenLineage("$.run.runId: expected a text that is not empty")
-        subject, what = run, document.get("eventType") or ""
+        subject, event_type = run, document.get("eventType") or ""
     elif kind == "job":
-        subject, what = _subject("/".join(_job(document.get("job")) or ())), "JOB"
+        subject, event_type = _subject("/".join(_job(document.get("job")) or ())), "JOB"
     else:
-        subject, what = _subject(dataset_of(document.get("dataset")) or ""), "DATASET"
+        subject, event_type = _subject(dataset_of(document.get("dataset")) or ""), "DATASET"
     if not subject:
         raise NotOpenLineage(f"$.{kind}: expected `namespace` and `name`")
     text, time = _time(document.get("eventTime"))
-    return Identity(kind, subject, f"{what}@{text}", producer, time)
+    return Identity(kind, subject, f"{event_type}@{text}", producer, time)
 
 
 def data_of(document: dict[str, Any], identity: Identity) -> tuple[dict[str, Any], Fault | None]:
     """The data as `circulation.events.assets.Run` has it, and the first thing that is wrong with it."""
     faults: list[Fault] = []
-    said: facets.Said = {name: {} for name in facets.SAID}
+    contents: facets.Said = {name: {} for name in facets.SAID}
     data: dict[str, Any] = {"kind": identity.kind, "event_type": document.get("eventType")}
     if identity.kind == "run":
         data["run"] = identity.subject
         run_facets = object_of(object_of(document.get("run")).get("facets"))
         data["parent"], data["parent_job"] = facets.parent_of(run_facets)
-        facets.of_job(run_facets, said)
+        facets.of_job(run_facets, contents)
     if identity.kind == "dataset":
-        data["outputs"] = [_dataset(document.get("dataset"), said, written=True)]
+        data["outputs"] = [_dataset(document.get("dataset"), contents, written=True)]
     else:
         job_facets = object_of(object_of(document.get("job")).get("facets"))
         data["streaming"] = facets.is_streaming(job_facets) or None
-        facets.of_job(job_facets, said)
+        facets.of_job(job_facets, contents)
         for member in ("inputs", "outputs"):
-            data[member] = _datasets(document, member, said, faults)
+            data[member] = _datasets(document, member, contents, faults)
         job = _job(document.get("job"))
         if job is None:
             faults.append(Fault("$.job", "expected `namespace` and `name`"))
         else:
             data["job_namespace"], data["job_name"] = job
-    data |= {name: some for name, some in said.items() if some}
+    data |= {name: values for name, values in contents.items() if values}
     return data, faults[0] if faults else None
 
 
@@ -126,25 +126,25 @@ def _time(text: Any) -> tuple[str, int]:
     raise NotOpenLineage("$.eventTime: expected RFC 3339")
 
 
-def _datasets(document: dict[str, Any], member: str, said: facets.Said, faults: list[Fault]) -> list[str]:
-    given = document.get(member)
-    if given is None:
+def _datasets(document: dict[str, Any], member: str, contents: facets.Said, faults: list[Fault]) -> list[str]:
+    datasets = document.get(member)
+    if datasets is None:
         return []
-    if not isinstance(given, list):
+    if not isinstance(datasets, list):
         faults.append(Fault(f"$.{member}", "expected an array of datasets"))
         return []
-    found: dict[str, None] = {}
-    for index, dataset in enumerate(given):
-        name = _dataset(dataset, said, written=member == "outputs")
+    names: dict[str, None] = {}
+    for index, dataset in enumerate(datasets):
+        name = _dataset(dataset, contents, written=member == "outputs")
         if name is None:
             faults.append(Fault(f"$.{member}[{index}]", "expected `namespace` and `name`"))
         else:
-            found[name] = None
-    return list(found)
+            names[name] = None
+    return list(names)
 
 
-def _dataset(thing: Any, said: facets.Said, *, written: bool) -> str | None:
+def _dataset(thing: Any, contents: facets.Said, *, written: bool) -> str | None:
     name = dataset_of(thing)
     if name is not None:
-        facets.of_dataset(name, object_of(thing.get("facets")), said, written=written)
+        facets.of_dataset(name, object_of(thing.get("facets")), contents, written=written)
     return name

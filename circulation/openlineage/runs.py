@@ -90,10 +90,12 @@ def standing(events: Iterable[Event]) -> list[Event]:
     """
     kept = list(events)
     void = {
-        (one.source, one.data.event) for one in kept if one.type == EVENT_RETRACTED and one.data.type == OPENLINEAGE_RUN
+        (event.source, event.data.event)
+        for event in kept
+        if event.type == EVENT_RETRACTED and event.data.type == OPENLINEAGE_RUN
     }
-    found = [one for one in kept if one.type == OPENLINEAGE_RUN and (one.source, one.id) not in void]
-    return sorted(found, key=lambda one: (one.time, one.source, one.id))
+    valid = [event for event in kept if event.type == OPENLINEAGE_RUN and (event.source, event.id) not in void]
+    return sorted(valid, key=lambda event: (event.time, event.source, event.id))
 
 
 def heard_at(times: Iterable[int], before: Heard | None = None) -> Heard:
@@ -116,21 +118,21 @@ def tells(event: Event, *, streaming: bool) -> bool:
 class Run:
     """The events of one run, or one event of a job or a dataset, added up. Times are µs.
 
-    `given` is what runs below it read that have no outputs; `heard`, when it was heard of, where the events are not all
-    that there are.
+    `read_below` has the inputs of runs below it that have no outputs; `heard`, when it was heard of, where
+    the events are not all that there are.
     """
 
-    def __init__(self, events: Iterable[Event], given: Iterable[Given] = (), heard: Heard | None = None) -> None:
+    def __init__(self, events: Iterable[Event], read_below: Iterable[Given] = (), heard: Heard | None = None) -> None:
         self.events = list(events)
-        self.heard = heard_at(one.time for one in self.events) if heard is None else heard
+        self.heard = heard_at(event.time for event in self.events) if heard is None else heard
         first = self.events[0]
         self.subject: str = first.subject
         self.kind: Kind = first.data.kind
         self.job = first.data.job
         self.key = key_of(first)
         self.node = run_node(self.key, ALL)
-        self.streaming = any(one.data.streaming for one in self.events)
-        self.parents = {one.data.parent for one in self.events if one.data.parent is not None}
+        self.streaming = any(event.data.streaming for event in self.events)
+        self.parents = {event.data.parent for event in self.events if event.data.parent is not None}
         # Of inputs, outputs and what facets name as inputs: when each was first named.
         self.inputs: dict[str, int] = {}
         self.outputs: dict[str, int] = {}
@@ -142,9 +144,9 @@ class Run:
         self._fields: dict[str, set[str]] = {}
         for event in self.events:
             self._take(event)
-        # What runs below it read, each input with its earliest time.
+        # Inputs of the runs below it, each with its earliest time.
         self.reads: dict[str, int] = {}
-        for _, child, input_, time in given:
+        for _, child, input_, time in read_below:
             if child != self.node:
                 self.reads[input_] = min(time, self.reads.get(input_, time))
         self._begin()
@@ -155,20 +157,22 @@ class Run:
             self.inputs.setdefault(name, time)
         for name in (*data.outputs, *data.listed):
             self.outputs.setdefault(name, time)
-        for name, some in data.listed.items():
-            self._listed.setdefault(name, set()).update(some)
+        for name, inputs in data.listed.items():
+            self._listed.setdefault(name, set()).update(inputs)
         for name, columns in data.columns.items():
             self._accounted.setdefault(name, set()).update(columns)
-            self._columns.setdefault(name, set()).update(one.input for some in columns.values() for one in some)
-        for name, some in data.whole.items():
-            self._columns.setdefault(name, set()).update(some)
-        for name, some in data.fields.items():
-            self._fields.setdefault(name, set()).update(some)
-        for some in (*data.listed.values(), *data.whole.values()):
-            for name in some:
+            self._columns.setdefault(name, set()).update(
+                source.input for sources in columns.values() for source in sources
+            )
+        for name, inputs in data.whole.items():
+            self._columns.setdefault(name, set()).update(inputs)
+        for name, fields in data.fields.items():
+            self._fields.setdefault(name, set()).update(fields)
+        for inputs in (*data.listed.values(), *data.whole.values()):
+            for name in inputs:
                 self.named.setdefault(name, time)
         for columns in data.columns.values():
-            for name in (one.input for some in columns.values() for one in some):
+            for name in (source.input for sources in columns.values() for source in sources):
                 self.named.setdefault(name, time)
 
     def _begin(self) -> None:
@@ -182,10 +186,10 @@ class Run:
 
     def _telling(self, since: int) -> int:
         """The time of its earliest event from an instant on with which it may derive."""
-        told = (one.time for one in self.events if one.time >= since and tells(one, streaming=self.streaming))
-        return min(told, default=NEVER)
+        times = (event.time for event in self.events if event.time >= since and tells(event, streaming=self.streaming))
+        return min(times, default=NEVER)
 
-    # What it derives.
+    # Its derivations.
 
     def steps(self) -> Iterator[Step]:
         """All that it derives: other names, then each output from its inputs, through a node where that is less."""
@@ -209,28 +213,28 @@ class Run:
 
     def _sources(self) -> dict[str, int]:
         """Its inputs and what runs below it read, with the time from which on each counts."""
-        found = {one: max(self._from_own, time) for one, time in self.inputs.items()}
-        for one, time in self.reads.items():
-            found[one] = min(found.get(one, NEVER), max(self._from_any, time))
-        return found
+        sources = {dataset: max(self._from_own, time) for dataset, time in self.inputs.items()}
+        for dataset, time in self.reads.items():
+            sources[dataset] = min(sources.get(dataset, NEVER), max(self._from_any, time))
+        return sources
 
     def _told(self, output: str, inputs: Iterable[str]) -> Iterator[Step]:
         time = max(self.derives, self.outputs[output])
-        yield from (Step(output, one, time) for one in inputs if one != output)
+        yield from (Step(output, input_, time) for input_ in inputs if input_ != output)
 
-    def _between(self, outputs: list[str], sources: Mapping[str, int], which: str) -> Iterator[Step]:
+    def _between(self, outputs: list[str], sources: Mapping[str, int], part: str) -> Iterator[Step]:
         if not outputs or not sources:
             return
-        begins = {one: max(self.derives, self.outputs[one]) for one in outputs}
+        begins = {output: max(self.derives, self.outputs[output]) for output in outputs}
         if len(outputs) * len(sources) <= len(outputs) + len(sources):
             for output, begin in begins.items():
-                for one, time in sources.items():
-                    if one != output:
-                        yield Step(output, one, max(begin, time))
+                for source, time in sources.items():
+                    if source != output:
+                        yield Step(output, source, max(begin, time))
             return
-        node = run_node(self.key, which)
+        node = run_node(self.key, part)
         yield from (Step(output, node, begin) for output, begin in begins.items())
-        yield from (Step(node, one, time) for one, time in sources.items())
+        yield from (Step(node, source, time) for source, time in sources.items())
 
     def _names(self) -> Iterator[Step]:
         """Symlinks hold both ways from when they were said; a new name once the run tells that it was given, and of the
@@ -248,21 +252,25 @@ class Run:
                     node = then_node(name, time)
                     yield from (Step(dataset, node, time, True), Step(node, name, time, True))
             for dataset, changes in event.data.changes.items():
-                yield from (Step(dataset, change_node(one), event.time) for one in changes)
+                yield from (Step(dataset, change_node(change), event.time) for change in changes)
 
     def gives(self) -> list[Given]:
-        """What it gives to its parents: where it has no outputs, what it reads and what runs below it read."""
+        """The inputs that it gives to its parents, where it has no outputs: its own, and those of runs below it."""
         if self.outputs:
             return []
-        found = dict(self.inputs)
-        for one, time in (*self.named.items(), *self.reads.items()):
-            found[one] = min(time, found.get(one, NEVER))
-        return [Given(parent, self.node, one, time) for parent in sorted(self.parents) for one, time in found.items()]
+        reads = dict(self.inputs)
+        for dataset, time in (*self.named.items(), *self.reads.items()):
+            reads[dataset] = min(time, reads.get(dataset, NEVER))
+        return [
+            Given(parent, self.node, dataset, time)
+            for parent in sorted(self.parents)
+            for dataset, time in reads.items()
+        ]
 
     # How far it has got.
 
     def _ended(self, *types: str) -> int:
-        return min((one.time for one in self.events if one.data.event_type in types), default=NEVER)
+        return min((event.time for event in self.events if event.data.event_type in types), default=NEVER)
 
     def unfinished(self) -> Iterator[Unfinished]:
         """When its outputs are unfinished."""
@@ -271,7 +279,7 @@ class Run:
         completed, ended = self._ended(COMPLETE), self._ended(FAIL, ABORT)
         state: Literal["failed", "aborted"] = "failed" if ended == self._ended(FAIL) else "aborted"
         silences = (*self.heard.silences, (self.heard.last, NEVER))
-        silent = [one for one in silences if one[0] < min(completed, ended)]
+        silent = [silence for silence in silences if silence[0] < min(completed, ended)]
         for output, named in self.outputs.items():
             until = min(completed, max(self.derives, named))
             if max(ended, named) < until:
@@ -291,7 +299,7 @@ class Run:
                 break
         if state in ("failed", "aborted") and self.derives < NEVER:
             state = "interrupted"
-        parents = [one.data for one in self.events if one.data.parent is not None]
+        parents = [event.data for event in self.events if event.data.parent is not None]
         return Ran(
             run=self.subject,
             state=state,
@@ -306,7 +314,7 @@ class Run:
 
 
 def key_of(event: Event) -> str:
-    """What is one run: the job and the id. Of a job or a dataset what says the same is one. Never the producer."""
+    """The key of a run: the job and the id. Of a job or a dataset what says the same is one. Never the producer."""
     data = event.data
     if data.kind == "run":
         return join_key(data.kind, data.job_namespace, data.job_name, event.subject)
@@ -317,38 +325,38 @@ def nodes_of(event: Event) -> set[str]:
     """The nodes of the run of an event: through one go outputs that are made of all, through another those that are
     made of what no facet names.
     """
-    return {run_node(key_of(event), which) for which in (ALL, REST)}
+    return {run_node(key_of(event), part) for part in (ALL, REST)}
 
 
 def by_key(events: Iterable[Event]) -> dict[str, list[Event]]:
     """The events that stand of one or more subjects, in order, by the key of their run."""
-    found: dict[str, list[Event]] = {}
-    for one in standing(events):
-        found.setdefault(key_of(one), []).append(one)
-    return found
+    events_by_key: dict[str, list[Event]] = {}
+    for event in standing(events):
+        events_by_key.setdefault(key_of(event), []).append(event)
+    return events_by_key
 
 
 def runs_of(
     events: Iterable[Event],
-    given: Mapping[str, Iterable[Given]] | None = None,
+    read_below: Mapping[str, Iterable[Given]] | None = None,
     heard: Mapping[str, Heard] | None = None,
 ) -> list[Run]:
     """The runs of events of one or more subjects, in the order of their keys.
 
-    `given` has by subject what runs below it read that have no outputs; `heard` by key when each was heard of, where
-    the events are not all that there are.
+    `read_below` has by subject the inputs of runs below it that have no outputs; `heard` by key when
+    each was heard of, where the events are not all that there are.
     """
     return [
-        Run(some, (given or {}).get(some[0].subject, ()), (heard or {}).get(key))
-        for key, some in sorted(by_key(events).items())
+        Run(run_events, (read_below or {}).get(run_events[0].subject, ()), (heard or {}).get(key))
+        for key, run_events in sorted(by_key(events).items())
     ]
 
 
-def unfinished_at(some: Iterable[Unfinished], derived: Collection[int], instant: int) -> list[Unfinished]:
+def unfinished_at(intervals: Iterable[Unfinished], derived: Collection[int], instant: int) -> list[Unfinished]:
     """Those that hold at an instant, in the order of (since, job, state); `derived` is when runs derived the output."""
-    found = [
-        one
-        for one in some
-        if one.begin <= instant < one.until and not any(one.since <= time <= instant for time in derived)
+    holding = [
+        interval
+        for interval in intervals
+        if interval.begin <= instant < interval.until and not any(interval.since <= time <= instant for time in derived)
     ]
-    return sorted(found, key=lambda one: (one.since, one.job, one.state))
+    return sorted(holding, key=lambda interval: (interval.since, interval.job, interval.state))

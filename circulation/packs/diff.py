@@ -1,7 +1,7 @@
-"""What changes from one version of a pack to the next: as values, for a program, and in words, for who approves it.
+"""Differences between two versions of a pack: as values, for a program, and in words, for those who approve it.
 
 Two files differ in many ways that mean nothing: the order of a list, a parameter that is written out and is the
-default. What is compared here is what a pack does. Which entries will be screened again is asked of the same `Packs`
+default. Compared are the effects of a pack. The entries that will be screened again come from the same `Packs`
 by which the engine screens, so the answer cannot differ from what will happen.
 """
 
@@ -19,7 +19,7 @@ from circulation.packs.pack import Pack
 
 # Of a list that lost and gained more members than that, only their number is told.
 ITEMS_SHOWN_MAX: Final = 8
-# What a detector finds matters more the further right its mode stands.
+# Findings of a detector matter more the further right its mode stands.
 _RANK: Final = {mode: at for at, mode in enumerate(MODES)}
 _INSTANTS: Final = ("valid_from", "valid_to")
 _MODES_IN_WORDS: Final = {
@@ -52,7 +52,7 @@ class Screened(NamedTuple):
 
 
 class Diff(NamedTuple):
-    """What changes from one pack to another; what is empty is the same in both.
+    """Changes from one pack to another; a member that is empty is the same in both.
 
     `entries` and `detectors` are the changes of each that both have, by id; a detector that a pack does not name has
     the defaults. `screened` are the entries for which all that circulates is screened when the new pack takes effect.
@@ -84,16 +84,17 @@ class Diff(NamedTuple):
             "same": self.same,
             "header": _documents(self.header),
             "entries": {
-                "added": [entry_document(one) for one in self.added],
-                "removed": [entry_document(one) for one in self.removed],
-                "changed": {id_: _documents(some) for id_, some in self.entries.items()},
+                "added": [entry_document(entry) for entry in self.added],
+                "removed": [entry_document(entry) for entry in self.removed],
+                "changed": {id_: _documents(changes) for id_, changes in self.entries.items()},
             },
-            "detectors": {id_: _documents(some) for id_, some in self.detectors.items()},
+            "detectors": {id_: _documents(changes) for id_, changes in self.detectors.items()},
             "credit": _documents(self.credit),
             "sectors": _documents(self.sectors),
             "sandbox": _documents(self.sandbox),
             "screened": [
-                {"instant": format_instant(one.instant), "entry": one.entry, "why": one.why} for one in self.screened
+                {"instant": format_instant(screening.instant), "entry": screening.entry, "why": screening.why}
+                for screening in self.screened
             ],
         }
 
@@ -114,8 +115,8 @@ def diff(old: Pack, new: Pack, defaults: Defaults) -> Diff:
         header=_members(_header(old), _header(new)),
         added=[entry for name, entry in after.items() if name not in before],
         removed=[entry for name, entry in before.items() if name not in after],
-        entries={name: some for name, some in entries.items() if some},
-        detectors={id_: some for id_, some in detectors.items() if some},
+        entries={name: changes for name, changes in entries.items() if changes},
+        detectors={id_: changes for id_, changes in detectors.items() if changes},
         credit=_members(_credit(old), _credit(new)),
         sectors=_members(_json(old.sectors), _json(new.sectors)),
         sandbox=_members({"sandbox": sorted(old.sandbox)}, {"sandbox": sorted(new.sandbox)}),
@@ -125,7 +126,9 @@ def diff(old: Pack, new: Pack, defaults: Defaults) -> Diff:
 
 def _named_apart(old: Pack, new: Pack) -> tuple[dict[str, Entry], dict[str, Entry]]:
     """The entries of both packs by id; those that say in turn what one id means also by their beginning."""
-    turns = {id_ for pack in (old, new) for id_, some in Counter(e.id for e in pack.negative_list).items() if some > 1}
+    turns = {
+        id_ for pack in (old, new) for id_, count in Counter(e.id for e in pack.negative_list).items() if count > 1
+    }
     before, after = (
         {
             f"{entry.id} from {format_instant(entry.valid_from)}" if entry.id in turns else entry.id: entry
@@ -143,10 +146,10 @@ def screened(old: Pack, new: Pack) -> list[Screened]:
     """
     anyway = {(instant, entry.id): entry for instant, _, entry in Packs(old).screenings()}
     packs = Packs(old, [Published(new, 0, "", "")])
-    found = []
+    effects = []
     for instant, pack, entry in packs.screenings():
-        same = anyway.get((instant, entry.id))
-        if pack is not new or (same is not None and same.screens_as(entry)):
+        earlier = anyway.get((instant, entry.id))
+        if pack is not new or (earlier is not None and earlier.screens_as(entry)):
             continue
         before = old.entry(entry.id, instant - 1)
         if entry.id not in old.entries:
@@ -156,8 +159,8 @@ def screened(old: Pack, new: Pack) -> list[Screened]:
         else:
             names = ("match", "disposition", "actions", "unless", "sticky")
             why = " and ".join(name for name in names if getattr(before, name) != getattr(entry, name)) + " differ"
-        found.append(Screened(instant, entry.id, why))
-    return sorted(found)
+        effects.append(Screened(instant, entry.id, why))
+    return sorted(effects)
 
 
 def entry_document(entry: Entry) -> dict[str, Any]:
@@ -183,20 +186,20 @@ def _credit(pack: Pack) -> dict[str, Any]:
 
 
 def _flat(value: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    members: dict[str, Any] = {}
     for name, member in value.items():
         if isinstance(member, Mapping):
-            found |= _flat(member, f"{path}{name}.")
+            members |= _flat(member, f"{path}{name}.")
         else:
-            found[path + name] = member
-    return found
+            members[path + name] = member
+    return members
 
 
 def _header(pack: Pack) -> dict[str, Any]:
-    said = {"pack": pack.pack, "version": pack.version, "valid_from": format_instant(pack.valid_from)}
+    header = {"pack": pack.pack, "version": pack.version, "valid_from": format_instant(pack.valid_from)}
     if pack.valid_to is not None:
-        said["valid_to"] = format_instant(pack.valid_to)
-    return said | {"approved_by": sorted(pack.approved_by), "home": pack.home}
+        header["valid_to"] = format_instant(pack.valid_to)
+    return header | {"approved_by": sorted(pack.approved_by), "home": pack.home}
 
 
 def _setting(pack: Pack, detector: str, defaults: Defaults) -> dict[str, Any]:
@@ -210,22 +213,22 @@ def _json(value: Any) -> Any:
         return sorted(value)
     if isinstance(value, Mapping):
         return {name: _json(member) for name, member in value.items()}
-    return [_json(one) for one in value] if isinstance(value, list | tuple) else value
+    return [_json(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _members(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[Change]:
-    found: list[Change] = []
+    changes: list[Change] = []
     for name in dict.fromkeys((*old, *new)):
         before, after = old.get(name), new.get(name)
         if name == "match" and isinstance(before, Mapping) and isinstance(after, Mapping):
-            found += _members(before, after, "match.")
+            changes += _members(before, after, "match.")
         elif before != after:
-            found.append(Change(path + name, before, after))
-    return found
+            changes.append(Change(path + name, before, after))
+    return changes
 
 
 def _documents(changes: Sequence[Change]) -> list[dict[str, Any]]:
-    return [one._asdict() for one in changes]
+    return [change._asdict() for change in changes]
 
 
 def _named(pack: Pack) -> dict[str, Any]:
@@ -235,85 +238,85 @@ def _named(pack: Pack) -> dict[str, Any]:
 # In words.
 
 
-def in_words(found: Diff, effect: Callable[[str, str], str]) -> list[tuple[str, list[str]]]:
+def in_words(difference: Diff, effect: Callable[[str, str], str]) -> list[tuple[str, list[str]]]:
     """Headed lists of sentences. `effect(detector, parameter)` says what changing a parameter does."""
-    return [(heading, lines) for heading, lines in _sections(found, effect) if lines]
+    return [(heading, lines) for heading, lines in _sections(difference, effect) if lines]
 
 
-def _sections(found: Diff, effect: Callable[[str, str], str]) -> Iterator[tuple[str, list[str]]]:
-    yield "The pack", [_changed(one) for one in found.header]
-    yield "Entries that are new", [_entry(one) for one in found.added]
-    yield "Entries that are gone", [f"{one.id} {one.title}" for one in found.removed]
+def _sections(difference: Diff, effect: Callable[[str, str], str]) -> Iterator[tuple[str, list[str]]]:
+    yield "The pack", [_changed(change) for change in difference.header]
+    yield "Entries that are new", [_entry(entry) for entry in difference.added]
+    yield "Entries that are gone", [f"{entry.id} {entry.title}" for entry in difference.removed]
     yield (
         "Entries that change",
-        [f"{id_}: {'; '.join(map(_changed, some))}" for id_, some in found.entries.items()],
+        [f"{id_}: {'; '.join(map(_changed, changes))}" for id_, changes in difference.entries.items()],
     )
-    yield "Detectors", list(_detectors(found, effect))
-    yield "Credit", [_changed(one) for one in found.credit]
-    yield "Who is told, by industry", [_changed(one) for one in found.sectors]
-    yield "What a sandbox downgrades", [_changed(one) for one in found.sandbox]
-    yield "What will be done", list(_consequences(found))
+    yield "Detectors", list(_detectors(difference, effect))
+    yield "Credit", [_changed(change) for change in difference.credit]
+    yield "Who is told, by industry", [_changed(change) for change in difference.sectors]
+    yield "What a sandbox downgrades", [_changed(change) for change in difference.sandbox]
+    yield "What will be done", list(_consequences(difference))
 
 
 def _entry(entry: Entry) -> str:
     plain = entry_document(entry)
-    asked = " and ".join(f"{name} {_value(value)}" for name, value in plain["match"].items()) or "every asset"
+    conditions = " and ".join(f"{name} {_value(value)}" for name, value in plain["match"].items()) or "every asset"
     unless = f" unless {_value(plain['unless'])}" if "unless" in plain else ""
     sticky = ", through irreversible derivations too" if entry.sticky else ""
     until = f" until {plain['valid_to']}" if "valid_to" in plain else ""
     return (
-        f"{entry.id} {entry.title}: {entry.disposition} {_value(plain['actions'])} of {asked}{unless}{sticky},"
+        f"{entry.id} {entry.title}: {entry.disposition} {_value(plain['actions'])} of {conditions}{unless}{sticky},"
         f" from {plain['valid_from']}{until}"
     )
 
 
-def _detectors(found: Diff, effect: Callable[[str, str], str]) -> Iterator[str]:
-    for id_, changes in found.detectors.items():
-        for one in changes:
-            if one.member == "mode":
-                yield f"{id_}: {one.old} → {one.new}; {_MODES_IN_WORDS[one.new]}"
+def _detectors(difference: Diff, effect: Callable[[str, str], str]) -> Iterator[str]:
+    for id_, changes in difference.detectors.items():
+        for change in changes:
+            if change.member == "mode":
+                yield f"{id_}: {change.old} → {change.new}; {_MODES_IN_WORDS[change.new]}"
             else:
-                yield f"{id_}: {_changed(one)} ({effect(id_, one.member)})"
+                yield f"{id_}: {_changed(change)} ({effect(id_, change.member)})"
 
 
-def _consequences(found: Diff) -> Iterator[str]:
-    new = found.new
-    if found.same:
+def _consequences(difference: Diff) -> Iterator[str]:
+    new = difference.new
+    if difference.same:
         return
     until = "" if new.valid_to is None else f" and before {format_instant(new.valid_to)}"
     yield (
         f"Acts with a time from {format_instant(new.valid_from)} on{until} are judged by it, also those that came"
         " already; uses that came already are not, for they are counted and not kept."
     )
-    for instant in sorted({one.instant for one in found.screened}):
-        some = [one for one in found.screened if one.instant == instant]
-        shown = ", ".join(f"{one.entry} ({one.why})" for one in some[:ITEMS_SHOWN_MAX])
-        more = f", and {len(some) - ITEMS_SHOWN_MAX} more" if len(some) > ITEMS_SHOWN_MAX else ""
+    for instant in sorted({screening.instant for screening in difference.screened}):
+        screenings = [screening for screening in difference.screened if screening.instant == instant]
+        shown = ", ".join(f"{screening.entry} ({screening.why})" for screening in screenings[:ITEMS_SHOWN_MAX])
+        more = f", and {len(screenings) - ITEMS_SHOWN_MAX} more" if len(screenings) > ITEMS_SHOWN_MAX else ""
         yield f"At {format_instant(instant)} all that is listed or under contract is screened again: {shown}{more}."
-    if not found.screened:
+    if not difference.screened:
         yield "Nothing is screened again: no entry is new or matches otherwise."
     milder = [
         id_
-        for id_, changes in found.detectors.items()
-        for one in changes
-        if one.member == "mode" and _RANK[one.new] < _RANK[one.old]
+        for id_, changes in difference.detectors.items()
+        for change in changes
+        if change.member == "mode" and _RANK[change.new] < _RANK[change.old]
     ]
     if milder:
         yield f"What these found from then on weighs less, and is stated anew: {', '.join(milder)}."
 
 
-def _changed(one: Change) -> str:
-    if isinstance(one.old, list) and isinstance(one.new, list):
-        old, new = _index(one.old), _index(one.new)
-        gained = [item for item in one.new if item not in old]
-        lost = [item for item in one.old if item not in new]
-        words = [f"{what} {_value(items)}" for what, items in (("gains", gained), ("loses", lost)) if items]
-        return f"{one.member} {' and '.join(words) or 'is in another order'}"
-    if one.old is None:
-        return f"{one.member} is new: {_value(one.new)}"
-    if one.new is None:
-        return f"{one.member} is gone: it was {_value(one.old)}"
-    return f"{one.member} {_value(one.old)} → {_value(one.new)}"
+def _changed(change: Change) -> str:
+    if isinstance(change.old, list) and isinstance(change.new, list):
+        old, new = _index(change.old), _index(change.new)
+        gained = [item for item in change.new if item not in old]
+        lost = [item for item in change.old if item not in new]
+        words = [f"{verb} {_value(items)}" for verb, items in (("gains", gained), ("loses", lost)) if items]
+        return f"{change.member} {' and '.join(words) or 'is in another order'}"
+    if change.old is None:
+        return f"{change.member} is new: {_value(change.new)}"
+    if change.new is None:
+        return f"{change.member} is gone: it was {_value(change.old)}"
+    return f"{change.member} {_value(change.old)} → {_value(change.new)}"
 
 
 def _index(items: Sequence[Any]) -> Collection[Any]:

@@ -101,46 +101,46 @@ class Entries(Members):
     def provenance(self, item: dict[str, Any], path: str) -> tuple[str, ...]:
         """Marks of `PROVENANCE`, one for all of the legal basis or one for each. The contract does not know them, so
         that in what was published a bad one is no reason to refuse the pack."""
-        given = item.get("provenance")
-        if given is None:
+        stated = item.get("provenance")
+        if stated is None:
             return ()
-        marks = given if type(given) is list else [given]
+        marks = stated if type(stated) is list else [stated]
         basis = item.get("legal_basis")
-        if any(type(one) is not str or one not in PROVENANCE for one in marks):
-            rule = f"must be marks of {', '.join(PROVENANCE)}, got {brief(given)}"
+        if any(type(mark) is not str or mark not in PROVENANCE for mark in marks):
+            rule = f"must be marks of {', '.join(PROVENANCE)}, got {brief(stated)}"
         elif len(marks) != 1 and len(marks) != (len(basis) if type(basis) is list else 1):
-            rule = f"must be one mark, or one for each of legal_basis, got {brief(given)}"
+            rule = f"must be one mark, or one for each of legal_basis, got {brief(stated)}"
         else:
             return tuple(marks)
         self.pointless(f"{path}.provenance", rule)
         return ()
 
     def match(self, item: dict[str, Any], path: str) -> Match:
-        given = self.typed(item, "match", path, dict, required=True)
-        if given is None:
+        conditions = self.typed(item, "match", path, dict, required=True)
+        if conditions is None:
             return Match()
         path = f"{path}.match"
-        self.known_only(given, path, _MATCH_MEMBERS)
-        if given and _MATCH_MEMBERS.isdisjoint(given):
+        self.known_only(conditions, path, _MATCH_MEMBERS)
+        if conditions and _MATCH_MEMBERS.isdisjoint(conditions):
             # To ignore them all would leave an entry that matches everything.
             self.problem(path, "has no member that is known")
-        industry = self.typed(given, "industry", path, str)
+        industry = self.typed(conditions, "industry", path, str)
         if industry is not None and not INDUSTRY_PREFIX.fullmatch(industry):
             self.problem(
                 f"{path}.industry", f"must be a letter A to T and up to four digits (GB/T 4754), got {brief(industry)}"
             )
-        persons_min = self.typed(given, "persons_min", path, int)
+        persons_min = self.typed(conditions, "persons_min", path, int)
         if persons_min is not None and not 0 <= persons_min <= COUNT_MAX:
             self.problem(f"{path}.persons_min", f"must be 0 to {COUNT_MAX}, got {brief(persons_min)}")
         lists = {
             name: values
             for name, (chars_max, items_max, one_of) in _MATCH_LISTS.items()
-            if name in given
-            and (values := self.texts(given, name, path, chars_max=chars_max, items_max=items_max, one_of=one_of))
+            if name in conditions
+            and (values := self.texts(conditions, name, path, chars_max=chars_max, items_max=items_max, one_of=one_of))
             is not None
         }
         for name in lists:
-            if not given[name]:
+            if not conditions[name]:
                 self.pointless(f"{path}.{name}", "is empty, so nothing can fit it", "never-matches")
         for index, party in enumerate(lists.get("parties", ())):
             reason = check_party(party)
@@ -148,13 +148,13 @@ class Entries(Members):
                 self.problem(f"{path}.parties[{index}]", f"{brief(party)} {reason}")
         return Match(
             industry=industry,
-            public=self.typed(given, "public", path, bool),
+            public=self.typed(conditions, "public", path, bool),
             persons_min=persons_min,
             **{name: frozenset(map(_COMPARED.get(name, str), values)) for name, values in lists.items()},
         )
 
 
-# What `_plain_entry` knows how to read. Long lists of entries name ids and say little else.
+# Members that `_plain_entry` can read. Long lists of entries name ids and say little else.
 _PLAIN_MEMBERS = frozenset({"id", "title", "disposition", "match", "actions", "legal_basis", "valid_from"})
 _PLAIN_MATCHES = {"assets": DATASET_LENGTH_MAX, "parties": ID_LENGTH_MAX}
 
@@ -183,12 +183,12 @@ def _plain_entry(item: dict[str, Any]) -> Entry | None:
         or not basis
         or type(disposition) is not str
         or disposition not in DISPOSITIONS
-        or not all(type(one) is str and one in ACTIONS for one in actions)
+        or not all(type(action) is str and action in ACTIONS for action in actions)
         or not _good_text(id_, ID_LENGTH_MAX)
         or not _good_text(title, TEXT_CHARS_MAX)
-        or not all(_good_text(one, TEXT_CHARS_MAX) for one in basis)
-        or not all(_good_text(one, chars_max) for one in ids)
-        or (kind == "parties" and any(check_party(one) is not None for one in ids))
+        or not all(_good_text(text, TEXT_CHARS_MAX) for text in basis)
+        or not all(_good_text(name, chars_max) for name in ids)
+        or (kind == "parties" and any(check_party(party) is not None for party in ids))
         or len(basis) > IDS_MAX
         or len(actions) > IDS_MAX
     ):
@@ -210,29 +210,29 @@ def _plain_entry(item: dict[str, Any]) -> Entry | None:
 
 
 def _plain_more(item: dict[str, Any], start: int, basis_count: int) -> dict[str, Any] | None:
-    """What else such an entry says; None where that may be anything else."""
-    found: dict[str, Any] = {}
+    """The further members of such an entry; None where they may be anything else."""
+    members: dict[str, Any] = {}
     for name in item.keys() - _PLAIN_MEMBERS:
         value = item[name]
         match name:
             case "unless" if type(value) is list and 1 <= len(value) <= IDS_MAX and item["disposition"] == "restrict":
-                if not all(type(one) is str and one in GRANT_KINDS for one in value):
+                if not all(type(kind) is str and kind in GRANT_KINDS for kind in value):
                     return None
-                found[name] = _shared(tuple(value))
+                members[name] = _shared(tuple(value))
             case "sticky" if type(value) is bool:
-                found[name] = value
+                members[name] = value
             case "provenance" if type(value) is str or type(value) is list:
                 marks = tuple(value) if type(value) is list else (value,)
                 if len(marks) not in (1, basis_count) or not all(
-                    type(one) is str and one in PROVENANCE for one in marks
+                    type(mark) is str and mark in PROVENANCE for mark in marks
                 ):
                     return None
-                found[name] = marks
+                members[name] = marks
             case "valid_to" if type(value) is str and (end := instant_of(value)) is not None and end > start:
-                found[name] = end
+                members[name] = end
             case _:
                 return None
-    return found
+    return members
 
 
 def _good_text(value: object, chars_max: int) -> bool:

@@ -26,7 +26,7 @@ class Verdict(StrEnum):
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
-    """What an entry is held against: the facts of one asset as of one instant.
+    """The subject of matching: the facts of one asset as of one instant.
 
     `industry` is the asset's own, else its owner's; `controllers` are those of the owner, up the chain. `None` means
     not known, as does `level` "ungraded". Of an asset that is not registered only `id` counts.
@@ -93,18 +93,18 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """Whether the entry itself is valid at the instant (its pack must be in force as well)."""
         return self.valid_from <= instant and (self.valid_to is None or instant < self.valid_to)
 
-    def overlaps(self, other: "Entry") -> bool:
+    def overlaps(self, entry: "Entry") -> bool:
         """Whether there is an instant at which both are valid."""
-        return (other.valid_to is None or self.valid_from < other.valid_to) and (
-            self.valid_to is None or other.valid_from < self.valid_to
+        return (entry.valid_to is None or self.valid_from < entry.valid_to) and (
+            self.valid_to is None or entry.valid_from < self.valid_to
         )
 
-    def screens_as(self, other: "Entry") -> bool:
+    def screens_as(self, entry: "Entry") -> bool:
         """Whether both say the same of every act, so that nothing needs to be screened again."""
         return (
-            self.match == other.match
-            and self.disposition == other.disposition
-            and self.actions == other.actions
-            and self.unless == other.unless
-            and self.sticky == other.sticky
+            self.match == entry.match
+            and self.disposition == entry.disposition
+            and self.actions == entry.actions
+            and self.unless == entry.unless
+            and self.sticky == entry.sticky
         )

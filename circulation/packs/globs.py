@@ -1,4 +1,4 @@
-"""Which of many texts fits any of many globs, without trying each with each, and which only looks as if it did.
+"""Matching of many texts with many globs, without trying each with each.
 
 Globs and texts are compared folded (`circulation.texts`). A text that fits a glob has all that the glob says outside of
 its wildcards. So each glob is found by a few characters of that which few other globs of its list have, and only the
@@ -41,11 +41,11 @@ def _split(glob: str) -> Iterator[tuple[str, bool]]:
 
 
 def _pieces(glob: str) -> list[str]:
-    """What a glob says between its wildcards."""
+    """The literal pieces of a glob between its wildcards."""
     return [piece for piece, wildcard in _split(glob) if piece and not wildcard]
 
 
-def _look_of(glob: str) -> str:
+def _skeleton_glob(glob: str) -> str:
     """A glob of the skeletons of what fits another one. A wildcard stands for one character of the skeleton."""
     return "".join(piece if wildcard else _escaped(skeleton(piece)) for piece, wildcard in _split(glob))
 
@@ -55,7 +55,7 @@ def _escaped(text: str) -> str:
 
 
 def _grams(text: str) -> Iterable[str]:
-    """The pieces of a text that are as long as can be, and no longer than is looked for."""
+    """The pieces of a text that are as long as can be, and at most `GRAM_CHARS`."""
     size = min(GRAM_CHARS, len(text))
     return (text[at : at + size] for at in range(len(text) - size + 1))
 
@@ -65,10 +65,12 @@ class Globs:
 
     def __init__(self, globs: Iterable[str]) -> None:
         self._globs = frozenset(globs)
-        said = {glob: {gram for piece in _pieces(glob) for gram in _grams(piece)} for glob in sorted(self._globs)}
-        often = Counter(gram for grams in said.values() for gram in grams)
+        grams_by_glob = {
+            glob: {gram for piece in _pieces(glob) for gram in _grams(piece)} for glob in sorted(self._globs)
+        }
+        often = Counter(gram for grams in grams_by_glob.values() for gram in grams)
         by_gram: dict[str, list[str]] = {}
-        for glob, grams in said.items():
+        for glob, grams in grams_by_glob.items():
             # of those that few have the longest; what says nothing is tried with every text
             best = min(grams, key=lambda gram: (often[gram], -len(gram), gram), default="")
             by_gram.setdefault(best, []).append(glob)
@@ -80,22 +82,22 @@ class Globs:
         expression = self._expressions.get(gram)
         if expression is None:
             # fnmatch writes atomic groups, so no glob makes the time explode.
-            said = "|".join(map(fnmatch.translate, self._by_gram[gram]))
-            expression = self._expressions[gram] = re.compile(said)
+            alternatives = "|".join(map(fnmatch.translate, self._by_gram[gram]))
+            expression = self._expressions[gram] = re.compile(alternatives)
         return expression.fullmatch(text) is not None
 
     def fits_any(self, texts: Sequence[str]) -> bool:
         """Whether one of the globs fits one of the texts."""
         return self._fit(tuple(map(fold, texts)))
 
-    def look_like_any(self, texts: Sequence[str]) -> bool:
-        """Whether a text in mixed scripts looks like one that one of the globs fits."""
-        looks = tuple(look for text in texts if not text.isascii() for look in skeletons(text))
-        return bool(looks) and self._looks._fit(looks)
+    def resemble_any(self, texts: Sequence[str]) -> bool:
+        """Whether a text in mixed scripts resembles one that one of the globs fits."""
+        alike = tuple(form for text in texts if not text.isascii() for form in skeletons(text))
+        return bool(alike) and self._skeletons._fit(alike)
 
     @cached_property
-    def _looks(self) -> "Globs":
-        return Globs(map(_look_of, self._globs))
+    def _skeletons(self) -> "Globs":
+        return Globs(map(_skeleton_glob, self._globs))
 
     def _fit(self, texts: tuple[str, ...]) -> bool:
         if len(texts) * len(self._by_gram) <= SMALL_MAX:
@@ -113,12 +115,12 @@ SMALL_MAX: Final = 64
 @lru_cache(maxsize=16)
 def _having(texts: tuple[str, ...]) -> Mapping[str, Sequence[str]]:
     """By a few characters, the texts that have them: of one asset for all entries of a list."""
-    found: dict[str, list[str]] = {}
+    by_gram: dict[str, list[str]] = {}
     for text in dict.fromkeys(texts):
         grams = {text[at : at + size] for size in range(1, GRAM_CHARS + 1) for at in range(len(text) - size + 1)}
         for gram in grams:
-            found.setdefault(gram, []).append(text)
-    return found
+            by_gram.setdefault(gram, []).append(text)
+    return by_gram
 
 
 @lru_cache(maxsize=8192)

@@ -1,4 +1,4 @@
-"""Which version of a pack is in force at an instant, and which entries take effect when."""
+"""The version of a pack in force at an instant, and the instants at which entries take effect."""
 
 import heapq
 from bisect import bisect_left, bisect_right
@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from circulation.packs.entry import Entry
-from circulation.packs.matching import looked_up
+from circulation.packs.matching import numbers_under
 from circulation.packs.pack import Pack
 
 
@@ -37,7 +37,7 @@ class Screening(NamedTuple):
 
 
 class Screens:
-    """Which entries take effect when, found by what they name: few of them concern one asset.
+    """The instants at which entries take effect, indexed by what they name: few of them concern one asset.
 
     At an instant of `instants` those of `entries(instant)` take effect, all of the pack in force.
     """
@@ -72,14 +72,14 @@ class Screens:
     ) -> list[int]:
         """The instants in [`since`, `until`) (µs) at which an entry takes effect that may match one of the assets.
 
-        What is asked of `parties` and `owner_unknown` is as in `CompiledList.candidates`.
+        `parties` and `owner_unknown` are as in `CompiledList.candidates`.
         """
-        found = {*self._generic, *looked_up(self._by_asset, assets)}
+        instants = {*self._generic, *numbers_under(self._by_asset, assets)}
         if owner_unknown:
-            found.update(*self._by_party.values())
+            instants.update(*self._by_party.values())
         else:
-            found.update(looked_up(self._by_party, parties))
-        return sorted(instant for instant in found if since <= instant < until)
+            instants.update(numbers_under(self._by_party, parties))
+        return sorted(instant for instant in instants if since <= instant < until)
 
 
 class Packs:
@@ -91,13 +91,23 @@ class Packs:
 
     def __init__(self, default: Pack, published: Iterable[Published] = ()) -> None:
         self.default = default
-        self.published = tuple(sorted(published, key=lambda one: (one.pack.valid_from, one.time, one.source, one.id)))
-        self._spans = _spans(default, [one.pack for one in self.published])
+        self.published = tuple(
+            sorted(
+                published,
+                key=lambda publication: (
+                    publication.pack.valid_from,
+                    publication.time,
+                    publication.source,
+                    publication.id,
+                ),
+            )
+        )
+        self._spans = _spans(default, [publication.pack for publication in self.published])
         self._starts = [span.start for span in self._spans[1:] if span.start is not None]
 
     @cached_property
     def screens(self) -> Screens:
-        """What `screenings` answers with, indexed; made when first asked for."""
+        """The answer of `screenings`, indexed; made when first asked for."""
         return Screens(self.screenings())
 
     @classmethod
@@ -126,13 +136,13 @@ class Packs:
         """The pack in force at an instant, and those that were published by then and come later, each with the instant
         from which on it is."""
         yield self.in_force(instant), instant
-        for one in self.published:
-            if one.time <= instant < one.pack.valid_from:
-                yield one.pack, one.pack.valid_from
+        for publication in self.published:
+            if publication.time <= instant < publication.pack.valid_from:
+                yield publication.pack, publication.pack.valid_from
 
     def lasting(self, since: int) -> list[Pack]:
         """All packs that are valid at an instant from `since` (µs) on, whichever of them is in force."""
-        published = (one.pack for one in self.published)
+        published = (publication.pack for publication in self.published)
         return [self.default, *(pack for pack in published if pack.valid_to is None or pack.valid_to > since)]
 
     def screenings(self) -> Iterator[Screening]:
@@ -150,8 +160,8 @@ class Packs:
                 if span.start is not None and instant < span.start:
                     continue
                 earlier = before if instant == span.start else span.pack
-                same = None if earlier is None else earlier.entry(entry.id, instant - 1)
-                if same is not None and same.screens_as(entry):
+                previous = None if earlier is None else earlier.entry(entry.id, instant - 1)
+                if previous is not None and previous.screens_as(entry):
                     continue
                 yield Screening(instant, span.pack, entry)
             before = span.pack

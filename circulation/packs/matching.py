@@ -55,12 +55,14 @@ class CompiledList:
         (an asset is not registered) every entry that names parties is one: whether it fits cannot be told. With
         `subjects`, the facts of all the assets, entries are left out that none of them fits.
         """
-        generic = self._generic if subjects is None else {one for each in subjects for one in self.fit(each)}
-        numbers = {*generic, *looked_up(self._by_asset, asset_ids)}
+        generic = (
+            self._generic if subjects is None else {number for subject in subjects for number in self.fit(subject)}
+        )
+        numbers = {*generic, *numbers_under(self._by_asset, asset_ids)}
         if owner_unknown:
             numbers.update(*self._by_party.values())
         else:
-            numbers.update(looked_up(self._by_party, party_ids))
+            numbers.update(numbers_under(self._by_party, party_ids))
         entries = map(self._entries.__getitem__, sorted(numbers))
         return [entry for entry in entries if action in entry.actions and entry.in_force(at)]
 
@@ -72,14 +74,17 @@ class CompiledList:
         if self.fit(subject):
             return True
         if subject.registered:
-            named: Iterable[int] = looked_up(self._by_party, subject.holders())
+            named: Iterable[int] = numbers_under(self._by_party, subject.holders())
         else:
-            named = (one for some in self._by_party.values() for one in some)
-        return any(judge_entry(self._entries[one], subject, ())[0] is not Verdict.NO for one in named)
+            named = (number for numbers in self._by_party.values() for number in numbers)
+        return any(judge_entry(self._entries[number], subject, ())[0] is not Verdict.NO for number in named)
 
     def matching(self, subject: Subject, parties: Collection[str]) -> Iterator[Entry]:
         """The entries that match an asset in an act of `parties`, whatever its action and its instant."""
-        named = (looked_up(self._by_asset, [subject.id]), looked_up(self._by_party, {subject.owner or "", *parties}))
+        named = (
+            numbers_under(self._by_asset, [subject.id]),
+            numbers_under(self._by_party, {subject.owner or "", *parties}),
+        )
         for number in sorted({*self.fit(subject), *named[0], *named[1]}):
             entry = self._entries[number]
             if judge_entry(entry, subject, parties)[0] is Verdict.MATCH:
@@ -97,25 +102,25 @@ class CompiledList:
             subject.public,
             subject.persons,
         )
-        found = self._fitting.get(facts)
-        if found is None:
+        fitting = self._fitting.get(facts)
+        if fitting is None:
             if len(self._fitting) >= FITTING_KEPT_MAX:
                 self._fitting.clear()
-            judged = ((one, judge_entry(self._entries[one], subject, ())[0]) for one in self._generic)
-            found = self._fitting[facts] = tuple(one for one, verdict in judged if verdict is not Verdict.NO)
-        return found
+            judged = ((number, judge_entry(self._entries[number], subject, ())[0]) for number in self._generic)
+            fitting = self._fitting[facts] = tuple(number for number, verdict in judged if verdict is not Verdict.NO)
+        return fitting
 
 
-def looked_up(index: dict[str, list[int]], ids: Collection[str]) -> Iterator[int]:
+def numbers_under(index: dict[str, list[int]], ids: Collection[str]) -> Iterator[int]:
     """The numbers under any of these ids."""
     if index:
-        for one in ids:
-            yield from index.get(fold_id(one), ())
+        for id_ in ids:
+            yield from index.get(fold_id(id_), ())
 
 
 def named(listed: Collection[str], ids: Iterable[str]) -> list[str]:
     """Those of the ids that are listed, in the form in which ids are compared."""
-    return [one for one in ids if fold_id(one) in listed]
+    return [id_ for id_ in ids if fold_id(id_) in listed]
 
 
 NO = (Verdict.NO, frozenset[str]())
@@ -128,7 +133,7 @@ def judge_entry(entry: Entry, subject: Subject, parties: Collection[str]) -> tup
 
     `parties` are the seller or exporter, buyer and recipient of the act, and who controls them, up the chain.
     A false member means no match, whatever else is unknown; otherwise an unknown fact means unknown (contract §2).
-    Which asset it is, and who takes part in the act, is always known. A list that is empty is false: nothing fits it.
+    The asset and the parties of the act are always known. A list that is empty is false: nothing fits it.
     """
     match = entry.match
     if match.assets is not None and fold_id(subject.id) not in match.assets:
@@ -168,7 +173,7 @@ def judge_entry(entry: Entry, subject: Subject, parties: Collection[str]) -> tup
         if subject.fields is None:
             missing.add("fields")
         elif not globs.fits_any(subject.fields):
-            if not globs.look_like_any(subject.fields):
+            if not globs.resemble_any(subject.fields):
                 return NO
             missing.add("fields")
     return (Verdict.UNKNOWN, frozenset(missing)) if missing else MATCHED
@@ -177,10 +182,10 @@ def judge_entry(entry: Entry, subject: Subject, parties: Collection[str]) -> tup
 def _judge_unregistered(match: Match, parties: Collection[str]) -> tuple[Verdict, frozenset[str]]:
     missing: set[str] = set()
     for name in _FACT_MEMBERS:
-        asked = getattr(match, name)
-        if asked == frozenset():
+        condition = getattr(match, name)
+        if condition == frozenset():
             return NO
-        if asked is not None:
+        if condition is not None:
             missing.add("persons" if name == "persons_min" else name)
     if match.parties is not None and not named(match.parties, parties):
         if not match.parties:

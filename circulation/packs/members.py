@@ -26,7 +26,7 @@ def instant_of(text: str) -> int | None:
 class Members:
     """Reads members of objects. It goes on after a problem, so that all of them are found at once.
 
-    What means nothing is refused when `strict`; else, with `slips`, only what is a slip away from an absent member.
+    A member without meaning is refused when `strict`; else, with `slips`, only a slip of an absent member.
     """
 
     def __init__(self, root: str, strict: bool, slips: bool = False) -> None:
@@ -48,19 +48,19 @@ class Members:
         return self.problems + more
 
     def pointless(self, path: str, rule: str, kind: str = "invalid") -> None:
-        """What means nothing here: refused when strict, else noted."""
+        """Note a member without meaning: refused when strict."""
         if self.strict:
             self.problem(path, rule, kind)
         elif len(self.ignored) < PROBLEMS_MAX:
             self.ignored.append(path)
 
     def known_only(
-        self, value: dict[str, Any], path: str, members: Collection[str], given: Collection[str] = ()
+        self, value: dict[str, Any], path: str, members: Collection[str], present: Collection[str] = ()
     ) -> None:
-        """Find the members that nobody knows. `given` are members that are there as well, and read elsewhere."""
+        """Find the members that nobody knows. `present` are members that are there as well, and read elsewhere."""
         if all(map(members.__contains__, value)):
             return
-        absent = frozenset(name for name in members if value.get(name) is None) - {*given}
+        absent = frozenset(name for name in members if value.get(name) is None) - {*present}
         for name, member in value.items():
             if name in members:
                 continue

@@ -14,7 +14,7 @@ Parameters = Mapping[str, Any]
 
 
 class DetectorSetting(msgspec.Struct, frozen=True, kw_only=True):
-    """What a pack says of one detector; parameters that it does not name keep the rule's defaults."""
+    """A pack's setting of one detector; parameters that it does not name keep the rule's defaults."""
 
     mode: str = "enforce"
     parameters: dict[str, Any] = {}
@@ -52,30 +52,32 @@ class Pack(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return self.detectors.get(detector, DEFAULT_SETTING)
 
     def receivers(self, industry: str | None) -> tuple[str, ...]:
-        """Who is told of findings in an industry: those of the longest prefix that the pack names."""
+        """The receivers of findings in an industry: those of the longest prefix that the pack names."""
         industry = industry or ""
         for length in range(len(industry), 0, -1):
-            found = self.sectors.get(industry[:length])
-            if found is not None:
-                return found
+            receivers = self.sectors.get(industry[:length])
+            if receivers is not None:
+                return receivers
         return ()
 
     @cached_property
     def entries(self) -> dict[str, Entry]:
         """The entries by id; of those that say in turn what one id means, the last."""
-        return {id_: some[-1] for id_, some in self._turns.items()}
+        return {id_: turns[-1] for id_, turns in self._turns.items()}
 
     def entry(self, id_: str, instant: int) -> Entry | None:
         """The entry of this id that is valid at the instant (µs)."""
-        return next((one for one in self._turns.get(id_, ()) if one.in_force(instant)), None)
+        return next((entry for entry in self._turns.get(id_, ()) if entry.in_force(instant)), None)
 
     @cached_property
     def _turns(self) -> dict[str, tuple[Entry, ...]]:
         """The entries of each id in the order of time: what an id says may change, and one is in force at a time."""
-        found: dict[str, tuple[Entry, ...]] = {}
+        turns: dict[str, tuple[Entry, ...]] = {}
         for entry in self.negative_list:
-            found[entry.id] = (*found.get(entry.id, ()), entry)
-        return {id_: some if len(some) == 1 else tuple(sorted(some, key=_begin)) for id_, some in found.items()}
+            turns[entry.id] = (*turns.get(entry.id, ()), entry)
+        return {
+            id_: entries if len(entries) == 1 else tuple(sorted(entries, key=_begin)) for id_, entries in turns.items()
+        }
 
     @cached_property
     def compiled(self) -> "CompiledList":

@@ -1,4 +1,4 @@
-"""What is wrong with a pack, and how values and places are written in that."""
+"""The problems of a pack, and how values and places are written in them."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -24,9 +24,9 @@ class PackInvalid(ValueError):
     """A pack that cannot take effect. `problems` are all of them in words, `found` those that have a path."""
 
     def __init__(self, problems: Iterable[str | Problem]) -> None:
-        given = list(problems)
-        self.found = tuple(one for one in given if isinstance(one, Problem))
-        self.problems = [str(one) for one in given]
+        listed = list(problems)
+        self.found = tuple(problem for problem in listed if isinstance(problem, Problem))
+        self.problems = [str(problem) for problem in listed]
         shown = self.problems[:PROBLEMS_SHOWN_MAX]
         if len(self.problems) > len(shown):
             shown.append(f"and {len(self.problems) - len(shown)} more")

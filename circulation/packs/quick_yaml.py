@@ -10,7 +10,7 @@ lines, and to walk its tree from Python takes longer than libyaml does. yaml-rs 
 dates, takes anchors and tells of no lines. py-yaml12 0.2 takes twice as long, keeps the last of two equal keys, and
 tells of no lines.
 
-What it takes: block mappings and block lists, plain and quoted texts (also folded over several lines), flow lists and
+Accepted are block mappings and block lists, plain and quoted texts (also folded over several lines), flow lists and
 mappings on one line, comments, and files that are JSON.
 """
 
@@ -73,7 +73,7 @@ class Quick(NamedTuple):
 
 
 def read(raw: bytes, scalar: Callable[[str], Any], *, nodes_max: int, lined: bool = False) -> Quick | None:
-    """What a file says, or None where that is not certain; with `lined` also where it says so.
+    """The document of a file, or None where that is not certain; with `lined` also its lines.
 
     `scalar` makes a value of a plain text. A key that is given twice, and more than `nodes_max` values, are uncertain.
     """
@@ -105,21 +105,21 @@ def _json(text: str, scalar: Callable[[str], Any]) -> dict[str, Any]:
         # Of escapes JSON and YAML have their own, and of surrogates each its own opinion.
         raise Uncertain
     try:
-        found = json.loads(
+        document = json.loads(
             text, object_pairs_hook=_once, parse_int=scalar, parse_float=scalar, parse_constant=_uncertain
         )
     except ValueError as error:
         raise Uncertain from error
-    if type(found) is not dict or _deep(found):
+    if type(document) is not dict or _deep(document):
         raise Uncertain
-    return found
+    return document
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs) or any(len(name) > JSON_KEY_CHARACTERS_MAX for name in found):
+    members = dict(pairs)
+    if len(members) != len(pairs) or any(len(name) > JSON_KEY_CHARACTERS_MAX for name in members):
         raise Uncertain
-    return found
+    return members
 
 
 def _deep(document: Any) -> bool:
@@ -127,10 +127,10 @@ def _deep(document: Any) -> bool:
     level: list[Any] = [document]
     for _ in range(NESTING_MAX):
         level = [
-            one
-            for each in level
-            for one in (each.values() if type(each) is dict else each)
-            if type(one) is dict or type(one) is list
+            member
+            for container in level
+            for member in (container.values() if type(container) is dict else container)
+            if type(member) is dict or type(member) is list
         ]
     return bool(level)
 
@@ -165,8 +165,8 @@ class _Reading:
         plain: tuple[Any, str] | None = None
         lines = enumerate(_LINE.finditer(text), 1)
         for number, match in lines:
-            indent, dash, key, flat, quoted, flow, begun, other, remark, comment, strange = match.groups()
-            if other is not None or strange is not None:
+            indent, dash, key, flat, quoted, flow, begun, unreadable, remark, comment, strange = match.groups()
+            if unreadable is not None or strange is not None:
                 if strange == "":
                     plain = None
                     continue
@@ -282,7 +282,7 @@ class _Reading:
         left = text[end:].strip()
         if left and not (left[0] == "#" and text[end] == " "):
             raise Uncertain
-        if type(value) is list and all(type(one) is str for one in value):
+        if type(value) is list and all(type(item) is str for item in value):
             self._lists[text] = value.copy()
         return value
 
@@ -292,7 +292,7 @@ class _Reading:
             raise Uncertain
         listed = text[at] == "["
         closing = "]" if listed else "}"
-        found: Any = [] if listed else {}
+        collection: Any = [] if listed else {}
         key: str | None = None
         at += 1
         # Whether an item, or the end, may come now: not behind an item that no comma follows.
@@ -304,9 +304,9 @@ class _Reading:
             mark, word, colon = match.groups()
             at = match.end()
             if mark == closing:
-                if key is not None or (free and found):
+                if key is not None or (free and collection):
                     raise Uncertain
-                return found, at
+                return collection, at
             if mark == ",":
                 if free:
                     raise Uncertain
@@ -322,7 +322,7 @@ class _Reading:
                 if listed or key is not None:
                     raise Uncertain
                 key = _unquoted(word) if word[0] in "\"'" else word
-                if key in found or len(key) > KEY_CHARACTERS_MAX:
+                if key in collection or len(key) > KEY_CHARACTERS_MAX:
                     raise Uncertain
                 free = False
                 continue
@@ -331,11 +331,11 @@ class _Reading:
             else:
                 value = self._scalar(word)
             if listed:
-                found.append(value)
+                collection.append(value)
             elif key is None:
                 raise Uncertain
             else:
-                found[key] = value
+                collection[key] = value
                 key = None
             free = False
 
@@ -353,7 +353,7 @@ def _meant(match: re.Match[str]) -> str:
         raise Uncertain
     if simple is not None:
         return _ESCAPED[simple]
-    code = int(next(one for one in codes if one), 16)
+    code = int(next(code for code in codes if code), 16)
     if 0xD800 <= code <= 0xDFFF or code > 0x10FFFF:
         raise Uncertain
     return chr(code)

@@ -76,7 +76,7 @@ _PACK_MEMBERS = frozenset(
     }
 )
 
-# What is no JSON must not become JSON by good will, or a file and an event could differ and have one digest.
+# A value that is no JSON must not become JSON by good will, or a file and an event could differ and have one digest.
 _CANONICAL = (
     orjson.OPT_SORT_KEYS
     | orjson.OPT_PASSTHROUGH_DATETIME
@@ -85,11 +85,13 @@ _CANONICAL = (
 )
 
 
-def _decision(given: Mapping[str, Any]) -> Decision:
+def _decision(parameters: Mapping[str, Any]) -> Decision:
     """How long a decision on an objection may take: the parameters of `credit-clock`, which are checked elsewhere."""
     members = {"working_days": "objection_working_days", "holidays": "holidays", "workdays": "workdays"}
     try:
-        return msgspec.convert({one: given[name] for one, name in members.items() if name in given}, Decision)
+        return msgspec.convert(
+            {member: parameters[name] for member, name in members.items() if name in parameters}, Decision
+        )
     except msgspec.ValidationError:
         return Decision()
 
@@ -128,12 +130,12 @@ class _Reading(Entries):
         entries = self.entries(data)
         detectors = self.detectors(data, known)
         sandbox = self.sandbox(data, detectors, known)
-        enforced = [one for one, setting in detectors.items() if setting.mode == "enforce"]
+        enforced = [detector for detector, setting in detectors.items() if setting.mode == "enforce"]
         if entries and "negative-list" not in detectors:
             enforced.append("negative-list")
-        if published and (enforced or not detectors) and len({one.strip() for one in approvers} - {""}) < 2:
-            what = ", ".join(enforced[:3]) or "every detector"
-            rule = f"must name two distinct approvers, for the pack enforces {what}"
+        if published and (enforced or not detectors) and len({approver.strip() for approver in approvers} - {""}) < 2:
+            names = ", ".join(enforced[:3]) or "every detector"
+            rule = f"must name two distinct approvers, for the pack enforces {names}"
             self.problem(f"{root}.approved_by", rule, "approvers")
         return Pack(
             pack=name or "",
@@ -153,10 +155,10 @@ class _Reading(Entries):
         )
 
     def credit(self, data: dict[str, Any], clock: DetectorSetting) -> Settings:
-        given = self.typed(data, "credit", self.root, dict) or {}
-        self.known_only(given, f"{self.root}.credit", frozenset(Settings.__struct_fields__) - {"decision"})
+        members = self.typed(data, "credit", self.root, dict) or {}
+        self.known_only(members, f"{self.root}.credit", frozenset(Settings.__struct_fields__) - {"decision"})
         try:
-            return settings_of(_without_nulls(given), _decision(clock.parameters))
+            return settings_of(_without_nulls(members), _decision(clock.parameters))
         except ValueError as error:
             self.problem(f"{self.root}.credit", str(error))
             return Settings()
@@ -164,9 +166,9 @@ class _Reading(Entries):
     def detectors(
         self, data: dict[str, Any], known: Mapping[str, Collection[str]] | None
     ) -> dict[str, DetectorSetting]:
-        given = self.typed(data, "detectors", self.root, dict) or {}
+        settings = self.typed(data, "detectors", self.root, dict) or {}
         detectors: dict[str, DetectorSetting] = {}
-        for name, item in given.items():
+        for name, item in settings.items():
             path = f"{self.root}.detectors.{name_in_path(name)}"
             if known is not None and name not in known:
                 self.problem(path, f"there is no such detector{hint(name, known)}", "unknown")
@@ -216,19 +218,19 @@ class _Reading(Entries):
         return tuple(sorted({*at_top, *(self.texts(parameters, "sandbox", path, one_of=known) or ())}))
 
     def home(self, data: dict[str, Any]) -> str:
-        given = self.typed(data, "home", self.root, str) or HOME
-        if (wrong := check_country(given)) is not None:
+        country = self.typed(data, "home", self.root, str) or HOME
+        if (wrong := check_country(country)) is not None:
             self.problem(f"{self.root}.home", wrong)
-        return given
+        return country
 
     def sectors(self, data: dict[str, Any]) -> dict[str, tuple[str, ...]]:
-        given = self.typed(data, "sectors", self.root, dict) or {}
+        listed = self.typed(data, "sectors", self.root, dict) or {}
         path = f"{self.root}.sectors"
-        for name in given:
+        for name in listed:
             if not INDUSTRY_PREFIX.fullmatch(name):
                 self.problem(
                     f"{path}.{name_in_path(name)}", "must be a letter A to T and up to four digits (GB/T 4754)"
                 )
         return {
-            name: tuple(self.texts(given, name, path, chars_max=TEXT_CHARS_MAX, single=True) or ()) for name in given
+            name: tuple(self.texts(listed, name, path, chars_max=TEXT_CHARS_MAX, single=True) or ()) for name in listed
         }

@@ -56,8 +56,8 @@ def read_yaml(raw: bytes, *, lined: bool = False) -> Written:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = "" if mark is None else f"line {mark.line + 1}: "
-        what = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be read"
-        raise PackInvalid([*problems, f"$: {place}is no YAML: {what}"]) from error
+        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be read"
+        raise PackInvalid([*problems, f"$: {place}is no YAML: {problem}"]) from error
     if problems:
         raise PackInvalid(problems[:PROBLEMS_MAX])
     if type(document) is not dict:
@@ -153,11 +153,11 @@ def lines_of(written: Written, paths: Collection[str]) -> dict[str, int]:
     if b"\n" not in written.raw.rstrip():
         return dict.fromkeys(paths, 1)
     wanted = {path: _around(path) for path in paths}
-    found = {"$": 1}
-    seen = {one for around in wanted.values() for one in around}
+    lines = {"$": 1}
+    seen = {place for around in wanted.values() for place in around}
     if written.quick is not None:
-        found |= _lines_of(written.quick, seen)
-        return {path: next(found[one] for one in around if one in found) for path, around in wanted.items()}
+        lines |= _lines_of(written.quick, seen)
+        return {path: next(lines[place] for place in around if place in lines) for path, around in wanted.items()}
     # Of each open container its path and, of a list the index of the next item, of a mapping the waiting key.
     stack: list[list[Any]] = []
     event: Any
@@ -181,35 +181,35 @@ def lines_of(written: Written, paths: Collection[str]) -> dict[str, int]:
             else:
                 path, holder[2] = f"{path}[{at}]", at + 1
         if path in seen:
-            found[path] = line
+            lines[path] = line
         if kind is not yaml.ScalarEvent:
             is_mapping = kind is yaml.MappingStartEvent
             stack.append([path, is_mapping, None if is_mapping else 0])
-    return {path: next(found[one] for one in around if one in found) for path, around in wanted.items()}
+    return {path: next(lines[place] for place in around if place in lines) for path, around in wanted.items()}
 
 
 def _lines_of(quick: quick_yaml.Quick, seen: Collection[str]) -> dict[str, int]:
     """The lines of those places of a document that are asked for."""
-    found: dict[str, int] = {}
+    line_of: dict[str, int] = {}
     open_: list[tuple[str, Any, int]] = [("$", quick.document, 1)]
     while open_:
-        path, container, own = open_.pop()
-        # What is within a flow collection is on its line.
-        lines = quick.lines.get(id(container)) or [own] * len(container)
+        path, container, own_line = open_.pop()
+        # Members of a flow collection are on its line.
+        lines = quick.lines.get(id(container)) or [own_line] * len(container)
         members = container.items() if type(container) is dict else enumerate(container)
         for line, (name, member) in zip(lines, members, strict=True):
             place = f"{path}.{name_in_path(name)}" if type(name) is str else f"{path}[{name}]"
             if place in seen:
-                found[place] = line
+                line_of[place] = line
                 if type(member) is dict or type(member) is list:
                     open_.append((place, member, line))
-    return found
+    return line_of
 
 
 def _around(path: str) -> list[str]:
     """A path and all that it lies in, the nearest first."""
-    found = [path]
+    paths = [path]
     while path != "$":
         path = path[: max(path.rfind("."), path.rfind("["), 1)]
-        found.append(path)
-    return found
+        paths.append(path)
+    return paths

@@ -14,7 +14,7 @@ import click
 import orjson
 
 import detectors
-from circulation.identifiers import Found
+from circulation.identifiers import Problems
 from circulation.odrl import policy, vocabulary
 from circulation.rules import Rule
 from streams.answers import impact_document, parties, trace
@@ -66,7 +66,7 @@ def _odrl() -> Iterator[str]:
     """The page of ODRL: how each term is read in the policy of a contract."""
     yield from ("# Policies in ODRL", "", GENERATED, "")
     yield "The data of [a contract](events.md#circulationcontractsigned) has `terms`, or an Agreement as `policy`:"
-    terms = policy.terms_of({"signed": "2025-01-01", "policy": AGREEMENT}, Found())
+    terms = policy.terms_of({"signed": "2025-01-01", "policy": AGREEMENT}, Problems())
     text = orjson.dumps(AGREEMENT, option=orjson.OPT_INDENT_2).decode()
     yield from ("", "```json", text, "```", "", "Signed on 2025-01-01, these are the terms:", "")
     yield from ("```json", orjson.dumps(terms).decode(), "```", "")
