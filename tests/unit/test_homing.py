@@ -250,7 +250,7 @@ def test_a_source_is_told_of_once_a_topic_whatever_it_sends(pair: MakePair) -> N
     for number in range(3):
         one.put(ELSEWHERE, use(number))
         one.settle()
-    one.workers[0].homing._told.clear()  # as after a restart
+    one.workers[0].homing._reported.clear()  # as after a restart
     one.put(ELSEWHERE, use(4))
     one.settle()
     (told,) = one.found("misplaced-key")
