@@ -1,6 +1,5 @@
 """One round of judging: what its steps share, and the few things that all kinds of items need."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -79,7 +78,7 @@ class Round:
     changes: list[Change] = field(default_factory=list)
     # The rules that raised an error.
     errors: list[str] = field(default_factory=list)
-    looks: Counter[str] = field(default_factory=Counter)
+    looks: dict[str, int] = field(default_factory=dict)
     told: int = 0
     stated: int = 0
     agreements: Agreements = field(default_factory=Agreements)
@@ -135,11 +134,18 @@ class Round:
         query = f"select {COLUMNS} from events where thing = any(?) and time >= ?"  # noqa: S608
         return [row for instant, things in at.items() for row in self.db.rows(query, things, instant)]
 
-    def say(self, rule: Rule, act: Act | None, judge: Callable[[], Iterable[Said]]) -> list[tuple[Rule, Said]]:
-        """What a rule says; where it raises, that is what is said, and the other rules go on."""
-        self.looks[rule.id] += 1
+    def say(
+        self, rule: Rule, act: Act | None, judge: Callable[..., Iterable[Said]], *given: Any
+    ) -> list[tuple[Rule, Said]]:
+        """What a rule says, asked by `judge(*given)`; where it raises, that is what is said, and the other rules go on.
+
+        Most rules say nothing of most acts, so that asking them is all that this may cost.
+        """
+        looks, id_ = self.looks, rule.id
+        looks[id_] = looks.get(id_, 0) + 1
         try:
-            return [(rule, one) for one in judge()]
+            said = [*judge(*given)]
+            return [(rule, one) for one in said] if said else []
         except Exception as error:
             self.errors.append(rule.id)
             if act is None:
