@@ -113,6 +113,9 @@ class Known:
         self.horizon: int | None = None
         self.number: int | None = None
         self.packs_changed = True
+        # Sellers whose sandboxes count uses, and whether any run left anything unfinished: as a rule there are none.
+        self._counted: frozenset[str] | None = None
+        self._unfinished: bool | None = None
         self._events: dict[int, Event] = {}
         self._assets: dict[str, AssetFacts] = {}
         self._parties: dict[str, PartyFacts] = {}
@@ -243,9 +246,35 @@ class Known:
         self._keeps = self.alone
         self._members_count = 0
         self.horizon = self.number = None
+        self._counted = self._unfinished = None
         self.packs_changed = True
 
+    def changed_counted(self) -> None:
+        """Other sellers have sandboxes that count uses."""
+        self._counted = None
+
+    def left_unfinished(self) -> None:
+        """A run left something unfinished."""
+        self._unfinished = None
+
     # What is read.
+
+    def counted(self, db: Db) -> frozenset[str]:
+        """The sellers whose sandboxes count uses. Who adds one waits for whoever has asked, and the other way round."""
+        if self._counted is not None and self.alone:
+            return self._counted
+        if db.postgres:
+            db.run("select party from counted where party = '' for share")
+        self._counted = frozenset(row[0] for row in db.rows("select party from counted where party <> ''"))
+        return self._counted
+
+    def has_unfinished(self, db: Db) -> bool:
+        """Whether any run may have left anything unfinished."""
+        if not self.alone:
+            return True
+        if self._unfinished is None:
+            self._unfinished = db.one("select 1 from unfinished limit 1") is not None
+        return self._unfinished
 
     def event(self, row: tuple[Any, ...]) -> Event:
         """As `event_of`."""

@@ -81,7 +81,7 @@ def load(
         assets_.update(some)
     undeclared = _undeclared(round_, acts, contracts_) if "undeclared" in needs else ()
     named: set[str] = set()
-    if "runs" in needs:
+    if "runs" in needs and known.has_unfinished(db):
         named = {one for act in acts for one in recent.assets_of(act, contracts_)}
         named |= {edge.input for one in named for edge in edges.get(one, ()) if edge.same}
     return Loaded(

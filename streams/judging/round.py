@@ -37,7 +37,7 @@ _SINCE: Final = (
 class Judged(NamedTuple):
     """What one round of judging did: for the metrics. `told` counts events of cases that are to be sent, `stated`
     statements of credit, `looks` by rule the acts, scopes and screenings that it was asked about. Of what waits in
-    bulk, so many `things` of one `kind`.
+    bulk, so many `things` of one `kind`. `last` tells that nothing else waited that might have been taken.
     """
 
     items: int
@@ -49,6 +49,7 @@ class Judged(NamedTuple):
     kind: str = ""
     things: int = 0
     stated: int = 0
+    last: bool = False
 
 
 @dataclass(slots=True)

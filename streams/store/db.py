@@ -103,6 +103,8 @@ class Db:
         self._limited: dict[str, str] = {}
         self._blobs: dict[str, Sequence[int]] = {}
         self._bulk: dict[tuple[Table, How], str] = {}
+        # The tables that rows were added to, for who asks whether any were.
+        self.written: set[str] = set()
 
     def _asked(self, sql: str, values: Sequence[Any]) -> tuple[str, Sequence[Any]]:
         """The statement and its values as the driver takes them."""
@@ -205,6 +207,7 @@ class Db:
         """Writes rows in one statement; columns in the order of the table, a numbered `id` left out. See `run`."""
         if not rows:
             return
+        self.written.add(table.name)
         text = self._bulk.get((table, how))
         if text is None:
             text = self._bulk[table, how] = _bulk(table, how, postgres=self.postgres)
