@@ -121,11 +121,12 @@ class Loaded:
             ("heard", heard),
             ("settled", settled),
         )
-        self._absent = frozenset([need for need, given in of_sums if given is None])
+        # The needs that only sums have, where none is judged.
+        self.absent = frozenset([need for need, given in of_sums if given is None])
 
     def bound(self, rule: str, needs: frozenset[Need], settings: Settings) -> "Facts":
         """The facts of one rule with these needs. `settings` makes its parameters of what a pack gives."""
-        return _facts_of(rule, needs, self._absent, settings)(self)
+        return facts_of(rule, needs, self.absent, settings)(self)
 
     def assets_of(self, assets: Iterable[str]) -> dict[str, AssetFacts]:
         """Facts of those of the assets that were loaded, for whichever rule."""
@@ -163,7 +164,7 @@ class Facts:
 
     # The rule, and its parameters by the digest of a pack: the same for whatever was loaded.
     _rule: ClassVar[str]
-    _settings: ClassVar[Settings]
+    _settings: "ClassVar[staticmethod[[Mapping[str, Any]], dict[str, Any]]]"
     _parameters: ClassVar[dict[str, dict[str, Any]]]
 
     def __init__(self, loaded: Loaded) -> None:
@@ -313,7 +314,9 @@ class Facts:
     @_given_by("runs")
     def unfinished(self, asset: str, instant: int) -> list[Unfinished]:
         """The OpenLineage runs that named the asset, and left it unfinished, as of an instant."""
-        return unfinished_at(self._loaded.unfinished.get(asset, ()), self._loaded.derived_by_runs.get(asset, ()), instant)
+        return unfinished_at(
+            self._loaded.unfinished.get(asset, ()), self._loaded.derived_by_runs.get(asset, ()), instant
+        )
 
     @_given_by("asset")
     def subject(self, asset: str, instant: int) -> Subject:
@@ -336,7 +339,7 @@ class Facts:
 
 
 @lru_cache(maxsize=BOUND_KEPT_MAX)
-def _facts_of(rule: str, needs: frozenset[Need], absent: frozenset[Need], settings: Settings) -> type[Facts]:
+def facts_of(rule: str, needs: frozenset[Need], absent: frozenset[Need], settings: Settings) -> type[Facts]:
     """The class of facts of one rule with these needs, where some are `absent`: a rule is asked at every act, so that
     only what was loaded is given to what is made then."""
     of_rule = {"_rule": rule, "_settings": staticmethod(settings), "_parameters": {}, "__slots__": ()}

@@ -145,8 +145,8 @@ class Round:
         looks, id_ = self.looks, rule.id
         looks[id_] = looks.get(id_, 0) + 1
         try:
-            said = [*judge(*given)]
-            return [(rule, one) for one in said] if said else []
+            answers = [*judge(*given)]
+            return [(rule, one) for one in answers] if answers else []
         except Exception as error:
             self.errors.append(rule.id)
             if act is None:

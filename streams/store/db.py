@@ -37,6 +37,8 @@ def wall() -> int:
 
 # Where a statement asks for the members of a list, and where for one value.
 _LIST: Final = "= any(?)"
+_ONE: Final = "= ?"
+_ANY_OF_JSON: Final = "in (select value from json_each(?))"
 _PLACES: Final = re.compile(r"= any\(\?\)|\?")
 
 
@@ -45,13 +47,14 @@ class _Statement:
     those that are lists.
     """
 
-    __slots__ = ("_parts", "_spelled", "places", "text")
+    __slots__ = ("_parts", "places", "text", "texts")
 
     def __init__(self, text: str, places: Sequence[int]) -> None:
         self.text = text
         self.places = places
         self._parts = text.split(_LIST)
-        self._spelled: dict[int, str] = {}
+        # As `spelled` has made them.
+        self.texts: dict[int, str] = {}
 
     @classmethod
     def of(cls, sql: str, *, postgres: bool) -> "_Statement":
@@ -67,12 +70,10 @@ class _Statement:
         """The text for SQLite, where the lists whose bits are set in `single` have one member: finding one is mostly
         all that is asked, and costs half as much as going through a list of one.
         """
-        text = self._spelled.get(single)
-        if text is None:
-            text = self._parts[0]
-            for at, part in enumerate(self._parts[1:]):
-                text += ("= ?" if single >> at & 1 else "in (select value from json_each(?))") + part
-            self._spelled[single] = text
+        text = self._parts[0]
+        for at, part in enumerate(self._parts[1:]):
+            text += f"{_ONE if single >> at & 1 else _ANY_OF_JSON}{part}"
+        self.texts[single] = text
         return text
 
 
@@ -121,29 +122,31 @@ class Db:
         if not statement.places:
             return statement.text, values
         given = list(values)
-        single = 0
-        for at, place in enumerate(statement.places):
+        single, bit = 0, 1
+        for place in statement.places:
             some = given[place]
             if len(some) == 1:
                 given[place] = some[0]
-                single |= 1 << at
+                single |= bit
             else:
                 given[place] = orjson.dumps(some).decode()
-        return statement.spelled(single), given
+            bit += bit
+        return statement.texts.get(single) or statement.spelled(single), given
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """All rows that a query answers with."""
         text, given = self._asked(sql, values)
-        if (meter := self.meter) is not None:
-            return self._metered(sql, self._cursor.execute(self._bounded(text, meter), given), meter)
-        found: list[tuple[Any, ...]] = self._cursor.execute(text, given).fetchall()
-        return found
+        meter = self.meter
+        if meter is None:
+            found: list[tuple[Any, ...]] = self._cursor.execute(text, given).fetchall()
+            return found
+        if self.postgres:
+            text = self._bounded(text, meter)
+        return self._metered(sql, self._cursor.execute(text, given), meter)
 
     def _bounded(self, sql: str, meter: Meter) -> str:
         """A query, as PostgreSQL has it, that answers with little more than the meter allows: the driver has all of an
         answer in memory before anybody can count it."""
-        if not self.postgres:
-            return sql
         text = self._limited.get(sql)
         if text is None:
             text = sql
