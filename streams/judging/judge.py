@@ -120,7 +120,8 @@ class Judge:
         things = list(dict.fromkeys(one.thing for one in items))
         begins = self._begins(items)
         _take_off(db, items)
-        _lock(db, things, self._shapes.locks(things))
+        if db.postgres:
+            _lock(db, things, self._shapes.locks(things))
         horizon = self._read_packs(db)
         round_ = Round(
             db=db,
@@ -138,7 +139,7 @@ class Judge:
             book=self._book,
         )
         for kind, judge in JUDGES.items():
-            if of_kind := round_.of(kind):
+            if of_kind := round_.things.get(kind):
                 judge(round_, of_kind)
         round_.agreements.write(db)
         return Judged(

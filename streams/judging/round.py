@@ -83,10 +83,20 @@ class Round:
     told: int = 0
     stated: int = 0
     agreements: Agreements = field(default_factory=Agreements)
+    # By rule and scope those that are judged where an act of it changed.
+    _touches: dict[tuple[str, str], Sequence[str]] = field(default_factory=dict)
 
     def of(self, kind: Kind) -> list[str]:
         """The things of a kind that this round judges."""
         return self.things.get(kind, [])
+
+    def touches(self, rule: str, scope: str) -> Sequence[str]:
+        """The scopes of a rule that look at this one: of periods it may be several, else the scope itself."""
+        known = self._touches.get((rule, scope))
+        if known is None:
+            period = self.shapes.period_of(rule)
+            known = self._touches[rule, scope] = (scope,) if period is None else period.touches(scope)
+        return known
 
     def judge_at_once(self, begins: Mapping[str, int]) -> None:
         """Have sums judged in this round that nothing asked for yet, each with the instant from which on."""

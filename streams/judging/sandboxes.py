@@ -25,7 +25,7 @@ from streams.store.db import Db
 
 def watching(packs: Packs) -> bool:
     """Whether a pack is ever in force that holds anything back within a sandbox."""
-    return any(span.pack.sandbox for span in packs.spans())
+    return packs.watching
 
 
 def mark(
