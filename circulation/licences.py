@@ -56,6 +56,8 @@ def in_force(statements: Sequence[S], instant: int) -> S | None:
     """Of statements in the order of (time, source, id) the latest that is not after the instant, else the earliest."""
     if not statements:
         return None
+    if len(statements) == 1:
+        return statements[0]
     return statements[max(0, bisect_right(statements, instant, key=_time) - 1)]
 
 

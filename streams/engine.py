@@ -17,6 +17,7 @@ from streams.intake import Arrival, Intake, Outcome, Refused
 from streams.judging import Judge, Judged, aside
 from streams.judging.mark import Mark
 from streams.judging.pace import Pace
+from streams.store import schema
 from streams.store.db import Db
 from streams.store.queue import ASIDE, LIVE
 from streams.store.store import Store
@@ -137,8 +138,12 @@ class Engine:
         transaction: offline, where no one else writes. Answers whether any finding, case or statement changed."""
         changed = False
         self.judge.move(db, clock)
-        while (judged := self._round(db, clock, SETTLE_ROUND, below=below)).items:
+        more = True
+        while more:
+            db.written.discard(schema.queue.name)
+            judged = self._round(db, clock, SETTLE_ROUND, below=below)
             changed = changed or bool(judged.changes or judged.told or judged.stated)
+            more = not judged.last or schema.queue.name in db.written
         return changed
 
     def horizon(self) -> int:

@@ -1,8 +1,8 @@
 """The facts that rules ask for, and the needs that they have to declare for it."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import cache
-from typing import Any, Final, Literal, NamedTuple, NoReturn, TypeVar
+from functools import cache, lru_cache
+from typing import Any, ClassVar, Final, Literal, NamedTuple, NoReturn, TypeVar
 
 from circulation.daily import UsedAbroad, UsedDay
 from circulation.facts.assets import AssetFacts
@@ -42,6 +42,9 @@ Need = Literal[
 OF_SUMS: Final[frozenset[Need]] = frozenset({"inputs", "uses", "served", "abroad", "days", "heard", "settled"})
 
 Settings = Callable[[Mapping[str, Any]], dict[str, Any]]
+# Rules with their needs, and packs with a rule's parameters by each, that are remembered at most.
+BOUND_KEPT_MAX: Final = 4_096
+PARAMETERS_KEPT_MAX: Final = 64
 
 
 class Heard(NamedTuple):
@@ -109,20 +112,21 @@ class Loaded:
         self.made = made or {}
         # Few parties have records, and rules ask for them at every trade.
         self.recorded = sorted(one for one, facts in self.parties.items() if facts.recorded)
-        of_sums: dict[Need, object] = {
-            "inputs": inputs,
-            "uses": uses,
-            "served": served,
-            "abroad": abroad,
-            "days": days,
-            "heard": heard,
-            "settled": settled,
-        }
-        self._absent = {need for need, given in of_sums.items() if given is None}
+        of_sums: tuple[tuple[Need, object], ...] = (
+            ("inputs", inputs),
+            ("uses", uses),
+            ("served", served),
+            ("abroad", abroad),
+            ("days", days),
+            ("heard", heard),
+            ("settled", settled),
+        )
+        # The needs that only sums have, where none is judged.
+        self.absent = frozenset([need for need, given in of_sums if given is None])
 
     def bound(self, rule: str, needs: frozenset[Need], settings: Settings) -> "Facts":
         """The facts of one rule with these needs. `settings` makes its parameters of what a pack gives."""
-        return _facts_with(needs - self._absent)(self, rule, settings)
+        return facts_of(rule, needs, self.absent, settings)(self)
 
     def assets_of(self, assets: Iterable[str]) -> dict[str, AssetFacts]:
         """Facts of those of the assets that were loaded, for whichever rule."""
@@ -156,28 +160,16 @@ class Facts:
     of the round; elsewhere it raises `KeyError`, or has no derivations, payments or uses.
     """
 
-    def __init__(self, loaded: Loaded, rule: str, settings: Settings) -> None:
+    __slots__ = ("_loaded", "packs")
+
+    # The rule, and its parameters by the digest of a pack: the same for whatever was loaded.
+    _rule: ClassVar[str]
+    _settings: "ClassVar[staticmethod[[Mapping[str, Any]], dict[str, Any]]]"
+    _parameters: ClassVar[dict[str, dict[str, Any]]]
+
+    def __init__(self, loaded: Loaded) -> None:
         self.packs = loaded.packs
-        self._assets = loaded.assets
-        self._parties = loaded.parties
-        self._contracts = loaded.contracts
-        self._edges = loaded.edges
-        self._payments = loaded.payments
-        self._undeclared = loaded.undeclared
-        self._inputs = loaded.inputs
-        self._uses = loaded.uses
-        self._served = loaded.served
-        self._abroad = loaded.abroad
-        self._days = loaded.days
-        self._heard = loaded.heard
-        self._settled = loaded.settled
-        self._unfinished = loaded.unfinished
-        self._derived_by_runs = loaded.derived_by_runs
-        self._made = loaded.made
-        self._recorded = loaded.recorded
-        self._rule = rule
-        self._settings = settings
-        self._parameters: dict[str, dict[str, Any]] = {}
+        self._loaded = loaded
 
     def pack(self, instant: int) -> Pack:
         """The pack in force."""
@@ -185,101 +177,104 @@ class Facts:
 
     def parameters(self, instant: int) -> dict[str, Any]:
         """The rule's parameters in force at the instant."""
-        pack = self.pack(instant)
-        found = self._parameters.get(pack.digest)
+        pack = self.packs.in_force(instant)
+        kept = self._parameters
+        found = kept.get(pack.digest)
         if found is None:
-            found = self._parameters[pack.digest] = self._settings(pack.setting(self._rule).parameters)
+            if len(kept) >= PARAMETERS_KEPT_MAX:
+                kept.clear()
+            found = kept[pack.digest] = self._settings(pack.setting(self._rule).parameters)
         return found
 
     @_given_by("asset")
     def asset(self, asset: str) -> AssetFacts:
         """Facts of an asset (also of one that is not registered)."""
-        return self._assets[asset]
+        return self._loaded.assets[asset]
 
     @_given_by("party", "controllers", "group")
     def party(self, party: str) -> PartyFacts:
         """Facts of a party (also of one that is not registered)."""
-        return self._parties[party]
+        return self._loaded.parties[party]
 
     @_given_by("contract")
     def contract(self, contract: str) -> ContractFacts:
         """Facts of a contract (also of one that is not signed)."""
-        return self._contracts[contract]
+        return self._loaded.contracts[contract]
 
     @_given_by("uses")
     def first_use(self, contract: str) -> int | None:
         """The earliest `time` of a use of the contract, any reporter's: uses are counted, and not kept one by one."""
-        return self._uses.get(contract)
+        return self._loaded.uses.get(contract)
 
     @_given_by("served")
     def first_served(self, contract: str) -> int | None:
         """When the first report came, by `time`, of the first day of which any uses are left; None without any."""
-        return self._served.get(contract)
+        return self._loaded.served.get(contract)
 
     @_given_by("abroad")
     def used_abroad(self, contract: str) -> Sequence[UsedAbroad]:
         """On which days the contract was used in which other countries, in the order of days."""
-        return self._abroad.get(contract, ())
+        return self._loaded.abroad.get(contract, ())
 
     @_given_by("days")
     def used(self, contract: str) -> Sequence[UsedDay]:
         """What was used on each day, by reporter, in the order of days."""
-        return self._days[contract]
+        return self._loaded.days[contract]
 
     @_given_by("heard")
     def heard(self, source: str) -> Heard | None:
         """When a source was heard last that owes events; None of one that owes none, or of which none came."""
-        return self._heard.get(source)
+        return self._loaded.heard.get(source)
 
     @_given_by("settled")
     def settled(self, contract: str) -> Mapping[int, Settled]:
         """What was settled of days: of the day that is judged and the last one before it; or of a whole month."""
-        return self._settled.get(contract, {})
+        return self._loaded.settled.get(contract, {})
 
     @_given_by("payments")
     def payments(self) -> Payments:
         """What was paid to and by each party, as settled, and between ultimate controllers."""
-        return self._payments
+        return self._loaded.payments
 
     @_given_by("undeclared")
     def undeclared(self, contract: str, cause: Cause) -> bool:
         """Whether it stands of a delivery under a contract that it went abroad and nobody declared it, in any mode."""
-        return (contract, *cause) in self._undeclared
+        return (contract, *cause) in self._loaded.undeclared
 
     @_given_by("controllers", "group")
     def chain(self, party: str, instant: int) -> list[str]:
         """The party, its controller, that one's, and so on, each once."""
-        return chain(self._parties, party, instant)
+        return chain(self._loaded.parties, party, instant)
 
     @_given_by("controllers", "group")
     def topmost(self, party: str, instant: int) -> str:
         """Who stands at the head of the party's group."""
-        return topmost(self._parties, party, instant)
+        return topmost(self._loaded.parties, party, instant)
 
     @_given_by("controllers", "group")
     def heads(self, party: str) -> list[tuple[int, str]]:
         """Who ever stands at the head of the party's group, each with the instant since when, in the order of time."""
-        return heads(self._parties, party)
+        return heads(self._loaded.parties, party)
 
     @_given_by("controllers", "group")
     def heads_between(self, party: str, since: int, until: int) -> set[str]:
         """All who stand at the head of the party's group at any instant from one to another, both included."""
-        return heads_between(self._parties, party, since, until)
+        return heads_between(self._loaded.parties, party, since, until)
 
     @_given_by("controllers", "group")
     def ever_above(self, party: str) -> set[str]:
         """The party and all that ever controlled it, up the chain."""
         found, layer = {party}, {party}
         for _ in range(CONTROLLERS_MAX):
-            layer = {above for one in layer for above in self._parties[one].controllers()} - found
+            layer = {above for one in layer for above in self._loaded.parties[one].controllers()} - found
             found |= layer
         return found
 
     @_given_by("group")
     def recorded(self, party: str, instant: int) -> list[str]:
         """Of the party and all that have the same topmost controller those of which there are records."""
-        head = self.topmost(party, instant) if self._recorded else party
-        return [one for one in self._recorded if one == party or self.topmost(one, instant) == head]
+        head = self.topmost(party, instant) if self._loaded.recorded else party
+        return [one for one in self._loaded.recorded if one == party or self.topmost(one, instant) == head]
 
     @_given_by("inputs")
     def inputs(self, asset: str) -> Inputs:
@@ -287,22 +282,22 @@ class Facts:
 
         Of a sum that goes on where it stood what is later than its last act.
         """
-        return self._inputs[asset]
+        return self._loaded.inputs[asset]
 
     @_given_by("made")
     def made(self, asset: str) -> Sequence[Edge]:
         """The derivations of a registered asset by OpenLineage, in one step: of each input the earliest, in the order
         of the inputs. Another name of it is none. The facts of the inputs are there, too.
         """
-        return self._made.get(asset, ())
+        return self._loaded.made.get(asset, ())
 
     @_given_by("ancestors")
     def names(self, asset: str) -> list[Edge]:
         """The derivations of the asset that give another name of it."""
         found: list[Edge] = []
-        for edge in self._edges.get(asset, ()):
+        for edge in self._loaded.edges.get(asset, ()):
             if edge.same:
-                found += self._edges.get(edge.input, ()) if is_run(edge.input) else [edge]
+                found += self._loaded.edges.get(edge.input, ()) if is_run(edge.input) else [edge]
         return found
 
     @_given_by("ancestors")
@@ -310,7 +305,7 @@ class Facts:
         """What assets went through by an instant, as OpenLineage's lifecycle has it: (first time, asset, change)."""
         found: dict[tuple[str, str], int] = {}
         for asset in assets:
-            for edge in self._edges.get(asset, ()):
+            for edge in self._loaded.edges.get(asset, ()):
                 if edge.input.startswith(CHANGE_MARK) and edge.time <= instant:
                     key = (asset, edge.input.removeprefix(CHANGE_MARK))
                     found[key] = min(edge.time, found.get(key, edge.time))
@@ -319,26 +314,36 @@ class Facts:
     @_given_by("runs")
     def unfinished(self, asset: str, instant: int) -> list[Unfinished]:
         """The OpenLineage runs that named the asset, and left it unfinished, as of an instant."""
-        return unfinished_at(self._unfinished.get(asset, ()), self._derived_by_runs.get(asset, ()), instant)
+        return unfinished_at(
+            self._loaded.unfinished.get(asset, ()), self._loaded.derived_by_runs.get(asset, ()), instant
+        )
 
     @_given_by("asset")
     def subject(self, asset: str, instant: int) -> Subject:
         """An asset as negative lists see it; its industry is its own, else its owner's."""
-        facts = self._assets[asset]
+        facts = self._loaded.assets[asset]
         data = facts.registration(instant)
-        owner = None if data is None or data.owner is None else self._parties[data.owner].at(instant)
+        owner = None if data is None or data.owner is None else self._loaded.parties[data.owner].at(instant)
         return facts.subject(instant, None if owner is None else owner.industry)
 
     @_given_by("asset")
     def described(self, asset: str, data: Any, grade: Grade, instant: int) -> Subject:
         """An asset as negative lists would see it by a registration and a grade, at an instant."""
-        owner = None if data.owner is None else self._parties[data.owner].at(instant)
-        return self._assets[asset].described(data, grade, None if owner is None else owner.industry)
+        owner = None if data.owner is None else self._loaded.parties[data.owner].at(instant)
+        return self._loaded.assets[asset].described(data, grade, None if owner is None else owner.industry)
 
     @_given_by("ancestors")
     def ancestry(self, asset: str, instant: int, *, through_stops: bool) -> Ancestry:
         """The asset and all that it is derived from, with distances, over derivations made by then."""
-        return ancestry(self._edges, asset, instant, through_stops)
+        return ancestry(self._loaded.edges, asset, instant, through_stops)
+
+
+@lru_cache(maxsize=BOUND_KEPT_MAX)
+def facts_of(rule: str, needs: frozenset[Need], absent: frozenset[Need], settings: Settings) -> type[Facts]:
+    """The class of facts of one rule with these needs, where some are `absent`: a rule is asked at every act, so that
+    only what was loaded is given to what is made then."""
+    of_rule = {"_rule": rule, "_settings": staticmethod(settings), "_parameters": {}, "__slots__": ()}
+    return type(Facts.__name__, (_facts_with(needs - absent),), of_rule)
 
 
 @cache
@@ -349,7 +354,7 @@ def _facts_with(needs: frozenset[Need]) -> type[Facts]:
     """
 
     class Declared(Facts):
-        pass
+        __slots__ = ()
 
     for accessor, givers in GIVEN_BY.items():
         if needs.isdisjoint(givers):

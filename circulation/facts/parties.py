@@ -226,6 +226,8 @@ def _allows(purposes: Collection[str] | None, named: Collection[str]) -> bool:
 def chain(parties: Mapping[str, PartyFacts], party: str, instant: int) -> list[str]:
     """The party, its controller, that one's, and so on, each once. `parties` has the facts of all of them."""
     links = [party]
+    if not parties[party].controllers():
+        return links
     while len(links) <= CONTROLLERS_MAX:
         data = parties[links[-1]].at(instant)
         if data is None or data.controller is None or data.controller in links:
@@ -236,6 +238,8 @@ def chain(parties: Mapping[str, PartyFacts], party: str, instant: int) -> list[s
 
 def topmost(parties: Mapping[str, PartyFacts], party: str, instant: int) -> str:
     """The head of the party's group; of parties that control each other in a circle the smallest id."""
+    if not parties[party].controllers():
+        return party
     above = chain(parties, party, instant)
     data = parties[above[-1]].at(instant) if len(above) <= CONTROLLERS_MAX else None
     if data is None or data.controller is None:
@@ -264,6 +268,8 @@ def heads(parties: Mapping[str, PartyFacts], party: str) -> list[tuple[int, str]
 
 def heads_between(parties: Mapping[str, PartyFacts], party: str, since: int, until: int) -> set[str]:
     """All who stand at the head of the party's group at any instant from one to another, both included."""
+    if not parties[party].controllers():
+        return {party}
     instants = {since}
     reached: dict[str, None] = {}
     layer: Collection[str] = [party]

@@ -123,6 +123,11 @@ class Packs:
         """Whether one pack is in force from the first instant to the last, without another in between."""
         return bisect_right(self._starts, first) == bisect_right(self._starts, last)
 
+    @cached_property
+    def watching(self) -> bool:
+        """Whether a pack is ever in force that holds anything back within a sandbox."""
+        return any(span.pack.sandbox for span in self._spans)
+
     def spans(self) -> tuple[Span, ...]:
         """All packs that are ever in force, in the order of time, without gaps."""
         return self._spans

@@ -3,6 +3,7 @@
 import contextlib
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from circulation.events.event import Event
@@ -113,6 +114,9 @@ class Known:
         self.horizon: int | None = None
         self.number: int | None = None
         self.packs_changed = True
+        # Sellers whose sandboxes count uses, and whether any run left anything unfinished: as a rule there are none.
+        self._counted: frozenset[str] | None = None
+        self._unfinished: bool | None = None
         self._events: dict[int, Event] = {}
         self._assets: dict[str, AssetFacts] = {}
         self._parties: dict[str, PartyFacts] = {}
@@ -243,9 +247,35 @@ class Known:
         self._keeps = self.alone
         self._members_count = 0
         self.horizon = self.number = None
+        self._counted = self._unfinished = None
         self.packs_changed = True
 
+    def changed_counted(self) -> None:
+        """Other sellers have sandboxes that count uses."""
+        self._counted = None
+
+    def left_unfinished(self) -> None:
+        """A run left something unfinished."""
+        self._unfinished = None
+
     # What is read.
+
+    def counted(self, db: Db) -> frozenset[str]:
+        """The sellers whose sandboxes count uses. Who adds one waits for whoever has asked, and the other way round."""
+        if self._counted is not None and self.alone:
+            return self._counted
+        if db.postgres:
+            db.run("select party from counted where party = '' for share")
+        self._counted = frozenset(row[0] for row in db.rows("select party from counted where party <> ''"))
+        return self._counted
+
+    def has_unfinished(self, db: Db) -> bool:
+        """Whether any run may have left anything unfinished."""
+        if not self.alone:
+            return True
+        if self._unfinished is None:
+            self._unfinished = db.one("select 1 from unfinished limit 1") is not None
+        return self._unfinished
 
     def event(self, row: tuple[Any, ...]) -> Event:
         """As `event_of`."""
@@ -299,7 +329,8 @@ class Known:
         self, db: Db, ids: Collection[str], kept: dict[str, _V], read: Callable[[list[str]], dict[str, _V]]
     ) -> dict[str, _V]:
         found = {id_: facts for id_ in ids if (facts := kept.get(id_)) is not None}
-        _count(db, len(found))
+        if db.meter is not None:
+            db.meter.known(len(found))
         if len(found) < len(ids):
             new = read([id_ for id_ in ids if id_ not in found])
             found |= new
@@ -310,21 +341,19 @@ class Known:
 
     def assets(self, db: Db, ids: Collection[str]) -> dict[str, AssetFacts]:
         """Facts of assets, also of those that are not registered."""
+        return self._of(db, ids, self._assets, partial(self._read_assets, db))
 
+    def _read_assets(self, db: Db, missing: list[str]) -> dict[str, AssetFacts]:
         voices = db.voices()
+        if self._keeps and not self.alone:
 
-        def read(missing: list[str]) -> dict[str, AssetFacts]:
-            if self._keeps and not self.alone:
+            def make(id_: str, some: list[Read]) -> AssetFacts:
+                gone = [] if all(one.stands for one in some) else undone(db, [id_])[id_]
+                return AssetFacts(id_, _standing(some), voices, gone)
 
-                def make(id_: str, some: list[Read]) -> AssetFacts:
-                    gone = [] if all(one.stands for one in some) else undone(db, [id_])[id_]
-                    return AssetFacts(id_, _standing(some), voices, gone)
-
-                return self._lasting.facts(db, ASSETS, missing, make, self.event)
-            found, gone = asset_statements(db, missing, self._known_at, self.event)
-            return {id_: AssetFacts(id_, some, voices, gone[id_]) for id_, some in found.items()}
-
-        return self._of(db, ids, self._assets, read)
+            return self._lasting.facts(db, ASSETS, missing, make, self.event)
+        found, gone = asset_statements(db, missing, self._known_at, self.event)
+        return {id_: AssetFacts(id_, some, voices, gone[id_]) for id_, some in found.items()}
 
     def parties(self, db: Db, ids: Collection[str]) -> dict[str, PartyFacts]:
         """Facts of parties, also of those that are not registered."""
@@ -337,7 +366,9 @@ class Known:
 
     def contracts(self, db: Db, ids: Collection[str]) -> dict[str, ContractFacts]:
         """Facts of contracts, also of those that are not signed."""
+        return self._of(db, ids, self._contracts, partial(self._read_contracts, db))
 
+    def _read_contracts(self, db: Db, missing: list[str]) -> dict[str, ContractFacts]:
         voices = db.voices()
 
         def make(id_: str, some: list[Read]) -> ContractFacts:
@@ -347,13 +378,10 @@ class Known:
                     home.take(one.event.source, one.event.reporter)
             return ContractFacts(id_, _standing(some), home)
 
-        def read(missing: list[str]) -> dict[str, ContractFacts]:
-            if self._keeps and not self.alone:
-                return self._lasting.facts(db, CONTRACTS, missing, make, self.event)
-            found, homes = contract_statements(db, missing, self._known_at, self.event)
-            return {id_: ContractFacts(id_, some, homes[id_]) for id_, some in found.items()}
-
-        return self._of(db, ids, self._contracts, read)
+        if self._keeps and not self.alone:
+            return self._lasting.facts(db, CONTRACTS, missing, make, self.event)
+        found, homes = contract_statements(db, missing, self._known_at, self.event)
+        return {id_: ContractFacts(id_, some, homes[id_]) for id_, some in found.items()}
 
     def controlled(self, db: Db, ids: Collection[str]) -> list[str]:
         """The parties and all that were ever stated to be controlled by them, as far as a chain is looked at."""

@@ -232,36 +232,57 @@ class _Looks:
         return set(self._known.with_controllers(self._db, found))
 
 
-def contracts_of(act: Act | Event) -> Iterable[str]:
+# The members of `data` that name parties.
+_PARTIES: Final = ("seller", "buyer", "recipient", "owner", "payer", "payee")
+
+
+class _Members(NamedTuple):
+    """Which members of a type of data name a contract, an asset, parties."""
+
+    contract: bool
+    asset: bool
+    parties: tuple[str, ...]
+
+
+# By type of data: it never changes.
+_MEMBERS: Final[dict[type, _Members]] = {}
+
+
+def _members(data: object) -> _Members:
+    kind = type(data)
+    members = _MEMBERS.get(kind)
+    if members is None:
+        named = tuple(name for name in _PARTIES if hasattr(data, name))
+        members = _MEMBERS[kind] = _Members(hasattr(data, "contract"), hasattr(data, "asset"), named)
+    return members
+
+
+def contracts_of(act: Act | Event) -> list[str]:
     """The contracts that an act names."""
-    if topic_of(act.type) == CONTRACTS:
-        yield act.subject
-    named = getattr(act.data, "contract", None)
-    if named is not None:
-        yield named
+    data = act.data
+    named = data.contract if _members(data).contract else None
+    own = [act.subject] if topic_of(act.type) == CONTRACTS else []
+    return own if named is None else [*own, named]
 
 
-def assets_of(act: Act | Event, contracts: Mapping[str, ContractFacts]) -> Iterable[str]:
+def assets_of(act: Act | Event, contracts: Mapping[str, ContractFacts]) -> list[str]:
     """The assets that an act names, or one of these contracts then."""
-    if topic_of(act.type) == ASSETS:
-        yield act.subject
-    named = getattr(act.data, "asset", None)
-    if named is not None:
-        yield named
+    data = act.data
+    found = [act.subject] if topic_of(act.type) == ASSETS else []
+    if _members(data).asset and data.asset is not None:
+        found.append(data.asset)
     if act.type == ASSET_DERIVED:
-        yield from (one.asset for one in act.data.inputs)
+        found += [one.asset for one in data.inputs]
     for contract in contracts_of(act):
-        yield from contracts[contract].assets_at(act.time)
+        found += contracts[contract].assets_at(act.time)
+    return found
 
 
-def parties_of(act: Act | Event) -> Iterable[str]:
+def parties_of(act: Act | Event) -> list[str]:
     """The parties that an act names."""
-    if topic_of(act.type) == PARTIES:
-        yield act.subject
-    for member in ("seller", "buyer", "recipient", "owner", "payer", "payee"):
-        named = getattr(act.data, member, None)
-        if named is not None:
-            yield named
+    data = act.data
+    found = [act.subject] if topic_of(act.type) == PARTIES else []
+    return found + [named for member in _members(data).parties if (named := getattr(data, member)) is not None]
 
 
 def topic_of(type_: str) -> str:

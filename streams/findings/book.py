@@ -181,6 +181,8 @@ class Book:
             new.append((finding, entry, 1 if old is None else old[3] + 1, data))
         if new:
             new = self._not_upheld(db, new)
+        if not new and not gone:
+            return []
         page = _Page()
         for row in gone:
             self._clear(db, row, now, reason, page)

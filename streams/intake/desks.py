@@ -71,12 +71,16 @@ class Desks:
             batch.desks[key] = desk
         for topic, subjects in missing.items():
             query = "select subject, state from desks where topic = ? and subject = any(?)"
+            stored = []
             for subject, raw in batch.db.rows(query, topic, subjects):
                 desk = batch.desks[(topic, subject)]
                 desk.state = bytes(raw)
                 self.decode(desk)
+                stored.append(subject)
             if topic == CONTRACTS:
-                _load_licences(batch, subjects)
+                # Whatever came of a contract left a state of its desk.
+                if stored:
+                    _load_licences(batch, stored)
                 for subject in subjects:
                     desk = batch.desks[(topic, subject)]
                     desk.watched = desk.daily or desk.several
@@ -128,8 +132,7 @@ def load_sellers(batch: Batch, keys: Iterable[tuple[str, str]]) -> None:
     contracts = [key for key in keys if key[0] == CONTRACTS]
     if not contracts:
         return
-    batch.db.run("select party from counted where party = '' for share")
-    batch.sellers = frozenset(row[0] for row in batch.db.rows("select party from counted where party <> ''"))
+    batch.sellers = batch.known.counted(batch.db)
     if batch.sellers:
         for key in contracts:
             batch.desks[key].count_towards(batch.sellers)

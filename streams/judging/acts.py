@@ -1,7 +1,6 @@
 """Judges acts: what checks say of each by itself, and the scopes of sums that it belongs to."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from circulation.events.event import Event
@@ -42,9 +41,7 @@ def judge(round_: Round, things: Sequence[str]) -> None:
         )
     flat = sorted((act for some in acts.values() for act in some), key=order)
     aside = _aside(round_, reports)
-    needed = {need for act in [*flat, *aside] for _, check in shapes.checks.get(act.type, ()) for need in check.needs}
-    needed |= {need for act in flat for _, sum_ in shapes.sums.get(act.type, ()) for need in sum_.needs}
-    facts = needs.load(round_, [*flat, *aside], needed)
+    facts = needs.load(round_, [*flat, *aside], shapes.needs_of({act.type for act in [*flat, *aside]}))
     entries, named_scopes, reached = _ask(round_, things, flat, aside, reports, facts)
     rows = scoped()
     if since:
@@ -110,22 +107,26 @@ def _ask(
     named_scopes: dict[str, dict[Scope, int]] = {thing: {} for thing in things}
     for act in acts:
         for rule, check in shapes.checks.get(act.type, ()):
-            if said := round_.say(rule, act, partial(check.check, act, of_checks[rule.id])):
+            if said := round_.say(rule, act, check.check, act, of_checks[rule.id]):
                 entries += round_.entries(act.thing, said)
         for rule, sum_ in shapes.sums.get(act.type, ()):
             named: dict[str, int] = {}
             # All that stand, also those that do not count.
             every = sum_.every_report and act.thing in reports
             some: Sequence[Act] = reports[act.thing].reports if every else (act,)
-            if said := round_.say(rule, act, partial(_name, named, sum_, some, of_sums[rule.id])):
+            if said := round_.say(rule, act, _name, named, sum_, some, of_sums[rule.id]):
                 entries += round_.entries(act.thing, said)
-            earliest = min(one.time for one in some)
-            for scope, instant in named.items():
-                reached[rule.id, scope] = min(instant, reached.get((rule.id, scope), instant))
-                named_scopes[act.thing].setdefault((rule.id, scope), earliest)
+            if not named:
+                continue
+            earliest = min(one.time for one in some) if every else act.time
+            scopes_of_thing = named_scopes[act.thing]
+            for name, instant in named.items():
+                scope = (rule.id, name)
+                reached[scope] = min(instant, reached.get(scope, instant))
+                scopes_of_thing.setdefault(scope, earliest)
     for act in aside:
         for rule, check in shapes.checks.get(act.type, ()):
-            if check.every_report and (said := round_.say(rule, act, partial(check.check, act, of_checks[rule.id]))):
+            if check.every_report and (said := round_.say(rule, act, check.check, act, of_checks[rule.id])):
                 entries += round_.entries(act.thing, said)
     return entries, named_scopes, reached
 

@@ -83,7 +83,7 @@ def _of_all(round_: Round, subjects: Mapping[str, list[str]]) -> dict[str, None]
     found: dict[str, None] = {}
     assets, contracts = set(subjects["asset"]), set(subjects["contract"])
     if parties := subjects["party"]:
-        found |= _acts(db, "topic = ? and subject = any(?)", PARTIES, parties, types=shapes.types)
+        found |= _acts_of(db, PARTIES, parties, shapes.types)
         named = naming(db, "party", parties)
         found |= _acts_among(db, named, shapes.types)
         contracts |= {row[1] for row in named if row[2] == CONTRACTS}
@@ -142,8 +142,7 @@ def _closing_between_groups(round_: Round, stated: Sequence[recent.Change]) -> d
 
 def _of_groups(db: Db, parties: Sequence[str], types: Sequence[str]) -> dict[str, None]:
     """Acts of these types that the parties do, that name them, or what they own: rules look at who controls them."""
-    query = "topic = ? and subject = any(?)"
-    found = _acts(db, query, PARTIES, list(parties), types=types)
+    found = _acts_of(db, PARTIES, parties, types)
     named = naming(db, "party", parties)
     found |= _acts_among(db, named, types)
     # Of a settlement rules ask for whom payer and payee act; nothing else of its contract hangs on that.
@@ -154,7 +153,7 @@ def _of_groups(db: Db, parties: Sequence[str], types: Sequence[str]) -> dict[str
 
 
 def _of_assets(db: Db, assets: Sequence[str], types: Sequence[str]) -> dict[str, None]:
-    found = _acts(db, "topic = ? and subject = any(?)", ASSETS, list(assets), types=types)
+    found = _acts_of(db, ASSETS, assets, types)
     named = naming(db, "asset", assets)
     found |= _acts_among(db, named, types)
     return found | _of_contracts(db, sorted({row[1] for row in named if row[2] == CONTRACTS}), types)
@@ -163,7 +162,7 @@ def _of_assets(db: Db, assets: Sequence[str], types: Sequence[str]) -> dict[str,
 def _of_contracts(db: Db, contracts: Sequence[str], types: Sequence[str]) -> dict[str, None]:
     if not contracts:
         return {}
-    found = _acts(db, "topic = ? and subject = any(?)", CONTRACTS, list(contracts), types=types)
+    found = _acts_of(db, CONTRACTS, contracts, types)
     return found | _acts_among(db, naming(db, "contract", contracts), types)
 
 
@@ -178,14 +177,20 @@ def naming(db: Db, kind: str, ids: Sequence[str]) -> list[tuple[Any, ...]]:
 
 
 def _acts_among(db: Db, named: Sequence[tuple[Any, ...]], types: Sequence[str]) -> dict[str, None]:
-    """Those of the events that are acts of these types."""
-    return _acts(db, "id = any(?)", [row[0] for row in named], types=types) if named else {}
+    """The acts of those of the events that are of these types, in order."""
+    numbers = [row[0] for row in named if row[3] in types]
+    rows = db.rows("select distinct thing from events where id = any(?)", numbers) if numbers else []
+    return dict.fromkeys(sorted(row[0] for row in rows))
 
 
-def _acts(db: Db, condition: str, *values: Any, types: Sequence[str]) -> dict[str, None]:
-    """The acts of these types with an event of which the condition holds, in order."""
-    query = f"select distinct thing from events where type = any(?) and {condition}"  # noqa: S608
-    return dict.fromkeys(sorted(row[0] for row in db.rows(query, types, *values)))
+def _acts_of(db: Db, topic: str, subjects: Sequence[str], types: Sequence[str]) -> dict[str, None]:
+    """The acts of these types of the subjects, in order."""
+    # Each type is a step in the index: those of other topics are not looked for.
+    of_topic = [type_ for type_ in types if recent.topic_of(type_) == topic]
+    if not subjects or not of_topic:
+        return {}
+    query = "select distinct thing from events where topic = ? and subject = any(?) and type = any(?)"
+    return dict.fromkeys(sorted(row[0] for row in db.rows(query, topic, list(subjects), of_topic)))
 
 
 def _touch_sums(round_: Round, begins: Mapping[str, int]) -> None:

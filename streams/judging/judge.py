@@ -83,9 +83,9 @@ class Judge:
         the one given of which any does. The `mark` says what is in hand. Of what is tried by itself, one thing alone.
         """
         self._claimed = []
-        items = claim(db, limit, pace, first, below)
+        items, last = claim(db, limit, pace, first, below)
         if not items:
-            return Judged(0, [], [], 0)
+            return Judged(0, [], [], 0, last=True)
         alone: aside.Item | None = None
         if items[0].suspects:
             count = len(items)
@@ -96,7 +96,7 @@ class Judge:
         if mark is not None:
             mark.begin(list(dict.fromkeys(one.thing for one in items)))
         with self._known.round():
-            judged = self._settle(db, items, now, 1 if alone is not None else limit)
+            judged = self._settle(db, items, now, 1 if alone is not None else limit, last=last and alone is None)
             if alone is not None:
                 # It is judged, so what was said of its failing is refuted.
                 aside.forget(db, alone.thing)
@@ -104,7 +104,7 @@ class Judge:
                     judged.changes.extend(self._book.clear(db, alone.finding, now))
             return judged
 
-    def _settle(self, db: Db, items: Sequence[Item], now: int, limit: int) -> Judged:
+    def _settle(self, db: Db, items: Sequence[Item], now: int, limit: int, *, last: bool) -> Judged:
         """Settle items, all of one priority, in the open transaction.
 
         1. Take them off the queue.
@@ -120,7 +120,8 @@ class Judge:
         things = list(dict.fromkeys(one.thing for one in items))
         begins = self._begins(items)
         _take_off(db, items)
-        _lock(db, things, self._shapes.locks(things))
+        if db.postgres:
+            _lock(db, things, self._shapes.locks(things))
         horizon = self._read_packs(db)
         round_ = Round(
             db=db,
@@ -138,7 +139,7 @@ class Judge:
             book=self._book,
         )
         for kind, judge in JUDGES.items():
-            if of_kind := round_.of(kind):
+            if of_kind := round_.things.get(kind):
                 judge(round_, of_kind)
         round_.agreements.write(db)
         return Judged(
@@ -151,6 +152,7 @@ class Judge:
             "" if round_.priority == LIVE else kind_of(things[0]),
             len(things),
             round_.stated,
+            last,
         )
 
     def _begins(self, items: Sequence[Item]) -> dict[str, int]:
@@ -192,7 +194,7 @@ class Judge:
         """Moves the horizon on, never back."""
         if not self._known.alone or self._horizon(db) < horizon:
             db.run("update horizon set instant = ? where instant < ?", horizon, horizon)
-            self._known.horizon = None
+            self._known.horizon = horizon if self._known.alone else None
 
     def back(self, db: Db, horizon: int) -> None:
         """Move a horizon back that a false clock had moved on, and have judged again what may have been said by it.
@@ -276,8 +278,10 @@ class Judge:
         aside.keep(db, [item._replace(finding=finding)])
 
 
-def claim(db: Db, limit: int, pace: Pace | None, first: int, below: int) -> list[Item]:
-    """Claim items, all of one priority, of bulk all requests for few things. See `Judge.round`."""
+def claim(db: Db, limit: int, pace: Pace | None, first: int, below: int) -> tuple[list[Item], bool]:
+    """Claim items, all of one priority, of bulk all requests for few things; see `Judge.round`. The second is whether
+    nothing else waits `below` that priority, as far as this judge may take it.
+    """
     query = "select id, thing, since, priority, begins, (select 1 from set_aside limit 1) from queue where priority"
     # Of an equal priority a planner would take the order of ids for that of the index, and go through all that just
     # came to find what else waits.
@@ -288,8 +292,10 @@ def claim(db: Db, limit: int, pace: Pace | None, first: int, below: int) -> list
         rows = db.rows(f"{one} limit 1 for update skip locked", first, first)
     if not rows:
         rows = db.rows(f"{query} < ? order by priority, id limit ? for update skip locked", below, limit)
+    waiting = len(rows) if first == LIVE and len(rows) < limit else -1
     if not rows or (priority := rows[0][3]) == LIVE:
-        return [item for item in map(Item._make, rows) if item.priority == LIVE]
+        items = [item for item in map(Item._make, rows) if item.priority == LIVE]
+        return items, len(items) == waiting
     size = limit if pace is None else pace(kind_of(rows[0][1]))
     most = size * ALIKE_MAX
     rows = db.rows(f"{one} limit ? for update skip locked", priority, priority, most)
@@ -301,7 +307,7 @@ def claim(db: Db, limit: int, pace: Pace | None, first: int, below: int) -> list
         if item.thing in things or len(things) < size:
             things[item.thing] = None
             claimed.append(item)
-    return claimed
+    return claimed, len(claimed) == waiting
 
 
 def _apart(db: Db, items: list[Item]) -> tuple[list[Item], aside.Item | None]:

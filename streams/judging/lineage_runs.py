@@ -152,6 +152,7 @@ def _leave_unfinished(round_: Round, subject: str, runs: Iterable[Run]) -> dict[
     if new != old:
         db.run("delete from unfinished where run = ?", subject)
         db.many(schema.unfinished, [(output, subject, *rest) for output, *rest in sorted(new)], "upsert")
+        round_.known.left_unfinished()
     begins: dict[str, int] = {}
     for one in new ^ old:
         begins[one.output] = min(one.begin, begins.get(one.output, one.begin))

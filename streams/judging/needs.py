@@ -1,21 +1,28 @@
 """Loads what rules declared that they need, for all acts of a round in bulk."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from circulation.daily import UsedAbroad, UsedDay
 from circulation.events.names import ASSET_REGISTERED, DELIVERY_COMPLETED
 from circulation.exports import UNDECLARED, is_abroad
 from circulation.facts.acts import Act
 from circulation.facts.contracts import ContractFacts
-from circulation.facts.facts import Facts, Heard, Loaded
+from circulation.facts.facts import Facts, Heard, Loaded, Need, facts_of
 from circulation.findings import About, finding_id
+from circulation.openlineage.runs import Unfinished
 from circulation.rules import Rule
 from circulation.sides import Settled
 from streams.facts import derivations, loading, recent
 from streams.facts.inputs import derived_in_one_step, made_by_runs
 from streams.facts.payments import Paid
 from streams.judging.round import Round
+
+# For which needs contracts are loaded, the assets of acts are looked for, assets and parties are loaded.
+_OF_CONTRACTS: Final[frozenset[Need]] = frozenset({"contract", "asset", "ancestors", "runs", "undeclared"})
+_OF_ASSETS: Final[frozenset[Need]] = frozenset({"asset", "ancestors", "runs"})
+_OF_OWNERS: Final[frozenset[Need]] = frozenset({"asset", "ancestors"})
+_OF_PARTIES: Final[frozenset[Need]] = frozenset({"party", "controllers", "group", "asset", "ancestors"})
 
 
 def load(
@@ -41,49 +48,50 @@ def load(
     The parties of a contract are who sold and who bought when an act names it. Ancestors are those of `assets`, and of
     what acts name at whose ancestors a rule looks.
     """
-    more = set(contracts)
     contracts_: dict[str, Any] = {}
     assets_: dict[str, Any] = {}
     parties_: dict[str, Any] = {}
     edges: dict[str, Any] = {}
     db, known = round_.db, round_.known
-    registered = {act.subject for act in acts if act.type == ASSET_REGISTERED}
-    made = made_by_runs(db, registered) if "made" in needs and registered else {}
-    if {*needs} & {"contract", "asset", "ancestors", "runs", "undeclared"}:
-        contracts_ = known.contracts(db, more | {one for act in acts for one in recent.contracts_of(act)})
-    if {*needs} & {"asset", "ancestors"}:
-        ids = set(assets) | {one for act in acts for one in recent.assets_of(act, contracts_)}
-        ids |= {edge.input for some in made.values() for edge in some}
+    registered = {act.subject for act in acts if act.type == ASSET_REGISTERED} if "made" in needs else ()
+    made = made_by_runs(db, registered) if registered else {}
+    of_acts = [recent.contracts_of(act) for act in acts]
+    if not _OF_CONTRACTS.isdisjoint(needs):
+        contracts_ = known.contracts(db, {*contracts}.union(*of_acts))
+    named: list[list[str]] = []
+    if not _OF_ASSETS.isdisjoint(needs):
+        named = [recent.assets_of(act, contracts_) for act in acts]
+    if not _OF_OWNERS.isdisjoint(needs):
+        ids = {*assets}.union(*named)
+        ids.update(edge.input for some in made.values() for edge in some)
         if "ancestors" in needs:
-            below = set(assets)
-            for act in acts:
-                if act.type in round_.shapes.types_of_ancestors:
-                    below.update(recent.assets_of(act, contracts_))
+            looking = round_.shapes.types_of_ancestors
+            below = {*assets}.union(*(some for act, some in zip(acts, named, strict=True) if act.type in looking))
             edges = known.edges_above(db, below)
             ids |= loading.assets_above(below, edges)
         assets_ = known.assets(db, ids)
-    if {*needs} & {"party", "controllers", "group", "asset", "ancestors"}:
-        wanted = set(parties) | {one for act in acts for one in recent.parties_of(act)}
-        wanted |= {
-            one
-            for act in acts
-            for contract in recent.contracts_of(act)
-            if contract in contracts_
-            for one in contracts_[contract].parties_at(act.time)
-        }
-        wanted |= {owner for asset in assets_.values() for owner in asset.owners()}
+    if not _OF_PARTIES.isdisjoint(needs):
+        wanted = set(parties)
+        for act, some in zip(acts, of_acts, strict=True):
+            wanted.update(recent.parties_of(act))
+            for contract in some:
+                if contract in contracts_:
+                    wanted.update(contracts_[contract].parties_at(act.time))
+        for facts in assets_.values():
+            wanted.update(facts.owners())
         if "group" in needs:
             parties_ = known.with_recorded(db, wanted)
         else:
             parties_ = (known.with_controllers if "controllers" in needs else known.parties)(db, wanted)
     inputs_ = derived_in_one_step(db, known, inputs) if inputs else {}
-    for _, some in inputs_.values():
-        assets_.update(some)
+    for _, inputs_of_asset in inputs_.values():
+        assets_.update(inputs_of_asset)
     undeclared = _undeclared(round_, acts, contracts_) if "undeclared" in needs else ()
-    named: set[str] = set()
-    if "runs" in needs:
-        named = {one for act in acts for one in recent.assets_of(act, contracts_)}
-        named |= {edge.input for one in named for edge in edges.get(one, ()) if edge.same}
+    left: dict[str, list[Unfinished]] = {}
+    if "runs" in needs and known.has_unfinished(db):
+        looked_at = set[str]().union(*named)
+        looked_at |= {edge.input for one in looked_at for edge in edges.get(one, ()) if edge.same}
+        left = derivations.unfinished(db, looked_at)
     return Loaded(
         packs=round_.packs,
         assets=assets_,
@@ -99,8 +107,8 @@ def load(
         days=days,
         heard=heard,
         settled=settled,
-        unfinished=(left := derivations.unfinished(db, named)),
-        derived_by_runs=derivations.derived_by_runs(db, left),
+        unfinished=left,
+        derived_by_runs=derivations.derived_by_runs(db, left) if left else None,
         made=made,
     )
 
@@ -126,6 +134,10 @@ def _undeclared(
     return {asked[row[0]] for row in rows}
 
 
+# By shape, by what is absent and by rule: the rule, and the class of its facts there.
+_CLASSES: Final[dict[tuple[str, frozenset[Need]], dict[str, tuple[Rule, type[Facts]]]]] = {}
+
+
 class Bound(dict[str, Facts]):
     """What was loaded, for each rule by the needs of one of its shapes; bound when it is first asked."""
 
@@ -134,8 +146,13 @@ class Bound(dict[str, Facts]):
         self._loaded = loaded
         self._rules = rules
         self._shape = shape
+        self._classes = _CLASSES.setdefault((shape, loaded.absent), {})
 
     def __missing__(self, id_: str) -> Facts:
         rule = self._rules[id_]
-        facts = self[id_] = self._loaded.bound(id_, getattr(rule, self._shape).needs, rule.settings)
+        known, of_rule = self._classes.get(id_, (None, None))
+        if of_rule is None or known is not rule:
+            of_rule = facts_of(id_, getattr(rule, self._shape).needs, self._loaded.absent, rule.settings)
+            self._classes[id_] = (rule, of_rule)
+        facts = self[id_] = of_rule(self._loaded)
         return facts

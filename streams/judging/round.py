@@ -1,6 +1,5 @@
 """One round of judging: what its steps share, and the few things that all kinds of items need."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -38,7 +37,7 @@ _SINCE: Final = (
 class Judged(NamedTuple):
     """What one round of judging did: for the metrics. `told` counts events of cases that are to be sent, `stated`
     statements of credit, `looks` by rule the acts, scopes and screenings that it was asked about. Of what waits in
-    bulk, so many `things` of one `kind`.
+    bulk, so many `things` of one `kind`. `last` tells that nothing else waited that might have been taken.
     """
 
     items: int
@@ -50,6 +49,7 @@ class Judged(NamedTuple):
     kind: str = ""
     things: int = 0
     stated: int = 0
+    last: bool = False
 
 
 @dataclass(slots=True)
@@ -79,14 +79,24 @@ class Round:
     changes: list[Change] = field(default_factory=list)
     # The rules that raised an error.
     errors: list[str] = field(default_factory=list)
-    looks: Counter[str] = field(default_factory=Counter)
+    looks: dict[str, int] = field(default_factory=dict)
     told: int = 0
     stated: int = 0
     agreements: Agreements = field(default_factory=Agreements)
+    # By rule and scope those that are judged where an act of it changed.
+    _touches: dict[tuple[str, str], Sequence[str]] = field(default_factory=dict)
 
     def of(self, kind: Kind) -> list[str]:
         """The things of a kind that this round judges."""
         return self.things.get(kind, [])
+
+    def touches(self, rule: str, scope: str) -> Sequence[str]:
+        """The scopes of a rule that look at this one: of periods it may be several, else the scope itself."""
+        known = self._touches.get((rule, scope))
+        if known is None:
+            period = self.shapes.period_of(rule)
+            known = self._touches[rule, scope] = (scope,) if period is None else period.touches(scope)
+        return known
 
     def judge_at_once(self, begins: Mapping[str, int]) -> None:
         """Have sums judged in this round that nothing asked for yet, each with the instant from which on."""
@@ -135,11 +145,18 @@ class Round:
         query = f"select {COLUMNS} from events where thing = any(?) and time >= ?"  # noqa: S608
         return [row for instant, things in at.items() for row in self.db.rows(query, things, instant)]
 
-    def say(self, rule: Rule, act: Act | None, judge: Callable[[], Iterable[Said]]) -> list[tuple[Rule, Said]]:
-        """What a rule says; where it raises, that is what is said, and the other rules go on."""
-        self.looks[rule.id] += 1
+    def say(
+        self, rule: Rule, act: Act | None, judge: Callable[..., Iterable[Said]], *given: Any
+    ) -> list[tuple[Rule, Said]]:
+        """What a rule says, asked by `judge(*given)`; where it raises, that is what is said, and the other rules go on.
+
+        Most rules say nothing of most acts, so that asking them is all that this may cost.
+        """
+        looks, id_ = self.looks, rule.id
+        looks[id_] = looks.get(id_, 0) + 1
         try:
-            return [(rule, one) for one in judge()]
+            answers = [*judge(*given)]
+            return [(rule, one) for one in answers] if answers else []
         except Exception as error:
             self.errors.append(rule.id)
             if act is None:

@@ -13,6 +13,7 @@ from circulation.sandbox import DETECTOR, NEEDS, Place, holder_of, passed
 from circulation.sandbox import scopes as scopes_of
 from streams.facts import loading
 from streams.facts import used_days as summaries
+from streams.facts.known import Known
 from streams.findings.book import Entry
 from streams.judging import needs
 from streams.judging import tried as trials
@@ -24,7 +25,7 @@ from streams.store.db import Db
 
 def watching(packs: Packs) -> bool:
     """Whether a pack is ever in force that holds anything back within a sandbox."""
-    return any(span.pack.sandbox for span in packs.spans())
+    return packs.watching
 
 
 def mark(
@@ -65,7 +66,7 @@ def _passing(round_: Round, scopes: Sequence[str]) -> dict[str, Place | None]:
     return places
 
 
-def count_uses(db: Db, scopes: Collection[str]) -> None:
+def count_uses(db: Db, known: Known, scopes: Collection[str]) -> None:
     """Have the uses of the holders' contracts looked at by the day from now on, and what is kept of them stay."""
     holders = {holder_of(scope) for scope in scopes}
     if not holders:
@@ -77,5 +78,6 @@ def count_uses(db: Db, scopes: Collection[str]) -> None:
         return
     db.one("select party from counted where party = '' for update")
     db.many(schema.counted, [(one,) for one in new], "ignore")
+    known.changed_counted()
     contracts = sorted({row[1] for row in naming(db, "party", new) if row[2] == CONTRACTS})
     db.run("update used_days set taken = null where contract = any(?)", contracts)

@@ -69,15 +69,16 @@ def enter(round_: Round, named: Named, rows: Iterable[tuple[Any, ...]]) -> None:
     of_periods = [one for one in in_order if shapes.period_of(one[0]) is not None]
     begins: dict[str, int] = {}
     for rule, scope in of_periods:
-        period = shapes.period_of(rule)
-        for each in () if period is None else period.touches(scope):
+        for each in round_.touches(rule, scope):
             asked = queue.sum_(rule, each)
             begins[asked] = min(since[rule, scope], begins.get(asked, since[rule, scope]))
     changed = [one for one in judged_with(round_, of_periods) if not _is_over(round_, one, begins[one])]
-    round_.queue(changed, AGAIN, begins)
+    if changed:
+        round_.queue(changed, AGAIN, begins)
     # What is used on a day finds sums through these rows, which others see only after this transaction.
     entered = set() if round_.known.alone else {one[:2] for one in new if one[0] in shapes.daily}
-    round_.queue(judged_with(round_, sorted(entered)), LIVE)
+    if entered:
+        round_.queue(judged_with(round_, sorted(entered)), LIVE)
     rest = [one for one in in_order if shapes.period_of(one[0]) is None and one not in entered]
     others = judged_with(round_, rest)
     begins |= {queue.sum_(*one): since[one] for one in rest}
@@ -90,7 +91,8 @@ def enter(round_: Round, named: Named, rows: Iterable[tuple[Any, ...]]) -> None:
         if at_once:
             # Another judge may have had the lock, and have seen more than this one before it.
             round_.known.doubt()
-    round_.queue(others, LIVE, begins)
+    if others:
+        round_.queue(others, LIVE, begins)
 
 
 def _is_over(round_: Round, thing: str, instant: int) -> bool:
@@ -126,19 +128,20 @@ def _write(
 
 def touched(round_: Round, rule: str, scope: str, instant: int) -> None:
     """Have the sums that look at this scope go back to before an instant when they are judged next."""
-    period = round_.shapes.period_of(rule)
-    for one in (scope,) if period is None else period.touches(scope):
+    for one in round_.touches(rule, scope):
         round_.known.sums.touched(rule, one, instant)
 
 
 def judged_with(round_: Round, touched: Sequence[Scope]) -> list[str]:
     """The things that are judged where acts of these scopes changed."""
+    if not touched:
+        return []
     db, shapes = round_.db, round_.shapes
     found: dict[Scope, None] = {}
     asked: dict[Scope, None] = {}
     for rule, scope in touched:
         period = shapes.period_of(rule)
-        for one in (scope,) if period is None else period.touches(scope):
+        for one in round_.touches(rule, scope):
             # A scope that lost its last act is judged once more, so that its findings clear.
             own = period is None or one == scope or not period.own_acts_only
             (found if own else asked)[rule, one] = None

@@ -1,7 +1,6 @@
 """Judges screens: what rules say of assets that circulate, whenever an entry of the list takes effect."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from streams.facts import circulations as screening
@@ -26,7 +25,7 @@ def judge(round_: Round, things: Sequence[str]) -> None:
     entries: list[Entry] = []
     for asset, circulation in circulating.items():
         for rule, shape in shapes.screens:
-            said = round_.say(rule, None, partial(shape.judge, circulation, round_.horizon, bound[rule.id]))
+            said = round_.say(rule, None, shape.judge, circulation, round_.horizon, bound[rule.id])
             entries += round_.entries(by_asset[asset], said)
     entries = sandboxes.mark(round_, entries, things, {})
     gone = set(things) - {by_asset[asset] for asset in circulating}

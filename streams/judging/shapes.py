@@ -1,9 +1,10 @@
 """The rules by their shapes: what asks for them, and what they look at. It never changes over the life of a judge."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from circulation.daily import span_of
 from circulation.events.names import ASSET_REGISTERED
+from circulation.facts.facts import Need
 from circulation.rules import Check, Period, Rule, Screen, Sum
 from streams.facts import circulations as screening
 from streams.judging import late_pack_search as anew
@@ -55,6 +56,14 @@ class Shapes:
         self.of_abroad = [rule.id for rule in rules.values() if rule.sum is not None and "abroad" in rule.sum.needs]
         self.of_heard = [rule.id for rule in rules.values() if rule.sum is not None and "heard" in rule.sum.needs]
         self.touched_by_pack = anew.Anew(rules, self.types)
+        self._needs: dict[str, set[Need]] = {}
+        for shape in shapes:
+            for type_ in () if shape is None else shape.acts:
+                self._needs.setdefault(type_, set()).update(() if shape is None else shape.needs)
+
+    def needs_of(self, types: Iterable[str]) -> frozenset[Need]:
+        """What checks and sums need to know of acts of these types."""
+        return frozenset[Need]().union(*(self._needs.get(type_, ()) for type_ in types))
 
     def sum_of(self, rule: str) -> Sum | None:
         """The sum of a rule; None where it has none, or is gone."""

@@ -218,7 +218,7 @@ def _gather(round_: Round, asked: Sequence[Asked], going_on: GoingOn) -> Gathere
     first = _firsts(round_, begun, members, whole)
     # What has no act of its own is not judged where others of its acts change, so nobody may go on with it.
     actless = {one.thing for one in asked if one.thing in going_on.sums and _is_actless(round_, one)}
-    sandboxes.count_uses(db, {one.scope for one in asked if one.rule == SANDBOX})
+    sandboxes.count_uses(db, round_.known, {one.scope for one in asked if one.rule == SANDBOX})
     reports = round_.reports(sorted({thing for some in members.values() for thing in some} - first.keys()))
     if first:
         reports = reports | round_.reports_since(first)

@@ -7,10 +7,11 @@ the statement itself. Three things differ between the dialects and are spelt onc
 
 import contextlib
 import functools
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import orjson
 
@@ -32,6 +33,48 @@ STREAM_ROWS = 5_000
 def wall() -> int:
     """The wall clock of this machine, µs."""
     return time.time_ns() // 1000
+
+
+# Where a statement asks for the members of a list, and where for one value.
+_LIST: Final = "= any(?)"
+_ONE: Final = "= ?"
+_ANY_OF_JSON: Final = "in (select value from json_each(?))"
+_PLACES: Final = re.compile(r"= any\(\?\)|\?")
+
+
+class _Statement:
+    """A statement as the driver takes it. `places` are, on PostgreSQL, its parameters that are to be keys; on SQLite
+    those that are lists.
+    """
+
+    __slots__ = ("_parts", "places", "text", "texts")
+
+    def __init__(self, text: str, places: Sequence[int]) -> None:
+        self.text = text
+        self.places = places
+        self._parts = text.split(_LIST)
+        # As `spelled` has made them.
+        self.texts: dict[int, str] = {}
+
+    @classmethod
+    def of(cls, sql: str, *, postgres: bool) -> "_Statement":
+        """The statement in a dialect."""
+        if postgres:
+            text, places = keys.keyed(sql)
+            return cls(text.replace("%", "%%").replace("?", "%s"), sorted(places))
+        text = keys.unkeyed(sql)
+        text = text.replace("for update skip locked", "").replace("for update", "").replace("for share", "")
+        return cls(text, [at for at, place in enumerate(_PLACES.findall(text)) if place == _LIST])
+
+    def spelled(self, single: int) -> str:
+        """The text for SQLite, where the lists whose bits are set in `single` have one member: finding one is mostly
+        all that is asked, and costs half as much as going through a list of one.
+        """
+        text = self._parts[0]
+        for at, part in enumerate(self._parts[1:]):
+            text += f"{_ONE if single >> at & 1 else _ANY_OF_JSON}{part}"
+        self.texts[single] = text
+        return text
 
 
 class Db:
@@ -57,49 +100,53 @@ class Db:
         self.postgres = postgres
         # Counts what an item of judging reads, while one is judged.
         self.meter: Meter | None = None
-        self._texts: dict[str, tuple[str, frozenset[int]]] = {}
+        self._statements: dict[str, _Statement] = {}
         self._limited: dict[str, str] = {}
         self._blobs: dict[str, Sequence[int]] = {}
         self._bulk: dict[tuple[Table, How], str] = {}
+        # The tables that rows were added to, for who asks whether any were.
+        self.written: set[str] = set()
 
     def _asked(self, sql: str, values: Sequence[Any]) -> tuple[str, Sequence[Any]]:
         """The statement and its values as the driver takes them."""
-        known = self._texts.get(sql)
-        if known is None:
-            if self.postgres:
-                text, places = keys.keyed(sql)
-                known = text.replace("%", "%%").replace("?", "%s"), places
-            else:
-                text = keys.unkeyed(sql).replace("= any(?)", "in (select value from json_each(?))")
-                text = text.replace("for update skip locked", "").replace("for update", "").replace("for share", "")
-                known = text, frozenset()
-            self._texts[sql] = known
-        text, places = known
-        if places:
-            values = list(values)
-            for place in places:
-                one = values[place]
-                values[place] = keys.keys(one) if isinstance(one, list) else keys.key(one)
-        return text, self._values(values)
-
-    def _values(self, values: Sequence[Any]) -> Sequence[Any]:
+        statement = self._statements.get(sql)
+        if statement is None:
+            statement = self._statements[sql] = _Statement.of(sql, postgres=self.postgres)
         if self.postgres:
-            return [_array(one) if isinstance(one, list) else one for one in values]
-        return [orjson.dumps(one).decode() if isinstance(one, list) else one for one in values]
+            if statement.places:
+                values = list(values)
+                for place in statement.places:
+                    one = values[place]
+                    values[place] = keys.keys(one) if isinstance(one, list) else keys.key(one)
+            return statement.text, [_array(one) if isinstance(one, list) else one for one in values]
+        if not statement.places:
+            return statement.text, values
+        given = list(values)
+        single, bit = 0, 1
+        for place in statement.places:
+            some = given[place]
+            if len(some) == 1:
+                given[place] = some[0]
+                single |= bit
+            else:
+                given[place] = orjson.dumps(some).decode()
+            bit += bit
+        return statement.texts.get(single) or statement.spelled(single), given
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """All rows that a query answers with."""
         text, given = self._asked(sql, values)
-        if (meter := self.meter) is not None:
-            return self._metered(sql, self._cursor.execute(self._bounded(text, meter), given), meter)
-        found: list[tuple[Any, ...]] = self._cursor.execute(text, given).fetchall()
-        return found
+        meter = self.meter
+        if meter is None:
+            found: list[tuple[Any, ...]] = self._cursor.execute(text, given).fetchall()
+            return found
+        if self.postgres:
+            text = self._bounded(text, meter)
+        return self._metered(sql, self._cursor.execute(text, given), meter)
 
     def _bounded(self, sql: str, meter: Meter) -> str:
         """A query, as PostgreSQL has it, that answers with little more than the meter allows: the driver has all of an
         answer in memory before anybody can count it."""
-        if not self.postgres:
-            return sql
         text = self._limited.get(sql)
         if text is None:
             text = sql
@@ -110,10 +157,12 @@ class Db:
 
     def _metered(self, sql: str, cursor: Any, meter: Meter) -> list[tuple[Any, ...]]:
         found: list[tuple[Any, ...]] = cursor.fetchmany(PAGE_ROWS)
+        if not found:
+            if meter.late():
+                raise meter.hung()
+            return found
         blobs = self._blobs.get(sql)
         if blobs is None:
-            if not found:
-                return found
             blobs = self._blobs[sql] = blobs_of(found[0])
         meter.read(found, blobs)
         more = found
@@ -161,6 +210,7 @@ class Db:
         """Writes rows in one statement; columns in the order of the table, a numbered `id` left out. See `run`."""
         if not rows:
             return
+        self.written.add(table.name)
         text = self._bulk.get((table, how))
         if text is None:
             text = self._bulk[table, how] = _bulk(table, how, postgres=self.postgres)

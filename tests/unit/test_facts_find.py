@@ -7,6 +7,7 @@ that read it has to be asked again.
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -110,11 +111,11 @@ class Watched:
             facts.days = _Noting(facts.days, lambda one: self._used(facts, one))
             return facts
 
-        def telling(round_: Round, rule: Rule, act: Any, ask: Any) -> Any:
-            self._now, self._act = _about(rule, act, ask), act
+        def telling(round_: Round, rule: Rule, act: Any, ask: Any, *given: Any) -> Any:
+            self._now, self._act = _about(rule, act, partial(ask, *given)), act
             self.asked.add(self._now)
             try:
-                return say(round_, rule, act, ask)
+                return say(round_, rule, act, ask, *given)
             finally:
                 self._now = None
 
