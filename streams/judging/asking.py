@@ -1,6 +1,6 @@
 """Asks the rules of sums for what they say of what was gathered, and keeps the sums that go on where they stood."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import NamedTuple
 
@@ -20,7 +20,8 @@ from streams.judging.round import Round
 class Answers(NamedTuple):
     """What sums said. `causes` are the acts, by (thing, source, id), where sandboxes are watched.
 
-    `empty` are the things of which nothing is left. Of those in `since` only what occurred from an instant on was
+    `empty` are the things that were asked, and of which nothing is left. Of those in `since` only what occurred from an
+    instant on was
     looked at. Deadlines, (thing, instant), are those to come, and those that are `over`. Of days that are compared
     those are `differing` of which anything was said, in whichever mode.
     """
@@ -34,29 +35,32 @@ class Answers(NamedTuple):
     differing: set[str]
 
 
-def ask(round_: Round, asked: Sequence[Asked], going_on: GoingOn, gathered: Gathered) -> Answers:
+def ask(round_: Round, going_on: GoingOn, gathered: Gathered) -> Answers:
     """Ask each rule for its sum; what goes on is kept again."""
     rules, horizon, versions = round_.shapes.rules, round_.horizon, going_on.versions
     watching = sandboxes.watching(round_.packs)
     bounds = needs.Bound(gathered.facts, rules, "sum")
     answers = Answers([], {}, set(), {**going_on.since, **gathered.reported}, [], [], set())
     since, deadlines = answers.since, answers.deadlines
-    for one in _in_order(asked):
+    for one in gathered.silent.values():
+        # Somebody may go on with it.
+        if versions.has(one.rule, one.scope):
+            versions.judged(one.rule, one.scope, Running(), EARLIEST)
+    asked = gathered.asked
+    if gathered.settling is not None:
+        # Days go on from the days before them, and months from their days.
+        asked = sorted(asked, key=lambda one: one.scope if one.shape.each_day else "")
+    for one in asked:
         thing, scope, shape = one.thing, one.scope, one.shape
-        rule, running, begin = rules[one.rule], going_on.sums.get(thing), since.get(thing, EARLIEST)
-        is_counted = scope in gathered.counted and not shape.needs.isdisjoint({"uses", "abroad", "heard"})
-        if thing in gathered.silent:
-            if not is_counted and not any(gathered.members[rule.id, member] for member in one.looks_at):
-                answers.empty.add(thing)
-            if running is not None:
-                versions.judged(rule.id, scope, running, begin)
-            continue
-        bound = bounds[rule.id]
+        rule, bound, begin = rules[one.rule], bounds[one.rule], since.get(thing, EARLIEST)
+        running = going_on.sums.get(thing)
+        if running is None and shape.step is not None and going_on.keeping:
+            running = Running()
         acts = [] if thing in gathered.reported else _acts_of(one, gathered, bound)
         if thing in since:
             acts = [act for act in acts if act.time >= begin]
         judged = acts or running or thing in gathered.reported
-        if not judged and not is_counted and not shape.each_day:
+        if not judged and not shape.each_day and not gathered.counted.is_left(one):
             answers.empty.add(thing)
             if running is not None:
                 versions.judged(rule.id, scope, running, begin)
@@ -90,13 +94,6 @@ def ask(round_: Round, asked: Sequence[Asked], going_on: GoingOn, gathered: Gath
         if watching:
             answers.causes.update({(thing, act.source, act.id): act for act in acts})
     return answers
-
-
-def _in_order(asked: Sequence[Asked]) -> Sequence[Asked]:
-    """Days go on from the days before them, and months from their days."""
-    if not any(one.shape.each_day for one in asked):
-        return asked
-    return sorted(asked, key=lambda one: one.scope if one.shape.each_day else "")
 
 
 def _acts_of(asked: Asked, gathered: Gathered, facts: Facts) -> list[Act]:

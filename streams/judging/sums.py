@@ -7,7 +7,7 @@ from circulation.sandbox import DETECTOR as SANDBOX
 from streams.facts.running_sums import Versions
 from streams.judging import sandboxes
 from streams.judging.asking import Answers, ask
-from streams.judging.gathering import Asked, gather, go_on
+from streams.judging.gathering import Asked, gather, go_on, has_acts
 from streams.judging.round import Round
 from streams.store import schema
 from streams.store.queue import sum_, sum_of
@@ -16,9 +16,9 @@ from streams.store.queue import sum_, sum_of
 def judge(round_: Round, things: Sequence[str]) -> None:
     """Judge sums in bulk.
 
-    1. Leave out periods that have not ended: only their deadlines are written; and what nothing can be said of yet.
+    1. Leave out periods that have not ended: only their deadlines are written.
     2. Take up what goes on where it stood.
-    3. Gather the acts, and what the rules need to know of them.
+    3. Gather the acts, and what the rules need to know of them; leave out what nothing can be said of.
     4. Ask the rules.
     5. Mark what was said within sandboxes; judge again what other sums of sandboxes bear upon.
     6. Write how often sums were judged, their deadlines, and what days came to.
@@ -27,11 +27,9 @@ def judge(round_: Round, things: Sequence[str]) -> None:
     asked, coming, without_rule = _asked(round_, things)
     stepped = [(one.rule, one.scope) for one in asked if one.shape.step is not None]
     versions = Versions(round_.db, () if round_.known.alone else stepped)
-    waiting = _waiting(round_, asked, versions)
-    asked = [one for one in asked if one.thing not in waiting]
     going_on = go_on(round_, asked, versions)
     gathered = gather(round_, asked, going_on)
-    answers = ask(round_, asked, going_on, gathered)
+    answers = ask(round_, going_on, gathered)
     judged = [*without_rule, *(one.thing for one in asked)]
     entries = sandboxes.mark(round_, answers.entries, judged, answers.causes)
     sandboxes.judge_marked(round_, [one.scope for one in asked if one.rule == SANDBOX])
@@ -41,14 +39,16 @@ def judge(round_: Round, things: Sequence[str]) -> None:
         contracts = gathered.facts.contracts
         gathered.settling.note(gathered.members, gathered.reports, gathered.days, contracts, answers.differing)
         gathered.settling.write()
-    empty = answers.empty.union(without_rule)
     void = {one for reports in gathered.reports.values() for one in reports.void}
     cleared: list[tuple[str, str, str]] = []
 
     def reason(thing: str, data: Mapping[str, Any]) -> str:
         cause = data.get("cause")
         if cause is None:
-            return "retracted" if thing in empty else "refuted"
+            silent = gathered.silent.get(thing)
+            if silent is not None:
+                return "refuted" if gathered.counted.is_left(silent) or has_acts(round_, silent) else "retracted"
+            return "retracted" if thing in answers.empty or thing in without_rule else "refuted"
         cleared.append((thing, cause["id"], cause["source"]))
         # What was taken back may belong to no scope any more, so that it was not gathered.
         query = "select 1 from events where event = ? and source = ? and retracted is not null limit 1"
@@ -85,6 +85,8 @@ def _asked(round_: Round, things: Iterable[str]) -> tuple[list[Asked], list[tupl
         shape = round_.shapes.sum_of(rule)
         if shape is None:
             without_rule.append(thing)
+        elif shape.waits is not None and shape.waits(scope) == scope:
+            continue  # what others wait for is never judged
         elif shape.period is None:
             asked.append(Asked(thing, rule, scope, shape, (scope,)))
         elif (ends := shape.period.ends(scope)) >= round_.horizon:
@@ -92,29 +94,6 @@ def _asked(round_: Round, things: Iterable[str]) -> tuple[list[Asked], list[tupl
         else:
             asked.append(Asked(thing, rule, scope, shape, shape.period.members(scope)))
     return asked, coming, without_rule
-
-
-def _waiting(round_: Round, asked: Iterable[Asked], versions: Versions) -> set[str]:
-    """The sums that wait for an act, of which nothing stands, and with which nobody goes on.
-
-    Who has an act come that they wait for judges them under the same lock, and sees what came before.
-    """
-    waiting: set[str] = set()
-    awaited: dict[str, tuple[str, str]] = {}
-    for one in asked:
-        if one.shape.waits is not None and (scope := one.shape.waits(one.scope)) == one.scope:
-            waiting.add(one.thing)
-        elif one.shape.waits is not None and not versions.has(one.rule, one.scope):
-            awaited[one.thing] = (one.rule, scope)
-    if awaited:
-        query = (
-            "select distinct rule, scope from scopes where rule = any(?) and scope = any(?)"
-            " union all select '', thing from findings where thing = any(?) and standing"
-        )
-        wanted = (sorted({scope[at] for scope in awaited.values()}) for at in (0, 1))
-        rows = set(round_.db.rows(query, *wanted, sorted(awaited)))
-        waiting |= {thing for thing, scope in awaited.items() if rows.isdisjoint((scope, ("", thing)))}
-    return waiting
 
 
 def _write_deadlines(
