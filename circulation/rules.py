@@ -129,8 +129,8 @@ class Sum:
     to which these few belong as well: while that has none, the scope is not judged. That one names itself, and is never
     judged.
 
-    `triggers` are the types of acts without any of which nothing is said of a scope, as of terms without a payment; what
-    it needs of `uses`, `abroad` and `heard` has something said as well. It is not asked of a scope that has neither.
+    `triggers` are the types of acts without any of which nothing is said of a scope, as of terms without a payment. The
+    rule is not asked then, unless what it needs of `uses`, `abroad` or `heard` was counted of the scope.
 
     `names` tells which assets and which parties a scope names: their facts are there besides those that its acts name.
 

@@ -136,9 +136,9 @@ class Versions:
             for rule, scope, judged, since in db.rows(query, *wanted):
                 self._rows[rule, scope] = (judged, orjson.loads(bytes(since)))
 
-    def has(self, rule: str, scope: str) -> bool:
-        """Whether anybody may go on with a sum."""
-        return (rule, scope) in self._rows
+    def __bool__(self) -> bool:
+        """Whether anybody may go on with any of them."""
+        return bool(self._rows)
 
     def current(self, rule: str, scope: str, running: Running) -> Running:
         """A sum as far as it is still what it was; a new one, where that cannot be told."""

@@ -12,7 +12,7 @@ from circulation.sandbox import DETECTOR as SANDBOX
 from streams.facts.reports import is_repeated
 from streams.facts.running_sums import EARLIEST, Running
 from streams.findings.book import Entry
-from streams.judging import needs, sandboxes
+from streams.judging import needs
 from streams.judging.gathering import Asked, Gathered, GoingOn
 from streams.judging.round import Round
 
@@ -38,13 +38,11 @@ class Answers(NamedTuple):
 def ask(round_: Round, going_on: GoingOn, gathered: Gathered) -> Answers:
     """Ask each rule for its sum; what goes on is kept again."""
     rules, horizon, versions = round_.shapes.rules, round_.horizon, going_on.versions
-    watching = sandboxes.watching(round_.packs)
     bounds = needs.Bound(gathered.facts, rules, "sum")
     answers = Answers([], {}, set(), {**going_on.since, **gathered.reported}, [], [], set())
     since, deadlines = answers.since, answers.deadlines
-    for one in gathered.silent.values():
-        # Somebody may go on with it.
-        if versions.has(one.rule, one.scope):
+    if versions:
+        for one in gathered.silent.values():
             versions.judged(one.rule, one.scope, Running(), EARLIEST)
     asked = gathered.asked
     if gathered.settling is not None:
@@ -91,7 +89,7 @@ def ask(round_: Round, going_on: GoingOn, gathered: Gathered) -> Answers:
         if shape.each_day and any(who is rule for who, _ in standing):
             answers.differing.add(thing)
         answers.entries.extend(round_.entries(thing, standing))
-        if watching:
+        if not going_on.keeping:
             answers.causes.update({(thing, act.source, act.id): act for act in acts})
     return answers
 

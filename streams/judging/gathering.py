@@ -94,16 +94,19 @@ class Gathered(NamedTuple):
     settling: Settling | None
 
 
-def go_on(round_: Round, asked: Iterable[Asked], versions: Versions) -> GoingOn:
+def go_on(round_: Round, asked: Sequence[Asked]) -> GoingOn:
     """Take the sums that go on where they stood out of what is kept.
 
     Where something may be held back within a sandbox, all that a sum says is looked at again.
     """
+    known = round_.known
+    stepped = () if known.alone else [(one.rule, one.scope) for one in asked if one.shape.step is not None]
+    versions = Versions(round_.db, stepped)
     sums: dict[str, Running] = {}
     if sandboxes.watching(round_.packs):
         return GoingOn(sums, versions, {}, keeping=False)
     for thing, rule, scope, shape, _ in asked:
-        if shape.step is not None and (running := round_.known.sums.take(rule, scope)):
+        if shape.step is not None and (running := known.sums.take(rule, scope)):
             sums[thing] = running = versions.current(rule, scope, running)
             running.back(round_.begins.get(thing, EARLIEST))
     since = {thing: running.until for thing, running in sums.items() if running.until > EARLIEST}

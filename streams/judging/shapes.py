@@ -27,6 +27,9 @@ class Shapes:
         self._periods = {id_: sum_.period for id_, sum_ in self._sums.items()}
         # How the keys of the acts begin of which any is needed for a sum to say something (`Sum.triggers`).
         self.triggers = {id_: tuple(map(queue.acts, sorted(sum_.triggers or ()))) for id_, sum_ in self._sums.items()}
+        self.having_deadlines = {
+            id_ for id_, sum_ in self._sums.items() if sum_.due or sum_.period is not None or "days" in sum_.needs
+        }
         # Whose reports a check looks at that do not count as well.
         every = [rule.check.acts for rule in rules.values() if rule.check is not None and rule.check.every_report]
         self.types_of_every_report = frozenset[str]().union(*every)
@@ -78,8 +81,3 @@ class Shapes:
         all of its days."""
         sums = (sum_of(one) for one in things if kind_of(one) == Kind.SUM)
         return [queue.uses(span_of(scope)[2]) for rule, scope in sums if rule in self.each_day]
-
-    def has_deadlines(self, thing: str) -> bool:
-        """Whether a sum may have deadlines; of a rule that is gone they go."""
-        shape = self.sum_of(sum_of(thing)[0])
-        return shape is None or shape.due or shape.period is not None or "days" in shape.needs

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from circulation.sandbox import DETECTOR as SANDBOX
-from streams.facts.running_sums import Versions
 from streams.judging import sandboxes
 from streams.judging.asking import Answers, ask
 from streams.judging.gathering import Asked, gather, go_on, has_acts
@@ -25,16 +24,16 @@ def judge(round_: Round, things: Sequence[str]) -> None:
     7. Enter what was said.
     """
     asked, coming, without_rule = _asked(round_, things)
-    stepped = [(one.rule, one.scope) for one in asked if one.shape.step is not None]
-    versions = Versions(round_.db, () if round_.known.alone else stepped)
-    going_on = go_on(round_, asked, versions)
+    going_on = go_on(round_, asked)
     gathered = gather(round_, asked, going_on)
     answers = ask(round_, going_on, gathered)
     judged = [*without_rule, *(one.thing for one in asked)]
     entries = sandboxes.mark(round_, answers.entries, judged, answers.causes)
     sandboxes.judge_marked(round_, [one.scope for one in asked if one.rule == SANDBOX])
-    versions.write()
-    _write_deadlines(round_, judged, answers, coming, gathered.reported)
+    going_on.versions.write()
+    have_deadlines = round_.shapes.having_deadlines
+    anew = [one.thing for one in asked if one.rule in have_deadlines and one.thing not in answers.since]
+    _write_deadlines(round_, [*without_rule, *anew], answers, coming, gathered.reported)
     if gathered.settling is not None:
         contracts = gathered.facts.contracts
         gathered.settling.note(gathered.members, gathered.reports, gathered.days, contracts, answers.differing)
@@ -98,14 +97,14 @@ def _asked(round_: Round, things: Iterable[str]) -> tuple[list[Asked], list[tupl
 
 def _write_deadlines(
     round_: Round,
-    judged: Iterable[str],
+    anew: Sequence[str],
     answers: Answers,
     coming: Sequence[tuple[str, int]],
     reported: Mapping[str, int],
 ) -> None:
-    """Write when these sums are to be judged again; of one that went on the deadlines stay that it did not touch."""
+    """Write when sums are to be judged again, those `anew` that were judged as a whole; of one that went on the
+    deadlines stay that it did not touch."""
     db = round_.db
-    anew = [one for one in judged if one not in answers.since and round_.shapes.has_deadlines(one)]
     if anew or coming:
         db.run("delete from deadlines where thing = any(?)", [*anew, *(thing for thing, _ in coming)])
     for thing, since in reported.items():
