@@ -129,6 +129,9 @@ class Sum:
     to which these few belong as well: while that has none, the scope is not judged. That one names itself, and is never
     judged.
 
+    `triggers` are the types of acts without any of which nothing is said of a scope, as of terms without a payment. The
+    rule is not asked then, unless what it needs of `uses`, `abroad` or `heard` was counted of the scope.
+
     `names` tells which assets and which parties a scope names: their facts are there besides those that its acts name.
 
     Where many acts share a scope, `step` lets the engine go on from the first one that changed (`judge` is then
@@ -159,6 +162,7 @@ class Sum:
     recalls: Callable[[Ledger, Act], Iterable[str]] | None = None
     recalling: frozenset[str] = frozenset()
     waits: Callable[[str], str] | None = None
+    triggers: frozenset[str] | None = None
 
     def in_order(self, acts: Iterable[Act]) -> list[Act]:
         """Acts in the order in which they are judged."""

@@ -145,6 +145,7 @@ RULE = Rule(
         scopes=scopes,
         judge=over(step),
         step=step,
+        triggers=frozenset({SETTLEMENT_PAID}),
         needs=NEEDS | {"served"},
     ),
 )

@@ -155,6 +155,7 @@ RULE = Rule(
         scopes=scopes,
         judge=over(step),
         step=step,
+        triggers=frozenset({SETTLEMENT_PAID}),
         reaches=reaches,
         needs=NEEDS | {"asset"},
     ),

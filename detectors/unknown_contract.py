@@ -97,6 +97,7 @@ RULE = Rule(
         scopes=scopes,
         judge=judge,
         step=step,
+        triggers=frozenset(DONE),
         needs=frozenset({"contract", "uses"}),
     ),
 )

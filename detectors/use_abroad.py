@@ -85,6 +85,7 @@ RULE = Rule(
         acts=frozenset({CONTRACT_SIGNED}),
         scopes=scopes,
         judge=judge,
+        triggers=frozenset(),
         needs=frozenset({"contract", "asset", "abroad"}),
     ),
 )

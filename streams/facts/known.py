@@ -1,7 +1,6 @@
 """Keep facts that were read of the store, for those who judge again and again: a cache above `loading`."""
 
 import contextlib
-from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -80,6 +79,9 @@ FACTS_KEPT_MAX: Final = 30_000
 EVENTS_KEPT_MAX: Final = 50_000
 MEMBERS_KEPT_MAX: Final = 200_000
 
+# The things that belong to a scope, each since when; None where that is not known.
+Members = dict[str, int | None]
+
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 _F = TypeVar("_F", bound=Folded)
@@ -124,7 +126,7 @@ class Known:
         self._edges: dict[str, list[Edge]] = {}
         self._controlled: dict[str, set[str]] = {}
         self._reported: dict[str, Any] = {}
-        self._members: dict[tuple[str, str], list[str]] = {}
+        self._members: dict[tuple[str, str], Members] = {}
         self._members_count = 0
         self.sums = Sums()
         self.recorded = Recorded()
@@ -207,14 +209,11 @@ class Known:
                 below_.add(subject)
             self.recorded.changed(event)
 
-    def entered(self, rule: str, scope: str, thing: str) -> None:
-        """A thing belongs to a scope now."""
-        if (kept := self._members.get((rule, scope))) is None:
-            return
-        at = bisect_left(kept, thing)
-        if at == len(kept) or kept[at] != thing:
-            kept.insert(at, thing)
-            self._members_count += 1
+    def entered(self, rule: str, scope: str, thing: str, since: int | None = None) -> None:
+        """A thing belongs to a scope now, since an instant, where one is known."""
+        if (kept := self._members.get((rule, scope))) is not None:
+            self._members_count += thing not in kept
+            kept[thing] = since
 
     def left(self, rule: str, scope: str) -> None:
         """A thing does not belong to a scope any longer."""
@@ -304,18 +303,22 @@ class Known:
                 kept |= new
         return found
 
-    def members(self, db: Db, scopes: Collection[tuple[str, str]]) -> dict[tuple[str, str], list[str]]:
-        """The things that belong to each scope (rule, scope), in their order."""
+    def cached_reports(self, thing: str) -> Any | None:
+        """What was made of all reports of a thing, if that is kept; see `reported`."""
+        return self._reported.get(thing)
+
+    def members(self, db: Db, scopes: Collection[tuple[str, str]]) -> dict[tuple[str, str], Members]:
+        """The things that belong to each scope (rule, scope)."""
         kept = self._members
         found = {one: some for one in scopes if (some := kept.get(one)) is not None}
         _count(db, sum(map(len, found.values())))
         if missing := [one for one in scopes if one not in found]:
-            new: dict[tuple[str, str], list[str]] = {one: [] for one in missing}
-            query = "select rule, scope, thing from scopes where rule = any(?) and scope = any(?)"
+            new: dict[tuple[str, str], Members] = {one: {} for one in missing}
+            query = "select rule, scope, thing, since from scopes where rule = any(?) and scope = any(?)"
             wanted = (sorted({one[at] for one in missing}) for at in (0, 1))
-            for rule, scope, thing in sorted(db.rows(query, *wanted)):
+            for rule, scope, thing, since in db.rows(query, *wanted):
                 if (rule, scope) in new:
-                    new[rule, scope].append(thing)
+                    new[rule, scope][thing] = since
             found |= new
             if self.alone:
                 if self._members_count > MEMBERS_KEPT_MAX:

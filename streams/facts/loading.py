@@ -229,21 +229,19 @@ def first_uses(db: Db, ids: Collection[str]) -> dict[str, int]:
     return dict(db.rows("select contract, time from first_uses where contract = any(?)", list(ids)))
 
 
-def members_since(db: Db, scopes: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], list[str]]:
-    """The things that belong to each scope (rule, scope) and have a report from an instant on."""
-    if not scopes:
-        return {}
-    found: dict[tuple[str, str], list[str]] = {one: [] for one in scopes}
+def members_since(db: Db, scopes: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], dict[str, int | None]]:
+    """The things that belong to each scope (rule, scope) and have a report from an instant on, each since when."""
+    members: dict[tuple[str, str], dict[str, int | None]] = {one: {} for one in scopes}
     rows = db.rows(
-        "select rule, scope, thing, time from scopes where rule = any(?) and scope = any(?) and time >= ?",
+        "select rule, scope, thing, time, since from scopes where rule = any(?) and scope = any(?) and time >= ?",
         sorted({rule for rule, _ in scopes}),
         sorted({scope for _, scope in scopes}),
         min(scopes.values()),
     )
-    for rule, scope, thing, time in sorted(rows):
+    for rule, scope, thing, time, since in rows:
         if time >= scopes.get((rule, scope), NEVER):
-            found[rule, scope].append(thing)
-    return found
+            members[rule, scope][thing] = since
+    return members
 
 
 def edges_above(db: Db, ids: Collection[str]) -> dict[str, list[Edge]]:

@@ -1,7 +1,7 @@
 """Reports of one act: which of them are one thing, and which of them count (contract §2, "Acts and reporters")."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -69,6 +69,8 @@ EACH = frozenset({PRODUCT_LISTED, PRODUCT_DELISTED, WATERMARK_SIGHTED, REQUEST_R
 
 # Of these one thing may have any number of reports that count.
 AGAIN_AND_AGAIN = STATED | EACH | {*TERMS_TYPES}
+# How the keys of such acts begin.
+_AGAIN: Final = tuple(queue.acts(type_) for type_ in sorted(AGAIN_AND_AGAIN))
 
 
 def thing_of(event: Event) -> str:
@@ -79,7 +81,7 @@ def thing_of(event: Event) -> str:
 
 def is_repeated(thing: str) -> bool:
     """Whether an act is one that is reported again and again, so that each report may belong to another scope."""
-    return queue.kind_of(thing) == queue.Kind.ACT and queue.act_of(thing)[0] in AGAIN_AND_AGAIN
+    return thing.startswith(_AGAIN)
 
 
 def each_counts(db: Db, known: Known, things: Collection[str]) -> set[str]:

@@ -136,6 +136,10 @@ class Versions:
             for rule, scope, judged, since in db.rows(query, *wanted):
                 self._rows[rule, scope] = (judged, orjson.loads(bytes(since)))
 
+    def __bool__(self) -> bool:
+        """Whether anybody may go on with any of them."""
+        return bool(self._rows)
+
     def current(self, rule: str, scope: str, running: Running) -> Running:
         """A sum as far as it is still what it was; a new one, where that cannot be told."""
         if (rule, scope) not in self._of:

@@ -118,16 +118,17 @@ def first_served(db: Db, contracts: Collection[str]) -> dict[str, int]:
     query = (
         f"{_WHOLE} where contract = ? and day <= coalesce((select day from used_days where contract = ? and uses > 0"  # noqa: S608
         f" order by day, reporter limit 1 offset {_REMEMBERED_MAX}), ?) union all {_REMEMBERED}"
+        # In one statement, for a day must not be missed that is forgotten in between.
+        " union all select contract, null, 0, 0, 0, 0, time, 0, null, null from served where contract = ?"
     )
     for contract in sorted(contracts):
-        days = _added([contract], db.rows(query, contract, contract, DAYS_MAX, CONTRACTS, [contract]))[contract]
+        rows = db.rows(query, contract, contract, DAYS_MAX, CONTRACTS, [contract], contract)
+        days = _added([contract], (row for row in rows if row[1] is not None))[contract]
         left = [one for one in days if one.used.uses > 0]
-        if left:
-            found[contract] = min(one.used.first for one in left if one.day == left[0].day)
-    # Only now, for a day must not be missed that is forgotten in between.
-    forgotten = "select contract, time from served where contract = any(?)"
-    for contract, first in db.rows(forgotten, sorted(contracts)) if contracts else ():
-        found[contract] = min(first, found.get(contract, first))
+        times = [one.used.first for one in left if one.day == left[0].day]
+        times += [row[6] for row in rows if row[1] is None]
+        if times:
+            found[contract] = min(times)
     return found
 
 
@@ -150,14 +151,15 @@ def served_by(db: Db, rows: Collection[tuple[str, int, int]], before: int) -> li
 
 
 def used_abroad(db: Db, contracts: Collection[str]) -> dict[str, list[UsedAbroad]]:
-    """The days on which each contract was used in other countries, in the order of days, as far as uses are left."""
-    found: dict[str, list[UsedAbroad]] = {one: [] for one in contracts}
+    """The days on which each contract was used in other countries, in the order of days, as far as uses are left;
+    without the contracts that were not."""
+    found: dict[str, list[UsedAbroad]] = {}
     query = (
         "select contract, day, country, max(uses) from used_abroad where contract = any(?) and uses > 0"
         " group by contract, day, country"
     )
     for contract, *used in sorted(db.rows(query, sorted(contracts)) if contracts else ()):
-        found[contract].append(UsedAbroad(*used))
+        found.setdefault(contract, []).append(UsedAbroad(*used))
     return found
 
 

@@ -122,7 +122,7 @@ def _write(
                 new.append((*one, thing, named.lasts[thing], first))
     round_.db.many(schema.scopes, new, "upsert")
     for row in new:
-        round_.known.entered(*row[:3])
+        round_.known.entered(*row[:3], row[4])
     return new
 
 

@@ -4,18 +4,24 @@ All days of one contract are judged under one lock (`Shapes.locks`), so a day se
 judged again by whoever settles that after it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from circulation.daily import day_scope, month_scope, span_of
+from circulation.daily import UsedDay, day_number, day_scope, month_scope, span_of
 from circulation.facts.acts import Act
+from circulation.facts.contracts import ContractFacts
 from circulation.facts.facts import Facts
 from circulation.findings import Said
 from circulation.rules import Sum
 from circulation.sides import Settled
 from streams.facts import settled_days
+from streams.facts import used_days as summaries
+from streams.facts.reports import Reported
+from streams.judging.agreements import Day, Looked
 from streams.judging.round import Round
+from streams.judging.scopes import Scope
 from streams.store import queue, schema
+from streams.store.db import Db
 from streams.store.queue import AGAIN
 
 
@@ -64,6 +70,33 @@ class Settling:
         stated = {*now.stated, *(() if before is None else before.stated)}
         (self._follow if len(stated) > 1 else self._months).add((rule, month_scope(day, contract)))
 
+    def note(
+        self,
+        members: Mapping[Scope, Iterable[str]],
+        reports: Mapping[str, Reported],
+        days: Mapping[str, Sequence[UsedDay]],
+        contracts: Mapping[str, ContractFacts],
+        differing: Collection[str],
+    ) -> None:
+        """Note of each day that was judged whether its reporters agree; `differing` are the things of those that do
+        not."""
+        looked: dict[Day, Looked] = {}
+        for rule, scope in self._asked:
+            day, last, contract = span_of(scope)
+            if day != last:
+                continue
+            of_day = [
+                act for one in members[rule, scope] for act in reports[one].reports if day_number(act.time) == day
+            ]
+            used_by = {reporter for used_on, reporter, _ in days.get(contract, ()) if used_on == day}
+            looked[contract, day] = Looked(
+                frozenset({*used_by, *(act.reporter for act in of_day)}),
+                frozenset(act.source for act in of_day),
+                queue.sum_(rule, scope) in differing,
+            )
+        if looked:
+            self._round.agreements.note(looked, contracts)
+
     def write(self) -> None:
         """Keep what changed, and queue the days and months that go on from it and are not judged in this round; those
         that have not ended have a deadline."""
@@ -98,3 +131,20 @@ class Settling:
                 ended.append(queue.sum_(rule, scope))
         db.many(schema.deadlines, coming, "ignore")
         round_.queue(ended, AGAIN)
+
+
+def used_on(db: Db, scopes: Iterable[str], known: Mapping[str, Sequence[UsedDay]]) -> dict[str, list[UsedDay]]:
+    """What was used on the days of these scopes, and on the next ones, at whose beginning something may have been used
+    that counts on them; with what is known of other days of the same contracts."""
+    asked: dict[str, set[int]] = {}
+    for first, last, contract in map(span_of, scopes):
+        asked.setdefault(contract, set()).update((first, first + 1) if first == last else ())
+    return {
+        contract: _together(known.get(contract, ()), used) for contract, used in summaries.used_on(db, asked).items()
+    }
+
+
+def _together(known: Iterable[UsedDay], read: Iterable[UsedDay]) -> list[UsedDay]:
+    """What was used on days that were read in two parts; of days that are in both what was read last."""
+    days = {(one.day, one.reporter): one for one in (*known, *read)}
+    return [days[key] for key in sorted(days)]

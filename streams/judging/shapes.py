@@ -24,6 +24,13 @@ class Shapes:
                 self.checks.setdefault(type_, []).append((rule, rule.check))  # type: ignore[arg-type]
             for type_ in rule.sum.acts if rule.sum else ():
                 self.sums.setdefault(type_, []).append((rule, rule.sum))  # type: ignore[arg-type]
+        self._sums = {rule.id: rule.sum for rule in rules.values() if rule.sum is not None}
+        self._periods = {id_: sum_.period for id_, sum_ in self._sums.items()}
+        # How the keys of the acts begin of which any is needed for a sum to say something (`Sum.triggers`).
+        self.triggers = {id_: tuple(map(queue.acts, sorted(sum_.triggers or ()))) for id_, sum_ in self._sums.items()}
+        self.having_deadlines = {
+            id_ for id_, sum_ in self._sums.items() if sum_.due or sum_.period is not None or "days" in sum_.needs
+        }
         # Whose reports a check looks at that do not count as well.
         every = [rule.check.acts for rule in rules.values() if rule.check is not None and rule.check.every_report]
         self.types_of_every_report = frozenset[str]().union(*every)
@@ -67,13 +74,11 @@ class Shapes:
 
     def sum_of(self, rule: str) -> Sum | None:
         """The sum of a rule; None where it has none, or is gone."""
-        known = self.rules.get(rule)
-        return None if known is None else known.sum
+        return self._sums.get(rule)
 
     def period_of(self, rule: str) -> Period | None:
         """The period of a rule's sum; None where it has none."""
-        shape = self.sum_of(rule)
-        return None if shape is None else shape.period
+        return self._periods.get(rule)
 
     def is_begun(self, thing: str) -> bool:
         """Whether it is a sum that is judged from an instant on where nothing changed before it."""
@@ -85,8 +90,3 @@ class Shapes:
         all of its days."""
         sums = (sum_of(one) for one in things if kind_of(one) == Kind.SUM)
         return [queue.uses(span_of(scope)[2]) for rule, scope in sums if rule in self.each_day]
-
-    def has_deadlines(self, thing: str) -> bool:
-        """Whether a sum may have deadlines; of a rule that is gone they go."""
-        shape = self.sum_of(sum_of(thing)[0])
-        return shape is None or shape.due or shape.period is not None or "days" in shape.needs

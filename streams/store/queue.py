@@ -74,6 +74,11 @@ def act(type_: str, subject: str, business: str = "") -> str:
     return join_key(Kind.ACT, type_, subject, business)
 
 
+def acts(type_: str) -> str:
+    """Return how the keys of all acts of a type begin."""
+    return join_key(Kind.ACT, type_, "")
+
+
 def anew(place: str) -> str:
     """Return the key of the slice that begins at a place."""
     return join_key(Kind.ANEW, place)

@@ -1,0 +1,341 @@
+"""Gathers what sums are judged by: their acts, where those stood that go on, and the facts that their rules ask for."""
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Final, NamedTuple
+
+from circulation.daily import UsedAbroad, UsedDay, end_of, span_of
+from circulation.facts.acts import Act
+from circulation.facts.facts import Heard, Loaded, Need
+from circulation.rules import Sum
+from circulation.sandbox import DETECTOR as SANDBOX
+from streams.facts import feeds, loading
+from streams.facts import used_days as summaries
+from streams.facts.known import Members
+from streams.facts.reports import Reported, each_counts, is_repeated
+from streams.facts.running_sums import EARLIEST, Running, Versions
+from streams.judging import needs, sandboxes
+from streams.judging.round import Round
+from streams.judging.scopes import Scope
+from streams.judging.settling import Settling, used_on
+from streams.store.db import Db
+from streams.store.queue import Kind
+
+# Of a thing with so many reports all are taken where they are cached: to find out since when it belongs to a scope, and
+# to read only those from then on, takes longer.
+REPORTS_FEW_MAX: Final = 16
+
+
+class Asked(NamedTuple):
+    """A sum that is judged: its thing, its rule and scope, the shape of the rule, and the scopes whose acts it looks
+    at."""
+
+    thing: str
+    rule: str
+    scope: str
+    shape: Sum
+    looks_at: Sequence[str]
+
+
+class GoingOn(NamedTuple):
+    """The sums that go on where they stood, by thing; how often each was judged; and whether sums are kept at all.
+
+    Of those in `since` only acts from an instant on are gone over.
+    """
+
+    sums: dict[str, Running]
+    versions: Versions
+    since: dict[str, int]
+    keeping: bool
+
+
+class Counted(NamedTuple):
+    """What was counted of scopes, and not kept: when a contract was used first, on which days it was abroad, and when a
+    source was heard last."""
+
+    uses: Mapping[str, int]
+    abroad: Mapping[str, Sequence[UsedAbroad]]
+    heard: Mapping[str, Heard]
+
+    def has(self, asked: Asked) -> bool:
+        """Whether anything was counted that a rule may say something for."""
+        needs_, scope = asked.shape.needs, asked.scope
+        return (
+            ("uses" in needs_ and scope in self.uses)
+            or ("abroad" in needs_ and scope in self.abroad)
+            or ("heard" in needs_ and scope in self.heard)
+        )
+
+    def is_left(self, asked: Asked) -> bool:
+        """Whether there is anything of a scope without acts: also of a contract that was used elsewhere."""
+        needs_, scope = asked.shape.needs, asked.scope
+        return ("abroad" in needs_ and scope in self.uses) or self.has(asked)
+
+
+class Gathered(NamedTuple):
+    """What sums are judged by.
+
+    Those `asked` are judged; of those that are `silent`, by thing, nothing can be said. `members` are the things of
+    each (rule, scope), `reports` theirs; `actless` are the sums, by thing, that have no act of their own; `days` is
+    what was used of contracts on each day; `facts` is all of it, as loaded for the rules. `reported` are the sums, by
+    thing, that are judged from a report on (`Sum.since_report`); `entered` are things all of whose acts belong to the
+    scopes that they are members of. `settling` goes on from day to day (`Sum.settles`), None where no day is judged.
+    """
+
+    asked: Sequence[Asked]
+    silent: Mapping[str, Asked]
+    members: Mapping[Scope, Members]
+    reports: Mapping[str, Reported]
+    actless: Set[str]
+    counted: Counted
+    days: Mapping[str, Sequence[UsedDay]]
+    facts: Loaded
+    reported: Mapping[str, int]
+    entered: Set[str]
+    settling: Settling | None
+
+
+def go_on(round_: Round, asked: Sequence[Asked]) -> GoingOn:
+    """Take the sums that go on where they stood out of what is kept.
+
+    Where something may be held back within a sandbox, all that a sum says is looked at again.
+    """
+    known = round_.known
+    stepped = () if known.alone else [(one.rule, one.scope) for one in asked if one.shape.step is not None]
+    versions = Versions(round_.db, stepped)
+    sums: dict[str, Running] = {}
+    if sandboxes.watching(round_.packs):
+        return GoingOn(sums, versions, {}, keeping=False)
+    for thing, rule, scope, shape, _ in asked:
+        if shape.step is not None and (running := known.sums.take(rule, scope)):
+            sums[thing] = running = versions.current(rule, scope, running)
+            running.back(round_.begins.get(thing, EARLIEST))
+    since = {thing: running.until for thing, running in sums.items() if running.until > EARLIEST}
+    return GoingOn(sums, versions, since, keeping=True)
+
+
+def gather(round_: Round, asked: Sequence[Asked], going_on: GoingOn) -> Gathered:
+    """Load the acts of these sums, and what their rules need to know.
+
+    1. Read the things of all scopes: of sums that go on where they stood, or changed since a report, only those that
+       came or changed since.
+    2. Read what was counted, and leave out the sums of which nothing can be said.
+    3. Read the reports of the others.
+    4. Load the facts that their rules need.
+    """
+    db, since = round_.db, going_on.since
+    reported, days = _since_report(round_, asked)
+    members, begun = _members(round_, asked, since, reported)
+    sandboxes.count_uses(db, round_.known, {one.scope for one in asked if one.rule == SANDBOX})
+    counted = _counted(db, asked)
+    silent = {
+        one.thing: one
+        for one in asked
+        if one.thing not in since and one.thing not in reported and _is_silent(round_, one, members, counted)
+    }
+    if silent:
+        asked = [one for one in asked if one.thing not in silent]
+    shapes = {(one.rule, scope): one.shape for one in asked for scope in one.looks_at}
+    things = {key: members[key] for key in shapes if key in members}
+    reports = _reports(round_, begun, things, shapes)
+    each_day = [(one.rule, one.scope) for one in asked if one.shape.each_day]
+    settling = Settling(round_, each_day) if each_day else None
+    if any("days" in shape.needs for shape in shapes.values()):
+        daily = {thing for (rule, _), some in things.items() if rule in round_.shapes.daily for thing in some}
+        days |= used_on(db, [scope for _, scope in each_day], days)
+        days |= summaries.used_days(db, {act.subject for thing in daily for act in reports[thing].acts})
+    contracts = {contract for one in asked for contract in _recalled(one, going_on, members, reports)}
+    contracts |= days.keys() | {span_of(scope)[2] for _, scope in each_day}
+    # What belongs to rules that ask for nothing but acts may be much, and needs nothing loaded.
+    needing = {thing for key, some in things.items() if shapes[key].needs for thing in some}
+    acts = [act for thing in sorted(needing) for act in reports[thing].acts]
+    facts = _load(round_, asked, acts, going_on, contracts, counted, days, settling)
+    return Gathered(
+        asked=asked,
+        silent=silent,
+        members=members,
+        reports=reports,
+        # What has no act of its own is not judged where others of its acts change, so nobody may go on with it.
+        actless={one.thing for one in asked if one.shape.step is not None and _is_actless(round_, one)},
+        counted=counted,
+        days=days,
+        facts=facts,
+        reported=reported,
+        entered={thing for thing in round_.of(Kind.ACT) if round_.begins.get(thing, EARLIEST) == EARLIEST},
+        settling=settling,
+    )
+
+
+def _load(
+    round_: Round,
+    asked: Sequence[Asked],
+    acts: Sequence[Act],
+    going_on: GoingOn,
+    contracts: Set[str],
+    counted: Counted,
+    days: Mapping[str, Sequence[UsedDay]],
+    settling: Settling | None,
+) -> Loaded:
+    """Load the facts that rules need of these acts and contracts, and of what their scopes name."""
+    if not asked:
+        return Loaded(packs=round_.packs)
+    db = round_.db
+    named = [one.shape.names(one.scope) for one in asked if one.shape.names is not None]
+    assets, parties = ({id_ for names in named for id_ in names[at]} for at in (0, 1))
+    if counted.abroad:  # a contract that was never signed has no act that names what it is on
+        for contract, facts in round_.known.contracts(db, counted.abroad.keys()).items():
+            stated = (facts.statement(end_of(one.day)) for one in counted.abroad[contract])
+            assets |= {one.asset for one in stated if one is not None}
+    return needs.load(
+        round_,
+        acts,
+        {need for one in asked for need in one.shape.needs},
+        contracts=contracts | _needing(asked, "uses") | _needing(asked, "abroad"),
+        assets=assets,
+        parties=parties,
+        inputs={one.scope: _after(going_on.sums.get(one.thing)) for one in asked if "inputs" in one.shape.needs},
+        uses=counted.uses,
+        served=summaries.first_served(db, _needing(asked, "served")),
+        abroad=counted.abroad,
+        days=days,
+        heard=counted.heard,
+        settled={} if settling is None else settling.settled,
+    )
+
+
+def _needing(asked: Iterable[Asked], need: Need) -> set[str]:
+    """The scopes of the sums that have a need."""
+    return {one.scope for one in asked if need in one.shape.needs}
+
+
+def _counted(db: Db, asked: Sequence[Asked]) -> Counted:
+    """Read what was counted of the scopes whose rules need it."""
+    abroad, heard = _needing(asked, "abroad"), _needing(asked, "heard")
+    used = abroad | _needing(asked, "uses")
+    uses = loading.first_uses(db, used) if used else {}
+    # Nothing was used abroad that was not used.
+    return Counted(uses, summaries.used_abroad(db, abroad & uses.keys()), feeds.heard(db, heard) if heard else {})
+
+
+def _members(
+    round_: Round, asked: Sequence[Asked], since: Mapping[str, int], reported: Mapping[str, int]
+) -> tuple[dict[Scope, Members], dict[Scope, int]]:
+    """The things of the scopes that sums look at; and the scopes of which only those from an instant on are there.
+
+    Of a sum that waits for acts the things are read where there is one of these.
+    """
+    whole: set[Scope] = set()
+    waiting: dict[Scope, Scope] = {}
+    for thing, rule, scope, shape, looks_at in asked:
+        if thing in since or thing in reported:
+            continue
+        if shape.waits is None:
+            whole.update((rule, member) for member in looks_at)
+        else:
+            waiting[rule, scope] = (rule, shape.waits(scope))
+    members = round_.known.members(round_.db, whole.union(waiting.values()))
+    if found := {scope for scope, awaited in waiting.items() if members[awaited]}:
+        members |= round_.known.members(round_.db, found)
+    begun: dict[Scope, int] = {}
+    for thing, rule, _, _, looks_at in asked if since else ():
+        if thing in since:
+            for key in {(rule, scope) for scope in looks_at} - members.keys():
+                begun[key] = min(since[thing], begun.get(key, since[thing]))
+    if begun:
+        members |= loading.members_since(round_.db, begun)
+    return members, begun
+
+
+def _is_silent(round_: Round, asked: Asked, members: Mapping[Scope, Members], counted: Counted) -> bool:
+    """Whether a sum has no act that anything is said for (`Sum.triggers`, `Sum.waits`), and nothing was counted of its
+    scope."""
+    shape = asked.shape
+    if shape.waits is not None:
+        return (asked.rule, asked.scope) not in members
+    if shape.triggers is None or counted.has(asked):
+        return False
+    triggers = round_.shapes.triggers[asked.rule]
+    return not any(thing.startswith(triggers) for scope in asked.looks_at for thing in members[asked.rule, scope])
+
+
+def _since_report(round_: Round, asked: Sequence[Asked]) -> tuple[dict[str, int], dict[str, list[UsedDay]]]:
+    """The sums, by thing, of which something changed only from an instant on that a report came before, each with the
+    instant of that; and of their contracts what was used since."""
+    reported: dict[str, int] = {}
+    days: dict[str, list[UsedDay]] = {}
+    later = [one for one in asked if one.shape.since_report and round_.begins.get(one.thing, EARLIEST) > EARLIEST]
+    if not later or sandboxes.watching(round_.packs):
+        return reported, days
+    for one in later:
+        if has_acts(round_, one):
+            used, first = summaries.used_since(round_.db, one.scope, round_.begins[one.thing])
+            if first is not None:
+                reported[one.thing] = first
+                days[one.scope] = used
+    return reported, days
+
+
+def _reports(
+    round_: Round, begun: Mapping[Scope, int], members: Mapping[Scope, Members], shapes: Mapping[Scope, Sum]
+) -> dict[str, Reported]:
+    """The reports of all things; of those with many, each of which counts, only those that sums look at."""
+    first = _firsts(round_, begun, members, shapes)
+    reports = round_.reports(sorted({thing for some in members.values() for thing in some} - first.keys()))
+    return reports | round_.reports_since(first) if first else reports
+
+
+def _firsts(
+    round_: Round, begun: Mapping[Scope, int], members: Mapping[Scope, Members], shapes: Mapping[Scope, Sum]
+) -> dict[str, int]:
+    """Of things of many reports, each of which counts, the instant from which on sums look at them.
+
+    Of sums that are gone over as a whole that is since when they belong to them, where that is known.
+    """
+    repeated = {thing for some in members.values() for thing in some if is_repeated(thing)}
+    many = {thing for thing in repeated if not _has_few_reports(round_, thing)}
+    if not many:
+        return {}
+    firsts: dict[str, int] = {}
+    unknown: set[str] = set()
+    for key, some in members.items():
+        for thing in many & some.keys():
+            since = min(begun.values()) if key in begun else None if shapes[key].every_report else some[thing]
+            if since is None:
+                unknown.add(thing)
+            else:
+                firsts[thing] = min(since, firsts.get(thing, since))
+    return {thing: firsts[thing] for thing in each_counts(round_.db, round_.known, firsts.keys() - unknown)}
+
+
+def _has_few_reports(round_: Round, thing: str) -> bool:
+    cached = round_.known.cached_reports(thing)
+    return cached is not None and len(cached.reports) <= REPORTS_FEW_MAX
+
+
+def _recalled(
+    asked: Asked, going_on: GoingOn, members: Mapping[Scope, Members], reports: Mapping[str, Reported]
+) -> Iterable[str]:
+    """The contracts that a sum that goes on has its acts look at by what it remembers; else its acts name them."""
+    recalls = asked.shape.recalls
+    if recalls is None or asked.thing not in going_on.since:
+        return
+    ledger, since = going_on.sums[asked.thing].ledger, going_on.since[asked.thing]
+    for act in (act for scope in asked.looks_at for one in members[asked.rule, scope] for act in reports[one].acts):
+        if act.time >= since:
+            yield from recalls(ledger, act)
+
+
+def _after(running: Running | None) -> int:
+    """From when on something is new to a sum: it has looked at all no later than its last act."""
+    return running.times[-1] + 1 if running is not None and running.times else EARLIEST
+
+
+def _is_actless(round_: Round, asked: Asked) -> bool:
+    """Whether a period that is judged for its own acts only has none (any more)."""
+    period = asked.shape.period
+    return period is not None and period.own_acts_only and not has_acts(round_, asked)
+
+
+def has_acts(round_: Round, asked: Asked) -> bool:
+    """Whether any act belongs to a sum's own scope."""
+    query = "select 1 from scopes where rule = ? and scope = ? limit 1"
+    return round_.db.one(query, asked.rule, asked.scope) is not None
