@@ -12,10 +12,11 @@ from circulation.rules import Sum
 from circulation.sandbox import DETECTOR as SANDBOX
 from streams.facts import feeds, loading
 from streams.facts import used_days as summaries
+from streams.facts.members import belonging, members_since
 from streams.facts.reports import Reported, each_counts, is_repeated
 from streams.facts.running_sums import EARLIEST, Running, Versions
 from streams.findings.book import Entry
-from streams.judging import needs, sandboxes, scopes
+from streams.judging import needs, sandboxes
 from streams.judging.agreements import Day, Looked
 from streams.judging.round import Round
 from streams.judging.scopes import Scope
@@ -214,7 +215,7 @@ def _gather(round_: Round, asked: Sequence[Asked], going_on: GoingOn) -> Gathere
     for one in asked:
         for key in {(one.rule, scope) for scope in one.looks_at} - whole if one.thing in since else ():
             begun[key] = min(since[one.thing], begun.get(key, since[one.thing]))
-    members = round_.known.members(db, whole) | loading.members_since(db, begun)
+    members = round_.known.members(db, whole) | members_since(db, begun)
     first = _firsts(round_, begun, members, whole)
     # What has no act of its own is not judged where others of its acts change, so nobody may go on with it.
     actless = {one.thing for one in asked if one.thing in going_on.sums and _is_actless(round_, one)}
@@ -343,11 +344,8 @@ def _firsts(
         found[one] = min(begun.values())
     unknown = {one for key in whole if key[0] in every for one in members[key]}
     if many:
-        query = f"{scopes.ROWS} where rule = any(?) and scope = any(?) and thing = any(?)"
-        wanted = (sorted({one[at] for one in whole}) for at in (0, 1))
-        for thing, rule, scope, _, since in round_.db.rows(query, *wanted, sorted(many)):
-            if (rule, scope) not in whole:
-                continue
+        wanted = {(one, *key) for key in whole for one in members[key] if one in many}
+        for thing, _, _, _, since in belonging(round_.db, wanted):
             if since is None:
                 unknown.add(thing)
             else:
