@@ -31,13 +31,13 @@ def multiply(store: Store, source: Store, name: str, count: int, *, step: int = 
     """
     with source.reading() as db:
         events = db.rows("select * from events where subject = ? order by id", name)
-        refs = {row[0]: db.rows("select kind, ref from refs where event = ?", row[0]) for row in events}
+        refs = {row[0]: db.rows("select kind, ref, event, time from refs where event = ?", row[0]) for row in events}
         naming = {table: _naming(db, table, name) for table in NAMED}
     for at, row in enumerate(events):
         number = f"{least} + (i * {len(events)}) + {at + 1}"
         _write(store, schema.events, row, name, count, step, number=number)
         for ref in refs[row[0]]:
-            _write(store, schema.refs, (*ref, 0), name, count, step, number=number)
+            _write(store, schema.refs, ref, name, count, step, number=number)
     for table, rows in naming.items():
         for row in rows:
             _write(store, table, row, name, count, step)

@@ -499,12 +499,16 @@ class Costs:
         return time.process_time() + served / 1_000_000_000
 
     def rows(self) -> int:
-        """The rows that were read of tables and indexes, those of the server's own catalogue among them."""
+        """The rows that were read of tables, and the entries of indexes; none of the server's own catalogue, of which
+        it reads many when it cleans up by itself."""
         if self._server is None:
             return 0
         with self._store.reading() as db:
             db.rows("select pg_stat_force_next_flush()")
-            query = "select tup_returned + tup_fetched from pg_stat_database where datname = current_database()"
+            query = (
+                "select coalesce((select sum(seq_tup_read) from pg_stat_user_tables), 0)"
+                " + coalesce((select sum(idx_tup_read) from pg_stat_user_indexes), 0)"
+            )
             ((rows,),) = db.rows(query)
         return int(rows)
 

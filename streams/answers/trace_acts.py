@@ -79,7 +79,7 @@ def watermarks(seen: Seen, acts: Iterable[Event]) -> list[Watermark]:
     stood, values = standing(seen.known_at)
     rows = seen.db.rows(
         f"select {COLUMNS} from events where topic = ? and subject = any(?) and type = ? and time <= ? and {stood}"  # noqa: S608
-        " order by time, source, event limit ?",
+        " order by time + 0, source, event limit ?",
         ASSETS,
         list(seen.shown),
         WATERMARK_SIGHTED,

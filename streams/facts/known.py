@@ -30,6 +30,7 @@ from streams.facts.loading import (
     statements,
     undone,
 )
+from streams.facts.members import members
 from streams.facts.payments import Kept
 from streams.facts.recorded import RECORDED_MAX, RECORDED_MAX_OF_ROUND, Recorded
 from streams.facts.running_sums import Sums
@@ -314,11 +315,8 @@ class Known:
         _count(db, sum(map(len, found.values())))
         if missing := [one for one in scopes if one not in found]:
             new: dict[tuple[str, str], Members] = {one: {} for one in missing}
-            query = "select rule, scope, thing, since from scopes where rule = any(?) and scope = any(?)"
-            wanted = (sorted({one[at] for one in missing}) for at in (0, 1))
-            for rule, scope, thing, since in db.rows(query, *wanted):
-                if (rule, scope) in new:
-                    new[rule, scope][thing] = since
+            for rule, scope, thing, since in members(db, missing):
+                new[rule, scope][thing] = since
             found |= new
             if self.alone:
                 if self._members_count > MEMBERS_KEPT_MAX:

@@ -175,7 +175,7 @@ def payments(
         return []
     return db.rows(
         f"select {', '.join('e.' + name for name in COLUMNS.split(', '))} from refs r"  # noqa: S608
-        " join events e on e.id = r.event where r.kind = any(?) and r.ref = any(?) and e.time between ? and ?",
+        " join events e on e.id = r.event where r.kind = any(?) and r.ref = any(?) and r.time between ? and ?",
         list(kinds),
         list(parties),
         since,
@@ -227,21 +227,6 @@ def contract_statements(
 def first_uses(db: Db, ids: Collection[str]) -> dict[str, int]:
     """The earliest time of a use of each contract that has one."""
     return dict(db.rows("select contract, time from first_uses where contract = any(?)", list(ids)))
-
-
-def members_since(db: Db, scopes: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], dict[str, int | None]]:
-    """The things that belong to each scope (rule, scope) and have a report from an instant on, each since when."""
-    members: dict[tuple[str, str], dict[str, int | None]] = {one: {} for one in scopes}
-    rows = db.rows(
-        "select rule, scope, thing, time, since from scopes where rule = any(?) and scope = any(?) and time >= ?",
-        sorted({rule for rule, _ in scopes}),
-        sorted({scope for _, scope in scopes}),
-        min(scopes.values()),
-    )
-    for rule, scope, thing, time, since in rows:
-        if time >= scopes.get((rule, scope), NEVER):
-            members[rule, scope][thing] = since
-    return members
 
 
 def edges_above(db: Db, ids: Collection[str]) -> dict[str, list[Edge]]:

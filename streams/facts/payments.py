@@ -77,7 +77,7 @@ class Kept:
     def _load(self, db: Db, known: "Known", kind: str, party: str, spans: range) -> None:
         rows = db.rows(
             "select distinct e.thing from refs r join events e on e.id = r.event where r.kind = ? and r.ref = ?"
-            " and e.time >= ? and e.time < ?",
+            " and r.time >= ? and r.time < ?",
             kind,
             party,
             spans.start * SPAN,

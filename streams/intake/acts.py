@@ -32,6 +32,7 @@ from circulation.openlineage.names import canonical
 from circulation.rights import OPERATING
 from circulation.shares import stated
 from streams.facts.derivations import BY_FORM
+from streams.facts.payments import BY, TO
 from streams.facts.reports import AGAIN_AND_AGAIN, EACH, thing_of
 from streams.intake.batch import Arrival, Batch
 from streams.intake.desk import Desk
@@ -189,16 +190,16 @@ def _name(batch: Batch, event: Event, number: int) -> None:
     for member, kind in NAMED:
         named = getattr(event.data, member, None)
         if isinstance(named, str):
-            batch.refs.append((kind, named, number))
+            batch.refs.append((kind, named, number, event.time if kind in (BY, TO) else None))
     if event.type == OPENLINEAGE_RUN:
         data = event.data
         more = (data.listed, data.whole, data.renamed, data.aliases)
         inputs = {*data.inputs, *(one for some in more for names in some.values() for one in names)}
         inputs.update(one.input for columns in data.columns.values() for some in columns.values() for one in some)
-        batch.refs += [("input", one, number) for one in sorted(inputs)]
-        batch.refs += [("output", one, number) for one in sorted({*data.outputs, *data.listed})]
+        batch.refs += [("input", one, number, None) for one in sorted(inputs)]
+        batch.refs += [("output", one, number, None) for one in sorted({*data.outputs, *data.listed})]
     elif event.type == ASSET_DERIVED:
-        batch.refs += [("input", one.asset, number) for one in event.data.inputs]
+        batch.refs += [("input", one.asset, number, None) for one in event.data.inputs]
 
 
 def _named_assets(event: Event) -> list[str]:

@@ -113,7 +113,7 @@ class Batch:
 
     # Rows of events and of what belongs to them. By act what this fetch brought, as far as it is not written yet.
     rows: list[tuple[Any, ...]] = field(default_factory=list)
-    refs: list[tuple[str, str, int]] = field(default_factory=list)
+    refs: list[tuple[str, str, int, int | None]] = field(default_factory=list)
     edges: list[tuple[Any, ...]] = field(default_factory=list)
     # Assets whose other form was looked for.
     forms: set[str] = field(default_factory=set)

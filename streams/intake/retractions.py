@@ -39,7 +39,7 @@ def take_back(batch: Batch, desk: Desk, arrival: Arrival, number: int) -> None:
         desk.retracted = [*desk.retracted, acts.LOOKED_UP]
     retracted = join_key(event.topic, event.subject, data.type, event.source, data.event)
     batch.retracted.add(retracted)
-    batch.refs.append(("retracted", retracted, number))
+    batch.refs.append(("retracted", retracted, number, None))
     batch.write_rows()
     for row in batch.db.rows(EVENT_OF_ID, data.event, event.subject, event.topic, data.type, event.source):
         target = event_of(row)

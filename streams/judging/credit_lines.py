@@ -322,12 +322,14 @@ class _Fold:
         if not keys:
             return
         db = self._db
-        query = (
-            "select party, finding, severity, occurred from findings"
-            " where finding = any(?) and party is not null and standing and mode = ?"
-        )
-        names = sorted({split_key(key, 2)[2] for key in keys})
-        standing = {join_key(row[0], FINDING, row[1]): Standing(*row[1:]) for row in db.rows(query, names, "enforce")}
+        # Were it asked what stands, PostgreSQL might go through the index of all that does.
+        query = "select party, finding, severity, occurred, standing, mode from findings where finding = any(?)"
+        rows = db.rows(query, sorted({split_key(key, 2)[2] for key in keys}))
+        standing = {
+            join_key(party, FINDING, one[0]): Standing(*one)
+            for party, *one, stands, mode in rows
+            if party is not None and stands and mode == "enforce"
+        }
         some = list(standing.keys() & keys)
         states = self._states(some)
         named = {row[0] for row in db.rows("select named from credit_lines where named = any(?)", some)}

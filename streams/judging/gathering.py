@@ -11,6 +11,7 @@ from circulation.sandbox import DETECTOR as SANDBOX
 from streams.facts import feeds, loading
 from streams.facts import used_days as summaries
 from streams.facts.known import Members
+from streams.facts.members import members_since
 from streams.facts.reports import Reported, each_counts, is_repeated
 from streams.facts.running_sums import EARLIEST, Running, Versions
 from streams.judging import needs, sandboxes
@@ -241,7 +242,7 @@ def _members(
             for key in {(rule, scope) for scope in looks_at} - members.keys():
                 begun[key] = min(since[thing], begun.get(key, since[thing]))
     if begun:
-        members |= loading.members_since(round_.db, begun)
+        members |= members_since(round_.db, begun)
     return members, begun
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from circulation.facts.acts import NEVER
+from streams.facts import members
 from streams.judging.round import Round
 from streams.store import queue, schema
 from streams.store.db import Db
@@ -13,8 +14,7 @@ from streams.store.queue import AGAIN, LIVE
 AT_ONCE_MAX: Final = 200
 ROWS: Final = "select thing, rule, scope, time, since from scopes"
 
-# A rule and a scope of its sum.
-Scope = tuple[str, str]
+Scope = members.Scope
 
 
 class Named(NamedTuple):
@@ -40,12 +40,8 @@ def rows_since(db: Db, begun: Mapping[str, int], scopes: Mapping[str, Mapping[Sc
     """
     rows = db.rows(f"{ROWS} where thing = any(?) and time >= ?", list(begun), min(begun.values()))
     found = {row[:3]: row for row in rows if row[3] >= begun[row[0]]}
-    named = {(thing, *one) for thing in begun for one in scopes[thing]} - found.keys()
-    if named:
-        wanted = (sorted({one[at] for one in named}) for at in (1, 2, 0))
-        query = f"{ROWS} where rule = any(?) and scope = any(?) and thing = any(?)"
-        found |= {row[:3]: row for row in db.rows(query, *wanted) if row[:3] in named}
-    return list(found.values())
+    missing = {(thing, *one) for thing in begun for one in scopes[thing]} - found.keys()
+    return [*found.values(), *(members.belonging(db, missing) if missing else ())]
 
 
 def enter(round_: Round, named: Named, rows: Iterable[tuple[Any, ...]]) -> None:
@@ -146,8 +142,7 @@ def judged_with(round_: Round, touched: Sequence[Scope]) -> list[str]:
             own = period is None or one == scope or not period.own_acts_only
             (found if own else asked)[rule, one] = None
     if asked:
-        query = "select distinct rule, scope from scopes where rule = any(?) and scope = any(?)"
-        there = set(db.rows(query, sorted({one[0] for one in asked}), sorted({one[1] for one in asked})))
+        there = members.entered(db, asked)
         found.update(dict.fromkeys(one for one in asked if one in there))
     # Of a period that has not ended nothing is judged, and only its deadline is written.
     coming: list[tuple[str, int]] = []

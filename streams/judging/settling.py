@@ -14,7 +14,7 @@ from circulation.facts.facts import Facts
 from circulation.findings import Said
 from circulation.rules import Sum
 from circulation.sides import Settled
-from streams.facts import settled_days
+from streams.facts import members, settled_days
 from streams.facts import used_days as summaries
 from streams.facts.reports import Reported
 from streams.judging.agreements import Day, Looked
@@ -108,9 +108,7 @@ class Settling:
             by_day.setdefault(day, []).append(contract)
         rules = {contract: rule for (contract, _), rule in self._handed_on.items()}
         if months := self._months - self._follow:
-            query = "select distinct rule, scope from scopes where rule = any(?) and scope = any(?)"
-            named = (sorted({one[at] for one in months}) for at in (0, 1))
-            self._follow |= months & {(row[0], row[1]) for row in db.rows(query, *named)}
+            self._follow |= members.entered(db, months)
         # No act tells of them, and a late pack, or another seller, finds them so.
         rows: list[tuple[Any, ...]] = [
             (rule, scope, queue.uses(span_of(scope)[2]), None, None) for rule, scope in sorted(self._follow)

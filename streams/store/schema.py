@@ -206,13 +206,16 @@ events = Table(
 
 # What an event names besides its subject: (`asset` | `party` | `contract` | `controller` |
 # `product` | `payer` | `payee`, its id); of a derivation or a run also the assets that it reads (`input`), and that a
-# run writes (`output`); of a retraction what it takes back (`retracted`; topic, subject, type, source, id).
+# run writes (`output`); of a retraction what it takes back (`retracted`; topic, subject, type, source, id). `time` is
+# that of a settlement, of which those of one party within a span are asked for; of all else it is absent.
 refs = Table(
     "refs",
     metadata,
     Column("kind", Text, primary_key=True),
     Column("ref", LongText, primary_key=True),
     Column("event", BigInteger, primary_key=True),
+    Column("time", BigInteger),
+    Index("refs_by_time", "ref", "kind", "time", **_where("time is not null")),
     **KEY_ONLY,
 )
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from sqlalchemy import URL
 
 
+# What PostgreSQL may not choose for a query while there is another way.
+PLANNED_OFF = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit")
 # Fewer rows are not worth another look at a table.
 ANALYZE_ROWS_MIN = 500
 # How long a SQLite file that another process writes is waited for.
@@ -202,6 +204,11 @@ class Store:
             )
             # the same few statements again and again; plans are kept from the second time on
             connection.prepare_threshold = 1
+            # Every query that is asked often has an index that fits (`tests/plans.py`), but a planner that knows a table
+            # as it was when it was small goes through the whole of it, from its begin to its end or for a join. What
+            # goes through a table for a purpose still does, and nothing asks so much that it is worth being compiled.
+            for name in PLANNED_OFF:
+                connection.execute(f"set {name} = off")
             if self._statement_seconds is not None:
                 connection.execute(f"set statement_timeout = '{self._statement_seconds}s'")
             if self._lock_seconds is not None:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import detectors
+from benchmarks import growth
 from circulation import docket
 from circulation.admission.admission import Admission
 from circulation.calendar import parse_instant
@@ -1123,3 +1124,41 @@ def test_a_run_above_one_that_reads_once_more_reads_no_more_behind_many_than_beh
         child = heartbeat(many, "read") | {"run": {"runId": "below", "facets": parent}, "outputs": []}
         counts.append(engine.reads(child))
     assert counts[0] == counts[1]
+
+
+# Acts of these kinds made a planner go through as many rows of PostgreSQL as there were acts.
+PLANNED = (
+    "settlements of one contract",
+    "amendments of one contract, each over another asset, a marked delivery between",
+)
+
+
+@pytest.mark.parametrize("told", [False, True], ids=["unknown", "known"])
+@pytest.mark.parametrize("name", PLANNED)
+def test_postgresql_goes_through_no_more_rows_for_an_act_behind_many_than_behind_few(
+    name: str, told: bool, postgres_url: str
+) -> None:
+    """Rows and entries of indexes that the server looks at, whether or not it was `told` how its tables have grown."""
+    store = Store(postgres_url)
+    store.migrate()
+    (kind,) = (one for one in growth.KINDS if one.name == name)
+    replay = Replay(offline(store, None), Admission())
+
+    def take(numbers: Iterable[int]) -> None:
+        made = [kind.make(number) for number in numbers]
+        acts = (act for some in made for act in ([some] if isinstance(some, dict) else some))
+        replay.run(map(orjson.dumps, acts))
+
+    replay.run(map(orjson.dumps, kind.before))
+    costs = growth.Costs(store)
+    counts, done = [], 0
+    for many in (MANY // 2, 2 * MANY):
+        take(range(done, many))
+        if told:
+            with store.reading() as db:
+                db.run("analyze")
+        before = costs.rows()
+        done = many + 10
+        take(range(many, done))
+        counts.append(costs.rows() - before)
+    assert counts[1] <= counts[0] * 1.2
