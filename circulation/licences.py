@@ -63,6 +63,10 @@ def _time(one: Event | Licence) -> int:
     return one.time
 
 
+def _only(licences: Sequence[Licence]) -> Licence | None:
+    return licences[0] if len(licences) == 1 else None
+
+
 def _order(one: Event | Licence) -> tuple[int, str, str]:
     return (one.time, one.source, one.id)
 
@@ -84,11 +88,23 @@ def _limits(terms: Terms) -> dict[str, object]:
 class Licences:
     """The licences of one contract that are visible at this point of its key.
 
+    `only` is the licence of all instants, where there is only one.
     `windowed` tells whether any of them limits the uses of a window; `daily` whether any ever made what is used on a
     day matter for as long as there is the contract: it shares a limit with others, or asks for reports.
     """
 
-    __slots__ = ("_all", "_best", "_current", "_home", "_terminations", "_visible", "daily", "sellers", "windowed")
+    __slots__ = (
+        "_all",
+        "_best",
+        "_current",
+        "_home",
+        "_terminations",
+        "_visible",
+        "daily",
+        "only",
+        "sellers",
+        "windowed",
+    )
 
     def __init__(self, voices: Voices = EVERYBODY) -> None:
         # What others than the home state is remembered, for the home may change, and does not count.
@@ -97,6 +113,7 @@ class Licences:
         self._visible: list[Licence] = []
         # Those that count, in their order; and by type who reported best.
         self._current: list[Licence] = []
+        self.only: Licence | None = None
         self._best: dict[str, int] = {}
         self._terminations: list[Event] = []
         self.windowed = False
@@ -142,6 +159,7 @@ class Licences:
                 self._settle()
             elif licence.reporter == best:
                 insort(self._current, licence, key=_order)
+                self.only = _only(self._current)
                 self.windowed = self.windowed or bool(licence.terms.windows)
         return self._all[-1]
 
@@ -175,13 +193,9 @@ class Licences:
 
     def _settle(self) -> None:
         self._current = sorted(ranked(one for one in self._visible if self._home.has(one.source)), key=_order)
+        self.only = _only(self._current)
         self._best = {one.type: one.reporter for one in self._current}
         self.windowed = any(one.terms.windows for one in self._current)
-
-    @property
-    def only(self) -> Licence | None:
-        """The licence of all instants, where there is only one."""
-        return self._current[0] if len(self._current) == 1 else None
 
     def at(self, instant: int) -> Licence | None:
         """The licence for a use at this instant; None before the first terms."""
