@@ -168,9 +168,10 @@ class Intake:
         """Load what the events of these groups need; `others` are those among them that are no plain uses."""
         self.desks.load(batch, groups, self.home)
         desks.load_sellers(batch, groups)
-        sequences.load_seen(batch, others)
         parts.load(batch, groups)
-        deliveries.load(batch, others)
+        if others:
+            sequences.load_seen(batch, others)
+            deliveries.load(batch, others)
 
     def _take_other(self, batch: Batch, desk: Desk, arrival: Arrival) -> None:
         """Take in an event of a party, an asset, a run, a source, the rules or an order, unless it came before."""
