@@ -28,6 +28,9 @@ LATEST: Final = (dt.date.max.toordinal() + 1 - _EPOCH_ORDINAL) * DAY - CHINA_OFF
 DAYS_MAX: Final = dt.date.max.toordinal()
 
 HOURS_KEPT_MAX: Final = 100_000  # eleven years of hours
+# Endings of texts of instants, from the fraction on: with three digits at most there are a thousand of an offset.
+ENDINGS_KEPT_MAX: Final = 100_000
+_ENDING_KEPT_LENGTH_MAX: Final = len(".000+08:00")
 
 _DATE: Final = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _HOUR: Final = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([01][0-9]|2[0-3]):")
@@ -41,6 +44,7 @@ _OFFSETS: Final = {"Z": 0, "z": 0} | {
     for minute in range(60)
 }
 _hours: dict[str, int] = {}
+_endings: dict[str, int] = {}
 
 
 class Instant(int):
@@ -55,20 +59,33 @@ def parse_instant(text: str) -> int:
     Digits after the sixth of a fraction are cut off. The leap second 23:59:60Z is the second after it. `ValueError`
     for all else, also for instants outside the years 1 to 9999 at +08:00.
     """
-    # Split so that the parts repeat: a year has 8,760 hours, and an hour 3,600 seconds. No second way to read text.
+    # Split so that the parts repeat: a year has 8,760 hours, an hour 3,600 seconds, and a second 1,000 milliseconds. No
+    # second way to read text.
     hour = _hours.get(text[:14])
     within = _SECONDS.get(text[14:19])
     if hour is None or within is None:
         return start_of_day(parse_date(text)) if len(text) == 10 else _parse_odd(text)
     rest = text[19:]
-    offset = _OFFSETS.get(rest)
-    if offset is not None:
-        return hour + within - offset
+    ending = _endings.get(rest)
+    if ending is not None:
+        return hour + within + ending
     micro = rest[1:7]
     offset = _OFFSETS.get(rest[7:])
     if offset is not None and rest[0] == "." and micro.isascii() and micro.isdigit():
         return hour + within + int(micro) - offset
-    return hour + within + _parse_fraction(text)
+    return hour + within + _parse_ending(text)
+
+
+def _parse_ending(text: str) -> int:
+    """What a fraction of a second, if there is one, adds and the offset after it takes away."""
+    rest = text[19:]
+    offset = _OFFSETS.get(rest)
+    ending = _parse_fraction(text) if offset is None else -offset
+    if len(rest) <= _ENDING_KEPT_LENGTH_MAX:
+        if len(_endings) >= ENDINGS_KEPT_MAX:
+            _endings.clear()
+        _endings[rest] = ending
+    return ending
 
 
 def _parse_fraction(text: str) -> int:
@@ -89,8 +106,7 @@ def _parse_odd(text: str) -> int:
     within = HOUR if clock == "59:60" else _SECONDS.get(clock)
     if within is None:
         raise _not_an_instant(text)
-    offset = _OFFSETS.get(text[19:])
-    instant = hour + within + (_parse_fraction(text) if offset is None else -offset)
+    instant = hour + within + _parse_ending(text)
     if within == HOUR and instant % DAY >= SECOND:
         raise _not_an_instant(text)
     if not EARLIEST <= instant <= LATEST:

@@ -65,6 +65,10 @@ def _time(timed: Event | Licence) -> int:
     return timed.time
 
 
+def _only(licences: Sequence[Licence]) -> Licence | None:
+    return licences[0] if len(licences) == 1 else None
+
+
 def _order(timed: Event | Licence) -> tuple[int, str, str]:
     return (timed.time, timed.source, timed.id)
 
@@ -86,11 +90,23 @@ def _limits(terms: Terms) -> dict[str, object]:
 class Licences:
     """The licences of one contract that are visible at this point of its key.
 
+    `only` is the licence of all instants, where there is only one.
     `windowed` tells whether any of them limits the uses of a window; `daily` whether any ever made what is used on a
     day matter for as long as there is the contract: it shares a limit with others, or asks for reports.
     """
 
-    __slots__ = ("_best", "_current", "_home", "_licences", "_terminations", "_visible", "daily", "sellers", "windowed")
+    __slots__ = (
+        "_best",
+        "_current",
+        "_home",
+        "_licences",
+        "_terminations",
+        "_visible",
+        "daily",
+        "only",
+        "sellers",
+        "windowed",
+    )
 
     def __init__(self, voices: Voices = EVERYBODY) -> None:
         # Statements of others than the home do not count, and are remembered, for the home may change.
@@ -99,6 +115,7 @@ class Licences:
         self._visible: list[Licence] = []
         # Those that count, in their order; and by type who reported best.
         self._current: list[Licence] = []
+        self.only: Licence | None = None
         self._best: dict[str, int] = {}
         self._terminations: list[Event] = []
         self.windowed = False
@@ -144,6 +161,7 @@ class Licences:
                 self._settle()
             elif licence.reporter == best:
                 insort(self._current, licence, key=_order)
+                self.only = _only(self._current)
                 self.windowed = self.windowed or bool(licence.terms.windows)
         return self._licences[-1]
 
@@ -183,13 +201,9 @@ class Licences:
         self._current = sorted(
             ranked(licence for licence in self._visible if self._home.has(licence.source)), key=_order
         )
+        self.only = _only(self._current)
         self._best = {licence.type: licence.reporter for licence in self._current}
         self.windowed = any(licence.terms.windows for licence in self._current)
-
-    @property
-    def only(self) -> Licence | None:
-        """The licence of all instants, where there is only one."""
-        return self._current[0] if len(self._current) == 1 else None
 
     def at(self, instant: int) -> Licence | None:
         """The licence for a use at this instant; None before the first terms."""

@@ -58,6 +58,11 @@ def inside(terms: Terms, instant: int) -> bool:
     return terms.valid_from <= instant and (terms.valid_to is None or instant < terms.valid_to)
 
 
+def spans(terms: Terms, first: int, last: int) -> bool:
+    """Whether all instants from the first to the last lie in the validity."""
+    return terms.valid_from <= first and (terms.valid_to is None or last < terms.valid_to)
+
+
 def allows(allowed: Collection[str] | None, value: str) -> bool:
     """Whether a list that may be absent allows a value."""
     return allowed is None or value in allowed

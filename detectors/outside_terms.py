@@ -23,7 +23,7 @@ from circulation.findings import About, Cause, Said
 from circulation.ledger import Ledger
 from circulation.licences import Licence
 from circulation.rules import Check, Counted, Parameters, Rule, Stepped, Sum, Tally, Uses, over
-from circulation.terms import Terms, allows, allows_region, inside
+from circulation.terms import Terms, allows, allows_region, inside, spans
 from circulation.words import ACT, DELIVERY, TERM, listed_zh, zh
 
 
@@ -143,13 +143,14 @@ def step(memory: Memory, parts: Mapping[str, Any], counted: Counted, licence: Li
 def quiet(memory: Memory, parts: Mapping[str, Any], uses: Uses, licence: Licence, __: Parameters) -> Stepped | None:
     """A run of uses is quiet when its first and last instant and each place in it are inside the terms."""
     terms = licence.terms
-    if not (inside(terms, uses.first) and inside(terms, uses.last)):
+    if not spans(terms, uses.first, uses.last):
         return None
+    countries, environments, recipients = terms.countries, terms.environments, terms.recipients
     for _, country, region, environment, actor in uses.kinds:
         if not (
-            _quiet("country", country, terms.countries, memory)
-            and _quiet("environment", environment, terms.environments, memory)
-            and (actor is None or allows(terms.recipients, actor))
+            (countries is None or _quiet("country", country, countries, memory))
+            and (environments is None or _quiet("environment", environment, environments, memory))
+            and (recipients is None or actor is None or actor in recipients)
             and (
                 terms.regions is None
                 or (region is None and "region" in memory.lacking)
@@ -160,8 +161,8 @@ def quiet(memory: Memory, parts: Mapping[str, Any], uses: Uses, licence: Licence
     return Stepped(memory)
 
 
-def _quiet(term: str, value: str | None, allowed: Sequence[str] | None, memory: Memory) -> bool:
-    return allowed is None or (value in allowed if value is not None else term in memory.lacking)
+def _quiet(term: str, value: str | None, allowed: Sequence[str], memory: Memory) -> bool:
+    return value in allowed if value is not None else term in memory.lacking
 
 
 def check(act: Act, facts: Facts) -> Iterable[Said]:

@@ -94,8 +94,8 @@ class Admission:
     def __init__(self, sources: Sources | None = None, voices: Voices = EVERYBODY) -> None:
         self.sources = sources
         self.voices = voices
-        # By reporter, whether a source may report uses as that.
-        self._trusted: dict[str | None, dict[str, bool]] = {reporter: {} for reporter in RANKS}
+        # By reporter, the sources that may report uses as that: as texts of which all their events share one.
+        self._trusted: dict[str | None, dict[str, str]] = {reporter: {} for reporter in RANKS}
 
     def admit(
         self, record: bytes | None, *, topic: str | None, key: bytes | Unkeyed | None, headers: Headers | None, now: int
@@ -126,13 +126,14 @@ class Admission:
             time = parse_instant(usage.time)
         except ValueError:  # msgspec's errors and those of UTF-8 are such
             return None
-        event_id, subject, source, data = usage.id, usage.subject, usage.source, usage.data
+        event_id, subject, reporter, data = usage.id, usage.subject, usage.reporter, usage.data
         sequence = usage.sequence
+        source = self._trusted[reporter].get(usage.source) or self._trusts(usage.source, reporter)
         if (
             time > now + AHEAD_MAX
             or not event_id.isprintable()
             or not subject.isprintable()
-            or not (self._trusted[usage.reporter].get(source) or self._trusts(source, usage.reporter))
+            or source is None
             or not _good_place(data.purpose, data.actor, data.country, data.region, data.environment)
             or (key is not ANY and (key is None or key != subject.encode()))
             or (usage.partitionkey is not None and usage.partitionkey != subject)
@@ -152,19 +153,20 @@ class Admission:
                 return None
             epoch = int(digits)
         return Event(
-            CONTRACTS, USAGE_REPORTED, subject, source, event_id, time, number, RANKS[usage.reporter], data, b"", epoch
+            CONTRACTS, USAGE_REPORTED, subject, source, event_id, time, number, RANKS[reporter], data, b"", epoch
         )
 
-    def _trusts(self, source: str, reporter: str | None) -> bool:
-        """Whether a source may report uses as this reporter, remembered."""
+    def _trusts(self, source: str, reporter: str | None) -> str | None:
+        """Return a source that may report uses as this reporter, remembered; None where it may not."""
         sources, kept = self.sources, self._trusted[reporter]
         trusted = check_source(source) is None and (
             sources is None or (sources.allows(source, USAGE_REPORTED) and sources.allows_as(source, RANKS[reporter]))
         )
+        if not trusted:
+            return None
         if len(kept) >= KEPT_MAX:
             kept.clear()
-        kept[source] = trusted
-        return trusted
+        return kept.setdefault(source, source)
 
     def _slow(
         self,

@@ -117,7 +117,11 @@ class Packs:
 
     def in_force(self, instant: int) -> Pack:
         """The pack by which an act of this instant (µs) is judged."""
-        return self._spans[bisect_right(self._starts, instant)].pack
+        return self.span(instant).pack
+
+    def span(self, instant: int) -> Span:
+        """The span that an instant (µs) is in."""
+        return self._spans[bisect_right(self._starts, instant)]
 
     def unchanged(self, first: int, last: int) -> bool:
         """Whether one pack is in force from the first instant to the last, without another in between."""
@@ -136,6 +140,11 @@ class Packs:
     def homes(self) -> frozenset[str]:
         """The countries that are ever home: all others are abroad."""
         return frozenset(span.pack.home for span in self._spans)
+
+    @cached_property
+    def home(self) -> str | None:
+        """The country that is always home; None where packs differ."""
+        return next(iter(self.homes)) if len(self.homes) == 1 else None
 
     def known_at(self, instant: int) -> Iterator[tuple[Pack, int]]:
         """The pack in force at an instant, and those that were published by then and come later, each with the instant

@@ -9,7 +9,7 @@ import msgspec
 from circulation import sequences
 from circulation.admission.reasons import Claim, Reason, Rejection
 from circulation.admission.records import elements_of
-from circulation.daily import Used
+from circulation.daily import NEVER, Used
 from circulation.docket import Order
 from circulation.events.event import Event
 from circulation.events.names import REJECTED
@@ -21,7 +21,7 @@ from streams.facts.known import Known
 from streams.findings.book import Change, Entry
 from streams.intake.cancellable import Cancellable
 from streams.intake.desk import Desk
-from streams.intake.shapes import Shapes
+from streams.intake.shapes import Plan, Shapes
 from streams.intake.sources import Sources
 from streams.store import queue, schema
 from streams.store.db import Db
@@ -106,6 +106,10 @@ class Batch:
     identities: dict[int, str] = field(default_factory=dict)
     sellers: frozenset[str] = frozenset()
     delivered: dict[str, list[tuple[int, Event]]] = field(default_factory=dict)
+    # The tallies that count plain uses, from one instant to before another.
+    plan: Sequence[Plan] = ()
+    plan_begin: int = 0
+    plan_end: int = 0
     # Up to when deadlines have fired, as soon as anybody has asked.
     horizon: int | None = None
     # Numbers of events that were asked for and not yet given.
@@ -144,8 +148,10 @@ class Batch:
     # that is not the first.
     queued: dict[tuple[int, str], int] = field(default_factory=dict)
     begins: dict[tuple[int, str], int | None] = field(default_factory=dict)
-    # By source and month what came, in the order of the columns of the store.
+    # By source and month what came, in the order of the columns of the store; and what of it came in runs of uses, not
+    # yet added to that (`quality.PLAIN`).
     quality: dict[tuple[str, int], list[int]] = field(default_factory=dict)
+    plain: dict[tuple[str, int], list[int]] = field(default_factory=dict)
     # (contract, day, source) of uses that a provider or consumer reports.
     reported: set[tuple[str, int, str]] = field(default_factory=set)
     # What goes out, with the order of the arrival: findings raised, findings cleared (order, clock, finding, reason),
@@ -165,7 +171,18 @@ class Batch:
 
     def is_abroad(self, country: str) -> bool:
         """Whether a country is another than that of any pack."""
-        return self.packs.homes != {country}
+        return country != self.packs.home
+
+    def use_plan(self, first: int, last: int) -> Sequence[Plan] | None:
+        """Return the tallies that count plain uses from one instant to another; None where the pack changes between."""
+        if not self.plan_begin <= first <= last < self.plan_end:
+            span = self.packs.span(first)
+            self.plan_begin = -NEVER if span.start is None else span.start
+            self.plan_end = NEVER if span.end is None else span.end
+            self.plan = self.shapes.use_plan(span.pack)
+            if last >= self.plan_end:
+                return None
+        return self.plan
 
     def queue(self, thing: str, priority: int, order: int, begins: int | None = None) -> None:
         """Queue a thing to be judged once, from the earliest instant that anybody asks for; None is all of it."""

@@ -72,19 +72,21 @@ def _take_run(batch: Batch, desk: Desk, run: Sequence[Arrival], before: numbers.
     """
     last = run[-1].event
     desk.dirty = True
-    batch.taken[USAGE_REPORTED] = batch.taken.get(USAGE_REPORTED, 0) + len(run)
-    summed, licence, states_bytes, states_rows = uses.sum_up(run, desk.licences, pending)
+    summed, licence, states_bytes, states_rows, late = uses.sum_up(run, desk.licences, pending, batch.voices.late)
     desk.sequences[last.source] = numbers.Sequence(
         last.sequence or 0, before.gaps, before.older, max(before.latest, summed.last), before.epoch, before.before
     )
-    quality.add_run(batch, run, summed)
+    quality.add_run(batch, run, summed, late)
     days.add_run(batch, desk, run, summed, states_bytes=states_bytes, states_rows=states_rows)
-    if any(country is not None and batch.is_abroad(country) for _, country, *_ in summed.kinds):
-        for arrival in run:
-            abroad.add(batch, desk, arrival)
-    if licence is not None and batch.packs.unchanged(summed.first, summed.last):
-        plan = batch.shapes.use_plan(batch.packs.in_force(summed.first))
-        if tallies.quietly(plan, desk, summed, licence):
+    home = batch.packs.home
+    for kind in summed.kinds:
+        if kind[1] is not None and kind[1] != home:
+            for arrival in run:
+                abroad.add(batch, desk, arrival)
+            break
+    if licence is not None:
+        plan = batch.use_plan(summed.first, summed.last)
+        if plan is not None and tallies.quietly(plan, desk, summed, licence):
             return
     for arrival, counted, licence in uses.one_by_one(run, desk.licences, pending):
         tallies.step(batch, desk, arrival, counted, licence)

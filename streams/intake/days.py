@@ -25,15 +25,20 @@ def add_run(
     first, last = uses.first, uses.last
     if first < desk.first_use:
         _begin_earlier(batch, desk, run[0], first)
-    day = (first + CHINA_OFFSET) // DAY
-    if len(uses.totals) > 1 or last >= end_of(day) or _is_near(batch, first, last):
+    day, past = divmod(first + CHINA_OFFSET, DAY)
+    past_last = past + last - first
+    if (
+        len(uses.totals) > 1
+        or past_last >= DAY
+        or ((past <= _EDGE_MAX or past_last >= DAY - _EDGE_MAX) and _is_near(batch, first, last))
+    ):
         for arrival in run:
             add(batch, desk, arrival)
         return
     ((reporter, (count, bytes_, rows)),) = uses.totals.items()
     stated_bytes, stated_rows = bytes_ if states_bytes else None, rows if states_rows else None
     used = desk.days.get(day << 2 | reporter)
-    if used is None or desk.watched or day <= desk.served_day:
+    if used is None or desk.watched or first < used.first or used.uses <= 0:
         _add(batch, desk, run[0], reporter, None, first, last, count, stated_bytes, stated_rows)
     else:
         used.add(count, stated_bytes, stated_rows, first, last)
@@ -124,9 +129,8 @@ def _side(batch: Batch, time: int) -> Side | None:
 
 
 def _is_near(batch: Batch, first: int, last: int) -> bool:
-    """Whether any use from one instant to another of its day may be that near to a midnight."""
-    if (first + CHINA_OFFSET) % DAY > _EDGE_MAX and (last + CHINA_OFFSET) % DAY < DAY - _EDGE_MAX:
-        return False
+    """Whether any use from one instant to another of its day may be told apart from the others of the day: one of the
+    two is no farther than `_EDGE_MAX` from a midnight."""
     near = _side(batch, first) is not None or _side(batch, last) is not None
     return near or not batch.packs.unchanged(first, last)
 

@@ -17,6 +17,7 @@ from circulation.events.names import (
     RULEPACK_PUBLISHED,
     RULES,
     SOURCE_HEARTBEAT,
+    USAGE_REPORTED,
 )
 from circulation.packs.pack import Pack
 from circulation.packs.problems import PackInvalid
@@ -78,7 +79,7 @@ class Intake:
         if desk is None or (event.time < desk.first_use and desk.begins_earlier(event.time)):
             return True
         country = event.data.country
-        is_abroad = country is not None and self._packs().homes != {country}
+        is_abroad = country is not None and country != self._packs().home
         if is_abroad and (country, day_number(event.time)) not in desk.abroad:
             return True
         return desk.news(event, clock)
@@ -132,16 +133,8 @@ class Intake:
         self._owed = voices.owed
         for one in refused:
             batch.reject(one)
-        groups: dict[tuple[str, str], list[Arrival]] = {}
-        for arrival in arrivals:
-            event = arrival.event
-            key = (event.topic, event.subject)
-            group = groups.get(key)
-            if group is None:
-                groups[key] = [arrival]
-            else:
-                group.append(arrival)
-        self._load(batch, groups, arrivals)
+        groups, others = _grouped(arrivals)
+        self._load(batch, groups, others)
         for key, group in groups.items():
             desk = batch.desks[key]
             if desk.evicted:
@@ -169,14 +162,16 @@ class Intake:
         elif arrivals:
             clock = max(clock, arrivals[-1].clock)
         write.write(batch, self._book)
-        return _outcome(batch, arrivals, clock)
+        return _outcome(batch, others, clock)
 
-    def _load(self, batch: Batch, groups: Mapping[tuple[str, str], list[Arrival]], arrivals: Sequence[Arrival]) -> None:
+    def _load(self, batch: Batch, groups: Mapping[tuple[str, str], list[Arrival]], others: Sequence[Arrival]) -> None:
+        """Load what the events of these groups need; `others` are those among them that are no plain uses."""
         self.desks.load(batch, groups, self.home)
         desks.load_sellers(batch, groups)
-        sequences.load_seen(batch, arrivals)
         parts.load(batch, groups)
-        deliveries.load(batch, arrivals)
+        if others:
+            sequences.load_seen(batch, others)
+            deliveries.load(batch, others)
 
     def _take_other(self, batch: Batch, desk: Desk, arrival: Arrival) -> None:
         """Take in an event of a party, an asset, a run, a source, the rules or an order, unless it came before."""
@@ -209,6 +204,28 @@ class Intake:
         except PackInvalid as invalid:
             batch.refuse(arrival, in_lines(invalid.problems))
             return None
+
+
+def _grouped(arrivals: Sequence[Arrival]) -> tuple[dict[tuple[str, str], list[Arrival]], list[Arrival]]:
+    """Return the arrivals by (topic, subject), and those of them that are no uses with a number and nothing unknown."""
+    groups: dict[tuple[str, str], list[Arrival]] = {}
+    others: list[Arrival] = []
+    topic = ""
+    of_topic: dict[str, list[Arrival]] = {}
+    by_topic = {topic: of_topic}
+    for arrival in arrivals:
+        event = arrival.event
+        if event.topic != topic:
+            topic = event.topic
+            of_topic = by_topic.setdefault(topic, {})
+        subject = event.subject
+        group = of_topic.get(subject)
+        if group is None:
+            group = of_topic[subject] = groups[topic, subject] = []
+        group.append(arrival)
+        if event.type != USAGE_REPORTED or event.sequence is None or event.unknown:
+            others.append(arrival)
+    return groups, others
 
 
 def _accept_pack(batch: Batch, arrival: Arrival, pack: Pack) -> None:
@@ -261,14 +278,14 @@ def _unknown(batch: Batch, arrivals: Sequence[Arrival]) -> dict[str, int]:
     return unknown
 
 
-def _outcome(batch: Batch, arrivals: Sequence[Arrival], clock: int) -> Outcome:
-    """Return what this fetch did."""
+def _outcome(batch: Batch, others: Sequence[Arrival], clock: int) -> Outcome:
+    """Return what this fetch did; `others` are the arrivals that are no plain uses."""
     reasons: dict[str, int] = {}
     for refused in batch.refused:
         reasons[refused.rejection.reason] = reasons.get(refused.rejection.reason, 0) + 1
     return Outcome(
         batch.taken,
-        _unknown(batch, arrivals),
+        _unknown(batch, others),
         batch.duplicates,
         reasons,
         batch.changes,

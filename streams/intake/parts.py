@@ -18,9 +18,9 @@ CACHED_MAX: Final = 64
 def load(batch: Batch, groups: Mapping[tuple[str, str], list[Arrival]]) -> None:
     """Fetch the parts that the events of these contracts may change."""
     wanted: list[tuple[str, Desk, str]] = []
-    for (topic, subject), group in groups.items():
-        desk = batch.desks[(topic, subject)]
-        if topic != CONTRACTS or not desk.licences.windowed:
+    for key, group in groups.items():
+        desk = batch.desks[key]
+        if key[0] != CONTRACTS or not desk.licences.windowed:
             continue
         if len(desk.parts) > CACHED_MAX:
             desk.parts.clear()
@@ -30,7 +30,7 @@ def load(batch: Batch, groups: Mapping[tuple[str, str], list[Arrival]]) -> None:
             if licence is not None and licence.terms.windows:
                 for name in _names(batch.shapes, arrival.event.time, licence):
                     names[name] = None
-        wanted.extend((subject, desk, name) for name in names if name not in desk.parts)
+        wanted.extend((key[1], desk, name) for name in names if name not in desk.parts)
     if wanted:
         fetch(batch, wanted)
 

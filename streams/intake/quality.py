@@ -11,6 +11,7 @@ from circulation.admission.reasons import Reason
 from circulation.calendar import MINUTE, SECOND
 from circulation.daily import day_number
 from circulation.events.event import Event
+from circulation.events.names import USAGE_REPORTED
 from circulation.identifiers import check_source
 from circulation.rules import Uses
 from circulation.sequences import NEVER, Gap, Taken, of_epoch
@@ -30,6 +31,9 @@ AHEAD: Final = 10 * MINUTE
 # Where what is counted of a source and month stands, in the order of the columns.
 ADMITTED, REJECTED, TIMED, ON_TIME, LINKABLE, LINKED, NUMBERED, MISSING, LAST = (*range(8), 10)
 _NOTHING: Final = (*[0] * 10, NEVER)
+# Of uses that came in runs all are admitted, linked and numbered: how many, how many with a stamp, how many on time;
+# and the latest instant.
+PLAIN: Final = (0, 0, 0, NEVER)
 
 
 def add(batch: Batch, arrival: Arrival, taken: Taken | None, before: Numbers | None) -> None:
@@ -51,20 +55,42 @@ def add(batch: Batch, arrival: Arrival, taken: Taken | None, before: Numbers | N
         _row(batch, event.source, gap.time)[MISSING] -= 1
 
 
-def add_run(batch: Batch, run: Sequence[Arrival], uses: Uses) -> None:
-    """Count a run of uses of one source that are linked and numbered."""
-    first, last = uses.first, uses.last
+def add_run(batch: Batch, run: Sequence[Arrival], uses: Uses, late: int) -> None:
+    """Count a run of uses of one source that are linked and numbered, so many of them late."""
     if any(uses.totals):
         for arrival in run:
             if arrival.event.reporter:
                 report(batch, arrival.event)
-    source, months = run[0].event.source, batch.sources.months
-    month = months.month if months.begin <= first < months.end else months.of(first)
-    if last >= months.end:
-        for arrival in run:
-            _add_uses(batch, [arrival], months.of(arrival.event.time), arrival.event.time, source)
-        return
-    _add_uses(batch, run, month, last, source)
+    opening, months = run[0], batch.sources.months
+    source, last = opening.event.source, uses.last
+    if not months.begin <= uses.first <= last < months.end:
+        months.of(uses.first)
+        if last >= months.end:
+            _add_apart(batch, run)
+            return
+    key = (source, months.month)
+    row = batch.plain.get(key)
+    if row is None:
+        row = _plain(batch, key)
+    row[0] += uses.count
+    if opening.stamp:
+        row[1] += uses.count
+        row[2] += uses.count - late
+    if last > row[3]:
+        row[3] = last
+
+
+def add_up(batch: Batch) -> None:
+    """Add what came in runs to what else is counted, and to what was taken in."""
+    for key, (count, timed, on_time, last) in batch.plain.items():
+        row = batch.quality[key]
+        batch.taken[USAGE_REPORTED] = batch.taken.get(USAGE_REPORTED, 0) + count
+        for at in (ADMITTED, LINKABLE, LINKED, NUMBERED):
+            row[at] += count
+        row[TIMED] += timed
+        row[ON_TIME] += on_time
+        row[LAST] = max(row[LAST], last)
+    batch.plain = {}
 
 
 def link(batch: Batch, event: Event, *, linked: bool) -> None:
@@ -147,22 +173,24 @@ def _aside(batch: Batch, unknown: Sequence[Key]) -> frozenset[Key]:
     return found.aside
 
 
-def _add_uses(batch: Batch, run: Sequence[Arrival], month: int, last: int, source: str) -> None:
-    key = (source, month)
-    row = batch.quality.get(key)
-    if row is None:
-        row = batch.quality[key] = [*_NOTHING]
-    count = len(run)
-    row[ADMITTED] += count
-    row[LINKABLE] += count
-    row[LINKED] += count
-    row[NUMBERED] += count
-    if last > row[LAST]:
-        row[LAST] = last
-    if run[0].stamp:
-        late = batch.voices.late
-        row[TIMED] += count
-        row[ON_TIME] += sum([one.stamp - one.event.time <= late for one in run])
+def _add_apart(batch: Batch, run: Sequence[Arrival]) -> None:
+    """Count uses of a run that are of several months."""
+    for arrival in run:
+        event = arrival.event
+        key = (event.source, batch.sources.months.of(event.time))
+        row = batch.plain.get(key) or _plain(batch, key)
+        row[0] += 1
+        if arrival.stamp:
+            row[1] += 1
+            row[2] += arrival.stamp - event.time <= batch.voices.late
+        row[3] = max(row[3], event.time)
+
+
+def _plain(batch: Batch, key: Key) -> list[int]:
+    """Begin to count the runs of a source and month, whose row has its place from now on."""
+    batch.quality.setdefault(key, [*_NOTHING])
+    row = batch.plain[key] = [*PLAIN]
+    return row
 
 
 def _row(batch: Batch, source: str, instant: int) -> list[int]:

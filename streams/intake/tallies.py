@@ -41,9 +41,10 @@ def quietly(plan: Sequence[Plan], desk: Desk, uses: Uses, licence: Licence) -> b
             stepped.append((at, rule, answer))
     for at, rule, answer in stepped:
         memories[at] = answer.memory
-        for name, part in answer.parts.items():
-            desk.parts[f"{rule.id}/{name}"] = part
-            desk.parts_dirty.add(f"{rule.id}/{name}")
+        if answer.parts:
+            for name, part in answer.parts.items():
+                desk.parts[f"{rule.id}/{name}"] = part
+                desk.parts_dirty.add(f"{rule.id}/{name}")
     return True
 
 

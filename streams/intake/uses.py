@@ -14,10 +14,13 @@ from streams.intake.cancellable import CODES, DETAIL, VOLUME, Detail, Pending, d
 from streams.intake.desk import Desk
 
 
-def sum_up(run: Sequence[Arrival], licences: Licences, pending: Pending) -> tuple[Uses, Licence | None, bool, bool]:
+def sum_up(
+    run: Sequence[Arrival], licences: Licences, pending: Pending, late_after: int
+) -> tuple[Uses, Licence | None, bool, bool, int]:
     """Sum up a run of one source, and remember each of its uses.
 
-    Return the sums, the licence of all uses (None where there is not one), and whether any states bytes, and rows.
+    Return the sums, the licence of all uses (None where there is not one), whether any states bytes, and rows; and of
+    those that bear a stamp how many arrived later than `late_after` (µs) after they happened.
     """
     totals: dict[int, list[int]] = {}
     states_bytes = states_rows = False
@@ -30,32 +33,43 @@ def sum_up(run: Sequence[Arrival], licences: Licences, pending: Pending) -> tupl
     licence = licences.at(first) if only is None else only
     index = licence.index if licence else -1
     digest, pack_detail, pack_volume, codes = xxhash.xxh3_128_digest, DETAIL.pack, VOLUME.pack, CODES
+    # Its place among the details.
+    at = len(details) // DETAIL.size
+    late = 0
+    reporter = opening.reporter
+    used = bytes_ = rows_ = 0
     for arrival in run:
         event = arrival.event
         data = event.data
         time = event.time
-        reporter = event.reporter
-        uses = data.uses
         if time < first:
             first = time
         elif time > latest:
             latest = time
-        total = totals.get(reporter)
-        if total is None:
-            total = totals[reporter] = [0, 0, 0]
-        total[0] += uses
-        size, rows = data.bytes, data.rows
+        if arrival.stamp - time > late_after:
+            late += 1
+        if event.reporter != reporter:
+            _add_up(totals, reporter, used, bytes_, rows_)
+            reporter = event.reporter
+            used = bytes_ = rows_ = 0
+        uses, size, rows, country = data.uses, data.bytes, data.rows, data.country
+        used += uses
         if size is not None:
-            total[1] += size
+            bytes_ += size
             states_bytes = True
         if rows is not None:
-            total[2] += rows
+            rows_ += rows
             states_rows = True
         if size or rows:
-            volumes += pack_volume(len(details) // DETAIL.size, size or 0, rows or 0)
-        kinds.add((data.purpose, data.country, data.region, data.environment, data.actor))
+            volumes += pack_volume(at, size or 0, rows or 0)
+        at += 1
+        kinds.add((data.purpose, country, data.region, data.environment, data.actor))
         digests += digest(event.id.encode(), seed)
-        details += pack_detail(time, uses, index | codes[data.country], reporter)
+        details += pack_detail(time, uses, index | codes[country], reporter)
+    if totals:
+        _add_up(totals, reporter, used, bytes_, rows_)
+    else:
+        totals[reporter] = [used, bytes_, rows_]
     if only is None and (licence is not licences.at(first) or licence is not licences.at(latest)):
         licence = None
     summed = Uses(
@@ -66,7 +80,17 @@ def sum_up(run: Sequence[Arrival], licences: Licences, pending: Pending) -> tupl
         count=len(run),
         each=lambda: (one.event for one in run),
     )
-    return summed, licence, states_bytes, states_rows
+    return summed, licence, states_bytes, states_rows, late
+
+
+def _add_up(totals: dict[int, list[int]], reporter: int, uses: int, bytes_: int, rows: int) -> None:
+    total = totals.get(reporter)
+    if total is None:
+        totals[reporter] = [uses, bytes_, rows]
+    else:
+        total[0] += uses
+        total[1] += bytes_
+        total[2] += rows
 
 
 def one_by_one(run: Sequence[Arrival], licences: Licences, pending: Pending) -> list[tuple[Arrival, Counted, Licence]]:

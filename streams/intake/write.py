@@ -43,6 +43,8 @@ def write(batch: Batch, book: Book) -> None:
         sequences.write_gaps(batch)
     if batch.refused_numbers:
         sequences.write_refused(batch)
+    if batch.plain:
+        quality.add_up(batch)
     if batch.voices.owed:
         quality.hear(batch)
     batch.cancellable.write(db, batch.now, more_than=batch.cancellable.pending_max)

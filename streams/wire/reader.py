@@ -175,33 +175,33 @@ class Reader:
             records = [] if first is None else [first, *self._consumer.consume(self._records_max, 0)]
             if len(records) < self._records_max:
                 self._drained = time.monotonic()
-            by_topic: dict[str, dict[int, list[Any]]] = {}
+            came: dict[TP, list[Any]] = {}
             ends: dict[TP, int] = {}
             for record in records:
                 error = record.error()
-                at_the_end = error is not None and error.code() == KafkaError._PARTITION_EOF
-                if error is not None and not at_the_end:
-                    self._failed(record, error)
-                    continue
-                self.broker_up = True
-                topic, partition, offset = record.topic(), record.partition(), record.offset()
-                if topic is not None and partition is not None and offset is not None:
-                    part_records = by_topic.setdefault(topic, {}).setdefault(partition, [])
-                    ends[topic, partition] = offset if at_the_end else offset + 1
-                    if not at_the_end:
+                tp: Any = (record.topic(), record.partition())
+                if error is None:
+                    part_records = came.get(tp)
+                    if part_records is None:
+                        came[tp] = [record]
+                    else:
                         part_records.append(record)
-            fetches = []
-            for topic, parts in by_topic.items():
-                chained: dict[int, Part] = {}
-                for partition, part_records in parts.items():
-                    begin, end = self._next.get((topic, partition)), ends[topic, partition]
-                    if begin is None or end <= begin:
-                        continue  # it was stopped while this lay in the queue, or nothing came since the last end
-                    self._next[topic, partition] = end
-                    chained[partition] = Part(begin, end, part_records)
-                if chained:
-                    fetches.append(Fetch(topic, chained, self.generation))
-            return fetches
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    came.setdefault(tp, [])
+                    ends[tp] = record.offset() or 0
+                else:
+                    self._failed(record, error)
+            self.broker_up = self.broker_up or bool(came)
+            by_topic: dict[str, dict[int, Part]] = {}
+            for tp, part_records in came.items():
+                begin, end = self._next.get(tp), ends.get(tp, 0)
+                if part_records:
+                    end = max(end, part_records[-1].offset() + 1)
+                if begin is None or end <= begin:
+                    continue  # it was stopped while this lay in the queue, or nothing came since the last end
+                self._next[tp] = end
+                by_topic.setdefault(tp[0], {})[tp[1]] = Part(begin, end, part_records)
+            return [Fetch(topic, parts, self.generation) for topic, parts in by_topic.items()]
 
     def _failed(self, record: Any, error: KafkaError) -> None:
         tp = (record.topic(), record.partition())

@@ -9,6 +9,7 @@ from circulation.admission.admission import Admission
 from circulation.admission.claims import claim_of
 from circulation.admission.reasons import Reason, Rejection
 from circulation.admission.records import attributes_of
+from circulation.events.event import Event
 from circulation.events.names import RULES
 from streams.engine import Engine
 from streams.feeds.homing import Homing
@@ -75,7 +76,12 @@ class Taking:
                 stamp = record.timestamp()[1] * MILLISECOND
                 if stamp <= 0:
                     stamp = now
-                answer = admit(raw, topic=topic, key=record.key(), headers=record.headers() or (), now=now)
+                answer = admit(raw, topic=topic, key=record.key(), headers=record.headers(), now=now)
+                if not by_events and isinstance(answer, Event):  # as most are
+                    order += 1
+                    place = (topic, partition, record.offset())
+                    arrivals.append(Arrival(order, now, answer, raw, place, None, stamp))
+                    continue
                 batch = isinstance(answer, list)
                 for index, result in enumerate(answer if isinstance(answer, list) else (answer,)):
                     order += 1
