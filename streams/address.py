@@ -8,8 +8,22 @@ import re
 from pathlib import Path
 from typing import Final, NamedTuple
 
+# Where Kafka is looked for that no setting names: where `circulation kafka start` has it.
+KAFKA_HERE: Final = "127.0.0.1:9092"
+
 # A file in whose name nothing is quoted, and nothing would be.
 _PLAIN: Final = re.compile(r"sqlite:///([A-Za-z0-9_.~ +/-]+)")
+
+
+def silent(bootstrap: str, why: object = "") -> str:
+    """What is said of a Kafka that does not answer, with what to do where it may be that nobody started one."""
+    return f"Kafka at {bootstrap} does not answer{f': {why}' if why else ''}{start_one(bootstrap)}"
+
+
+def start_one(bootstrap: str) -> str:
+    """How to start the Kafka that does not answer, in brackets behind a blank; empty where it is not one of here."""
+    here = bootstrap in (KAFKA_HERE, KAFKA_HERE.replace("127.0.0.1", "localhost"))
+    return " (circulation kafka start starts one here)" if here else ""
 
 
 class Address(NamedTuple):

@@ -12,7 +12,7 @@ from typing import Any, Self
 from circulation.identifiers import check_source
 from circulation.near import did_you_mean, near
 from circulation.voices import LATE_SECONDS, OFFICIALS, Voices
-from streams.address import address
+from streams.address import KAFKA_HERE, address
 from streams.topics import RETENTION_DAYS_DEFAULT
 
 PREFIX = "CIRCULATION_"
@@ -130,7 +130,7 @@ class Setting:
 
 
 SETTINGS = (
-    Setting("kafka", "127.0.0.1:9092", "bootstrap servers of Kafka, host:port, separated by commas", _servers),
+    Setting("kafka", KAFKA_HERE, "bootstrap servers of Kafka, host:port, separated by commas", _servers),
     Setting(
         "store",
         "sqlite:///circulation.db",

@@ -18,6 +18,7 @@ from circulation.events.names import (
     RULES,
 )
 from streams import limits
+from streams.address import silent
 
 TOPICS_IN = (PARTIES, ASSETS, CONTRACTS, RULES, ORDERS)
 TOPICS_OUT = (FINDINGS, REJECTED, CASES, CREDIT, JOURNAL)
@@ -144,7 +145,7 @@ def create(
                 admin.wait_for_topics(list(missing), timeout_ms=int(WAIT_SECONDS_MAX * 1000))
             now = _partitions(admin)
     except KafkaError as error:
-        raise TopicsError(f"Kafka at {bootstrap} does not answer: {error!r}") from error
+        raise TopicsError(silent(bootstrap, repr(error))) from error
     return [Made(each.name, now[each.name], each.name in missing) for each in plans]
 
 
@@ -171,7 +172,7 @@ def delete(bootstrap: str) -> list[str]:
                 if left and time.monotonic() > deadline:
                     raise TopicsError(f"Kafka at {bootstrap} still has {', '.join(left)}")
     except KafkaError as error:
-        raise TopicsError(f"Kafka at {bootstrap} does not answer: {error!r}") from error
+        raise TopicsError(silent(bootstrap, repr(error))) from error
     return there
 
 

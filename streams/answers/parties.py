@@ -203,7 +203,7 @@ def _exported(
     """The sums of each year, by party."""
     query = (
         f"select {COLUMNS} from events where topic = ? and subject = any(?) and type = ? and time <= ?"  # noqa: S608
-        " and retracted is null order by id + 0 limit ?"  # by the index of parties
+        " and retracted is null order by id + 0 limit ?"  # else through all events in their order
     )
     rows = db.rows(query, PARTIES, list(members), EXPORT_PERFORMED, at, limits.exports_max + 1)
     if len(rows) > limits.exports_max:

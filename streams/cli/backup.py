@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from streams.address import silent
 from streams.cli.groups import Refused
 from streams.cli.inputs import configured
 from streams.cli.store import looked_at
@@ -34,10 +35,19 @@ def backup(out: Path) -> None:
         manifest = backups.backup(settings.store, out, time.time_ns() // 1000)
     except BackupError as error:
         raise Refused(str(error)) from error
-    except (StoreAway, OSError) as error:
+    except StoreAway as error:
         raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise _unwritable(
+            out, error, "name a new folder on a disk with room, in a folder that you may write"
+        ) from error
     counts = ", ".join(f"{count:,} {name}" for name, count in manifest.counts.items())
     click.echo(f"{out}: schema {manifest.schema}, {manifest.bytes:,} bytes; {counts}")
+
+
+def _unwritable(place: Path | str, error: OSError, remedy: str) -> click.ClickException:
+    """What is told of a place in which nothing can be made, and what to do instead."""
+    return click.ClickException(f"{place} cannot be made ({error.strerror or error}): {remedy}")
 
 
 @click.command()
@@ -70,8 +80,11 @@ def restore(in_: Path) -> None:
         manifest = backups.restore(in_, settings.store)
     except BackupError as error:
         raise Refused(str(error)) from error
-    except (StoreAway, OSError) as error:
+    except StoreAway as error:
         raise click.ClickException(str(error)) from error
+    except OSError as error:
+        remedy = "CIRCULATION_STORE is to name a file on a disk with room, in a folder that you may write"
+        raise _unwritable(settings.store, error, remedy) from error
     click.echo(f"restored what was backed up at {manifest.made}, store {manifest.store}, schema {manifest.schema}")
     store = Store(settings.store)
     try:
@@ -81,7 +94,7 @@ def restore(in_: Path) -> None:
                 return
             partitions = feeds.look(db, Broker(settings.kafka))
     except KafkaException:
-        click.echo(f"Kafka at {settings.kafka} does not answer: circulation feed list says what it lacks", err=True)
+        click.echo(silent(settings.kafka, "circulation feed list says what it lacks"), err=True)
         return
     finally:
         store.close()

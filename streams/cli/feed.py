@@ -10,6 +10,7 @@ import click
 import detectors
 from circulation.events.names import RULES
 from streams import console
+from streams.address import silent
 from streams.cli.groups import Helpful, Refused
 from streams.cli.inputs import configured, voices_of_settings
 from streams.cli.store import looked_at
@@ -83,7 +84,7 @@ def _number(at: int | None) -> str:
 
 
 def _silent(settings: Settings, error: Exception) -> click.ClickException:
-    return click.ClickException(f"Kafka at {settings.kafka} does not answer: {error.args[0].str()}")
+    return click.ClickException(silent(settings.kafka, error.args[0].str()))
 
 
 def _from(_: click.Context, __: click.Parameter, text: str) -> str:

@@ -6,6 +6,7 @@ import click
 
 import detectors
 from streams import console
+from streams.address import silent
 from streams.cli.inputs import configured, named
 from streams.cli.store import looked_at
 from streams.facts.rulebook import Rulebook, start
@@ -49,7 +50,7 @@ def status_(as_json: bool) -> None:
             partitions = feeds.look(db, broker)
             snapshot = snapshot._replace(feeds=partitions, group=broker.group(group(identity(db))))
         except KafkaException as error:
-            snapshot = snapshot._replace(silent=f"Kafka at {settings.kafka} does not answer ({error.args[0].str()})")
+            snapshot = snapshot._replace(silent=silent(settings.kafka, error.args[0].str()))
     document = status.document(snapshot)
     if as_json:
         console.document(document)

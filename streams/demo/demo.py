@@ -92,11 +92,11 @@ def stop(folder: Path | None = None) -> int:
         return 0
     try:
         with held(place):
-            _Demo(place).sweep()
+            ran = _Demo(place).sweep()
     except FolderTaken as error:
         click.echo(f"Error: {error}", err=True)
         return 2
-    click.echo("stopped")
+    click.echo("stopped" if ran else f"no demo runs in {place}")
     return 0
 
 
@@ -160,14 +160,17 @@ class _Demo:
                 self.sweep()
         return 0 if good else 1
 
-    def sweep(self) -> None:
-        """Ends every process of this demo, also those of an earlier one, and deletes their data, but not their logs."""
-        self._workers.sweep()
+    def sweep(self) -> bool:
+        """Ends every process of this demo, also those of an earlier one, and deletes their data, but not their logs.
+
+        Answers whether any of them ran.
+        """
+        ran = [self._workers.sweep(), self.postgres.stop(), self.kafka.stop()]
         self.postgres.remove()
-        self.kafka.stop()
         shutil.rmtree(self.kafka.folder / "data", ignore_errors=True)
         for left in (*self.folder.glob("circulation.db*"), self.folder / "env"):
             left.unlink(missing_ok=True)
+        return any(ran)
 
     def _market(self, events: int) -> Market:
         say(f"Making a market of {events:,} events, in which a few things go wrong ...")

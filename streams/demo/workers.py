@@ -96,16 +96,19 @@ class Workers:
         """Where to look for what they said."""
         return "see " + ", ".join(str(worker.log) for worker in self.running)
 
-    def sweep(self) -> None:
-        """Ends all workers of this folder, also those of an earlier demo."""
+    def sweep(self) -> bool:
+        """Ends all workers of this folder, also those of an earlier demo; answers whether there was any."""
+        ran = bool(self.running)
         for worker in self.running:
             _end(worker.process)
         self.running.clear()
         with contextlib.suppress(OSError, ValueError):
             for pid in json.loads(self._memory.read_text()):
+                ran |= processes.is_alive(int(pid), MODULE)
                 if not processes.end(int(pid), MODULE, signal.SIGTERM, STOP_SECONDS_MAX):
                     processes.end(int(pid), MODULE, signal.SIGKILL, STOP_SECONDS_MAX)
         self._memory.unlink(missing_ok=True)
+        return ran
 
 
 def _environment(bootstrap: str, url: str, web: str) -> dict[str, str]:

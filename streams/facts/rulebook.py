@@ -120,7 +120,7 @@ class Rulebook:
     def asks(self) -> tuple[str, tuple[str, ...]]:
         """Columns of a query, and their values, by which `refresh` knows whether any pack came or went."""
         published = "from events where topic = ? and subject = ?"
-        # For `max(id)` PostgreSQL would go back through all events to the last pack, through all where there is none.
+        # Of `max(id)` PostgreSQL would go back through all events to the last pack, or to their begin.
         return f"(select count(*) {published}), (select max(id + 0) {published})", (RULES, self.name) * 2
 
     def refresh(self, db: Db, state: tuple[Any, ...] | None = None) -> bool:

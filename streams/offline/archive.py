@@ -25,6 +25,7 @@ from typing import Final, NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streams import limits
+from streams.address import silent
 from streams.offline.archive_files import Row, Span, Writer, folder_of, folders, last_row, paths_in, row_of, span_of
 from streams.topics import TOPICS
 from streams.wire import topic_settings
@@ -150,7 +151,7 @@ def _partitions(consumer: Consumer, bootstrap: str) -> list[TP]:
     try:
         topics = consumer.list_topics(timeout=SILENCE_SECONDS_MAX).topics
     except KafkaException as error:
-        raise ArchiveError(f"Kafka at {bootstrap} does not answer: {error.args[0].str()}") from error
+        raise ArchiveError(silent(bootstrap, error.args[0].str())) from error
     if missing := [topic for topic in TOPICS if topic not in topics]:
         raise ArchiveError(f"Kafka at {bootstrap} has no topic {', '.join(missing)} (circulation topics create)")
     return [(topic, partition) for topic in TOPICS for partition in sorted(topics[topic].partitions)]
@@ -161,7 +162,7 @@ def _ids(broker: Broker, bootstrap: str, topics: Sequence[str]) -> dict[str, str
     try:
         return broker.topics(topics)[0]
     except KafkaException as error:
-        raise ArchiveError(f"Kafka at {bootstrap} does not answer: {error.args[0].str()}") from error
+        raise ArchiveError(silent(bootstrap, error.args[0].str())) from error
 
 
 def _still(broker: Broker, bootstrap: str, topic: str, id_: str) -> str:

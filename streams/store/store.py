@@ -204,9 +204,9 @@ class Store:
             )
             # the same few statements again and again; plans are kept from the second time on
             connection.prepare_threshold = 1
-            # Each query that is asked often has an index that fits (`tests/plans.py`), but a planner that knows a table
-            # as it was when it was small goes through the whole of it, from its begin to its end or for a join. What
-            # goes through a table for a purpose still does, and nothing asks so much that it is worth being compiled.
+            # Every query that is asked often has an index that fits (`tests/plans.py`), but a planner that knows a
+            # table as it was when it was small goes through the whole of it. What goes through a table for a purpose
+            # still does, and nothing asks so much that it is worth being compiled.
             for name in PLANNED_OFF:
                 connection.execute(f"set {name} = off")
             if self._statement_seconds is not None:

@@ -19,6 +19,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
 from circulation.events.names import ASSETS, CONTRACTS, EVENT_RETRACTED, OPENLINEAGE_RUN
 from circulation.events.types import TYPES
+from streams.address import silent
 from streams.limits import RECORD_BYTES_MAX, TOPIC_IN_BYTES_MAX
 from streams.wire.files import lines_of
 
@@ -180,7 +181,7 @@ def emit(
     try:
         sender = producer(bootstrap)
     except KafkaError as error:
-        raise EmitError(f"Kafka at {bootstrap} does not answer: {_said(error)}") from error
+        raise EmitError(silent(bootstrap, _said(error))) from error
 
     def land() -> None:
         sender.flush()
@@ -237,7 +238,7 @@ def send_records(
     try:
         sender = producer(bootstrap)
     except KafkaError as error:
-        raise EmitError(f"Kafka at {bootstrap} does not answer: {_said(error)}") from error
+        raise EmitError(silent(bootstrap, _said(error))) from error
     try:
         flight = [
             sender.send(topic, value=value, key=key, headers=list(headers)) for topic, key, headers, value in records

@@ -18,6 +18,7 @@ from circulation.calendar import format_instant
 from circulation.events.names import RULEPACK_PUBLISHED, RULES
 from circulation.packs.pack import Pack
 from circulation.voices import OFFICIALS
+from streams.address import silent
 from streams.health import workers
 from streams.health.workers import SILENT_SECONDS, Alive
 from streams.store.db import Db
@@ -124,7 +125,7 @@ def send(bootstrap: str, record: bytes, pack: Pack, id_: str) -> Sent:
     try:
         producer = emit.producer(bootstrap)
     except KafkaError as error:
-        raise emit.EmitError(f"Kafka at {bootstrap} does not answer: {error!r}") from error
+        raise emit.EmitError(silent(bootstrap, repr(error))) from error
     try:
         future = producer.send(RULES, value=record, key=pack.pack.encode(), headers=emit.CLOUDEVENT)
         placed = future.get(timeout=emit.DELIVERY_TIMEOUT_MS / 1000)

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple, Self
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from circulation.events.names import REJECTED
+from streams.address import silent
 
 # A reader here joins no group and keeps no position.
 GROUP: Final = "not-joined"
@@ -112,7 +113,7 @@ class Look:
         try:
             yield
         except KafkaException as error:
-            raise RejectedError(f"Kafka at {self._bootstrap} does not answer: {error.args[0].str()}") from error
+            raise RejectedError(silent(self._bootstrap, error.args[0].str())) from error
 
     def ends(self) -> dict[int, int]:
         """The end of each partition of `circulation.rejected`, empty where there is no such topic."""
@@ -171,7 +172,7 @@ class Look:
         except KafkaException as error:
             if error.args[0].code() in (KafkaError._UNKNOWN_PARTITION, KafkaError.UNKNOWN_TOPIC_OR_PART):
                 raise gone from error
-            raise RejectedError(f"Kafka at {self._bootstrap} does not answer: {error.args[0].str()}") from error
+            raise RejectedError(silent(self._bootstrap, error.args[0].str())) from error
         if not low <= offset < end:
             raise gone
         for message in self._read({(topic, partition): offset}):

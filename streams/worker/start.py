@@ -14,6 +14,7 @@ from typing import Final
 
 from confluent_kafka import KafkaException
 
+from streams.address import start_one
 from streams.health.workers import Differs, identity, make_way
 from streams.process import begin, collect_rarely
 from streams.settings import Settings
@@ -168,7 +169,12 @@ def _when_kafka_is_there(bootstrap: str, beginning: Beginning) -> None:
             admin.list_topics(timeout=KAFKA_SECONDS_MAX)
         except KafkaException as error:
             beginning.broker_answers = False
-            log.warning("Kafka at %s does not answer yet, the worker begins when it does: %s", bootstrap, error.args[0])
+            log.warning(
+                "Kafka at %s does not answer yet, the worker begins when it does: %s%s",
+                bootstrap,
+                error.args[0],
+                start_one(bootstrap),
+            )
             time.sleep(backoff(attempt))
         else:
             return

@@ -413,3 +413,25 @@ def test_a_restore_into_postgresql_that_is_killed_before_its_end_leaves_no_store
     finally:
         store.close()
         postgres.drop_database("killed")
+
+
+def test_a_backup_to_a_place_that_cannot_be_is_told_of_with_what_to_do_instead(told: Store, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    out = tmp_path / "file" / "out"
+    done = run(address(told), "backup", out)
+    said = (
+        f"Error: {out} cannot be made (Not a directory): name a new folder on a disk with room, in a folder that you"
+        " may write\n"
+    )
+    assert (1, said) == (done.exit_code, done.stderr)
+
+
+def test_a_restore_to_a_place_that_cannot_be_is_told_of_with_what_to_do_instead(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path}/store.db")
+    store.migrate()
+    run(address(store), "backup", tmp_path / "out")
+    (tmp_path / "file").touch()
+    url = f"sqlite:///{tmp_path}/file/store.db"
+    back = run(url, "restore", tmp_path / "out")
+    assert (1, True) == (back.exit_code, back.stderr.startswith(f"Error: {url} cannot be made (")), back.output
+    assert "CIRCULATION_STORE is to name a file" in back.stderr

@@ -1,5 +1,6 @@
 """The pure parts of the demo: its acts, its market, what it hears, and what it proves."""
 
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -13,10 +14,13 @@ from circulation.admission.admission import Admission
 from circulation.calendar import parse_instant
 from streams.cli import demo
 from streams.demo import chapters, story, telling
+from streams.demo import demo as demonstration
 from streams.demo import proof as demo_proof
 from streams.demo.ear import Heard, key_of
+from streams.demo.folder import held as demo_held
 from streams.demo.proof import Expected, Seen
 from streams.demo.story import Act, Found
+from streams.demo.workers import MODULE
 from streams.offline.replay import Replay, offline
 from streams.simulate.market import Market, held
 from streams.store.store import Store
@@ -266,3 +270,17 @@ def test_commands_to_go_on_with_are_as_they_can_be_called_here(
     command.chmod(0o755)
     monkeypatch.setenv("PATH", str(programs))
     assert "circulation rules show" == told()
+
+
+def test_stopping_says_whether_anything_of_the_demo_ran(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with demo_held(tmp_path):
+        pass
+    assert (0, f"no demo runs in {tmp_path}\n") == (demonstration.stop(tmp_path), capsys.readouterr().out)
+    worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", MODULE])
+    try:
+        (tmp_path / "workers.json").write_text(f"[{worker.pid}]")
+        assert (0, "stopped\n") == (demonstration.stop(tmp_path), capsys.readouterr().out)
+        assert worker.wait() < 0
+    finally:
+        worker.kill()
+    assert (0, f"no demo runs in {tmp_path}\n") == (demonstration.stop(tmp_path), capsys.readouterr().out)

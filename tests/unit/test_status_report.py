@@ -166,7 +166,7 @@ def test_the_command_says_what_the_store_knows_where_kafka_is_away_and_exits_1(
     said = orjson.loads(done.stdout)
     assert (1, "", False) == (done.exit_code, done.stderr, said["ready"])
     (why,) = said["reasons"]
-    assert why.startswith(f"Kafka at {NOWHERE} does not answer (")
+    assert why.startswith(f"Kafka at {NOWHERE} does not answer: ")
     assert [one.worker] == [each["worker"] for each in said["workers"]]
     assert [{"topic": ASSETS, "partition": 2, "position": 17}] == said["partitions"]
     assert (None, None) == (said["group"], said["lag"])

@@ -25,8 +25,9 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, create_engine
 
 from circulation.admission.admission import Admission
-from circulation.examples import OWNER, derived, event, signed, used
+from circulation.examples import OWNER, SELLER, derived, event, signed, used
 from deploy.processes import free_port
+from streams.facts.loading import payments
 from streams.offline.replay import Replay, offline
 from streams.store import keys, migrations, queue, schema
 from streams.store.db import STREAM_ROWS
@@ -171,6 +172,26 @@ def test_records_and_merits_of_before_they_were_kept_line_by_line_are_stated_as_
             stated.append(orjson.loads(raw))
     assert stated[0] == stated[1]
     assert [5, 0] == [one["points"] for one in stated[0]["records"]]
+
+
+def test_payments_of_before_their_times_stood_beside_who_paid_are_found_by_them(store: Store) -> None:
+    paid = {"payer": OWNER, "payee": SELLER, "amount": "1.00"}
+    acts = [event("settlement.paid", "c", f"2025-03-0{n}", settlement=f"s{n}", **paid) for n in (1, 2)]
+    fresh = Store("sqlite://")
+    replayed(fresh, acts)
+    with fresh.reading() as db:
+        kept, named = db.rows("select * from events order by id"), db.rows("select kind, ref, event from refs")
+    with begun(store, "0025") as connection:
+        names = [one.name for one in schema.events.columns]
+        connection.execute(schema.events.insert(), [dict(zip(names, row, strict=True)) for row in kept])
+        rows = [dict(zip(("kind", "ref", "event"), row, strict=True)) for row in named]
+        connection.execute(schema.refs.insert(), rows)
+        connection.commit()
+    store.migrate()
+    first = kept[0][5]
+    with store.reading() as db:
+        found = payments(db, ("payer",), [OWNER], first, first), payments(db, ("payee",), [SELLER], first + 1)
+    assert [[kept[0][0]], [kept[1][0]]] == [[row[0] for row in some] for some in found]
 
 
 def test_numbers_of_before_their_times_were_kept_begin_again_and_their_gaps_are_found_by_a_number(store: Store) -> None:
