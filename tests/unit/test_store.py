@@ -583,3 +583,14 @@ def test_a_store_without_a_file_of_its_own_is_never_replaced(postgres_url: str) 
         store = Store(url)
         assert not store.replaced()
         store.close()
+
+
+@pytest.mark.parametrize("things", [[], ["a"], ["b", "c"], ["a", "b", "c", "nothing"]])
+@pytest.mark.parametrize("rules", [[], ["r"], ["r", "s"]])
+def test_a_list_of_any_length_is_asked_for_its_members(store: Store, rules: list[str], things: list[str]) -> None:
+    rows = [(rule, "scope", thing, 1, None) for rule in ("r", "s") for thing in ("a", "b", "c")]
+    query = "select rule, thing from scopes where rule = any(?) and scope = ? and thing = any(?)"
+    with store.writing() as db:
+        db.many(schema.scopes, rows)
+        asked = sorted(db.rows(query, rules, "scope", things))
+    assert [(one[0], one[2]) for one in rows if one[0] in rules and one[2] in things] == asked
