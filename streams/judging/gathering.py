@@ -13,7 +13,7 @@ from streams.facts import used_days as summaries
 from streams.facts.known import Members
 from streams.facts.members import members_since
 from streams.facts.reports import Reported, each_counts, is_repeated
-from streams.facts.running_sums import EARLIEST, Running, Versions
+from streams.facts.running_sums import ACTS_MIN, EARLIEST, Running, Versions
 from streams.judging import needs, sandboxes
 from streams.judging.round import Round
 from streams.judging.scopes import Scope
@@ -254,6 +254,8 @@ def _is_silent(round_: Round, asked: Asked, members: Mapping[Scope, Members], co
         return (asked.rule, asked.scope) not in members
     if shape.triggers is None or counted.has(asked):
         return False
+    if shape.step is not None and sum(len(members[asked.rule, scope]) for scope in asked.looks_at) >= ACTS_MIN:
+        return False  # it goes on from there, and does not look at all of them again
     triggers = round_.shapes.triggers[asked.rule]
     return not any(thing.startswith(triggers) for scope in asked.looks_at for thing in members[asked.rule, scope])
 

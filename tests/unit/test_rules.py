@@ -1,5 +1,6 @@
 """Every rule keeps the same promises, whoever wrote it: found by discovery, run through the real engine."""
 
+import dataclasses
 import functools
 import inspect
 import random
@@ -196,6 +197,28 @@ def test_a_case_finds_the_same_where_no_other_rule_is_judged(id_: str, number: i
         found = [orjson.loads(row[0]) for row in db.rows("select data from findings where standing")]
     assert [] == kept("detector-error", found)
     assert orjson.loads(expected_of(id_, number)) == kept(id_, found)
+
+
+@pytest.mark.parametrize(
+    ("id_", "number"),
+    [case for case in CASES if (shape := detectors.RULES[str(case.values[0])].sum) and shape.triggers is not None],
+)
+def test_a_rule_that_is_asked_without_its_triggers_says_nothing_more(id_: str, number: int) -> None:
+    case = detectors.CASES[id_][number]
+    pack = shipped(detectors.RULES) if case.rules is None else parse_pack(case.rules, published=False)
+    rule = detectors.RULES[id_]
+    assert rule.sum is not None
+    assert rule.sum.triggers is not None
+    assert rule.sum.triggers <= rule.sum.acts
+    always_asked = dataclasses.replace(rule, sum=dataclasses.replace(rule.sum, triggers=None))
+    store = Store("sqlite://")
+    engine = Engine(store, pack, rules={**detectors.RULES, id_: always_asked})
+    until = None if case.until is None else parse_instant(case.until)
+    run = replay.Replay(engine, Admission(voices=case.voices), until=until)
+    run.run(orjson.dumps(event) for event in case.events)
+    with store.reading() as db:
+        standing = [orjson.loads(row[0]) for row in db.rows("select data from findings where standing")]
+    assert orjson.loads(expected_of(id_, number)) == kept(id_, standing)
 
 
 @pytest.mark.slow
