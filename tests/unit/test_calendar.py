@@ -136,3 +136,19 @@ def test_days_saturate_so_that_no_deadline_overflows() -> None:
 def test_a_datetime_without_an_offset_is_no_instant() -> None:
     with pytest.raises(ValueError):
         instant_of(dt.datetime(2026, 1, 1))
+
+
+@pytest.mark.parametrize(
+    "rest", ["Z", "+08:00", ".1Z", ".12+08:00", ".123-09:30", ".1239+08:00", ".123456+08:00", ".1234567Z"]
+)
+def test_an_ending_that_was_met_before_is_read_the_same(rest: str) -> None:
+    text = f"2026-12-01T11:43:57{rest}"
+    fraction = dt.datetime.fromisoformat(text).timestamp()
+    assert [parse_instant(text)] * 2 == [parse_instant(text), round(fraction * 1_000_000)]
+
+
+@pytest.mark.parametrize("rest", ["", ".", ".Z", ".12", ".1a+08:00", "12+08:00", ".12+0800", ".12 +08:00"])
+def test_an_ending_that_is_none_is_refused_again_and_again(rest: str) -> None:
+    for _ in range(2):
+        with pytest.raises(ValueError, match="RFC 3339"):
+            parse_instant(f"2026-12-01T11:43:57{rest}")
