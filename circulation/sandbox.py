@@ -161,12 +161,12 @@ def _by_use(trial: Trial, party: PartyFacts, contracts: Sequence[ContractFacts],
     for day in sorted(used):
         place: Place = (end_of(day), "", "")
         for whose, reporter, one in used[day]:
-            if one.last >= trial.since and one.first < trial.end:
+            if one.last_use >= trial.since and one.first_use < trial.end:
                 totals[reporter] = totals.get(reporter, 0) + one.uses
-            elif one.first >= max(trial.since, trial.end) and one.uses and not ended:
-                ended = not covering(party, whose, one.first)
+            elif one.first_use >= max(trial.since, trial.end) and one.uses and not ended:
+                ended = not covering(party, whose, one.first_use)
                 if ended:
-                    at = (format_instant(trial.end), format_instant(one.first))
+                    at = (format_instant(trial.end), format_instant(one.first_use))
                     yield Passed("end", *at, place, None, whose.asset)
         maximum, total = trial.grant.uses_max, max(totals.values(), default=0)
         if maximum is not None and total > maximum and not over:

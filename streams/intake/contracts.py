@@ -73,12 +73,14 @@ def _take_run(batch: Batch, desk: Desk, run: Sequence[Arrival], before: numbers.
     last = run[-1].event
     desk.dirty = True
     batch.taken[USAGE_REPORTED] = batch.taken.get(USAGE_REPORTED, 0) + len(run)
-    summed, licence, states_bytes, states_rows = uses.sum_up(run, desk.licences, pending)
+    summed, licence, states_bytes, states_rows, reports_none = uses.sum_up(run, desk.licences, pending)
     desk.sequences[last.source] = numbers.Sequence(
         last.sequence or 0, before.gaps, before.older, max(before.latest, summed.last), before.epoch, before.before
     )
     quality.add_run(batch, run, summed)
-    days.add_run(batch, desk, run, summed, states_bytes=states_bytes, states_rows=states_rows)
+    days.add_run(
+        batch, desk, run, summed, states_bytes=states_bytes, states_rows=states_rows, reports_none=reports_none
+    )
     if any(country is not None and batch.is_abroad(country) for _, country, *_ in summed.kinds):
         for arrival in run:
             abroad.add(batch, desk, arrival)

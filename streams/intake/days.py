@@ -19,14 +19,22 @@ OPEN_MAX: Final = 2
 
 
 def add_run(
-    batch: Batch, desk: Desk, run: Sequence[Arrival], uses: Uses, *, states_bytes: bool, states_rows: bool
+    batch: Batch,
+    desk: Desk,
+    run: Sequence[Arrival],
+    uses: Uses,
+    *,
+    states_bytes: bool,
+    states_rows: bool,
+    reports_none: bool,
 ) -> None:
-    """Add a run of uses; sums of bytes and rows count where any of them states some."""
+    """Add a run of uses; sums of bytes and rows count where any of them states some. `reports_none` tells that any is
+    of 0."""
     first, last = uses.first, uses.last
     if first < desk.first_use:
         _begin_earlier(batch, desk, run[0], first)
     day = (first + CHINA_OFFSET) // DAY
-    if len(uses.totals) > 1 or last >= end_of(day) or _is_near(batch, first, last):
+    if reports_none or len(uses.totals) > 1 or last >= end_of(day) or _is_near(batch, first, last):
         for arrival in run:
             add(batch, desk, arrival)
         return

@@ -14,13 +14,16 @@ from streams.intake.cancellable import CODES, DETAIL, VOLUME, Detail, Pending, d
 from streams.intake.desk import Desk
 
 
-def sum_up(run: Sequence[Arrival], licences: Licences, pending: Pending) -> tuple[Uses, Licence | None, bool, bool]:
+def sum_up(
+    run: Sequence[Arrival], licences: Licences, pending: Pending
+) -> tuple[Uses, Licence | None, bool, bool, bool]:
     """Sum up a run of one source, and remember each of its uses.
 
-    Return the sums, the licence of all uses (None where there is not one), and whether any states bytes, and rows.
+    Return the sums, the licence of all uses (None where there is not one), and whether any states bytes, states rows,
+    and reports no uses.
     """
     totals: dict[int, list[int]] = {}
-    states_bytes = states_rows = False
+    states_bytes = states_rows = reports_none = False
     kinds: set[tuple[str, str | None, str | None, str | None, str | None]] = set()
     opening = run[0].event
     first = latest = opening.time
@@ -43,6 +46,8 @@ def sum_up(run: Sequence[Arrival], licences: Licences, pending: Pending) -> tupl
         total = totals.get(reporter)
         if total is None:
             total = totals[reporter] = [0, 0, 0]
+        if not uses:
+            reports_none = True
         total[0] += uses
         size, rows = data.bytes, data.rows
         if size is not None:
@@ -66,7 +71,7 @@ def sum_up(run: Sequence[Arrival], licences: Licences, pending: Pending) -> tupl
         count=len(run),
         each=lambda: (one.event for one in run),
     )
-    return summed, licence, states_bytes, states_rows
+    return summed, licence, states_bytes, states_rows, reports_none
 
 
 def one_by_one(run: Sequence[Arrival], licences: Licences, pending: Pending) -> list[tuple[Arrival, Counted, Licence]]:

@@ -306,7 +306,8 @@ served = Table(
 
 # What each reporter says of the uses of each day of a contract, but for the newest days, which its desk remembers.
 # `taken` is when a row was written (wall clock), and absent where it is kept as long as the contract. `edges` is what
-# of it was said near the midnights of the day, where anything was.
+# of it was said near the midnights of the day, where anything was, and when more than 0 was used, where that is not
+# from the `first` report to the `last`.
 used_days = Table(
     "used_days",
     metadata,

@@ -90,11 +90,13 @@ def filled(one: One) -> bool:
 
 
 def served(world: World, contract: str) -> list[Moment]:
-    """When anything was delivered, and when days of a reporter began of which uses are left."""
+    """When anything was delivered, and when days of a reporter began of which uses are left: by its first use, which no
+    report of 0 is."""
     found = [one.time for one in world.acts("delivery.completed", "delivery", contract) if filled(one)]
     days: dict[tuple[int, dt.date], list[tuple[Moment, int]]] = {}
     for one, left in used(world, contract):
-        days.setdefault((one.reporter, one.time.date()), []).append((one.time, left))
+        if one.data["uses"]:
+            days.setdefault((one.reporter, one.time.date()), []).append((one.time, left))
     return found + [min(one for one, _ in some) for some in days.values() if sum(left for _, left in some)]
 
 

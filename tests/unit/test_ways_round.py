@@ -7,6 +7,7 @@ The tests live by area in `tests/unit/ways_round/`, and are collected here:
 - `lineage`: OpenLineage
 - `matching`: negative lists
 - `rights`, `borders`, `money`: what is sold, sent abroad and paid
+- `uses`: reports of no uses
 - `sides`: what two sides report of one day
 - `odrl`: policies
 - `out`: what findings say, and to whom
@@ -14,7 +15,7 @@ The tests live by area in `tests/unit/ways_round/`, and are collected here:
 
 import pytest
 
-AREAS = ("borders", "envelope", "lineage", "matching", "money", "odrl", "out", "rights", "sides", "words")
+AREAS = ("borders", "envelope", "lineage", "matching", "money", "odrl", "out", "rights", "sides", "uses", "words")
 pytest.register_assert_rewrite(*(f"ways_round.{area}" for area in AREAS))
 
 from ways_round.borders import *  # noqa: E402, F403 the tests of an area, as pytest collects them by this module's names
@@ -26,4 +27,5 @@ from ways_round.odrl import *  # noqa: E402, F403
 from ways_round.out import *  # noqa: E402, F403
 from ways_round.rights import *  # noqa: E402, F403
 from ways_round.sides import *  # noqa: E402, F403
+from ways_round.uses import *  # noqa: E402, F403
 from ways_round.words import *  # noqa: E402, F403
