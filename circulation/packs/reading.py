@@ -154,7 +154,7 @@ class _Reading(Entries):
 
     def credit(self, data: dict[str, Any], clock: DetectorSetting) -> Settings:
         given = self.typed(data, "credit", self.root, dict) or {}
-        self.known_only(given, f"{self.root}.credit", frozenset(Settings.__struct_fields__) - {"decision"})
+        self.known_only(given, f"{self.root}.credit", frozenset(Settings.__struct_fields__) - {"decisions"})
         try:
             return settings_of(_without_nulls(given), _decision(clock.parameters))
         except ValueError as error:

@@ -549,9 +549,9 @@ credit_claims = Table(
     Index("credit_claims_upholds", "upholds", **_where("upholds is not null")),
 )
 
-# Of each party whose lines are kept: the latest instant by which any was folded, the parameters of the pack by which
-# all were, and how many lines each list has with the points of all of them (both JSON). Each change of a
-# list makes another `version`.
+# Of each party whose lines are kept: the latest instant by which any was folded, a digest of the parameters of the pack
+# by which all were, and how many lines each list has with the points of all of them (JSON). Each change of a list makes
+# another `version`.
 credit_sums = Table(
     "credit_sums",
     metadata,

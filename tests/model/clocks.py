@@ -4,7 +4,7 @@ import datetime as dt
 from fractions import Fraction
 
 from tests.model.days import used
-from tests.model.events import TERMS_TYPES, Moment, One, days_after, midnight, moment, over
+from tests.model.events import TERMS_TYPES, Moment, One, days_after, moment, over
 from tests.model.money import counted, currency
 from tests.model.money import kind as kind_of
 from tests.model.world import World, exact
@@ -133,7 +133,7 @@ def decisions(world: World) -> None:
     ):
         for one in world.acts(received, kind):
             limit = world.setting("credit-clock", one.time)[f"{kind}_working_days"]
-            end = over(one.time, limit, lambda day: world.setting("credit-clock", midnight(day)))
+            end = over(one.time, limit, world.calendar)
             if end is None or world.clock <= end:
                 continue
             answers = [each for each in world.acts(decided, kind, one.subject) if each.data[kind] == one.data[kind]]
