@@ -162,6 +162,10 @@ REASON: Final = _group(
     invalid_data=("invalid data", "数据不合规"),
     sequence_reused=("sequence reused", "序号重复使用"),
 )
+# How a run of OpenLineage ended that told nothing, before an instant in English and after it in Chinese.
+RUN: Final = _group(
+    failed=("failed at", "失败"), aborted=("was aborted at", "中止"), silent=("was not heard of after", "后再无消息")
+)
 QUALITY: Final = _group(
     on_time=("on time", "及时"),
     admitted=("admitted", "合格"),
