@@ -181,6 +181,14 @@ def zh(group: Mapping[str, Word], value: str | None) -> str:
     return (value or "未说明") if word is None else word.zh
 
 
+def many(count: int, thing: str, things: str | None = None) -> str:
+    """A number of things in English: `1 entry`, `2,000 entries`; what they do may be part of them (`1 entry ends`).
+
+    `things` is what more than one of them are, where that is not the word with an s.
+    """
+    return f"{count:,} {thing if count == 1 else things or f'{thing}s'}"
+
+
 def listed_zh(items: Iterable[str], none: str = "无") -> str:
     """Items as a Chinese sentence lists them."""
     return "、".join(items) or none

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import msgspec
 import orjson
 
+from circulation.words import many
 from streams.answers.trace_document import Asset, Trace
 from streams.console import shown
 
@@ -66,7 +67,7 @@ def _short(text: str) -> str:
 def _rest(seen: Trace, drawn: int) -> list[str]:
     """What is not drawn, in words."""
     count = len(assets_of(seen)) - drawn
-    found = [f"{count:,} more assets are not drawn"] if count else []
+    found = [f"{many(count, 'more asset is', 'more assets are')} not drawn"] if count else []
     return found + [f"cut off: {one.of}, beyond {one.name} = {one.maximum:,}" for one in seen.cut_off]
 
 

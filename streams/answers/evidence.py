@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from circulation.bounds import LEFT_OUT
-from circulation.words import FACT, LEVEL, PERSONAL, RUN, listed_zh, zh
+from circulation.words import FACT, LEVEL, PERSONAL, RUN, listed_zh, many, zh
 
 # Numbers that are names: nobody writes the year 2,025.
 PLAIN: Final = frozenset({"year", "partition"})
@@ -54,7 +54,7 @@ def _missing_count(evidence: Evidence) -> list[Both]:
 
 def _sources_missing(evidence: Evidence) -> list[Both]:
     count = evidence["sources_missing"]
-    return [(f"Of them {count:,} {'is a source' if count == 1 else 'are sources'} of it.", f"其中来源 {count:,} 项。")]
+    return [(f"Of them {many(count, 'is a source', 'are sources')} of it.", f"其中来源 {count:,} 项。")]
 
 
 def _unfinished(evidence: Evidence) -> list[Both]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from circulation.words import many
 from streams.cli.groups import Refused
 from streams.cli.inputs import configured
 
@@ -35,8 +36,8 @@ def archive(out: Path, verify: bool) -> None:
             found = verified(out)
             for problem in found.problems:
                 click.echo(problem, err=True)
-            click.echo(f"{found.records:,} records in {found.files:,} files: ", nl=False)
-            click.echo(f"{len(found.problems):,} problems" if found.problems else "whole")
+            click.echo(f"{many(found.records, 'record')} in {many(found.files, 'file')}: ", nl=False)
+            click.echo(many(len(found.problems), "problem") if found.problems else "whole")
             raise SystemExit(1 if found.problems else 0)
         settings = configured()
         with console.progress("archive", None, unit="records") as advance:
@@ -49,6 +50,6 @@ def archive(out: Path, verify: bool) -> None:
         click.echo(f"lost: {line}", err=True)
     for line in done.refused:
         click.echo(f"refused: {line}", err=True)
-    click.echo(f"archived {done.records:,} records in {done.files:,} new files")
+    click.echo(f"archived {many(done.records, 'record')} in {many(done.files, 'new file')}")
     if done.refused:
         raise SystemExit(1)

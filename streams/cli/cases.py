@@ -10,6 +10,7 @@ from circulation.calendar import format_instant, parse_instant
 from circulation.docket import STATES, docket_of
 from circulation.events.names import CASE_PREFIX
 from circulation.voices import OFFICIALS
+from circulation.words import many
 from streams import console
 from streams.cli.groups import Refused
 from streams.cli.inputs import configured
@@ -116,7 +117,9 @@ def _show_one(found: dict[str, Any], as_json: bool) -> None:
     party = f", {found['party']} is responsible" if "party" in found else ""
     about = f"{found['about']['kind']} {found['about']['id']}"
     click.echo(console.shown(f"{found['case']}: {found['detector']} about {about}{party}"))
-    click.echo(f"{found['state']}, {found['severity']}, {found['standing']} of {found['findings']} findings stand")
+    of = many(found["findings"], "finding")
+    stand = "stands" if found["standing"] == 1 else "stand"
+    click.echo(f"{found['state']}, {found['severity']}, {found['standing']} of {of} {stand}")
     rows = [(one["time"], one["what"], one["severity"], one.get("by", "–"), _why(one)) for one in found["events"]]
     console.table(("time", "what", "severity", "by", "why"), rows, title="Its life", colour="severity")
     console.findings_table(found["members"], title="Its findings", with_state=True)

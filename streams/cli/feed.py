@@ -9,6 +9,7 @@ import click
 
 import detectors
 from circulation.events.names import RULES
+from circulation.words import many
 from streams import console
 from streams.cli.groups import Helpful, Refused
 from streams.cli.inputs import configured, voices_of_settings
@@ -227,12 +228,14 @@ def _resume(
     click.echo(f"{one.name} {does}; it was at {before.position}: {before.why}")
     if before.state is feeds.State.PUT_BACK and begin < (before.position or 0):
         click.echo(
-            f"note: what was read before is known by its id for {settings.seen_days} days (CIRCULATION_SEEN_DAYS): an"
-            " older event without a sequence number counts once more; --from OFFSET goes on from a later record",
+            f"note: what was read before is known by its id for {many(settings.seen_days, 'day')}"
+            " (CIRCULATION_SEEN_DAYS): an older event without a sequence number counts once more; --from OFFSET goes on"
+            " from a later record",
             err=True,
         )
     if kept is not None:
-        click.echo(f"{kept.records:,} records from offset {kept.begin} to {kept.end - 1} were taken in from {folder}")
+        to = f"from offset {kept.begin} to {kept.end - 1}"
+        click.echo(f"{many(kept.records, f'record {to} was', f'records {to} were')} taken in from {folder}")
     if done.changes:
         click.echo(f"the finding {done.finding} " + ("says so" if done.changes[0].raised else "is cleared"))
 

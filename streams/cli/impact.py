@@ -14,6 +14,7 @@ from circulation.near import hint
 from circulation.packs.entry import Entry
 from circulation.packs.in_force import Packs
 from circulation.packs.problems import PackInvalid
+from circulation.words import many
 from streams import console
 from streams.answers import impact, impact_document, parties, trace
 from streams.answers.impact import Regrade
@@ -134,12 +135,12 @@ def _show(found: Impact) -> None:
     click.echo(f"{found.kind} {console.shown(found.id)}  {console.shown(found.title or '')}".rstrip())
     click.echo(f"as of {found.as_of}")
     counts = (
-        (len(found.assets), "asset"),
-        (len(found.listings), "listing"),
-        (len(found.contracts), "contract"),
-        (len(found.parties), "party"),
+        many(len(found.assets), "asset"),
+        many(len(found.listings), "listing"),
+        many(len(found.contracts), "contract"),
+        many(len(found.parties), "party", "parties"),
     )
-    click.echo("reaches " + ", ".join(f"{count:,} {_plural(count, word)}" for count, word in counts))
+    click.echo("reaches " + ", ".join(counts))
     assets = [
         [
             one.asset,
@@ -174,12 +175,6 @@ def _show(found: Impact) -> None:
         click.echo(f"valid grants that cover the same: {', '.join(map(console.shown, found.instead)) or 'none'}")
     for name in found.cut_off:
         click.echo(f"cut off at {name}", err=True)
-
-
-def _plural(count: int, word: str) -> str:
-    if count == 1:
-        return word
-    return word[:-1] + "ies" if word.endswith("y") else word + "s"
 
 
 def _satisfied(value: bool) -> str:
@@ -255,5 +250,5 @@ def _show_group(found: Group) -> None:
 
 
 def _years(exported: Sequence[parties.Exported]) -> str:
-    said = (f"{one.year}: {one.persons:,} persons, {one.sensitive_persons:,} sensitive" for one in exported)
+    said = (f"{one.year}: {many(one.persons, 'person')}, {one.sensitive_persons:,} sensitive" for one in exported)
     return "; ".join(said) or "–"

@@ -6,6 +6,7 @@ from typing import Any, Final
 import click
 
 from circulation.calendar import format_instant
+from circulation.words import many
 from streams import console
 from streams.cli.groups import UNDECIDED, Refused
 from streams.cli.inputs import configured
@@ -99,12 +100,15 @@ def retry(ids: tuple[int, ...], all_: bool, no_wait: bool) -> None:
             found = unsent.Left(0, [])
         else:
             found = _await(store, done, since) if living else unsent.Left(len(done.sent), [])
-            click.echo(f"{len(done.sent) - found.waiting - len(found.refused):,} were sent")
+            click.echo(f"{many(len(done.sent) - found.waiting - len(found.refused), 'was sent', 'were sent')}")
     for one in found.refused:
         click.echo(f"{one.id} was refused again ({one.topic}, {one.size:,} bytes): {one.reason}", err=True)
     if found.waiting:
         why = f"after {WAIT_SECONDS_MAX:.0f} s Kafka does not have them" if living else "no worker of this store lives"
-        click.echo(f"{found.waiting:,} wait to be sent: {why}; /ready and `circulation status` say more", err=True)
+        click.echo(
+            f"{many(found.waiting, 'waits', 'wait')} to be sent: {why}; /ready and `circulation status` say more",
+            err=True,
+        )
     if done.missing or done.outdated or found.refused:
         raise SystemExit(1)
     if found.waiting:

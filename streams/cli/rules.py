@@ -18,6 +18,7 @@ from circulation.packs.entry import PROVENANCE, Entry
 from circulation.packs.pack import Pack
 from circulation.packs.problems import PackInvalid
 from circulation.packs.yaml import lines_of, read_yaml
+from circulation.words import many
 from streams import console
 from streams.cli.groups import Refused
 from streams.cli.inputs import named
@@ -102,7 +103,7 @@ def _read(source: Source) -> tuple[Linted, Mapping[str, int]]:
 
 def _summary(source: Source, found: Linted) -> None:
     counts = {level: sum(one.level == level for one in found.remarks) for level in ("error", "warning")}
-    said = ", ".join(f"{count} {level}{'' if count == 1 else 's'}" for level, count in counts.items() if count)
+    said = ", ".join(many(count, level) for level, count in counts.items() if count)
     said = said if counts["error"] else ", ".join(filter(None, ("nothing wrong", said)))
     what = f"; {named(found.pack)}" if found.pack is not None else ""
     click.echo(f"{source.name}: {said}{what}")

@@ -5,6 +5,7 @@ from typing import Any, Final
 import click
 
 import detectors
+from circulation.words import many
 from streams import console
 from streams.cli.inputs import configured, named
 from streams.cli.store import looked_at
@@ -67,8 +68,8 @@ def _tell(said: dict[str, Any], pack: str) -> None:
             ("Group", _group(said["group"])),
             ("Packs", f"in force now: {pack}"),
             ("Store", f"{store['place']}, {_size(store['bytes'])}, schema {store['schema']}"),
-            ("Judge", f"{_waiting(judge, 'items')} (circulation queue list)"),
-            ("Outbox", f"{_waiting(outbox, 'messages')} (circulation outbox list)"),
+            ("Judge", f"{_waiting(judge, 'item')} (circulation queue list)"),
+            ("Outbox", f"{_waiting(outbox, 'message')} (circulation outbox list)"),
             ("Deadlines", f"{said['deadlines']['waiting']:,} wait, {said['deadlines']['due']:,} are past"),
             ("Held, and other warnings", sorted({why for one in said["workers"] for why in one["warnings"]})),
         ]
@@ -87,16 +88,17 @@ def _worker(one: dict[str, Any]) -> str:
 def _group(found: dict[str, Any] | None) -> str:
     if found is None:
         return "not known: Kafka does not answer"
-    return f"{found['group']}: {found['state']}, {console.many(len(found['members']), 'member')}"
+    return f"{found['group']}: {found['state']}, {many(len(found['members']), 'member')}"
 
 
-def _waiting(what: dict[str, Any], things: str) -> str:
-    waits = f"{what['waiting']:,} {things} wait, the oldest for {what['waits_seconds']:,.1f} s"
-    return f"{waits if what['waiting'] else f'no {things} wait'}; {what['set_aside']:,} set aside"
+def _waiting(what: dict[str, Any], thing: str) -> str:
+    waits = many(what["waiting"], f"{thing} waits", f"{thing}s wait")
+    oldest = f"{waits}, the oldest for {what['waits_seconds']:,.1f} s"
+    return f"{oldest if what['waiting'] else f'no {thing}s wait'}; {what['set_aside']:,} set aside"
 
 
 def _size(count: int) -> str:
     size, unit = float(count), 0
     while size >= 1024 and unit < len(_UNITS) - 1:
         size, unit = size / 1024, unit + 1
-    return f"{size:.1f} {_UNITS[unit]}" if unit else f"{count} bytes"
+    return f"{size:.1f} {_UNITS[unit]}" if unit else many(count, "byte")

@@ -15,6 +15,7 @@ from confluent_kafka import Consumer, TopicPartition
 from circulation.admission.admission import Admission
 from circulation.events.names import SOURCE_HEARTBEAT, USAGE_REPORTED
 from circulation.findings import SEVERITIES
+from circulation.words import many
 from streams.demo.ear import Heard, what
 from streams.offline.replay import Replay, offline
 from streams.simulate.market import Market, held
@@ -120,7 +121,8 @@ def verdicts(expected_: Expected, seen_: Seen, heard: Heard) -> Iterator[tuple[s
     """Each thing that is proved, in words, and whether it holds."""
     rejected = len(heard.rejected)
     yield (
-        f"{expected_.sent:,} events were sent, {seen_.read:,} records were read",
+        f"{many(expected_.sent, 'event was', 'events were')} sent,"
+        f" {many(seen_.read, 'record was', 'records were')} read",
         expected_.sent == seen_.read,
     )
     kept = f"{seen_.rows:,} kept as rows, {seen_.uses:,} counted as uses"
@@ -144,7 +146,8 @@ def verdicts(expected_: Expected, seen_: Seen, heard: Heard) -> Iterator[tuple[s
     yield f"{rejected} rejected ({reasons})", rejected == expected_.rejected
     mine = {one: essence(seen_.findings[one]) for one in seen_.findings.keys() & expected_.story.keys()}
     same = mine == {one: essence(data) for one, data in expected_.story.items()}
-    yield f"the story: {len(mine)} findings stand, equal to those of a replay of the same file", same
+    stand = many(len(mine), "finding stands", "findings stand")
+    yield f"the story: {stand}, equal to those of a replay of the same file", same
     rest = (data for one, data in seen_.findings.items() if one not in expected_.story)
     missed, false = held(expected_.market, rest)
     yield (
@@ -153,7 +156,7 @@ def verdicts(expected_: Expected, seen_: Seen, heard: Heard) -> Iterator[tuple[s
     )
     came = {one: essence(data) for one, data in heard.standing.items()}
     yield (
-        f"what came out of Kafka is what the store holds: {len(came)} findings",
+        f"what came out of Kafka is what the store holds: {many(len(came), 'finding')}",
         came == {one: essence(data) for one, data in seen_.findings.items()},
     )
 
@@ -182,15 +185,11 @@ def statement_in_words(statement: Mapping[str, Any], name: str) -> str:
     for kind in ("finding", "record"):
         counted = [one["points"] for one in statement[f"{kind}s"] if one["points"]]
         if counted:
-            parts.append(f"{_several(sum(counted), 'point')} for {_several(len(counted), kind)}")
+            parts.append(f"{many(sum(counted), 'point')} for {many(len(counted), kind)}")
     if statement["merits"]:
-        parts.append(_several(len(statement["merits"]), "merit"))
+        parts.append(many(len(statement["merits"]), "merit"))
     why = ", ".join(parts) or "nothing counts against it"
     return f"{name}  {statement['score']} of 100, grade {statement['grade']}: {why}"
-
-
-def _several(count: int, what_: str) -> str:
-    return f"{count} {what_}{'' if count == 1 else 's'}"
 
 
 def left(db: Db, ends_: Mapping[tuple[str, int], int]) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from circulation.calendar import day_of
+from circulation.words import many
 from circulation.working_days import unknown_year
 from streams.engine import Engine
 from streams.feeds.homing import Homing
@@ -144,7 +145,8 @@ class Condition:
         ]
         warnings += [f"{topic} takes nothing: {why}" for topic, why in self.sending.closed.items()]
         if unsent := self.gauges.unsent:
-            warnings.append(f"{unsent} messages could not be sent: circulation outbox list says why")
+            warnings.append(f"{many(unsent, 'message')} could not be sent: circulation outbox list says why")
         if aside := self.gauges.aside:
-            warnings.append(f"{aside:,} items are set aside and not judged: `circulation queue list` names them")
+            are = many(aside, "item is", "items are")
+            warnings.append(f"{are} set aside and not judged: `circulation queue list` names what they are")
         return [*warnings, *self.retention.warnings, *self.meter.held.values()]
