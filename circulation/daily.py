@@ -48,7 +48,8 @@ class Used(msgspec.Struct, array_like=True, gc=False):
 
     `first` and `last` are instants of reports; where they are `NEVER` and `-NEVER`, there is none here. `head` and
     `tail` are what of it was said near the midnights at which the day begins and ends, None where nothing was; where
-    there is either, `middle` are the members (`_USES`, `_BYTES`, `_ROWS`) that were said in between.
+    there is either, `middle` are the members (`_USES`, `_BYTES`, `_ROWS`) that were said in between. `span` are the
+    first and the last instant of reports of more than 0 uses, None where they are those of all reports.
     """
 
     uses: int = 0
@@ -59,9 +60,20 @@ class Used(msgspec.Struct, array_like=True, gc=False):
     head: Edge | None = None
     tail: Edge | None = None
     middle: int = 0
+    span: tuple[int, int] | None = None
+
+    @property
+    def first_use(self) -> int:
+        """The instant (µs) of the first report of more than 0 uses; `NEVER` where there is none here."""
+        return self.first if self.span is None else self.span[0]
+
+    @property
+    def last_use(self) -> int:
+        """The instant (µs) of the last report of more than 0 uses; `-NEVER` where there is none here."""
+        return self.last if self.span is None else self.span[1]
 
     def add(self, uses: int, bytes_: int | None, rows: int | None, first: int, last: int) -> None:
-        """Takes in what came more; uses that were cancelled are fewer than none."""
+        """Takes in what came more; uses that were cancelled are fewer than none. What reports 0 comes by itself."""
         if self.head is not None or self.tail is not None:
             self.middle |= _members(bytes_, rows, first)
         self._add(uses, bytes_, rows, first, last)
@@ -79,7 +91,9 @@ class Used(msgspec.Struct, array_like=True, gc=False):
     def merge(self, used: "Used") -> None:
         """Takes in what another place has of the same day."""
         middle = self._between() | used._between()
+        first_use, last_use = min(self.first_use, used.first_use), max(self.last_use, used.last_use)
         self._add(used.uses, used.bytes, used.rows, used.first, used.last)
+        self._used_within(first_use, last_use)
         if used.head is not None:
             self.head = self.head or Edge()
             self.head.add(used.head.uses, used.head.bytes, used.head.rows)
@@ -113,10 +127,20 @@ class Used(msgspec.Struct, array_like=True, gc=False):
         if rows is not None:
             total = rows if self.rows is None else self.rows + rows
             self.rows = total if total <= TOTAL_MAX else TOTAL_MAX
-        if first < self.first:
-            self.first = first
-        if last > self.last:
-            self.last = last
+        if uses and self.span is None:
+            if first < self.first:
+                self.first = first
+            if last > self.last:
+                self.last = last
+            return
+        first_use, last_use = self.first_use, self.last_use
+        if uses:
+            first_use, last_use = min(first, first_use), max(last, last_use)
+        self.first, self.last = min(first, self.first), max(last, self.last)
+        self._used_within(first_use, last_use)
+
+    def _used_within(self, first_use: int, last_use: int) -> None:
+        self.span = None if (first_use, last_use) == (self.first, self.last) else (first_use, last_use)
 
 
 # Members of what was used that are stated.

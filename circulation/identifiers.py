@@ -128,10 +128,12 @@ def check_money(text: str) -> str | None:
 
 
 class Rule(NamedTuple):
-    """How a text of some type is checked, and whether breaking it is `bad-identifier` or `invalid-data`."""
+    """How a text of some type is checked, whether breaking it is `bad-identifier` or `invalid-data`, and what kind of
+    value it is, for who sends no text at all."""
 
     check: Callable[[str], str | None]
     identifies: bool
+    kind: str
 
 
 class Fault(NamedTuple):
@@ -177,19 +179,19 @@ class Problems:
         return self.faults[0] if self.faults else None
 
 
-def _meta(check: Callable[[str], str | None], *, identifies: bool) -> Any:
-    return msgspec.Meta(extra={"rule": Rule(check, identifies)})
+def _meta(check: Callable[[str], str | None], kind: str, *, identifies: bool) -> Any:
+    return msgspec.Meta(extra={"rule": Rule(check, identifies, kind)})
 
 
-Party = Annotated[str, _meta(check_party, identifies=True)]
-Identifier = Annotated[str, _meta(check_id, identifies=True)]
-AssetId = Annotated[str, _meta(check_asset, identifies=True)]
-DocumentId = Annotated[str, _meta(check_document, identifies=True)]
-Text = Annotated[str, _meta(check_text, identifies=False)]
-Country = Annotated[str, _meta(check_country, identifies=False)]
-Region = Annotated[str, _meta(check_region, identifies=False)]
-Industry = Annotated[str, _meta(check_industry, identifies=False)]
-Currency = Annotated[str, _meta(check_currency, identifies=False)]
-Money = Annotated[str, _meta(check_money, identifies=False)]
+Party = Annotated[str, _meta(check_party, "a party: a unified social credit code or scheme:value", identifies=True)]
+Identifier = Annotated[str, _meta(check_id, "an id", identifies=True)]
+AssetId = Annotated[str, _meta(check_asset, "the id of an asset", identifies=True)]
+DocumentId = Annotated[str, _meta(check_document, "the id of a document", identifies=True)]
+Text = Annotated[str, _meta(check_text, "a text", identifies=False)]
+Country = Annotated[str, _meta(check_country, "a country: an ISO 3166-1 alpha-2 code", identifies=False)]
+Region = Annotated[str, _meta(check_region, "a region: a GB/T 2260 code of six digits in quotes", identifies=False)]
+Industry = Annotated[str, _meta(check_industry, "an industry: a GB/T 4754 code", identifies=False)]
+Currency = Annotated[str, _meta(check_currency, "a currency: an ISO 4217 code", identifies=False)]
+Money = Annotated[str, _meta(check_money, 'money: a decimal string, as "10.50"', identifies=False)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=COUNT_MAX)]
 Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]

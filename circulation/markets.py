@@ -1,6 +1,7 @@
 """Markets: what belongs to one, and the exact shares of those who sell in it (contract §4).
 
-A market is (GB/T 4754 division of the asset with its section's letter, `category`, currency). A payment belongs to
+A market is (GB/T 4754 division of the asset with its section's letter, `category`, currency); categories that are one
+in an entry of a negative list are one here. A payment belongs to
 the month of its contract's `time`, whenever it is paid, and a market is judged at each month's end at +08:00 over the
 contracts of the months that end there, by what was paid under them by then (see `circulation.paid`): a contract of
 which all was paid back counts for nothing. Undertakings with one controller count as one (Anti-Monopoly Law, article
@@ -17,6 +18,7 @@ from circulation.facts.facts import Facts, Need
 from circulation.keys import join_key, rsplit_key
 from circulation.paid import counted
 from circulation.rules import Period
+from circulation.texts import fold
 
 NEEDS: Final[frozenset[Need]] = frozenset({"asset", "contract", "controllers"})
 # A letter and two digits.
@@ -75,11 +77,14 @@ def paid_within(act: Act, facts: Facts, since: int, until: int) -> bool:
 
 
 def market_id(asset: str, instant: int, currency: str, facts: Facts) -> str | None:
-    """The market of an asset, `division/category/currency`; None where asset or industry is not known."""
+    """The market of an asset, `division/category/currency`; None where asset or industry is not known.
+
+    The category is in the form in which texts are compared: however it is spelled, the market has one id.
+    """
     subject = facts.subject(asset, instant)
     if subject.industry is None or len(subject.industry) < DIVISION_CHARS or subject.category is None:
         return None
-    return f"{subject.industry[:DIVISION_CHARS]}/{subject.category}/{currency}"
+    return f"{subject.industry[:DIVISION_CHARS]}/{fold(subject.category)}/{currency}"
 
 
 def scopes(act: Act, facts: Facts) -> Sequence[str]:

@@ -165,12 +165,12 @@ def _by_use(trial: Trial, party: PartyFacts, contracts: Sequence[ContractFacts],
     for day in sorted(used):
         place: Place = (end_of(day), "", "")
         for target, reporter, counts in used[day]:
-            if counts.last >= trial.since and counts.first < trial.end:
+            if counts.last_use >= trial.since and counts.first_use < trial.end:
                 totals[reporter] = totals.get(reporter, 0) + counts.uses
-            elif counts.first >= max(trial.since, trial.end) and counts.uses and not ended:
-                ended = not covering(party, target, counts.first)
+            elif counts.first_use >= max(trial.since, trial.end) and counts.uses and not ended:
+                ended = not covering(party, target, counts.first_use)
                 if ended:
-                    at = (format_instant(trial.end), format_instant(counts.first))
+                    at = (format_instant(trial.end), format_instant(counts.first_use))
                     yield Passed("end", *at, place, None, target.asset)
         maximum, total = trial.grant.uses_max, max(totals.values(), default=0)
         if maximum is not None and total > maximum and not over:

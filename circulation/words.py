@@ -162,6 +162,10 @@ REASON: Final = _group(
     invalid_data=("invalid data", "数据不合规"),
     sequence_reused=("sequence reused", "序号重复使用"),
 )
+# How a run of OpenLineage ended that told nothing, before an instant in English and after it in Chinese.
+RUN: Final = _group(
+    failed=("failed at", "失败"), aborted=("was aborted at", "中止"), silent=("was not heard of after", "后再无消息")
+)
 QUALITY: Final = _group(
     on_time=("on time", "及时"),
     admitted=("admitted", "合格"),
@@ -175,6 +179,14 @@ def zh(group: Mapping[str, Word], value: str | None) -> str:
     """The Chinese term of a value; a value that is not in the catalogue, as one of a pack's own, is its own name."""
     word = group.get((value or "").replace("-", "_"))
     return (value or "未说明") if word is None else word.zh
+
+
+def many(count: int, thing: str, things: str | None = None) -> str:
+    """A number of things in English: `1 entry`, `2,000 entries`; what they do may be part of them (`1 entry ends`).
+
+    `things` is what more than one of them are, where that is not the word with an s.
+    """
+    return f"{count:,} {thing if count == 1 else things or f'{thing}s'}"
 
 
 def listed_zh(items: Iterable[str], none: str = "无") -> str:

@@ -5,7 +5,9 @@ known, and waits. Days are those of UTC+08:00.
 """
 
 import datetime as dt
+from bisect import bisect_right
 from collections.abc import Callable, Collection
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from circulation.calendar import day_of, start_of_day
@@ -87,16 +89,34 @@ def is_working(day: dt.date, stated: Lists = NOTHING_GIVEN) -> bool | None:
     return text in lists.workdays or (day.weekday() < 5 and text not in lists.holidays)
 
 
-def unknown_year(day: dt.date, stated: Lists = NOTHING_GIVEN) -> int | None:
-    """The year whose calendar is missing: that of the day, and from 1 December on the next; None where none is."""
-    years = (day.year, day.year + 1) if day.month == 12 else (day.year,)
-    return next((year for year in years if not is_known(year, stated)), None)
+class Calendar(NamedTuple):
+    """The lists that packs give over time, each with the instant (µs) from which on its pack is in force, in the order
+    of time; the first are those of the beginning."""
+
+    spans: tuple[tuple[int, Lists], ...]
+
+    def lists(self, day: dt.date) -> Lists:
+        """Return the lists of the pack in force as a day begins; where its year is not known with them, those of the
+        first pack after it with which it is (contract §5: a later calendar sets it)."""
+        at = max(0, bisect_right(self.spans, start_of_day(day), key=itemgetter(0)) - 1)
+        return next((lists for _, lists in self.spans[at:] if is_known(day.year, lists)), NOTHING_GIVEN)
+
+
+def unknown_year(day: dt.date, stated: Callable[[dt.date], Lists]) -> int | None:
+    """The year whose calendar is missing: that of the day, and from 1 December on the next; None where none is.
+
+    `stated` answers with the lists that count on a day.
+    """
+    days = [day]
+    if day.month == 12 and day.year < dt.MAXYEAR:
+        days.append(dt.date(day.year + 1, 1, 1))
+    return next((day.year for day in days if is_working(day, stated(day)) is None), None)
 
 
 def last_day(received: dt.date, count: int, stated: Callable[[dt.date], Lists]) -> dt.date | None:
     """The last of so many working days after the day of receipt; None where a year on the way is not known.
 
-    `stated` answers with the lists of the pack that is in force on a day.
+    `stated` answers with the lists that count on a day.
     """
     day, left = received, min(count, WORKING_DAYS_MAX)
     while left > 0:

@@ -114,7 +114,7 @@ ALERTS: Final = (
         f"{over('sum', STOPPED, 'topic')} > 0",
         "0m",
         "page",
-        "{{ $value }} partitions of {{ $labels.topic }} are read no more.",
+        "Partitions of {{ $labels.topic }} that are read no more: {{ $value }}.",
         "The topic was made anew, or records are gone; feed-lost says from where on. Nothing mends itself here:"
         " circulation feed list shows the partitions, circulation feed resume has one go on.",
     ),
@@ -149,7 +149,7 @@ ALERTS: Final = (
         f"{shared(SET_ASIDE)} > 0",
         "0m",
         "ticket",
-        "{{ $value }} items cost too much, failed, or had the process die: they are set aside, and not judged.",
+        "Items that cost too much, failed, or had the process die are set aside, and not judged: {{ $value }}.",
         "`circulation queue list` names them, as does a finding detector-error each; `circulation queue retry` has them"
         " tried again. This is a fault of the monitor: report it.",
     ),
@@ -166,7 +166,7 @@ ALERTS: Final = (
         f"{shared(OUTBOX_ASIDE)} > 0",
         "0m",
         "ticket",
-        "Kafka refused {{ $value }} messages for good; they are set aside, and nobody was told what they say.",
+        "Messages that Kafka refused for good are set aside, and nobody was told what they say: {{ $value }}.",
         "circulation outbox list says why. Mend the cause (a topic's max.message.bytes) and have them sent with"
         " circulation outbox retry, or discard them with a reason.",
     ),
@@ -229,7 +229,7 @@ ALERTS: Final = (
         f"{over('max', ENTRIES_ENDING)} > 0",
         "0m",
         "ticket",
-        "{{ $value }} entries of the negative list in force end within 14 days, and none of their ids follows.",
+        "Entries of the negative list in force that end within 14 days, and none of their ids follows: {{ $value }}.",
         "circulation rules show --in-force says which. Where one is to go on, publish a version that says so.",
     ),
     Alert(

@@ -27,7 +27,7 @@ def check(act: Act, facts: Facts) -> list[Said]:
     """Looks for published records of whoever signs or lists, and of those who have the same controller."""
     trade = act.type == CONTRACT_SIGNED
     parties = {"seller": act.data.seller} | ({"buyer": act.data.buyer} if trade else {})
-    settings = facts.pack(act.time).credit
+    settings = facts.packs.credit(act.time)
     barred = [
         {"role": role, "party": party_, "of": member, "record": record}
         for role, party_ in parties.items()

@@ -20,12 +20,10 @@ from circulation.facts.facts import Facts
 from circulation.findings import About, Said
 from circulation.openlineage.runs import Unfinished
 from circulation.rules import Check, Rule
-from circulation.words import ACTION
+from circulation.words import ACTION, RUN, zh
 
 # Ids that one finding names; `missing_count` tells of how many.
 NAMED_MAX = 100
-# How a run ended that told nothing.
-ENDED_ZH = {"failed": "失败", "aborted": "中止", "silent": "后再无消息"}
 
 
 def check(act: Act, facts: Facts) -> list[Said]:
@@ -87,7 +85,6 @@ def _unfinished(asset: str, act: Act, facts: Facts) -> list[Said]:
     if not runs:
         return []
     first = runs[0]
-    ended = "was not heard of after" if first.state == "silent" else f"{first.state} at"
     return [
         Said(
             severity="yellow",
@@ -98,11 +95,12 @@ def _unfinished(asset: str, act: Act, facts: Facts) -> list[Said]:
             apart=(act.subject,),
             summary=(
                 f"{asset} was {'listed' if act.type == PRODUCT_LISTED else 'traded'}; a run of {first.job} that was to"
-                f" write it {ended} {format_instant(first.since)}, and no run has told since what it was made of."
+                f" write it {RUN[first.state].en} {format_instant(first.since)}, and no run has told since what it"
+                " was made of."
             ),
             summary_zh=(
                 f"{asset} 被{ACTION['list' if act.type == PRODUCT_LISTED else 'trade'].zh}；应写入它的 {first.job} 运行"
-                f"于 {format_instant(first.since)} {ENDED_ZH[first.state]}，此后没有运行说明它由何而来。"
+                f"于 {format_instant(first.since)} {zh(RUN, first.state)}，此后没有运行说明它由何而来。"
             ),
             evidence=_evidence(runs),
             asset=asset,

@@ -9,6 +9,8 @@ What to do: look at who grew, and at mergers and acquisitions of the month.
 
 Below 1,000 a market is not concentrated, to 1,800 moderately, above that highly. A month is compared with the one
 before; where nothing was paid in the twelve months to that one, there is nothing to compare.
+
+Categories of one market may be spelled in several ways: they are compared as in a negative list.
 """
 
 from collections.abc import Sequence

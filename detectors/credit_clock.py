@@ -10,8 +10,8 @@ calendar lists; a decision that was made in time and is reported late, which cle
 What to do: ask the office for its answer, and for its reasons. No party is responsible here, and none loses points.
 
 The day of receipt is not counted. Working days are those of `circulation/working_days.py`; of a year of which the pack
-names `holidays`, those of its `holidays` and `workdays`. While the calendar of a year on the way is not known, nothing
-is said.
+names `holidays`, those of its `holidays` and `workdays`: of the pack in force on each day, or, where it does not know
+the year, of the first later one that does. While the calendar of a year on the way is not known, nothing is said.
 """
 
 import datetime as dt
@@ -27,7 +27,7 @@ from circulation.findings import About, Said
 from circulation.keys import join_key, split_key
 from circulation.rules import Parameter, Rule, Sum
 from circulation.words import STATEMENT, zh
-from circulation.working_days import Lists, last_day
+from circulation.working_days import last_day
 
 
 def scopes(act: Act, _: Facts) -> Iterable[str]:
@@ -43,12 +43,7 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
     if received is None:
         return []
     limit = facts.parameters(received.time)[f"{kind}_working_days"]
-
-    def lists(day: dt.date) -> Lists:
-        parameters = facts.parameters(start_of_day(day))
-        return Lists(parameters["holidays"], parameters["workdays"])
-
-    last = last_day(day_of(received.time), limit, lists)
+    last = last_day(day_of(received.time), limit, facts.packs.decisions.calendar.lists)
     if last is None or last == dt.date.max:
         return []
     deadline = start_of_day(last + dt.timedelta(1))

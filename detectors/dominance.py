@@ -10,6 +10,8 @@ What to do: look at the members' refusals, prices and exclusive terms; ask for t
 
 One with at least 1/2, two with 2/3, three with 3/4 of what was paid for the contracts of twelve months. Of two or
 three, who has less than 1/10 is not presumed dominant, though his share counts in the sum. Fractions are exact.
+
+Categories of one market may be spelled in several ways: they are compared as in a negative list.
 """
 
 from collections.abc import Sequence

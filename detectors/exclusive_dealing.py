@@ -101,7 +101,7 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
     parameters = facts.parameters(act.time)
     count = 0
     if act.type == REQUEST_REFUSED:
-        if facts.party(act.data.buyer).published("serious", act.time, facts.pack(act.time).credit):
+        if facts.party(act.data.buyer).published("serious", act.time, facts.packs.credit(act.time)):
             return
         ledger.add((_REFUSALS, seller), act.time)
         refusals = ledger.list((_REFUSALS, seller))

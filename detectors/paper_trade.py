@@ -11,7 +11,7 @@ Paid is what `circulation.paid` counts: where all of it was paid back by the end
 What to do: ask both sides for the proof of delivery; take the trade out of the statistics until there is one.
 
 A delivery without bytes, rows and persons is none, and neither are uses of 0 or uses that were cancelled. Uses are
-counted by the day: a day of which any are left counts from its first report on.
+counted by the day: a day of which any are left counts from its first report of more than 0 on.
 """
 
 from bisect import bisect_left

@@ -20,7 +20,8 @@ amount. From day to day, each reporter's counts on the day that ends there or on
 between the reporters on the first of the two, of equal ways on the second, and of equal ways on the day on which the
 amount begins; the second day begins with what was decided. It counts on the second where nothing at all is said of the
 first. A delivery belongs to the day of its earliest report, whatever is counted where. How near a use was to midnight
-is noted as it comes, by the pack of its own time.
+is noted as it comes, by the pack of its own time that is there by then: uses are counted and not kept, so a pack is to
+come before the uses of its time. Deliveries are kept, and a pack that comes late has them judged again.
 
 Silent: a reporter of whom nothing counts on a day, and who stated a measure on each of the last `silent_days` days on
 which another one did, has reported 0 of it, where the other one states it. The first day that it leaves out ends that,

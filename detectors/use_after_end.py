@@ -6,7 +6,8 @@ Information Protection Law 21, and the contract).
 False positives: a termination that one side disputes; uses made before it and reported with the time of the report.
 
 Uses are counted and not kept, so those that came before a termination of an earlier `time` are found by their days,
-once: of the day of the termination all uses count if the last of them came no earlier than it.
+once: of the day of the termination all uses count if the last of them came no earlier than it. A report of no uses,
+bytes and rows is no use.
 
 What to do: have the access closed, and ask for the proof of deletion that is then due.
 """
@@ -51,9 +52,10 @@ def _said(contract: str, party: str, asset: str, time: int, cause: Cause, termin
 
 
 def step(memory: Memory, parts: Mapping[str, Any], counted: Counted, licence: Licence, _: Parameters) -> Stepped:
-    """Holds a use against the termination, where that came before it on the key."""
+    """Holds a use against the termination, where that came before it on the key. A report of nothing is none."""
     use, terminated = counted.event, licence.terminated
-    if terminated is None or use.time < terminated:
+    nothing = not (counted.uses or counted.bytes or counted.rows)
+    if terminated is None or use.time < terminated or nothing:
         return Stepped(memory)
     cause = Cause(use.source, use.id)
     return Stepped(memory, {}, [_said(use.subject, licence.buyer, licence.asset, use.time, cause, terminated, "use")])
@@ -71,9 +73,9 @@ def ended(termination: Event, licence: Licence, used: Sequence[UsedDay]) -> Iter
     by_day: dict[int, int] = {}
     last = -NEVER
     for day, _, counts in used:
-        if counts.uses > 0 and counts.last >= termination.time:
+        if counts.uses > 0 and counts.last_use >= termination.time:
             by_day[day] = max(counts.uses, by_day.get(day, 0))
-            last = max(last, counts.last)
+            last = max(last, counts.last_use)
     if not by_day:
         return
     uses = sum(by_day.values())

@@ -83,11 +83,6 @@ def table(
         click.echo("  ".join(padded).rstrip())
 
 
-def many(count: int, thing: str) -> str:
-    """So many of a thing whose plural takes an s."""
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
-
-
 def in_words(evidence: Mapping[str, Any]) -> str:
     """Evidence as a person reads it: `limit uses, maximum 1000, used 1210`; a path as its steps."""
     words = []

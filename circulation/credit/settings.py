@@ -1,17 +1,21 @@
 """The parameters of credit: the member `credit` of a pack."""
 
-import datetime as dt
+from bisect import bisect_right
+from collections.abc import Iterable
+from operator import itemgetter
 from typing import Any, Final
 
 import msgspec
 
-from circulation.working_days import Lists, deadline
+from circulation.working_days import Calendar, Lists, deadline
 
 # The detector whose parameters say by when an objection is to be decided.
 CREDIT_CLOCK: Final = "credit-clock"
 # Working days within which an office decides; a pack may say otherwise (detector `credit-clock`).
 OBJECTION_WORKING_DAYS: Final = 7
 REPAIR_WORKING_DAYS: Final = 10
+# Earlier than any instant.
+BEGINNING: Final = -(2**62)
 
 
 class Points(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,14 +66,36 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     holidays: tuple[str, ...] = ()
     workdays: tuple[str, ...] = ()
 
+
+class Decisions(msgspec.Struct, frozen=True):
+    """What packs give of decisions over time, each from an instant (µs) on, in the order of time; the first from the
+    beginning."""
+
+    spans: tuple[tuple[int, Decision], ...] = ((BEGINNING, Decision()),)
+
+    @classmethod
+    def joined(cls, spans: Iterable[tuple[int, "Decisions"]]) -> "Decisions":
+        """Make one of those of packs, each of which holds from an instant (µs) on; equal neighbours are one span."""
+        joined: list[tuple[int, Decision]] = []
+        for since, decisions in spans:
+            ((_, decision),) = decisions.spans
+            if not joined or joined[-1][1] != decision:
+                joined.append((since, decision))
+        return cls(tuple(joined))
+
+    @property
+    def calendar(self) -> Calendar:
+        """The working days that the packs give."""
+        return Calendar(tuple((since, Lists(one.holidays, one.workdays)) for since, one in self.spans))
+
     def limit(self, filed: int) -> int | None:
-        """The end (µs) of the last working day for what was filed at an instant; None where that is not known."""
-        lists = Lists(self.holidays, self.workdays)
+        """The end (µs) of the last working day for what was filed at an instant; None where that is not known.
 
-        def given(_: dt.date) -> Lists:
-            return lists
-
-        return deadline(filed, self.working_days, given)
+        How many days they are says the pack in force at that instant, and which days are worked that of each day, as
+        for `credit-clock`: what a later pack says of other days neither begins a limit that is over again nor moves it.
+        """
+        at = max(0, bisect_right(self.spans, filed, key=itemgetter(0)) - 1)
+        return deadline(filed, self.spans[at][1].working_days, self.calendar.lists)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,8 +105,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     most `findings_max`. A record is public for `public_months` and may be repaired after `repairable_months`, both
     from its document's date; a finding counts for `finding_days`. With `objection_suspends` a record or a finding takes
     no points while an objection to it suspends it, once: from the first objection until its decision, at most until the
-    working days for that are over; anew only after a decision that corrected it. `decision` is no member of a pack's
-    `credit`: it is what the pack gives to the detector `credit-clock`.
+    working days for that are over; anew only after a decision that corrected it. `decisions` is no member of a pack's
+    `credit`: it is what the packs give to the detector `credit-clock`; of one pack alone, that one from the beginning.
     """
 
     base: int = 80
@@ -93,12 +119,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     finding_points: FindingPoints = FindingPoints()
     finding_days: int = 90
     objection_suspends: bool = True
-    decision: Decision = Decision()
+    decisions: Decisions = Decisions()
 
 
 def settings_of(parameters: dict[str, Any], decision: Decision) -> Settings:
     """The parameters that a pack gives; `ValueError` with the path of what is wrong."""
-    settings: Settings = msgspec.structs.replace(msgspec.convert(parameters, Settings), decision=decision)
+    settings: Settings = msgspec.convert(parameters, Settings)
+    settings = msgspec.structs.replace(settings, decisions=Decisions(((BEGINNING, decision),)))
     for part in (
         settings,
         settings.points,

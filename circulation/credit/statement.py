@@ -190,7 +190,7 @@ def suspended_until(claims: Mapping[str, str], settings: Settings) -> int:
     all where it is not known when the decision is due."""
     if SUSPENDING not in claims:
         return -NEVER
-    limit = settings.decision.limit(_time_of(claims[SUSPENDING]))
+    limit = settings.decisions.limit(_time_of(claims[SUSPENDING]))
     return NEVER if limit is None else limit
 
 

@@ -187,8 +187,34 @@ def _check_types(target: Any, value: Any, place: _Place | None, problems: Proble
         except msgspec.ValidationError as error:
             rule, _, path = str(error).partition(" - at `$")
             path = _path(place) + path.removesuffix("`")
+            kind = _kind(target) if path == _path(place) else ""
             if all(fault.path != path for fault in problems.faults):
-                problems.add(path, rule)
+                problems.add(path, f"{rule}; this is to be {kind}" if kind else rule)
+
+
+@functools.cache
+def _kind(target: Any) -> str:
+    """The kind of value that a type is, in words; empty where there are none."""
+    return _kind_of(inspect.type_info(target))
+
+
+def _kind_of(of: inspect.Type) -> str:
+    match of:
+        case inspect.Metadata(type=inner, extra=extra):
+            return str(extra["rule"].kind) if extra else _kind_of(inner)
+        case inspect.UnionType(types=of_union):
+            return " or ".join(filter(None, map(_kind_of, of_union)))
+        case inspect.CustomType(cls=cls) if cls is Instant:
+            return _INSTANT_KIND
+        case inspect.LiteralType(values=values):
+            return f"one of {', '.join(map(str, values))}"
+        case inspect.IntType(ge=least, le=most) if least is not None and most is not None:
+            return f"a whole number from {least} to {most}"
+        case inspect.FloatType(ge=least, le=most) if least is not None and most is not None:
+            return f"a number from {least:g} to {most:g}"
+        case inspect.VarTupleType(item_type=item):
+            return f"a list, of which each is {kind}" if (kind := _kind_of(item)) else "a list"
+    return _KINDS.get(type(of), "")
 
 
 @functools.cache
@@ -222,7 +248,15 @@ def _check_instant(text: str) -> str | None:
     return None
 
 
-_INSTANT: Final = _Plan(Rule(_check_instant, identifies=False))
+_INSTANT_KIND: Final = "an instant: RFC 3339 with an offset, or a date"
+_INSTANT: Final = _Plan(Rule(_check_instant, identifies=False, kind=_INSTANT_KIND))
+_KINDS: Final[Mapping[type[inspect.Type], str]] = {
+    inspect.StrType: "a text",
+    inspect.BoolType: "true or false",
+    inspect.IntType: "a whole number",
+    inspect.FloatType: "a number",
+    inspect.DateType: "a date: YYYY-MM-DD",
+}
 
 
 @functools.cache

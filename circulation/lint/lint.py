@@ -15,6 +15,7 @@ from circulation.packs.pack import Pack
 from circulation.packs.problems import PackInvalid, Problem
 from circulation.packs.reading import parse_pack
 from circulation.rules import Rule, parameters
+from circulation.words import many
 
 REMARKS_MAX: Final = 1_000
 
@@ -98,7 +99,9 @@ def _semantics(pack: Pack, rules: Mapping[str, Rule]) -> Iterator[Remark]:
 def _modes(pack: Pack, rules: Mapping[str, Rule]) -> Iterator[Remark]:
     list_mode = pack.setting("negative-list").mode
     if pack.negative_list and list_mode == "off":
-        text = f"is off, so that {len(pack.negative_list)} entries of negative_list have no effect"
+        of = "of negative_list"
+        entries = many(len(pack.negative_list), f"entry {of} has", f"entries {of} have")
+        text = f"is off, so that {entries} no effect"
         yield Remark("warning", "no-effect", "$.detectors.negative-list", text)
     place = "$.detectors.sandbox-cap" if pack.setting("sandbox-cap").parameters.get("sandbox") else "$.sandbox"
     if pack.sandbox and pack.setting("sandbox-cap").mode == "off":

@@ -182,7 +182,7 @@ def _plain(value: Any) -> Any:
 
 def _credit(pack: Pack) -> dict[str, Any]:
     """The members of `credit`; those of a decision are the detector's."""
-    return _flat({name: value for name, value in msgspec.to_builtins(pack.credit).items() if name != "decision"})
+    return _flat({name: value for name, value in msgspec.to_builtins(pack.credit).items() if name != "decisions"})
 
 
 def _flat(value: Mapping[str, Any], path: str = "") -> dict[str, Any]:

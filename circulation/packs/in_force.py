@@ -6,6 +6,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
+import msgspec
+
+from circulation.credit.settings import BEGINNING, Decisions, Settings
 from circulation.packs.entry import Entry
 from circulation.packs.matching import numbers_under
 from circulation.packs.pack import Pack
@@ -104,6 +107,8 @@ class Packs:
         )
         self._spans = _spans(default, [publication.pack for publication in self.published])
         self._starts = [span.start for span in self._spans[1:] if span.start is not None]
+        # By number of the span.
+        self._credit: dict[int, Settings] = {}
 
     @cached_property
     def screens(self) -> Screens:
@@ -135,6 +140,27 @@ class Packs:
     def spans(self) -> tuple[Span, ...]:
         """All packs that are ever in force, in the order of time, without gaps."""
         return self._spans
+
+    @cached_property
+    def decisions(self) -> Decisions:
+        """How long decisions of credit may take, by all packs that are ever in force."""
+        return self._decisions(len(self._spans))
+
+    def credit(self, instant: int) -> Settings:
+        """The parameters of credit in force at an instant (µs), with the decisions of the packs in force by then."""
+        at = bisect_right(self._starts, instant)
+        settings = self._credit.get(at)
+        if settings is None:
+            own = self._spans[at].pack.credit
+            settings = self._credit[at] = msgspec.structs.replace(own, decisions=self._decisions(at + 1))
+        return settings
+
+    def _decisions(self, spans: int) -> Decisions:
+        """Those of the first packs in force."""
+        return Decisions.joined(
+            (BEGINNING if span.start is None else span.start, span.pack.credit.decisions)
+            for span in self._spans[:spans]
+        )
 
     @cached_property
     def homes(self) -> frozenset[str]:

@@ -8,6 +8,7 @@ from circulation.calendar import parse_instant
 from circulation.identifiers import ID_LENGTH_MAX
 from circulation.near import did_you_mean, hint, slips_of
 from circulation.packs.problems import JSON_TYPES, PROBLEMS_MAX, Problem, brief, name_in_path, type_name
+from circulation.words import many
 
 IDS_MAX = 200_000
 TEXT_CHARS_MAX = 4_000
@@ -44,7 +45,7 @@ class Members:
             self._left_out += 1
 
     def listed(self) -> list[Problem]:
-        more = [Problem(self.root, f"{self._left_out} more problems")] if self._left_out else []
+        more = [Problem(self.root, many(self._left_out, "more problem"))] if self._left_out else []
         return self.problems + more
 
     def pointless(self, path: str, rule: str, kind: str = "invalid") -> None:

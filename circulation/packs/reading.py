@@ -156,7 +156,7 @@ class _Reading(Entries):
 
     def credit(self, data: dict[str, Any], clock: DetectorSetting) -> Settings:
         members = self.typed(data, "credit", self.root, dict) or {}
-        self.known_only(members, f"{self.root}.credit", frozenset(Settings.__struct_fields__) - {"decision"})
+        self.known_only(members, f"{self.root}.credit", frozenset(Settings.__struct_fields__) - {"decisions"})
         try:
             return settings_of(_without_nulls(members), _decision(clock.parameters))
         except ValueError as error:

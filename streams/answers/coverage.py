@@ -14,6 +14,7 @@ import detectors
 import packs
 from circulation.packs.entry import GRANT_KINDS
 from circulation.packs.pack import Pack
+from circulation.words import many
 from packs.law import CONTRACT, Law
 from packs.law import law as the_law
 
@@ -180,9 +181,9 @@ def summary(report: Coverage) -> list[str]:
     return [
         f"Of {len(report.articles)} articles {covered} are watched by detectors or entries, {elsewhere} are answered by"
         f" other parts of the platform, {len(report.articles) - covered - elsewhere} are open.",
-        f"{len(report.detectors)} detectors have cases: {in_words(cases)}.",
+        f"{many(len(report.detectors), 'detector has', 'detectors have')} cases: {in_words(cases)}.",
         f"Contract only: {', '.join(contract) or 'none'}.",
-        f"{len(report.entries)} entries have examples: {in_words(examples)}.",
+        f"{many(len(report.entries), 'entry has', 'entries have')} examples: {in_words(examples)}.",
         *report.gaps,
     ]
 

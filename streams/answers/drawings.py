@@ -12,6 +12,7 @@ from urllib.parse import quote
 import msgspec
 import orjson
 
+from circulation.words import many
 from streams.answers.trace_document import Asset, Trace
 from streams.console import shown
 
@@ -66,7 +67,7 @@ def _short(text: str) -> str:
 def _rest(seen: Trace, drawn: int) -> list[str]:
     """The assets not drawn and the limits reached, in words."""
     count = len(assets_of(seen)) - drawn
-    lines = [f"{count:,} more assets are not drawn"] if count else []
+    lines = [f"{many(count, 'more asset is', 'more assets are')} not drawn"] if count else []
     return lines + [f"cut off: {cut.of}, beyond {cut.name} = {cut.maximum:,}" for cut in seen.cut_off]
 
 

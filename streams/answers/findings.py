@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import orjson
 
-from circulation.bounds import LEFT_OUT
-from circulation.calendar import format_instant
+from circulation.calendar import format_instant, parse_instant
 from circulation.events.names import ASSETS, CONTRACTS, PARTIES
+from circulation.words import Word
+from streams.answers.evidence import sentences, sentences_zh
+from streams.facts.derivations import BY_RUN, BY_STATEMENT
 from streams.store.db import Db
 
 if TYPE_CHECKING:
@@ -28,8 +30,8 @@ REASONS: Final = {
 }
 
 
-# Numbers that are names: nobody writes the year 2,025.
-PLAIN: Final = frozenset({"year", "partition"})
+# By the beginning of an origin what of OpenLineage it is.
+_DERIVING: Final = {BY_RUN: Word("run", "运行"), BY_STATEMENT: Word("statement on", "静态声明")}
 # Blue findings, and those in shadow, have no case: they are open while they stand (contract §4).
 OPEN: Final = (
     "not exists (select 1 from case_findings m join cases c on c.case_id = m.case_id"
@@ -143,6 +145,7 @@ def _explained(db: Db, finding: Json, parties: "Mapping[str, PartyFacts]") -> Js
     rule, advice = detectors.RULES.get(finding["detector"]), detectors.ADVICE.get(finding["detector"])
     about = finding["about"]
     pack = finding["rulepack"]
+    cause, cause_zh = _cause(db, finding)
     return {
         "what": finding["summary"],
         "what_zh": finding.get("summary_zh", ""),
@@ -153,7 +156,9 @@ def _explained(db: Db, finding: Json, parties: "Mapping[str, PartyFacts]") -> Js
         "about": f"{about['kind']} {about['id']}",
         "who": _who(finding, parties),
         "evidence": sentences(finding.get("evidence") or {}),
-        "cause": _cause(db, finding),
+        "evidence_zh": sentences_zh(finding.get("evidence") or {}),
+        "cause": cause,
+        "cause_zh": cause_zh,
         "law": list(finding.get("legal_basis") or ()),
         "pack": f"{pack['pack']}, version {pack['version']}, digest {pack['digest']}, mode {finding['mode']}",
         "why_it_matters": "" if advice is None else advice.why,
@@ -190,11 +195,20 @@ def _who(finding: Json, parties: "Mapping[str, PartyFacts]") -> str:
     return ", controlled by ".join(named)
 
 
-def _cause(db: Db, finding: Json) -> str:
-    cause = finding.get("cause")
+def _cause(db: Db, finding: Json) -> tuple[str, str]:
+    """The cause, in English and in Chinese."""
+    cause, occurred = finding.get("cause"), finding["occurred"]
     if not cause:
-        return f"No single event: a deadline passed, or a period ended, at {finding['occurred']}."
-    sentence = f"Event {cause['id']} of {cause['source']}"
+        if (by := _derived_by(db, finding)) is not None:
+            return (
+                f"No single event: it was derived at {occurred}, by the OpenLineage {by[0]}.",
+                f"非单一事件所致：于 {occurred} 由 OpenLineage {by[1]} 衍生。",
+            )
+        return (
+            f"No single event: a deadline passed, or a period ended, at {occurred}.",
+            f"非单一事件所致：期限届满或期间结束于 {occurred}。",
+        )
+    sentence, sentence_zh = f"Event {cause['id']} of {cause['source']}", f"{cause['source']} 的事件 {cause['id']}"
     # Events are found by their entity; what caused a finding is nearly always of what it is about, or of the party.
     row = db.one(
         "select e.type, e.subject, e.time from events e join findings f on f.finding = ? where e.source = ?"
@@ -206,41 +220,20 @@ def _cause(db: Db, finding: Json) -> str:
         [text for text in (finding["about"]["id"], finding.get("party")) if text],
     )
     if row is None:
-        return f"{sentence}, at {finding['occurred']}."
-    return f"{sentence}: {row[0]} on {row[1]}, at {format_instant(row[2])}."
+        return f"{sentence}, at {occurred}.", f"{sentence_zh}，{occurred}。"
+    type_, subject, time = row[0], row[1], format_instant(row[2])
+    return f"{sentence}: {type_} on {subject}, at {time}.", f"{sentence_zh}：{type_}，对象 {subject}，{time}。"
 
 
-def sentences(evidence: Mapping[str, Any]) -> list[str]:
-    """Evidence as sentences: `The maximum is 1,000.`"""
-    return [_sentence(name, value) for name, value in evidence.items()]
-
-
-def _sentence(member: str, value: Any) -> str:
-    name = member.replace("_", " ")
-    if member.endswith(LEFT_OUT):
-        way = "; circulation trace shows all of it" if member == f"path{LEFT_OUT}" else ""
-        return f"Of the {member.removesuffix(LEFT_OUT).replace('_', ' ')}, {_text(value)} more are left out{way}."
-    if value is None:
-        return f"The {name} was not given."
-    if isinstance(value, list):
-        if not value:
-            return f"The {name}: none."
-        if name == "path":
-            return f"The path leads {' → '.join(map(_text, value))}."
-        verb = "is" if len(value) == 1 else "are"
-        return f"The {name} {verb} {', '.join(map(_text, value))}."
-    return f"The {name} is {value if member in PLAIN else _text(value)}."
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:,}"
-    if isinstance(value, list):
-        return "–".join(map(_text, value))
-    if isinstance(value, dict):
-        return "; ".join(f"{name.replace('_', ' ')} {_text(item)}" for name, item in value.items())
-    return "not given" if value is None else str(value)
+def _derived_by(db: Db, finding: Json) -> tuple[str, str] | None:
+    """The job or run of OpenLineage that derived the asset of a finding when it occurred, in English and in Chinese."""
+    about = finding["about"]
+    if about["kind"] != "asset":
+        return None
+    query = "select origin from derivations where output = ? and time = ?"
+    for (origin,) in sorted(db.rows(query, about["id"], parse_instant(finding["occurred"]))):
+        for kind, words in _DERIVING.items():
+            if origin.startswith(kind):
+                subject = origin.removeprefix(kind)
+                return f"{words.en} {subject}", f"{words.zh} {subject}"
+    return None

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from circulation.words import many
 from streams.cli.groups import Refused
 from streams.cli.inputs import configured
 
@@ -35,8 +36,8 @@ def archive(out: Path, verify: bool) -> None:
             verification = verified(out)
             for problem in verification.problems:
                 click.echo(problem, err=True)
-            click.echo(f"{verification.records:,} records in {verification.files:,} files: ", nl=False)
-            click.echo(f"{len(verification.problems):,} problems" if verification.problems else "whole")
+            click.echo(f"{many(verification.records, 'record')} in {many(verification.files, 'file')}: ", nl=False)
+            click.echo(many(len(verification.problems), "problem") if verification.problems else "whole")
             raise SystemExit(1 if verification.problems else 0)
         settings = configured()
         with console.progress("archive", None, unit="records") as advance:
@@ -49,6 +50,6 @@ def archive(out: Path, verify: bool) -> None:
         click.echo(f"lost: {line}", err=True)
     for line in outcome.refused:
         click.echo(f"refused: {line}", err=True)
-    click.echo(f"archived {outcome.records:,} records in {outcome.files:,} new files")
+    click.echo(f"archived {many(outcome.records, 'record')} in {many(outcome.files, 'new file')}")
     if outcome.refused:
         raise SystemExit(1)

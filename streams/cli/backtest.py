@@ -10,6 +10,7 @@ import click
 
 import detectors
 from circulation.findings import SEVERITIES
+from circulation.words import many
 from streams import console
 from streams.breaker import Limits
 from streams.cli.findings import Instant
@@ -148,26 +149,30 @@ def _tell(report: dict[str, Any], settings: Settings) -> None:
     span = ", in force as its own valid_from and valid_to say" if report["as_published"] else span
     span += f"; what occurred before {report['until']}" if report["until"] else ""
     click.echo(f"pack {pack['pack']}, version {pack['version']}, digest {pack['digest']}")
-    click.echo(f"over {report['events']:,} events{span}")
+    click.echo(f"over {many(report['events'], 'event')}{span}")
     if differ:
         columns = ("detector", "mode", "looked at", "before", "after", "raised", "cleared", "changed", "share")
         console.table(columns, [_row(id_, change) for id_, change in differ.items()], colour="mode")
     alike = len(by_detector) - len(differ)
-    click.echo(f"{alike or 'no'} {'other ' if differ else ''}detectors find something, and the same as before")
+    other = "other " if differ else ""
+    same = many(alike, f"{other}detector finds", f"{other}detectors find") if alike else f"no {other}detectors find"
+    click.echo(f"{same} something, and the same as before")
     for example in report["examples"]:
         _example(example)
     cases, credit = report["cases"], report["credit"]
     click.echo(f"cases in which something stands: {cases['before']:,} before, {cases['after']:,} after")
-    click.echo(f"credit: the score of {credit['fell']:,} parties would fall, that of {credit['rose']:,} rise")
+    fell = many(credit["fell"], "party", "parties")
+    click.echo(f"credit: the score of {fell} would fall, that of {credit['rose']:,} rise")
     if report["not_judged"]:
         standing = sum(by_detector[id_]["before"] for id_ in report["not_judged"] if id_ in by_detector)
         click.echo(
             f"note: uses are counted and not kept, so what {', '.join(report['not_judged'])} found in them stays as it"
-            f" is ({standing:,} findings stand); --events with a file or an archive judges uses too",
+            f" is ({many(standing, 'finding stands', 'findings stand')}); --events with a file or an archive judges"
+            " uses too",
             err=True,
         )
     if report["rejected"]:
-        click.echo(f"note: {report['rejected']:,} events were rejected", err=True)
+        click.echo(f"note: {many(report['rejected'], 'event was', 'events were')} rejected", err=True)
     for id_, change in differ.items():
         if change["held"]:
             click.echo(

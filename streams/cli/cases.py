@@ -10,6 +10,7 @@ from circulation.calendar import format_instant, parse_instant
 from circulation.docket import STATES, docket_of
 from circulation.events.names import CASE_PREFIX
 from circulation.voices import OFFICIALS
+from circulation.words import many
 from streams import console
 from streams.cli.groups import Refused
 from streams.cli.inputs import configured
@@ -116,9 +117,9 @@ def _show_one(document: dict[str, Any], as_json: bool) -> None:
     party = f", {document['party']} is responsible" if "party" in document else ""
     about = f"{document['about']['kind']} {document['about']['id']}"
     click.echo(console.shown(f"{document['case']}: {document['detector']} about {about}{party}"))
-    click.echo(
-        f"{document['state']}, {document['severity']}, {document['standing']} of {document['findings']} findings stand"
-    )
+    of = many(document["findings"], "finding")
+    stand = "stands" if document["standing"] == 1 else "stand"
+    click.echo(f"{document['state']}, {document['severity']}, {document['standing']} of {of} {stand}")
     rows = [
         (event["time"], event["what"], event["severity"], event.get("by", "–"), _why(event))
         for event in document["events"]

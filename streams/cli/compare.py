@@ -6,6 +6,7 @@ import click
 
 import detectors
 from circulation.findings import SEVERITIES
+from circulation.words import many
 from streams import console
 from streams.cli.findings import Detector, Instant
 from streams.cli.inputs import configured
@@ -58,8 +59,9 @@ def _tell(comparison: dict[str, Any]) -> None:
     click.echo(f"{comparison['detector']}  {comparison['title']}; now in mode {comparison['mode']}")
     follows = comparison["if_enforced"]
     follow = (
-        f"{follows['cases']:,} cases; about {follows['known']:,} of these things other detectors found something;"
-        f" {follows['parties']:,} parties responsible, {follows['points']:,} points in all, before any limit"
+        f"{many(follows['cases'], 'case')}; about {follows['known']:,} of these things other detectors found something;"
+        f" {many(follows['parties'], 'party', 'parties')} responsible, {many(follows['points'], 'point')} in all,"
+        " before any limit"
     )
     examples = []
     for example in comparison["examples"]:
@@ -89,5 +91,5 @@ def _side(side: dict[str, Any]) -> str:
     if side["looked_at"] is None:
         acts = "; how many uses it looked at is not kept"
     elif side["share"] is not None:
-        acts = f" in {side['looked_at']:,} acts that it looked at ({side['share']:.1%})"
+        acts = f" in {many(side['looked_at'], 'act')} that it looked at ({side['share']:.1%})"
     return f"{when or 'in sandboxes'}: found {numbers}{acts}"

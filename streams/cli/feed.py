@@ -9,6 +9,7 @@ import click
 
 import detectors
 from circulation.events.names import RULES
+from circulation.words import many
 from streams import console
 from streams.address import silent
 from streams.cli.groups import Helpful, Refused
@@ -231,12 +232,14 @@ def _resume(
     click.echo(f"{feed.name} {does}; it was at {before.position}: {before.why}")
     if before.state is feeds.State.PUT_BACK and begin < (before.position or 0):
         click.echo(
-            f"note: what was read before is known by its id for {settings.seen_days} days (CIRCULATION_SEEN_DAYS): an"
-            " older event without a sequence number counts once more; --from OFFSET goes on from a later record",
+            f"note: what was read before is known by its id for {many(settings.seen_days, 'day')}"
+            " (CIRCULATION_SEEN_DAYS): an older event without a sequence number counts once more; --from OFFSET goes on"
+            " from a later record",
             err=True,
         )
     if kept is not None:
-        click.echo(f"{kept.records:,} records from offset {kept.begin} to {kept.end - 1} were taken in from {folder}")
+        to = f"from offset {kept.begin} to {kept.end - 1}"
+        click.echo(f"{many(kept.records, f'record {to} was', f'records {to} were')} taken in from {folder}")
     if resumed.changes:
         click.echo(f"the finding {resumed.finding} " + ("says so" if resumed.changes[0].raised else "is cleared"))
 

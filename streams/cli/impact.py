@@ -14,6 +14,7 @@ from circulation.near import hint
 from circulation.packs.entry import Entry
 from circulation.packs.in_force import Packs
 from circulation.packs.problems import PackInvalid
+from circulation.words import many
 from streams import console
 from streams.answers import impact, impact_document, parties, trace
 from streams.answers.impact import Regrade
@@ -134,12 +135,12 @@ def _show(result: Impact) -> None:
     click.echo(f"{result.kind} {console.shown(result.id)}  {console.shown(result.title or '')}".rstrip())
     click.echo(f"as of {result.as_of}")
     counts = (
-        (len(result.assets), "asset"),
-        (len(result.listings), "listing"),
-        (len(result.contracts), "contract"),
-        (len(result.parties), "party"),
+        many(len(result.assets), "asset"),
+        many(len(result.listings), "listing"),
+        many(len(result.contracts), "contract"),
+        many(len(result.parties), "party", "parties"),
     )
-    click.echo("reaches " + ", ".join(f"{count:,} {_plural(count, word)}" for count, word in counts))
+    click.echo("reaches " + ", ".join(counts))
     assets = [
         [
             asset.asset,
@@ -183,12 +184,6 @@ def _show(result: Impact) -> None:
         click.echo(f"valid grants that cover the same: {', '.join(map(console.shown, result.instead)) or 'none'}")
     for name in result.cut_off:
         click.echo(f"cut off at {name}", err=True)
-
-
-def _plural(count: int, word: str) -> str:
-    if count == 1:
-        return word
-    return word[:-1] + "ies" if word.endswith("y") else word + "s"
 
 
 def _satisfied(value: bool) -> str:
@@ -268,5 +263,7 @@ def _show_group(group: Group) -> None:
 
 
 def _years(exported: Sequence[parties.Exported]) -> str:
-    years = (f"{total.year}: {total.persons:,} persons, {total.sensitive_persons:,} sensitive" for total in exported)
+    years = (
+        f"{total.year}: {many(total.persons, 'person')}, {total.sensitive_persons:,} sensitive" for total in exported
+    )
     return "; ".join(years) or "–"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from circulation.words import many
 from streams.cli.groups import Refused
 
 if TYPE_CHECKING:
@@ -123,6 +124,6 @@ def _voices(sources: "Sources | None", *, offline: bool) -> "Voices":
 
 def named(pack: "Pack") -> str:
     return (
-        f"pack {pack.pack}, version {pack.version}, {len(pack.negative_list)} entries, "
-        f"{len(pack.detectors)} detectors set, digest {pack.digest}"
+        f"pack {pack.pack}, version {pack.version}, {many(len(pack.negative_list), 'entry', 'entries')}, "
+        f"{many(len(pack.detectors), 'detector')} set, digest {pack.digest}"
     )

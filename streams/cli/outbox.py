@@ -6,6 +6,7 @@ from typing import Any, Final
 import click
 
 from circulation.calendar import format_instant
+from circulation.words import many
 from streams import console
 from streams.cli.groups import UNDECIDED, Refused
 from streams.cli.inputs import configured
@@ -99,14 +100,17 @@ def retry(ids: tuple[int, ...], all_: bool, no_wait: bool) -> None:
             left = unsent.Left(0, [])
         else:
             left = _await(store, retried, since) if living else unsent.Left(len(retried.sent), [])
-            click.echo(f"{len(retried.sent) - left.waiting - len(left.refused):,} were sent")
+            click.echo(f"{many(len(retried.sent) - left.waiting - len(left.refused), 'was sent', 'were sent')}")
     for message in left.refused:
         click.echo(
             f"{message.id} was refused again ({message.topic}, {message.size:,} bytes): {message.reason}", err=True
         )
     if left.waiting:
         why = f"after {WAIT_SECONDS_MAX:.0f} s Kafka does not have them" if living else "no worker of this store lives"
-        click.echo(f"{left.waiting:,} wait to be sent: {why}; /ready and `circulation status` say more", err=True)
+        click.echo(
+            f"{many(left.waiting, 'waits', 'wait')} to be sent: {why}; /ready and `circulation status` say more",
+            err=True,
+        )
     if retried.missing or retried.outdated or left.refused:
         raise SystemExit(1)
     if left.waiting:

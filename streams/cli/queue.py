@@ -2,6 +2,7 @@
 
 import click
 
+from circulation.words import many
 from streams.cli.groups import Helpful
 from streams.cli.inputs import configured
 from streams.cli.store import looked_at
@@ -99,4 +100,4 @@ def retry(items: tuple[str, ...], all_: bool) -> None:
         with patient_store.writing() as db:
             count = aside.retry(db, wanted, now(db))
         patient_store.close()
-    click.echo(f"{count:,} {'item is' if count == 1 else 'items are'} tried again")
+    click.echo(f"{many(count, 'item is', 'items are')} tried again")

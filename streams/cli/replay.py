@@ -8,6 +8,7 @@ from typing import IO, Any, Final
 
 import click
 
+from circulation.words import many
 from streams.cli.groups import Refused
 from streams.cli.inputs import admission_of_settings, events_of, read_rules
 from streams.cli.store import opened
@@ -114,9 +115,9 @@ def replay(
         click.echo(f"and {tally.rejected - len(first):,} more; --rejected OUT.jsonl writes all of them", err=True)
     seconds = time.monotonic() - began
     click.echo(
-        f"{console.many(tally.lines, 'record' if unit == 'records' else 'line')}: {tally.admitted:,} admitted, "
+        f"{many(tally.lines, 'record' if unit == 'records' else 'line')}: {tally.admitted:,} admitted, "
         f"{tally.duplicates:,} of them duplicates; {tally.rejected:,} rejected; "
-        f"{console.many(standing, 'finding')} {'stands' if standing == 1 else 'stand'}; {seconds:.1f} s",
+        f"{many(standing, 'finding stands', 'findings stand')}; {seconds:.1f} s",
         err=True,
     )
 

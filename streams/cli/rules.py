@@ -18,6 +18,7 @@ from circulation.packs.entry import PROVENANCE, Entry
 from circulation.packs.pack import Pack
 from circulation.packs.problems import PackInvalid
 from circulation.packs.yaml import lines_of, read_yaml
+from circulation.words import many
 from streams import console
 from streams.cli.groups import Refused
 from streams.cli.inputs import named
@@ -102,7 +103,7 @@ def _read(source: Source) -> tuple[Linted, Mapping[str, int]]:
 
 def _summary(source: Source, report: Linted) -> None:
     counts = {level: sum(remark.level == level for remark in report.remarks) for level in ("error", "warning")}
-    verdict = ", ".join(f"{count} {level}{'' if count == 1 else 's'}" for level, count in counts.items() if count)
+    verdict = ", ".join(many(count, level) for level, count in counts.items() if count)
     verdict = verdict if counts["error"] else ", ".join(filter(None, ("nothing wrong", verdict)))
     suffix = f"; {named(report.pack)}" if report.pack is not None else ""
     click.echo(f"{source.name}: {verdict}{suffix}")

@@ -10,6 +10,7 @@ from typing import IO, Any, Final
 import click
 import orjson
 
+from circulation.words import many
 from streams.cli.groups import Refused
 
 BUFFER_BYTES: Final = 1 << 20
@@ -80,7 +81,9 @@ def simulate(out: Path | None, seed: int, events: int, violations: float, expect
             file.write(line)
             file.write(b"\n")
     if out is not None:
-        click.echo(f"{events:,} events in {out}; {listed:,} findings that must be found in {expected}", err=True)
+        click.echo(
+            f"{many(events, 'event')} in {out}; {many(listed, 'finding')} that must be found in {expected}", err=True
+        )
 
 
 def listed_beside(out: Path) -> Path:

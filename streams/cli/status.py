@@ -5,6 +5,7 @@ from typing import Any, Final
 import click
 
 import detectors
+from circulation.words import many
 from streams import console
 from streams.address import silent
 from streams.cli.inputs import configured, named
@@ -68,8 +69,8 @@ def _tell(document: dict[str, Any], pack: str) -> None:
             ("Group", _group(document["group"])),
             ("Packs", f"in force now: {pack}"),
             ("Store", f"{store['place']}, {_size(store['bytes'])}, schema {store['schema']}"),
-            ("Judge", f"{_waiting(judge, 'items')} (circulation queue list)"),
-            ("Outbox", f"{_waiting(outbox, 'messages')} (circulation outbox list)"),
+            ("Judge", f"{_waiting(judge, 'item')} (circulation queue list)"),
+            ("Outbox", f"{_waiting(outbox, 'message')} (circulation outbox list)"),
             ("Deadlines", f"{document['deadlines']['waiting']:,} wait, {document['deadlines']['due']:,} are past"),
             ("Held, and other warnings", sorted({why for worker in document["workers"] for why in worker["warnings"]})),
         ]
@@ -91,16 +92,17 @@ def _worker(worker: dict[str, Any]) -> str:
 def _group(consumers: dict[str, Any] | None) -> str:
     if consumers is None:
         return "not known: Kafka does not answer"
-    return f"{consumers['group']}: {consumers['state']}, {console.many(len(consumers['members']), 'member')}"
+    return f"{consumers['group']}: {consumers['state']}, {many(len(consumers['members']), 'member')}"
 
 
 def _waiting(backlog: dict[str, Any], noun: str) -> str:
-    waits = f"{backlog['waiting']:,} {noun} wait, the oldest for {backlog['waits_seconds']:,.1f} s"
-    return f"{waits if backlog['waiting'] else f'no {noun} wait'}; {backlog['set_aside']:,} set aside"
+    waits = many(backlog["waiting"], f"{noun} waits", f"{noun}s wait")
+    oldest = f"{waits}, the oldest for {backlog['waits_seconds']:,.1f} s"
+    return f"{oldest if backlog['waiting'] else f'no {noun}s wait'}; {backlog['set_aside']:,} set aside"
 
 
 def _size(count: int) -> str:
     size, unit = float(count), 0
     while size >= 1024 and unit < len(_UNITS) - 1:
         size, unit = size / 1024, unit + 1
-    return f"{size:.1f} {_UNITS[unit]}" if unit else f"{count} bytes"
+    return f"{size:.1f} {_UNITS[unit]}" if unit else many(count, "byte")

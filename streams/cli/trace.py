@@ -10,6 +10,7 @@ import orjson
 
 import detectors
 from circulation.near import hint
+from circulation.words import many
 from streams import console
 from streams.answers import drawings
 from streams.answers import trace as traces
@@ -200,7 +201,7 @@ def _show(seen: Trace) -> None:
             click.echo(f"{heading}: {if_empty}")
             continue
         depth = max(asset.distance for asset in assets)
-        click.echo(f"{heading} {_many(len(assets), 'asset')}, over {_many(depth, 'step')}")
+        click.echo(f"{heading} {many(len(assets), 'asset')}, over {many(depth, 'step')}")
         console.draw(console.tree(root.asset, _branches(seen, assets, up=assets is seen.ancestors)))
     rows = [
         [
@@ -392,7 +393,3 @@ def _sighted(mark: Watermark) -> list[list[object]]:
 def _listed(names: Sequence[str]) -> str:
     rest = len(names) - NAMES_SHOWN_MAX
     return ", ".join(names[:NAMES_SHOWN_MAX]) + (f" and {rest} more" if rest > 0 else "") or "–"
-
-
-def _many(count: int, of: str) -> str:
-    return f"{count:,} {of}" + ("" if count == 1 else "s")

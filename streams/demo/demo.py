@@ -27,6 +27,7 @@ from confluent_kafka import KafkaException
 
 from circulation.calendar import parse_instant
 from circulation.events.names import FINDINGS
+from circulation.words import many
 from deploy import kafka as brokers
 from deploy import postgres as servers
 from streams import console
@@ -173,7 +174,7 @@ class _Demo:
         return any(ran)
 
     def _market(self, events: int) -> Market:
-        say(f"Making a market of {events:,} events, in which a few things go wrong ...")
+        say(f"Making a market of {many(events, 'event')}, in which a few things go wrong ...")
         # The story moves the clock on beyond the market's end.
         market = Market(events=events, until=parse_instant(chapters.END))
         with (self.folder / "market.jsonl").open("wb") as out:
@@ -181,7 +182,7 @@ class _Demo:
         listed = [planted.members() for planted in market.expected()]
         with (self.folder / "market-found.jsonl").open("wb") as out:
             out.writelines(orjson.dumps(finding) + b"\n" for finding in listed)
-        say(f"  what must be found in it, {len(listed)} findings, is listed beforehand")
+        say(f"  what must be found in it, {many(len(listed), 'finding')}, is listed beforehand")
         return market
 
     def _broker(self) -> str:
@@ -305,7 +306,7 @@ class _Demo:
             out.writelines(line + b"\n" for line in lines)
         sent = emit(lines, bootstrap)
         self._sent += sent.records
-        say(f"\nAnd the {sent.records} OpenLineage events of {len(real)} real files.")
+        say(f"\nAnd the {many(sent.records, 'OpenLineage event')} of {many(len(real), 'real file')}.")
 
     def _until(
         self,
@@ -345,8 +346,8 @@ class _Demo:
         delay = max((state(worker).get("delay_seconds", 0.0) for worker in self._workers.running), default=0.0)
         sent = self._sent + (self._emission.sent if self._emission is not None else 0)
         text = (
-            f"{taken_in:,} of {sent:,} events taken in, {findings:,} findings stand, {waiting:,} to judge, "
-            f"{delay:.1f} s behind, {len(self._workers.running)} worker{'s' if len(self._workers.running) != 1 else ''}"
+            f"{taken_in:,} of {many(sent, 'event')} taken in, {many(findings, 'finding stands', 'findings stand')},"
+            f" {waiting:,} to judge, {delay:.1f} s behind, {many(len(self._workers.running), 'worker')}"
         )
         if plain:
             say(f"   ... {text}")
@@ -381,7 +382,7 @@ class _Demo:
         for party, data in lowest:
             say(f"  {demo_proof.statement_in_words(orjson.loads(data), name_of(party))}")
         if _real_files() and derivations:
-            say(f"\nFrom OpenLineage: {derivations[0]} derivations, of {derivations[1]} runs.")
+            say(f"\nFrom OpenLineage: {many(derivations[0], 'derivation')}, of {many(derivations[1], 'run')}.")
         say("\nWas anything lost, or counted twice, when the worker was killed?\n")
         good = True
         for text, right in demo_proof.verdicts(expected, seen, ear):

@@ -15,6 +15,7 @@ from confluent_kafka import Consumer, TopicPartition
 from circulation.admission.admission import Admission
 from circulation.events.names import SOURCE_HEARTBEAT, USAGE_REPORTED
 from circulation.findings import SEVERITIES
+from circulation.words import many
 from streams.demo.ear import Heard, key_of
 from streams.offline.replay import Replay, offline
 from streams.simulate.market import Market, held
@@ -120,7 +121,8 @@ def verdicts(expected_: Expected, seen_: Seen, heard: Heard) -> Iterator[tuple[s
     """Each thing that is proved, in words, and whether it holds."""
     rejected = len(heard.rejected)
     yield (
-        f"{expected_.sent:,} events were sent, {seen_.read:,} records were read",
+        f"{many(expected_.sent, 'event was', 'events were')} sent,"
+        f" {many(seen_.read, 'record was', 'records were')} read",
         expected_.sent == seen_.read,
     )
     kept = f"{seen_.rows:,} kept as rows, {seen_.uses:,} counted as uses"
@@ -144,7 +146,8 @@ def verdicts(expected_: Expected, seen_: Seen, heard: Heard) -> Iterator[tuple[s
     yield f"{rejected} rejected ({reasons})", rejected == expected_.rejected
     standing = {id_: essence(seen_.findings[id_]) for id_ in seen_.findings.keys() & expected_.story.keys()}
     is_same = standing == {id_: essence(data) for id_, data in expected_.story.items()}
-    yield f"the story: {len(standing)} findings stand, equal to those of a replay of the same file", is_same
+    stand = many(len(standing), "finding stands", "findings stand")
+    yield f"the story: {stand}, equal to those of a replay of the same file", is_same
     rest = (data for id_, data in seen_.findings.items() if id_ not in expected_.story)
     missed, false = held(expected_.market, rest)
     yield (
@@ -153,7 +156,7 @@ def verdicts(expected_: Expected, seen_: Seen, heard: Heard) -> Iterator[tuple[s
     )
     came = {id_: essence(data) for id_, data in heard.standing.items()}
     yield (
-        f"what came out of Kafka is what the store holds: {len(came)} findings",
+        f"what came out of Kafka is what the store holds: {many(len(came), 'finding')}",
         came == {id_: essence(data) for id_, data in seen_.findings.items()},
     )
 
@@ -182,15 +185,11 @@ def statement_in_words(statement: Mapping[str, Any], name: str) -> str:
     for kind in ("finding", "record"):
         counted = [entry["points"] for entry in statement[f"{kind}s"] if entry["points"]]
         if counted:
-            parts.append(f"{_several(sum(counted), 'point')} for {_several(len(counted), kind)}")
+            parts.append(f"{many(sum(counted), 'point')} for {many(len(counted), kind)}")
     if statement["merits"]:
-        parts.append(_several(len(statement["merits"]), "merit"))
+        parts.append(many(len(statement["merits"]), "merit"))
     why = ", ".join(parts) or "nothing counts against it"
     return f"{name}  {statement['score']} of 100, grade {statement['grade']}: {why}"
-
-
-def _several(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def left(db: Db, ends_: Mapping[tuple[str, int], int]) -> str:

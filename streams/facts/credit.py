@@ -35,7 +35,7 @@ def ledgers(db: Db, parties: Collection[str]) -> dict[str, Ledger]:
 
 def statements(ledgers_: Mapping[str, Ledger], packs: Packs, as_of: int) -> dict[str, Statement]:
     """The statement of each party at an instant (µs), by the parameters in force then."""
-    settings = packs.in_force(as_of).credit
+    settings = packs.credit(as_of)
     return {
         party: statement(party, ledger.events, ledger.findings, as_of, settings) for party, ledger in ledgers_.items()
     }

@@ -20,11 +20,12 @@ class _Days(msgspec.Struct, array_like=True):
 
 
 class _Edges(msgspec.Struct, array_like=True):
-    """What was said near the midnights of a day, and what in between."""
+    """What was said near the midnights of a day, and what in between; and when more than 0 was used, as in `Used`."""
 
     head: Edge | None
     tail: Edge | None
     middle: int
+    span: tuple[int, int] | None = None
 
 
 _days = msgspec.msgpack.Decoder(_Days).decode
@@ -47,8 +48,8 @@ def used_rows(db: Db, contracts: Collection[str], days: Collection[int]) -> dict
 def row_of(contract: str, day: int, reporter: int, used: Used, taken: int | None) -> tuple[Any, ...]:
     """The row of a day."""
     edges = None
-    if used.head is not None or used.tail is not None:
-        edges = _encode(_Edges(used.head, used.tail, used.middle))
+    if used.head is not None or used.tail is not None or used.span is not None:
+        edges = _encode(_Edges(used.head, used.tail, used.middle, used.span))
     return (contract, day, reporter, used.uses, used.bytes, used.rows, used.first, used.last, taken, edges)
 
 
@@ -56,7 +57,7 @@ def _used(uses: int, bytes_: int | None, rows: int | None, first: int, last: int
     if edges is None:
         return Used(uses, bytes_, rows, first, last)
     more = _edges(bytes(edges))
-    return Used(uses, bytes_, rows, first, last, more.head, more.tail, more.middle)
+    return Used(uses, bytes_, rows, first, last, more.head, more.tail, more.middle, more.span)
 
 
 _WHOLE: Final = 'select contract, day, reporter, uses, bytes, "rows", "first", "last", edges, null from used_days'
@@ -111,8 +112,8 @@ _REMEMBERED_MAX: Final = 6
 
 
 def first_served(db: Db, contracts: Collection[str]) -> dict[str, int]:
-    """When the first report was made of the first day of each contract of which uses are left; without the contracts
-    that have no such day. Days that were forgotten are among them.
+    """When the first report of more than 0 was made of the first day of each contract of which uses are left; without
+    the contracts that have no such day. Days that were forgotten are among them.
     """
     found: dict[str, int] = {}
     query = (
@@ -125,7 +126,7 @@ def first_served(db: Db, contracts: Collection[str]) -> dict[str, int]:
         rows = db.rows(query, contract, contract, DAYS_MAX, CONTRACTS, [contract], contract)
         days = _added([contract], (row for row in rows if row[1] is not None))[contract]
         left = [one for one in days if one.used.uses > 0]
-        times = [one.used.first for one in left if one.day == left[0].day]
+        times = [one.used.first_use for one in left if one.day == left[0].day]
         times += [row[6] for row in rows if row[1] is None]
         if times:
             found[contract] = min(times)
@@ -140,13 +141,14 @@ def served_by(db: Db, rows: Collection[tuple[str, int, int]], before: int) -> li
     contracts = sorted({row[0] for row in wanted})
     known = dict(db.rows("select contract, time from served where contract = any(?)", contracts))
     query = (
-        'select contract, day, reporter, "first" from used_days'
+        'select contract, day, reporter, uses, bytes, "rows", "first", "last", edges from used_days'
         " where contract = any(?) and day = any(?) and uses > 0 and taken < ?"
     )
     found: dict[str, int] = {}
-    for contract, day, reporter, first in db.rows(query, contracts, sorted({row[1] for row in wanted}), before):
+    for contract, day, reporter, *numbers in db.rows(query, contracts, sorted({row[1] for row in wanted}), before):
         if (contract, day, reporter) in wanted:
-            found[contract] = min(first, found.get(contract, first))
+            first_use = _used(*numbers).first_use
+            found[contract] = min(first_use, found.get(contract, first_use))
     return sorted((one, first) for one, first in found.items() if first < known.get(one, NEVER))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from circulation.calendar import format_instant
+from circulation.words import many
 from streams.health.readiness import FEWER, MADE_ANEW, NOT_THERE, PUT_BACK
 from streams.store.db import Db
 from streams.topics import TOPICS_IN
@@ -94,8 +95,7 @@ class Feed(NamedTuple):
             case State.PUT_BACK:
                 return PUT_BACK
             case State.GONE:
-                count = "1 partition" if self.partitions == 1 else f"{self.partitions} partitions"
-                return f"the topic has {count}{FEWER}{self.known}"
+                return f"the topic has {many(self.partitions or 0, 'partition')}{FEWER}{self.known}"
             case State.ABSENT:
                 return NOT_THERE
         return ""

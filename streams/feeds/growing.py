@@ -16,6 +16,7 @@ from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import NewPartitions as More  # type: ignore[attr-defined]  # missing in its __all__
 
 from circulation.events.names import ASSETS, CONTRACTS, ORDERS, PARTIES
+from circulation.words import many
 from streams.feeds.homing import place, placements
 from streams.health.workers import now
 from streams.store.store import Store
@@ -160,8 +161,9 @@ def _drain(kafka: _Kafka, store: Store, partitions: Collection[TP], until: float
         if time.monotonic() > until:
             (topic, partition), count = max(behind.items(), key=lambda item: item[1])
             raise NotDrained(
-                f"{total:,} records were not taken in in time, {count:,} of them in {topic}[{partition}]:"
-                " see whether workers run and keep up (circulation_lag_records), or give them more time (--timeout)"
+                f"{many(total, 'record was', 'records were')} not taken in in time, {count:,} of them in"
+                f" {topic}[{partition}]: see whether workers run and keep up (circulation_lag_records), or give them"
+                " more time (--timeout)"
             )
         time.sleep(LOOK_SECONDS)
 

@@ -26,6 +26,7 @@ from typing import Any, Final, NamedTuple
 from circulation.admission.reasons import Reason, Rejection
 from circulation.admission.records import STRUCTURED, elements_of
 from circulation.calendar import MINUTE
+from circulation.words import many
 from detectors import misplaced_key
 from streams.engine import Engine
 from streams.findings.book import Change, Entry
@@ -237,7 +238,7 @@ class Homing:
                 if tp[0] == topic and tp[1] >= max(count, known[-1].partitions):
                     self.beyond.add(tp)
                 elif tp[0] == topic and tp[1] >= known[-1].partitions:
-                    why = f"the topic has {count} partitions, {known[-1].partitions} before: {READ_FIRST}"
+                    why = f"the topic has {many(count, 'partition')}, {known[-1].partitions} before: {READ_FIRST}"
                     self.held[tp] = why
         self.homes, self._ids = homes, dict(ids)
 

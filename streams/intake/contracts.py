@@ -72,12 +72,16 @@ def _take_run(batch: Batch, desk: Desk, run: Sequence[Arrival], before: numbers.
     """
     last = run[-1].event
     desk.dirty = True
-    summed, licence, states_bytes, states_rows, late = uses.sum_up(run, desk.licences, pending, batch.voices.late)
+    summed, licence, states_bytes, states_rows, reports_none, late = uses.sum_up(
+        run, desk.licences, pending, batch.voices.late
+    )
     desk.sequences[last.source] = numbers.Sequence(
         last.sequence or 0, before.gaps, before.older, max(before.latest, summed.last), before.epoch, before.before
     )
     quality.add_run(batch, run, summed, late)
-    days.add_run(batch, desk, run, summed, states_bytes=states_bytes, states_rows=states_rows)
+    days.add_run(
+        batch, desk, run, summed, states_bytes=states_bytes, states_rows=states_rows, reports_none=reports_none
+    )
     home = batch.packs.home
     for kind in summed.kinds:
         if kind[1] is not None and kind[1] != home:

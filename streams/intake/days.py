@@ -19,16 +19,25 @@ OPEN_MAX: Final = 2
 
 
 def add_run(
-    batch: Batch, desk: Desk, run: Sequence[Arrival], uses: Uses, *, states_bytes: bool, states_rows: bool
+    batch: Batch,
+    desk: Desk,
+    run: Sequence[Arrival],
+    uses: Uses,
+    *,
+    states_bytes: bool,
+    states_rows: bool,
+    reports_none: bool,
 ) -> None:
-    """Add a run of uses; sums of bytes and rows count where any of them states some."""
+    """Add a run of uses; sums of bytes and rows count where any of them states some. `reports_none` tells that any is
+    of 0."""
     first, last = uses.first, uses.last
     if first < desk.first_use:
         _begin_earlier(batch, desk, run[0], first)
     day, past = divmod(first + CHINA_OFFSET, DAY)
     past_last = past + last - first
     if (
-        len(uses.totals) > 1
+        reports_none
+        or len(uses.totals) > 1
         or past_last >= DAY
         or ((past <= _EDGE_MAX or past_last >= DAY - _EDGE_MAX) and _is_near(batch, first, last))
     ):
@@ -38,7 +47,7 @@ def add_run(
     ((reporter, (count, bytes_, rows)),) = uses.totals.items()
     stated_bytes, stated_rows = bytes_ if states_bytes else None, rows if states_rows else None
     used = desk.days.get(day << 2 | reporter)
-    if used is None or desk.watched or first < used.first or used.uses <= 0:
+    if used is None or desk.watched or first < used.first_use or used.uses <= 0:
         _add(batch, desk, run[0], reporter, None, first, last, count, stated_bytes, stated_rows)
     else:
         used.add(count, stated_bytes, stated_rows, first, last)

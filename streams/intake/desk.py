@@ -101,7 +101,7 @@ class Desk:
 
     def serves_earlier(self, day: int, used: Used | None, uses: int, first: int) -> bool:
         """Whether uses that are added to what is remembered of a day may change since when any are left."""
-        return day <= self.served_day and (used is None or first < used.first or used.uses <= 0 < uses)
+        return uses > 0 and day <= self.served_day and (used is None or first < used.first_use or used.uses <= 0)
 
     def news(self, event: Event, clock: int) -> bool:
         """Whether a use changes what may be judged of its day before the day ends, or comes after its end; or since

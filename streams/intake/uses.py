@@ -16,14 +16,15 @@ from streams.intake.desk import Desk
 
 def sum_up(
     run: Sequence[Arrival], licences: Licences, pending: Pending, late_after: int
-) -> tuple[Uses, Licence | None, bool, bool, int]:
+) -> tuple[Uses, Licence | None, bool, bool, bool, int]:
     """Sum up a run of one source, and remember each of its uses.
 
-    Return the sums, the licence of all uses (None where there is not one), whether any states bytes, and rows; and of
-    those that bear a stamp how many arrived later than `late_after` (µs) after they happened.
+    Return the sums, the licence of all uses (None where there is not one), whether any states bytes, whether any
+    states rows, and whether any reports no uses; and of those that bear a stamp how many arrived later than
+    `late_after` (µs) after they happened.
     """
     totals: dict[int, list[int]] = {}
-    states_bytes = states_rows = False
+    states_bytes = states_rows = reports_none = False
     kinds: set[tuple[str, str | None, str | None, str | None, str | None]] = set()
     opening = run[0].event
     first = latest = opening.time
@@ -53,6 +54,8 @@ def sum_up(
             reporter = event.reporter
             used = bytes_ = rows_ = 0
         uses, size, rows, country = data.uses, data.bytes, data.rows, data.country
+        if not uses:
+            reports_none = True
         used += uses
         if size is not None:
             bytes_ += size
@@ -80,7 +83,7 @@ def sum_up(
         count=len(run),
         each=lambda: (one.event for one in run),
     )
-    return summed, licence, states_bytes, states_rows, late
+    return summed, licence, states_bytes, states_rows, reports_none, late
 
 
 def _add_up(totals: dict[int, list[int]], reporter: int, uses: int, bytes_: int, rows: int) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 import orjson
+import xxhash
 
 from circulation.credit.sending import STATED_MAX, Listed, listed
 from circulation.credit.settings import Settings
@@ -83,7 +84,7 @@ def refresh(
     4. Write the sums.
     """
     fold = _Fold(db, as_of, settings, read)
-    in_force = msgspec.json.encode(settings)
+    in_force = xxhash.xxh3_128_digest(msgspec.json.encode(settings))
     query = "select party, as_of, settings, sums, version from credit_sums where party = any(?)"
     rows = db.rows(query, list(parties))
     versions = {row[0]: row[4] for row in rows}

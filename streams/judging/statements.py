@@ -18,7 +18,7 @@ def state(round_: Round, things: Sequence[str]) -> None:
     """Fold what changed of the credit of parties; send the statements that did, and write when time changes them."""
     db, now, packs = round_.db, round_.now, round_.packs
     parties = [queue.rest_of(thing) for thing in things]
-    settings = packs.in_force(now).credit
+    settings = packs.credit(now)
     states = credit_lines.refresh(db, parties, now, settings, round_.known.event)
     for party, one in states.items():
         # what this clears or raises brings an item of its own

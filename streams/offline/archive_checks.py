@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from circulation.words import many
 from streams.offline.archive_files import Span, add_to_digest, folders, paths_in, rows, span_of
 
 
@@ -85,6 +86,7 @@ def _damage(span: Span) -> Iterator[str]:
         count += 1
         add_to_digest(digest, row)
     if count != span.records:
-        yield f"{span.path}: {span.records} records were written, and {count} are there"
+        written = many(span.records, "record was", "records were")
+        yield f"{span.path}: {written} written, and {many(count, 'is', 'are')} there"
     elif digest.hexdigest() != span.digest:
         yield f"{span.path}: the records are not those that were written"

@@ -309,7 +309,8 @@ served = Table(
 
 # What each reporter says of the uses of each day of a contract, but for the newest days, which its desk remembers.
 # `taken` is when a row was written (wall clock), and absent where it is kept as long as the contract. `edges` is what
-# of it was said near the midnights of the day, where anything was.
+# of it was said near the midnights of the day, where anything was, and when more than 0 was used, where that is not
+# from the `first` report to the `last`.
 used_days = Table(
     "used_days",
     metadata,
@@ -551,9 +552,9 @@ credit_claims = Table(
     Index("credit_claims_upholds", "upholds", **_where("upholds is not null")),
 )
 
-# Of each party whose lines are kept: the latest instant by which any was folded, the parameters of the pack by which
-# all were, and how many lines each list has with the points of all of them (both JSON). Each change of a
-# list makes another `version`.
+# Of each party whose lines are kept: the latest instant by which any was folded, a digest of the parameters of the pack
+# by which all were, and how many lines each list has with the points of all of them (JSON). Each change of a list makes
+# another `version`.
 credit_sums = Table(
     "credit_sums",
     metadata,

@@ -19,6 +19,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
 from circulation.events.names import ASSETS, CONTRACTS, EVENT_RETRACTED, OPENLINEAGE_RUN
 from circulation.events.types import TYPES
+from circulation.words import many
 from streams.address import silent
 from streams.limits import RECORD_BYTES_MAX, TOPIC_IN_BYTES_MAX
 from streams.wire.files import lines_of
@@ -70,15 +71,16 @@ class Emitted:
     def in_words(self) -> str:
         """One or more lines for a person."""
         by_topic = ", ".join(f"{count:,} to {topic}" for topic, count in sorted(self.topics.items()))
-        lines = [f"sent {self.records:,} events in {self.seconds:.1f} s" + (f": {by_topic}" if by_topic else "")]
+        lines = [f"sent {many(self.records, 'event')} in {self.seconds:.1f} s" + (f": {by_topic}" if by_topic else "")]
         if self.unplaced:
-            lines.append(f"{self.unplaced:,} of them have no type that is known, and will be in circulation.rejected")
+            have = many(self.unplaced, "of them has", "of them have")
+            lines.append(f"{have} no type that is known, and will be in circulation.rejected")
+        larger = f"larger than {RECORD_BYTES_MAX // 2**20} MiB"
         if self.too_large:
-            lines.append(
-                f"{self.too_large:,} larger than {RECORD_BYTES_MAX // 2**20} MiB were not sent: Kafka has no room"
-            )
+            lines.append(f"{many(self.too_large, f'{larger} was', f'{larger} were')} not sent: Kafka has no room")
         if self.rejected:
-            lines.append(f"{self.rejected:,} would be rejected and were not sent")
+            were = many(self.rejected, "would be rejected and was", "would be rejected and were")
+            lines.append(f"{were} not sent")
         return "\n".join(lines)
 
 
@@ -220,7 +222,7 @@ def emit(
                 flight_bytes = 0
         land()
     except KafkaError as error:
-        raise EmitError(f"Kafka at {bootstrap}: {_said(error)} (after {topics.total():,} records)") from error
+        raise EmitError(f"Kafka at {bootstrap}: {_said(error)} (after {many(topics.total(), 'record')})") from error
     finally:
         # Records read are sent, also when reading failed; those that Kafka has not taken by then were reported above.
         sender.close(timeout=CONNECT_TIMEOUT_MS / 1000)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from circulation.calendar import day_of
-from circulation.working_days import Lists, unknown_year
+from circulation.words import many
+from circulation.working_days import unknown_year
 from streams.engine import Engine
 from streams.feeds.homing import Homing
 from streams.feeds.retention import Retention
@@ -126,14 +127,14 @@ class Condition:
         if self.settings.sources is None:
             warnings.append("CIRCULATION_SOURCES is not set: any source may say anything")
         now = self.clock.now()
-        in_force = self.engine.rulebook().in_force(now)
+        packs = self.engine.rulebook()
+        in_force = packs.in_force(now)
         if in_force.pack != (name := self.engine.rulebook.name):
             warnings.append(
                 f"no pack {name!r} (CIRCULATION_PACK) is in force, and so the shipped {in_force.pack!r} is:"
                 " `circulation rules publish` publishes one"
             )
-        decision = in_force.credit.decision
-        if (year := unknown_year(day_of(now), Lists(decision.holidays, decision.workdays))) is not None:
+        if (year := unknown_year(day_of(now), packs.decisions.calendar.lists)) is not None:
             warnings.append(
                 f"the working days of {year} are not known: deadlines in working days that reach into it wait for"
                 " a pack with its `holidays` and `workdays` under `credit-clock`, or for a newer program"
@@ -144,7 +145,8 @@ class Condition:
         ]
         warnings += [f"{topic} takes nothing: {why}" for topic, why in self.sending.closed.items()]
         if unsent := self.gauges.unsent:
-            warnings.append(f"{unsent} messages could not be sent: circulation outbox list says why")
+            warnings.append(f"{many(unsent, 'message')} could not be sent: circulation outbox list says why")
         if aside := self.gauges.aside:
-            warnings.append(f"{aside:,} items are set aside and not judged: `circulation queue list` names them")
+            are = many(aside, "item is", "items are")
+            warnings.append(f"{are} set aside and not judged: `circulation queue list` names what they are")
         return [*warnings, *self.retention.warnings, *self.meter.held.values()]

@@ -4,7 +4,7 @@ import datetime as dt
 from fractions import Fraction
 
 from tests.model.days import used
-from tests.model.events import TERMS_TYPES, Moment, One, days_after, midnight, moment, over
+from tests.model.events import TERMS_TYPES, Moment, One, days_after, moment, over
 from tests.model.money import counted, currency
 from tests.model.money import kind as kind_of
 from tests.model.world import World, exact
@@ -90,11 +90,13 @@ def filled(one: One) -> bool:
 
 
 def served(world: World, contract: str) -> list[Moment]:
-    """When anything was delivered, and when days of a reporter began of which uses are left."""
+    """When anything was delivered, and when days of a reporter began of which uses are left: by its first use, which no
+    report of 0 is."""
     found = [one.time for one in world.acts("delivery.completed", "delivery", contract) if filled(one)]
     days: dict[tuple[int, dt.date], list[tuple[Moment, int]]] = {}
     for one, left in used(world, contract):
-        days.setdefault((one.reporter, one.time.date()), []).append((one.time, left))
+        if one.data["uses"]:
+            days.setdefault((one.reporter, one.time.date()), []).append((one.time, left))
     return found + [min(one for one, _ in some) for some in days.values() if sum(left for _, left in some)]
 
 
@@ -131,7 +133,7 @@ def decisions(world: World) -> None:
     ):
         for one in world.acts(received, kind):
             limit = world.setting("credit-clock", one.time)[f"{kind}_working_days"]
-            end = over(one.time, limit, lambda day: world.setting("credit-clock", midnight(day)))
+            end = over(one.time, limit, world.calendar)
             if end is None or world.clock <= end:
                 continue
             answers = [each for each in world.acts(decided, kind, one.subject) if each.data[kind] == one.data[kind]]

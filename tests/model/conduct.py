@@ -105,7 +105,7 @@ def market(world: World, asset: str, instant: Moment, money: str) -> str | None:
     facts = world.asset(asset, instant)
     if facts is None or len(facts.get("industry") or "") < 3:
         return None
-    return f"{facts['industry'][:3]}/{facts['category']}/{money}"
+    return f"{facts['industry'][:3]}/{same(facts['category'])}/{money}"
 
 
 def paid_in(world: World) -> Iterator[tuple[One, str, Json]]:

@@ -247,7 +247,8 @@ class Desk:
             severity = "yellow" if given is None else "orange"
             evidence = {"term": term, "given": said, "kind": "use"}
             self.world.say("outside-terms", severity, about, buyer, one, one.time, at, **evidence)
-        if (ended := self.ended(at)) is not None and ended <= one.time:
+        nothing = not any(use.amount(measure) for measure in ("uses", "bytes", "rows"))
+        if (ended := self.ended(at)) is not None and ended <= one.time and not nothing:
             evidence = {"kind": "use", "terminated": ended.isoformat()}
             self.world.say("use-after-end", "orange", about, buyer, one, one.time, at, **evidence)
         self.limits(one, use.licence, at, {m: use.amount(m) or 0 for m in ("uses", "bytes", "rows")})
@@ -315,7 +316,7 @@ class Desk:
             sums = [
                 sum(use.left for use in uses)
                 for uses in by_reporter.values()
-                if max(use.one.time for use in uses) >= one.time
+                if any(use.one.time >= one.time for use in uses if use.one.data["uses"])
             ]
             late += max(sums, default=0)
         licence = self.licence(one.time, one.at)

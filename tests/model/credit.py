@@ -49,13 +49,13 @@ def suspended(world: World, objected: list[tuple[One, One | None]], instant: Mom
     """Whether an objection suspends: the first, or the first after a correction, while it is not decided and the
     working days for that are not over."""
     corrections = sorted(decided.order for _, decided in objected if decided and decided.data["outcome"] == "corrected")
-    setting = world.setting("credit-clock", instant)
     may_suspend = True
     for filed, decided in sorted(objected, key=lambda pair: pair[0].order):
         if corrections and corrections[0] < filed.order:
             may_suspend = True
             corrections = [one for one in corrections if one > filed.order]
-        end = over(filed.time, setting["objection_working_days"], lambda _: setting)
+        count = world.setting("credit-clock", filed.time)["objection_working_days"]
+        end = over(filed.time, count, world.calendar)
         if may_suspend and decided is None and (end is None or instant < end):
             return True
         may_suspend = False

@@ -80,16 +80,21 @@ def midnight(day: dt.date) -> Moment:
     return dt.datetime(day.year, day.month, day.day, tzinfo=CHINA)
 
 
+def knows(year: int, setting: Json) -> bool:
+    """Whether a year is known with the lists of a pack."""
+    return year in YEARS or any(one[:4] == str(year) for one in setting["holidays"])
+
+
 def over(received: Moment, count: int, setting: Callable[[dt.date], Json]) -> Moment | None:
     """When the last of some working days after that of receipt is over; None where a year's calendar is not known."""
     day = received.date()
     while count:
         day += dt.timedelta(days=1)
         given = setting(day)
+        if not knows(day.year, given):
+            return None
         free, worked = given["holidays"], given["workdays"]
         if not [one for one in free if one[:4] == str(day.year)]:
-            if day.year not in YEARS:
-                return None
             free, worked = YEARS[day.year]
         count -= (day.weekday() < 5 and str(day) not in free) or str(day) in worked
     return midnight(day + dt.timedelta(days=1))

@@ -398,7 +398,7 @@ assets = st.builds(
             "rights": some([["operating"], ["holding", "processing"]]),
             "public": optional(st.booleans()),
             "industry": optional(some(["I65", "C36", "I6510", "I"])),
-            "category": some(["traffic", "traffic", "health"]),
+            "category": some(["traffic", "traffic", "\uff34raffic ", "health"]),
             "level": some(["general", "important", "core", "ungraded"]),
             "personal": some(["none", "personal", "sensitive", "minor"]),
             "certificate": some([None, "x", "x", "y"]),

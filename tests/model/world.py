@@ -5,13 +5,14 @@ misreading there does not repeat itself here. It keeps everything, looks at ever
 only for small worlds.
 """
 
+import datetime as dt
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Any
 
 from tests.model import lineage
 from tests.model.counting import Desk
-from tests.model.events import STATING, TERMS_TYPES, Found, Json, Moment, One, chosen, moment
+from tests.model.events import STATING, TERMS_TYPES, Found, Json, Moment, One, chosen, knows, midnight, moment
 
 # The parameters of the contract's table; a pack may give others.
 DEFAULTS: dict[str, Json] = {
@@ -223,6 +224,18 @@ class World:
     def setting(self, detector: str, instant: Moment, by: int | None = None) -> Json:
         setting: Json = self.pack(instant, by).get("detectors", {}).get(detector, {})
         return {"mode": "enforce"} | DEFAULTS.get(detector, {}) | setting
+
+    def calendar(self, day: dt.date) -> Json:
+        """What says which days are worked: the pack of a day, or the first later one that knows the day's year."""
+        bounds = [
+            moment(one.data[member])
+            for one in self.events
+            for member in ("valid_from", "valid_to")
+            if one.type == "rulepack.published" and member in one.data
+        ]
+        instants = [midnight(day), *sorted(one for one in bounds if one > midnight(day))]
+        settings = [self.setting("credit-clock", one) for one in instants]
+        return next((one for one in settings if knows(day.year, one)), settings[0])
 
     def say(
         self,

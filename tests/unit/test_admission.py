@@ -624,11 +624,72 @@ def test_all_that_is_wrong_with_a_file_of_sources_is_said_at_once(problems: Sequ
 
 
 def test_a_rejection_says_where_and_which_rule_in_one_printable_line() -> None:
-    assert "$.data.uses: Expected `int`, got `str`" == admit(sample(USAGE, data={"uses": "1", "purpose": "p"})).detail
+    uses = "$.data.uses: Expected `int`, got `str`; this is to be a whole number from 0 to 9007199254740991"
+    assert uses == admit(sample(USAGE, data={"uses": "1", "purpose": "p"})).detail
     long = sample("circulation.export.performed", data=DATA["circulation.export.performed"] | {"level": "\0\n" * 9_999})
     detail = admit(long).detail
     assert detail.isprintable() and len(detail) <= 300
     assert Reason.INVALID_DATA == admit(long).reason and orjson.dumps(long) == admit(long).record
+
+
+SIGNED = "circulation.contract.signed"
+
+
+@pytest.mark.parametrize(
+    ("type_name", "wrong", "said"),
+    [
+        (
+            SIGNED,
+            {"amount": 100},
+            '.amount: Expected `str`, got `int`; this is to be money: a decimal string, as "10.50"',
+        ),
+        (
+            SIGNED,
+            {"buyer": 5},
+            ".buyer: Expected `str`, got `int`; this is to be a party: a unified social credit code or scheme:value",
+        ),
+        (
+            SIGNED,
+            {"signed": 2025},
+            ".signed: Expected `str`, got `int`; this is to be an instant: RFC 3339 with an offset, or a date",
+        ),
+        (
+            SIGNED,
+            {"channel": "by hand"},
+            ".channel: Invalid enum value 'by hand'; this is to be one of filed, off-exchange, on-exchange",
+        ),
+        (
+            "circulation.party.registered",
+            {"region": 110000},
+            ".region: Expected `str | null`, got `int`; this is to be a region: a GB/T 2260 code of six digits in"
+            " quotes",
+        ),
+        (
+            "circulation.party.registered",
+            {"ciio": "yes"},
+            ".ciio: Expected `bool | null`, got `str`; this is to be true or false",
+        ),
+        (
+            "circulation.credit.determined",
+            {"document_date": "May"},
+            ".document_date: Invalid RFC3339 encoded date; this is to be a date: YYYY-MM-DD",
+        ),
+        (
+            "circulation.asset.derived",
+            {"inputs": [{"asset": "a", "share": 3}]},
+            ".inputs[0].share: Expected `float` <= 1.0; this is to be a number from 0 to 1",
+        ),
+        (
+            "circulation.grant.issued",
+            {"countries": "CN"},
+            ".countries: Expected `array | null`, got `str`; this is to be a list, of which each is a country:"
+            " an ISO 3166-1 alpha-2 code",
+        ),
+    ],
+)
+def test_a_value_of_another_type_is_told_which_kind_is_expected(type_name: str, wrong: Any, said: str) -> None:
+    rejection = admit(sample(type_name, data=DATA[type_name] | wrong))
+    assert (Reason.INVALID_DATA, f"$.data{said}") == (rejection.reason, rejection.detail)
 
 
 def test_reasons_are_in_the_order_of_the_contract() -> None:

@@ -426,10 +426,6 @@ def test_show_tells_what_a_pack_holds() -> None:
         assert word in said
 
 
-def test_one_thing_is_told_in_the_singular() -> None:
-    assert ["0 lines", "1 line", "1,000 lines"] == [console.many(count, "line") for count in (0, 1, 1000)]
-
-
 def test_evidence_is_put_into_words() -> None:
     evidence = {"limit": "uses", "path": ["a", "b"], "missing": [[2, 4], [7, 7]], "given": None, "window": {"x": 1}}
     assert "limit uses, path a → b, missing 2–4, 7–7, given not given, window (x 1)" == console.in_words(evidence)

@@ -165,7 +165,7 @@ def test_an_objection_suspends_the_points_unless_the_pack_says_otherwise() -> No
 def test_an_objection_suspends_until_the_days_for_its_decision_are_over() -> None:
     said = [determined(), objected(record="r")]
     assert [("objected", 0), ("published", 15)] == [record(said, at) for at in (LIMIT - 1, LIMIT)]
-    longer = Settings(decision=Decision(working_days=8))
+    longer = settings_of({}, Decision(working_days=8))
     assert ("objected", 0) == record(said, LIMIT, longer)
     unknown = [determined(date="2026-12-01"), objected(record="r", time="2026-12-30")]
     assert ("objected", 0) == record(unknown, "2027-06-01")
@@ -252,12 +252,12 @@ def test_nothing_changes_before_the_instant_that_a_statement_names(days_later: i
 def test_a_pack_sets_the_numbers_and_what_is_wrong_is_named() -> None:
     changed = settings_of({"base": 70, "points": {"minor": 6}, "finding_days": 1}, Decision(working_days=3))
     assert (70, 6, 15, 1) == (changed.base, changed.points.minor, changed.points.general, changed.finding_days)
-    assert 3 == changed.decision.working_days
+    assert (Decision(working_days=3),) == tuple(one for _, one in changed.decisions.spans)
     assert (
         5
-        == parse_pack(
-            pack(detectors={"credit-clock": {"objection_working_days": 5}}), published=False
-        ).credit.decision.working_days
+        == parse_pack(pack(detectors={"credit-clock": {"objection_working_days": 5}}), published=False)
+        .credit.decisions.spans[0][1]
+        .working_days
     )
     for wrong in (
         {"base": "x"},
@@ -265,7 +265,7 @@ def test_a_pack_sets_the_numbers_and_what_is_wrong_is_named() -> None:
         {"grades": {"C": 80}},
         {"points": 3},
         {"objection_suspends": 1},
-        {"decision": {}},
+        {"decisions": {}},
     ):
         with pytest.raises(PackInvalid, match=r"\$\.credit"):
             parse_pack(pack() | {"credit": wrong}, published=False)

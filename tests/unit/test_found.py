@@ -16,8 +16,9 @@ from click.testing import CliRunner, Result
 from circulation import near
 from circulation.calendar import parse_instant
 from circulation.docket import docket_id
-from circulation.examples import event, signed, terms, used
+from circulation.examples import Json, asset, event, signed, terms, used
 from streams import console
+from streams.answers import evidence
 from streams.answers import findings as found
 from streams.answers.findings import Wanted
 from streams.cli.main import cli
@@ -203,7 +204,7 @@ def test_a_tree_ends_in_a_cycle_and_at_its_limit() -> None:
 
 
 def test_a_year_is_a_name_and_no_amount() -> None:
-    assert ["The year is 2025.", "The sum is 2,025."] == found.sentences({"year": 2025, "sum": 2025})
+    assert ["The year is 2025.", "The sum is 2,025."] == evidence.sentences({"year": 2025, "sum": 2025})
 
 
 @pytest.mark.parametrize(
@@ -219,7 +220,94 @@ def test_a_year_is_a_name_and_no_amount() -> None:
     ],
 )
 def test_evidence_is_told_in_sentences(value: object, sentence: str) -> None:
-    assert [sentence] == found.sentences({"value": value})
+    assert [sentence] == evidence.sentences({"value": value})
+
+
+RUN = {"job": "etl/nightly", "since": "2025-01-02T09:00:00+08:00"}
+
+
+@pytest.mark.parametrize(
+    ("given", "english", "chinese"),
+    [
+        ({"path": ["a", "b"]}, ["The path leads a → b."], ["路径：a → b。"]),
+        (
+            {"unfinished": [RUN | {"state": "failed"}, RUN | {"state": "silent"}], "unfinished_count": 2},
+            [
+                "A run of etl/nightly that was to write it failed at 2025-01-02T09:00:00+08:00.",
+                "A run of etl/nightly that was to write it was not heard of after 2025-01-02T09:00:00+08:00.",
+            ],
+            [
+                "应写入它的 etl/nightly 运行于 2025-01-02T09:00:00+08:00 失败。",
+                "应写入它的 etl/nightly 运行于 2025-01-02T09:00:00+08:00 后再无消息。",
+            ],
+        ),
+        (
+            {"unfinished": [RUN | {"state": "aborted"}], "unfinished_count": 101},
+            [
+                "A run of etl/nightly that was to write it was aborted at 2025-01-02T09:00:00+08:00.",
+                "In all 101 runs left it unfinished.",
+            ],
+            [
+                "应写入它的 etl/nightly 运行于 2025-01-02T09:00:00+08:00 中止。",
+                "共有 101 次运行未完成对它的写入。",
+            ],
+        ),
+        (
+            {"missing": ["a", "b"], "missing_count": 2, "sources_missing": 1},
+            ["Not registered with an owner: a, b.", "Of them 1 is a source of it."],
+            ["未登记或无所有方：a、b。", "其中来源 1 项。"],
+        ),
+        (
+            {"missing": ["a"], "missing_count": 2_000, "sources_missing": 2_000},
+            [
+                "Not registered with an owner: a.",
+                "In all 2,000 are not registered with an owner.",
+                "Of them 2,000 are sources of it.",
+            ],
+            ["未登记或无所有方：a。", "共 2,000 项未登记或无所有方。", "其中来源 2,000 项。"],
+        ),
+        (
+            {"more": 0, "lower": [{"input": "b", "member": "level", "given": "general", "above": "core"}]},
+            ["Its level is general, and that of its input b is core."],
+            ["其级别为一般，而来源 b 为核心。"],
+        ),
+        ({"missing": ["level"], "more": 3}, ["The missing is level.", "The more is 3."], []),
+    ],
+)
+def test_evidence_of_lineage_is_told_in_words_of_its_own(given: Json, english: list[str], chinese: list[str]) -> None:
+    assert (english, chinese) == (evidence.sentences(given), evidence.sentences_zh(given))
+
+
+def test_what_a_run_of_openlineage_brought_about_names_the_run(tmp_path: Path) -> None:
+    events = [
+        asset("postgres://db/d.s.x", "2025-01-01", level="core"),
+        asset("postgres://db/d.s.c", "2025-01-01"),
+        lineage_run("2025-01-03T01:00:00Z", inputs=["d.s.x"], outputs=["d.s.c"]),
+    ]
+    file, kept = tmp_path / "events.jsonl", f"sqlite:///{tmp_path / 'kept.db'}"
+    file.write_text("".join(json.dumps(one) + "\n" for one in events))
+    assert 0 == CliRunner(env=bare()).invoke(cli, ["replay", str(file), "--store", kept]).exit_code
+    (laundered,) = standing(kept, detector="grade-laundering")
+    said = run(kept, "findings", laundered["finding"]).stdout
+    assert f"derived at 2025-01-03T09:00:00+08:00, by the OpenLineage run {RUN_ID}." in " ".join(said.split())
+    assert f"于 2025-01-03T09:00:00+08:00 由 OpenLineage 运行 {RUN_ID} 衍生。" in said
+    assert "其级别为一般，而来源 postgres://db/d.s.x 为核心。" in said
+
+
+RUN_ID = "0189b4a8-2e4c-7b3a-8f0e-6a5c9d1e2f31"
+
+
+def lineage_run(time: str, inputs: list[str], outputs: list[str]) -> Json:
+    return {
+        "eventType": "COMPLETE",
+        "eventTime": time,
+        "producer": "https://producer.example/1",
+        "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
+        "run": {"runId": RUN_ID},
+        "job": {"namespace": "etl", "name": "daily"},
+        "inputs": [{"namespace": "postgres://db", "name": one} for one in inputs],
+        "outputs": [{"namespace": "postgres://db", "name": one} for one in outputs],
+    }
 
 
 def test_near_words_are_the_most_alike_whatever_their_case() -> None:

@@ -196,7 +196,7 @@ SLIPS: list[tuple[str, Json, tuple[str, str, str], str]] = [
         "entries of a list that is off",
         pack_of(entry("E"), detectors={"negative-list": {"mode": "off"}}),
         ("warning", "no-effect", "$.detectors.negative-list"),
-        "is off, so that 1 entries of negative_list have no effect",
+        "is off, so that 1 entry of negative_list has no effect",
     ),
     (
         "a sandbox for what is in shadow",

@@ -210,7 +210,7 @@ def test_days_that_are_forgotten_leave_when_they_served_first(store: Store) -> N
         with store.reading() as db:
             return summaries.first_served(db, ["c", "nil", "other"])
 
-    expected = {"c": parse_instant("2025-01-02T07:00:00+08:00")}
+    expected = {"c": parse_instant("2025-01-02T08:00:00+08:00")}
     assert expected == first()
     for now in (NOW, NOW + 3 * DAY, NOW + 400 * DAY):
         passed(pruning(store, engine), now)

@@ -215,7 +215,7 @@ def test_the_default_pack_scores_as_the_contract_has_it() -> None:
     pack = parse_pack(DATA["beijing"], published=True)
     assert Settings() == pack.credit
     given = msgspec.to_builtins(Settings())
-    assert {name: given[name] for name in given if name != "decision"} == DATA["beijing"]["credit"]
+    assert {name: given[name] for name in given if name != "decisions"} == DATA["beijing"]["credit"]
 
 
 def test_the_default_pack_tells_somebody_of_every_section_of_industry() -> None:

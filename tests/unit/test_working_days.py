@@ -5,7 +5,16 @@ import datetime as dt
 import pytest
 
 from circulation.calendar import parse_instant
-from circulation.working_days import NOTHING_GIVEN, YEARS, Lists, deadline, is_working, last_day, unknown_year
+from circulation.working_days import (
+    NOTHING_GIVEN,
+    YEARS,
+    Calendar,
+    Lists,
+    deadline,
+    is_working,
+    last_day,
+    unknown_year,
+)
 
 DAY = dt.date.fromisoformat
 
@@ -72,4 +81,19 @@ def test_a_deadline_is_the_end_of_the_last_day_in_beijing() -> None:
     ],
 )
 def test_from_december_on_the_next_year_is_missed(day: str, given: Lists, missing: int | None) -> None:
-    assert missing == unknown_year(DAY(day), given)
+    assert missing == unknown_year(DAY(day), lambda _: given)
+
+
+def test_the_pack_of_a_day_says_whether_it_is_worked_or_the_first_later_one_that_knows_its_year() -> None:
+    first, second, third = (Lists([f"{year}-01-01"]) for year in (2027, 2028, 2027))
+    spans = ((parse_instant("2026-07-01"), NOTHING_GIVEN), (parse_instant("2027-02-01"), first))
+    calendar = Calendar((*spans, (parse_instant("2028-01-01"), second), (parse_instant("2028-02-01"), third)))
+    for day, lists in (
+        ("2026-06-30", NOTHING_GIVEN),
+        ("2027-01-31", first),
+        ("2027-12-31", first),
+        ("2028-01-01", second),
+        ("2028-02-01", NOTHING_GIVEN),
+        ("2029-01-01", NOTHING_GIVEN),
+    ):
+        assert lists is calendar.lists(DAY(day)), day

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import pytest
+
 from circulation.examples import BUYER, OWNER, SELLER, THIRD, Json, asset, event, listed, pack, party, signed, terms
 from streams.offline.replay import findings_of
 
@@ -79,6 +81,15 @@ def test_a_refund_under_one_contract_hides_what_is_paid_under_another() -> None:
     refund = paid("9000", "x:0", BUYER, "2025-01-21", "m0")
     named = [(one["party"], one["evidence"]["share"]) for one in found("dominance", market(*more, refund))]
     assert ("x:0", "1/2") in named
+
+
+@pytest.mark.parametrize("spelled", ["Traffic", "\uff34\uff32\uff21\uff26\uff26\uff29\uff23", "traf\u200bfic"])
+def test_a_category_is_spelled_otherwise_so_that_a_market_falls_apart(spelled: str) -> None:
+    lines = [asset("b", category=spelled), signed("big", "2025-01-02", asset="b", seller="x:0")]
+    said = found("dominance", market(*lines, paid("2900", payee="x:0", contract="big")))
+    assert {("x:0", "I65/traffic/CNY", "30/59")} == {
+        (one["party"], one["about"]["id"], one["evidence"]["share"]) for one in said
+    }
 
 
 # What is paid irregularly.

@@ -4,7 +4,9 @@ way)."""
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from circulation.examples import Json, pack, signed, used
+import pytest
+
+from circulation.examples import Json, delivered, event, pack, signed, used
 from streams.offline.replay import findings_of
 
 SIGNED = signed("c", "2025-01-01")
@@ -15,11 +17,11 @@ def said(who: str, uses: int, days: Iterable[int], time: str = "12:00") -> list[
     return [used("c", f"2025-02-{day:02}T{time}", uses, reporter=who) for day in days]
 
 
-def found(*lines: Sequence[Json], until: str = MONTH_OVER) -> list[tuple[str, Any]]:
-    """By day, or month, what uses are said."""
+def found(*lines: Sequence[Json], until: str = MONTH_OVER, measure: str = "uses") -> list[tuple[str, Any]]:
+    """By day, or month, what uses, or what of another measure, are said."""
     every = findings_of([SIGNED, *(one for some in lines for one in some)], pack=pack(), until=until)
     some = [one["evidence"] for one in every if one["detector"] == "reconciliation"]
-    return sorted((one.get("day") or one["month"], one["tallies"]["uses"]) for one in some)
+    return sorted((one.get("day") or one["month"], one["tallies"][measure]) for one in some)
 
 
 WEEK = range(1, 8)
@@ -68,6 +70,29 @@ def test_a_side_has_what_it_says_at_midnight_count_for_the_day_before_and_the_da
     month = {"provider": 200, "consumer": 100}
     assert [("2025-02", month)] == found(*lines)
     assert ("2025-02-02", {"provider": 100, "consumer": 1}) in found(*lines, said("consumer", 1, [2]))
+
+
+@pytest.mark.parametrize("kind", ["deliveries", "uses"])
+def test_a_pack_that_takes_the_edge_away_comes_when_it_has_been_used(kind: str) -> None:
+    """Deliveries are sorted again. Uses are not: of them the contract has a pack come before the uses of its time."""
+    members = pack(detectors={"reconciliation": {"edge_seconds": 0}}, version="2", approved_by=["one", "two"])
+    late = event("rulepack.published", "beijing", "2025-02-10", **members | {"valid_from": "2025-01-01"})
+    if kind == "uses":
+        lines = said("provider", 100, [1], "23:59:50"), said("consumer", 100, [2], "00:00:20")
+        noon = *said("provider", 10, [1]), *said("consumer", 10, [1])
+    else:
+        lines = [
+            [delivered("c", f"2025-02-{time}", delivery="d", bytes=100, reporter=who)]
+            for who, time in (("provider", "01T23:59:50"), ("consumer", "02T00:00:20"))
+        ]
+        noon = (*(delivered("c", "2025-02-01T12:00", bytes=10, reporter=who) for who in ("provider", "consumer")),)
+    measure = "bytes" if kind == "deliveries" else kind
+    apart = [("2025-02-01", {"provider": 110, "consumer": 10})]
+    until = "2025-02-12T00:00:00+08:00"
+    assert [] == found(noon, *lines, until=until, measure=measure)
+    assert apart == found([late], noon, *lines, until=until, measure=measure)[:1]
+    after = found(noon, *lines, [late], until=until, measure=measure)
+    assert after[:1] == (apart if kind == "deliveries" else [])
 
 
 def test_a_side_puts_off_what_is_missing_from_midnight_to_midnight() -> None:
