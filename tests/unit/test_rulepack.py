@@ -463,7 +463,7 @@ def test_a_pack_that_is_too_deep_is_invalid() -> None:
 def test_the_list_of_problems_ends_somewhere() -> None:
     found = problems_of(pack_data(negative_list=[7] * 5_000))
     assert len(found) == problems.PROBLEMS_MAX + 1
-    assert found[-1] == "$.data: 4000 more problems"
+    assert found[-1] == "$.data: 4,000 more problems"
     assert len(str(PackInvalid(found))) < 4_000
 
 
