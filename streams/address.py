@@ -22,8 +22,8 @@ def silent(bootstrap: str, why: object = "") -> str:
 
 def start_one(bootstrap: str) -> str:
     """How to start the Kafka that does not answer, in brackets behind a blank; empty where it is not one of here."""
-    here = bootstrap in (KAFKA_HERE, KAFKA_HERE.replace("127.0.0.1", "localhost"))
-    return " (circulation kafka start starts one here)" if here else ""
+    is_local = bootstrap in (KAFKA_HERE, KAFKA_HERE.replace("127.0.0.1", "localhost"))
+    return " (circulation kafka start starts one here)" if is_local else ""
 
 
 class Address(NamedTuple):

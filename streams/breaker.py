@@ -71,14 +71,14 @@ class Breaker:
     def held(self, now: float) -> dict[str, Fires]:
         """The rules that are held, with what they did."""
         number = int(now / self._step_seconds)
-        found = {}
+        held = {}
         with self._lock:
             for rule, steps in sorted(self._steps.items()):
                 self._forget(steps, number)
-                fires = Fires(sum(one[1] for one in steps), sum(one[2] for one in steps))
+                fires = Fires(sum(step[1] for step in steps), sum(step[2] for step in steps))
                 if self.limits.exceeded(fires.fired, fires.looked_at):
-                    found[rule] = fires
-        return found
+                    held[rule] = fires
+        return held
 
     def in_words(self, rule: str, fires: Fires) -> str:
         """One sentence for the log and for /ready."""

@@ -118,15 +118,15 @@ def findings_table(findings: Sequence[Mapping[str, Any]], *, title: str = "", wi
         return
     columns = ["finding", "occurred", "severity", "detector", "about", "party", "why"]
     rows: list[list[object]] = []
-    for one in findings:
-        why = one["summary"]
-        if evidence := one.get("evidence"):
+    for finding in findings:
+        why = finding["summary"]
+        if evidence := finding.get("evidence"):
             why = f"{why} [{in_words(evidence)}]"
-        row = [one[name] for name in ("finding", "occurred", "severity", "detector")]
+        row = [finding[name] for name in ("finding", "occurred", "severity", "detector")]
         row[0] = row[0][:ID_CHARACTERS_SHOWN]
-        row += [one["about"]["id"], one.get("party") or "–", why]
+        row += [finding["about"]["id"], finding.get("party") or "–", why]
         if with_state:
-            row.insert(0, "stands" if one["standing"] else "cleared")
+            row.insert(0, "stands" if finding["standing"] else "cleared")
         rows.append(row)
     table(["state", *columns] if with_state else columns, rows, title=title)
 
@@ -141,20 +141,20 @@ def _findings_drawn(findings: Sequence[Mapping[str, Any]], title: str, with_stat
     drawn.add_column("when", no_wrap=True)
     drawn.add_column("what, and who", overflow="fold", max_width=34)
     drawn.add_column("why", overflow="fold")
-    for one in findings:
-        when = Text(shown(one["occurred"])[:16].replace("T", " ") + "\n")
-        when.append(one["severity"], style=COLOURS.get(one["severity"], ""))
-        when.append(f"\n{one['finding'][:ID_CHARACTERS_SHOWN]}", style="dim")
-        if with_state and not one["standing"]:
+    for finding in findings:
+        when = Text(shown(finding["occurred"])[:16].replace("T", " ") + "\n")
+        when.append(finding["severity"], style=COLOURS.get(finding["severity"], ""))
+        when.append(f"\n{finding['finding'][:ID_CHARACTERS_SHOWN]}", style="dim")
+        if with_state and not finding["standing"]:
             when.append("\ncleared", style="dim")
-        what = Text(one["detector"], style="bold")
-        for more in dict.fromkeys((one["about"]["id"], one.get("party"))):
+        subject = Text(finding["detector"], style="bold")
+        for more in dict.fromkeys((finding["about"]["id"], finding.get("party"))):
             if more:
-                what.append(f"\n{shown(more)}", style="not bold")
-        why = Text(shown(one["summary"]))
-        if evidence := one.get("evidence"):
+                subject.append(f"\n{shown(more)}", style="not bold")
+        why = Text(shown(finding["summary"]))
+        if evidence := finding.get("evidence"):
             why.append(f"\n{shown(in_words(evidence))}", style="dim")
-        drawn.add_row(when, what, why)
+        drawn.add_row(when, subject, why)
     Console().print(drawn)
 
 
@@ -197,14 +197,14 @@ def watched(lines: Iterable[Line], advance: Callable[[int], None] | None, *, by_
 
 
 def _watched(lines: Iterable[Line], advance: Callable[[int], None], by_bytes: bool) -> Iterator[Line]:
-    done = 0
+    amount = 0
     for number, line in enumerate(lines, start=1):
         yield line
-        done += len(line) if by_bytes else 1
+        amount += len(line) if by_bytes else 1
         if number % PROGRESS_STEP == 0:
-            advance(done)
-            done = 0
-    advance(done)
+            advance(amount)
+            amount = 0
+    advance(amount)
 
 
 def tree(
@@ -216,7 +216,8 @@ def tree(
     drawn once, so that cycles end.
     """
     drawn = {root}
-    todo = [("", *one, at == len(children.get(root, ())) - 1) for at, one in enumerate(children.get(root, ()))][::-1]
+    roots = children.get(root, ())
+    todo = [("", *child, at == len(roots) - 1) for at, child in enumerate(roots)][::-1]
     lines = 0
     while todo:
         before, name, note, last = todo.pop()
@@ -230,7 +231,7 @@ def tree(
         if not again:
             drawn.add(name)
             further = before + ("   " if last else "│  ")
-            todo += [(further, *one, at == len(below) - 1) for at, one in enumerate(below)][::-1]
+            todo += [(further, *child, at == len(below) - 1) for at, child in enumerate(below)][::-1]
 
 
 def draw(lines: Iterable[tuple[str, str, str]]) -> None:
@@ -253,8 +254,8 @@ def draw(lines: Iterable[tuple[str, str, str]]) -> None:
 def paragraphs(parts: Sequence[tuple[str, str | Sequence[str]]], *, severity: str = "") -> None:
     """Headed paragraphs, wrapped to the width of a terminal; a list is a line each. Empty ones are left out."""
     terminal = is_terminal(sys.stdout)
-    for heading, given in parts:
-        lines = [given] if isinstance(given, str) else given
+    for heading, content in parts:
+        lines = [content] if isinstance(content, str) else content
         if not any(lines):
             continue
         if not terminal:
@@ -282,9 +283,9 @@ def paragraph(text: str, *, indent: int = 3) -> None:
     click.echo(textwrap.fill(shown(text), width, initial_indent=blank, subsequent_indent=blank))
 
 
-def marked(severity: str, what: str, why: str) -> None:
+def marked(severity: str, heading: str, why: str) -> None:
     """A finding as one paragraph that begins with its severity, in its colour on a terminal."""
-    text = f"{severity:<8} {shown(what)}: {shown(why)}"
+    text = f"{severity:<8} {shown(heading)}: {shown(why)}"
     if not is_terminal(sys.stdout):
         click.echo(f"   {text}")
         return

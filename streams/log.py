@@ -42,16 +42,16 @@ class OncePerMinute(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the line is written."""
         cause, now = cause_of(record), self._now()
-        said, more = self._causes.get(cause, (float("-inf"), 0))
-        if now - said < SECONDS:
-            self._causes[cause] = (said, more + 1)
+        logged, more = self._causes.get(cause, (float("-inf"), 0))
+        if now - logged < SECONDS:
+            self._causes[cause] = (logged, more + 1)
             return False
         self._causes.pop(cause, None)
         if len(self._causes) >= CAUSES_MAX:
             del self._causes[next(iter(self._causes))]
         self._causes[cause] = (now, 0)
         if more:
-            record.msg = f"{record.getMessage()} (and {more:,} more like it in the {now - said:,.0f} s before)"
+            record.msg = f"{record.getMessage()} (and {more:,} more like it in the {now - logged:,.0f} s before)"
             record.args = ()
         return True
 
@@ -61,7 +61,7 @@ def cause_of(record: logging.LogRecord) -> object:
     if record.exc_info and record.exc_info[0] is not None:
         kind, _, trace = record.exc_info
         where = traceback.extract_tb(trace)[-1:] if trace is not None else []
-        return (record.name, kind, *((one.filename, one.lineno) for one in where))
+        return (record.name, kind, *((frame.filename, frame.lineno) for frame in where))
     template = str(record.msg)
     if re.search(r"[^\W\d_]{3}", _PLACES.sub("", template)):
         return (record.name, template if record.args else without_numbers(template))
@@ -82,7 +82,7 @@ class OneLine(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
-        line = " / ".join(one.strip() for one in super().format(record).splitlines() if one.strip())
+        line = " / ".join(part.strip() for part in super().format(record).splitlines() if part.strip())
         return line if len(line) <= CHARACTERS_MAX else line[:CHARACTERS_MAX] + "…"
 
     def formatException(self, ei: Any) -> str:
@@ -91,7 +91,7 @@ class OneLine(logging.Formatter):
         if kind is None:
             return ""
         frames = traceback.extract_tb(trace)[-FRAMES_MAX:]
-        places = " < ".join(f"{one.filename.rpartition('/')[2]}:{one.lineno}" for one in reversed(frames))
+        places = " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in reversed(frames))
         return f"{kind.__name__}: {error} [{places}]"
 
     def formatStack(self, stack_info: str) -> str:

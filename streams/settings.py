@@ -46,8 +46,8 @@ def _servers(text: str) -> str:
 
 
 def _host_port(text: str) -> str:
-    found = HOST_PORT.match(text)
-    if not found or not 1 <= int(found["port"]) <= 65_535:
+    match = HOST_PORT.match(text)
+    if not match or not 1 <= int(match["port"]) <= 65_535:
         raise ValueError(f"must be host:port with a port of 1 to 65535, got {text!r}")
     return text
 
@@ -98,10 +98,10 @@ def _file(text: str) -> Path:
 
 def official_sources(text: str) -> str:
     """Sources of officials, separated by commas, as they are kept in `Settings`. ValueError names what is none."""
-    sources = list(dict.fromkeys(one.strip() for one in text.split(",")))
-    for one in sources:
-        if (broken := check_source(one)) is not None:
-            raise ValueError(f"must be sources, separated by commas: {broken}, got {one!r}")
+    sources = list(dict.fromkeys(source.strip() for source in text.split(",")))
+    for source in sources:
+        if (broken := check_source(source)) is not None:
+            raise ValueError(f"must be sources, separated by commas: {broken}, got {source!r}")
     return ",".join(sources)
 
 
@@ -284,7 +284,10 @@ class Settings:
             if name.startswith(PREFIX):
                 names = sorted(known - ELSEWHERE)
                 # Without the prefix, which is alike in all of them.
-                meant = [PREFIX + one for one in near(name.removeprefix(PREFIX), (s.name.upper() for s in SETTINGS))]
+                meant = [
+                    PREFIX + setting_name
+                    for setting_name in near(name.removeprefix(PREFIX), (s.name.upper() for s in SETTINGS))
+                ]
                 problems.append(f"{name} is no setting{did_you_mean(meant) or ';'} there are {', '.join(names)}")
         if problems:
             raise SettingsInvalid(problems)

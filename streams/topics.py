@@ -123,30 +123,30 @@ def create(
             if copies > brokers:
                 raise TopicsError(f"a replication of {copies} needs as many brokers, and there are {brokers}")
             plans = plan(partitions, replication=copies, retention_days=retention_days)
-            there = _partitions(admin)
+            present = _partitions(admin)
             missing = {
-                each.name: {
-                    "num_partitions": each.partitions,
-                    "replication_factor": each.replication,
-                    "configs": each.configs,
+                planned.name: {
+                    "num_partitions": planned.partitions,
+                    "replication_factor": planned.replication,
+                    "configs": planned.configs,
                 }
-                for each in plans
-                if each.name not in there
+                for planned in plans
+                if planned.name not in present
             }
             if missing:
                 # Two that create at once do no harm: who comes second finds the topic, and leaves it.
                 answer = admin.create_topics(missing, raise_errors=False)
                 refused = [topic for topic in answer["topics"] if topic["error_code"] not in (0, TOPIC_ALREADY_EXISTS)]
                 if refused:
-                    said = "; ".join(
+                    refusals = "; ".join(
                         f"{topic['name']}: {topic.get('error_message') or topic['error_code']}" for topic in refused
                     )
-                    raise TopicsError(f"Kafka at {bootstrap} refuses to make topics: {said}")
+                    raise TopicsError(f"Kafka at {bootstrap} refuses to make topics: {refusals}")
                 admin.wait_for_topics(list(missing), timeout_ms=int(WAIT_SECONDS_MAX * 1000))
             now = _partitions(admin)
     except KafkaError as error:
         raise TopicsError(silent(bootstrap, repr(error))) from error
-    return [Made(each.name, now[each.name], each.name in missing) for each in plans]
+    return [Made(planned.name, now[planned.name], planned.name in missing) for planned in plans]
 
 
 def delete(bootstrap: str) -> list[str]:
@@ -159,21 +159,21 @@ def delete(bootstrap: str) -> list[str]:
 
     try:
         with _admin(bootstrap) as admin:
-            there = [name for name in TOPICS if name in _partitions(admin)]
+            present = [name for name in TOPICS if name in _partitions(admin)]
             deadline = time.monotonic() + WAIT_SECONDS_MAX
-            left = there
+            left = present
             while left:
                 try:
                     admin.delete_topics(left)
                 except UnknownTopicOrPartitionError:
                     # One of them went between our look and our call.
                     pass
-                left = [name for name in there if name in _partitions(admin)]
+                left = [name for name in present if name in _partitions(admin)]
                 if left and time.monotonic() > deadline:
                     raise TopicsError(f"Kafka at {bootstrap} still has {', '.join(left)}")
     except KafkaError as error:
         raise TopicsError(silent(bootstrap, repr(error))) from error
-    return there
+    return present
 
 
 def _admin(bootstrap: str) -> Any:

@@ -142,7 +142,7 @@ def test_what_cannot_be_placed_is_sent_to_be_rejected(record: bytes, key: bytes 
 def test_what_cannot_be_placed_is_counted_and_said(topics: str) -> None:
     sent = emit([b"not json\n", b"\n", use(1)], topics)
     assert ({CONTRACTS: 2}, 1) == (sent.topics, sent.unplaced)
-    assert "1 of them have no type that is known" in sent.in_words()
+    assert "1 of them has no type that is known" in sent.in_words()
     assert {b"not json", use(1)} == {one.value() for one in records(topics, CONTRACTS)}
 
 
@@ -172,7 +172,7 @@ def test_what_is_too_large_to_be_admitted_is_sent_and_what_kafka_cannot_keep_is_
     large = use(1, note="x" * 3_000_000)
     sent = emit([large, use(2, note="x" * 20_000_000), use(3)], topics)
     assert (2, 1) == (sent.records, sent.too_large)
-    assert "1 larger than 16 MiB were not sent" in sent.in_words()
+    assert "1 larger than 16 MiB was not sent" in sent.in_words()
     assert {len(large), len(use(3))} == {len(one.value() or b"") for one in records(topics, CONTRACTS)}
 
 

@@ -118,7 +118,7 @@ def test_a_retry_that_no_worker_sends_says_so(store: Store) -> None:
     refuse(store)
     result = run(store, "retry", "--all")
     assert (3, "0 were sent\n") == (result.exit_code, result.stdout)
-    assert result.stderr.startswith("1 wait to be sent: no worker of this store lives")
+    assert result.stderr.startswith("1 waits to be sent: no worker of this store lives")
 
 
 @pytest.mark.parametrize("refused", [0, 1])
@@ -147,7 +147,8 @@ def test_a_retry_waits_for_what_becomes_of_it(store: Store, refused: int) -> Non
     sending.start()
     result = run(store, "retry", "--all")
     sending.join()
-    assert (refused, f"{2 - refused} were sent\n") == (result.exit_code, result.stdout)
+    sent = "1 was sent" if refused else "2 were sent"
+    assert (refused, f"{sent}\n") == (result.exit_code, result.stdout)
     assert refused == result.stderr.count("was refused again (circulation.findings, 9 bytes): still too large")
 
 
