@@ -239,7 +239,7 @@ class Consumer(driver.Consumer):
             if self.should_stop:
                 return
             await self.perform_seek()
-        elif self._assigned() != self._worker.assignment.asked:
+        elif self._assigned() != self._worker.assignment.requested:
             await self.perform_seek()
         self._watched = True
         fetches = await self._worker.pull()
