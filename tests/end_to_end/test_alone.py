@@ -14,7 +14,7 @@ from running import Sender, Worker, assert_as_replayed, members, progressed, rep
 from streams.store.store import Store
 from streams.topics import TOPICS_IN
 
-STALL_SECONDS = 6
+STALL_SECONDS = 10
 EVENTS = 6_000
 SLICES = 12
 FETCH_RECORDS = "50"
