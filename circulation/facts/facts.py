@@ -208,7 +208,7 @@ class Facts:
 
     @_given_by("served")
     def first_served(self, contract: str) -> int | None:
-        """When the first report came, by `time`, of the first day of which any uses are left; None without any."""
+        """The instant of the first report of more than 0 uses, by `time`, on the first day of which any are left."""
         return self._loaded.served.get(contract)
 
     @_given_by("abroad")
