@@ -217,6 +217,7 @@ def listings(*names: str) -> list[Json]:
     return [listed(name, "2025-02-01", product=f"product-of-{name}") for name in names]
 
 
+@pytest.mark.slow
 def test_what_a_process_died_of_twice_is_set_aside_before_the_third_try(store: Store, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     take(poisoned(store), *listings("a", "poison", "z"))
@@ -241,6 +242,7 @@ def test_what_a_process_died_of_twice_is_set_aside_before_the_third_try(store: S
     assert ["a", "b", "z"] == sorted(one["about"]["id"] for one in standing(store, "broken-provenance"))
 
 
+@pytest.mark.slow
 def test_what_a_person_has_tried_again_is_set_aside_at_the_next_death_or_judged(store: Store, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     take(poisoned(store), *listings("poison"))
@@ -274,6 +276,7 @@ def test_nothing_is_tried_again_that_is_not_set_aside(store: Store) -> None:
     assert 2 == CliRunner().invoke(cli, ["queue", "retry"], env=environ).exit_code
 
 
+@pytest.mark.slow
 def test_who_only_stood_beside_it_is_judged_by_itself(store: Store, tmp_path: Path) -> None:
     """In a round of many one death says nothing of any: each is tried alone, and nobody is set aside for company."""
     mark = tmp_path / "mark"

@@ -153,6 +153,7 @@ def test_every_alert_has_a_story_in_which_it_fires_and_one_in_which_it_does_not(
         assert {one.name for one in ALERTS} == {one["alertname"] for one in checks if bool(one["exp_alerts"]) == wanted}
 
 
+@pytest.mark.slow
 @needs_promtool
 def test_prometheus_takes_the_rules_and_every_alert_fires_when_its_story_says(tmp_path: Path) -> None:
     write(tmp_path, "/x")

@@ -94,6 +94,7 @@ def test_a_file_of_another_program_is_refused_by_every_command_and_not_touched(f
         assert before == touched(foreign.parent)
 
 
+@pytest.mark.slow
 def test_a_file_of_another_program_is_refused_by_a_worker_and_not_touched(foreign: Path) -> None:
     before = touched(foreign.parent)
     code, (said,) = worker(f"sqlite:///{foreign}")

@@ -37,14 +37,6 @@ from streams.store.migrations import config
 from streams.store.store import ANALYZE_ROWS_MIN, Store
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    url = f"sqlite:///{tmp_path}/store.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
-    made = Store(url)
-    made.migrate()
-    return made
-
-
 def replayed(store: Store, events: list[dict[str, object]]) -> list[tuple[object, ...]]:
     Replay(offline(store, None), Admission()).run([orjson.dumps(one) for one in events])
     with store.reading() as db:

@@ -161,6 +161,7 @@ def ring(*payers: str, amounts: Sequence[str] = ()) -> list[Json]:
     ]
 
 
+@pytest.mark.slow
 def test_a_ring_of_six_hides_among_busy_parties() -> None:
     """Who pays last is paid by eight others who all pay each other: more ways back than anybody could go."""
     busy = [f"y:{at}" for at in range(8)]
