@@ -1,8 +1,9 @@
-"""The rules, one in each file: the file of `usage-limit` is `usage_limit.py`.
+"""The rules, one in each file: the file of `ring-trade` is `ring_trade.py`.
 
-Each module of this package is a detector, and no list names it: a new rule is a new file (`make detector`). A file
-holds a docstring (why it matters, what is falsely found, what to do), pure functions, `RULE` and `CASES`. What a rule
-is proven by beside its examples has its places, which the tests name where something is missing (docs/developing.md).
+Each module of this package is a detector, and no list names it: a new rule is a new file (`make detector`). One that is
+several rules under one id is a folder with a room for each: `usage_limit/`. A file holds a docstring (why it matters,
+what is falsely found, what to do), pure functions, `RULE` and `CASES`. What a rule is proven by beside its examples has
+its places, which the tests name where something is missing (docs/developing.md).
 """
 
 import importlib
@@ -40,6 +41,12 @@ def advice(docstring: str) -> Advice:
             more.append(paragraph)
     why, false_positives, what_to_do = (parts.get(heading, "") for heading in HEADINGS)
     return Advice(summary, why, false_positives, what_to_do, "\n\n".join(more))
+
+
+def file_of(id_: str) -> str:
+    """Where a detector is mended, from the top of the checkout: `detectors/ring_trade.py`, `detectors/usage_limit/`."""
+    name = id_.replace("-", "_")
+    return f"{__name__}/{name}/" if hasattr(MODULES.get(id_), "__path__") else f"{__name__}/{name}.py"
 
 
 def _modules() -> dict[str, ModuleType]:

@@ -8,15 +8,17 @@ tell it from the rule as it is; so is a reason that nothing needs. The rule as i
 """
 
 import ast
-import copy
 import datetime as dt
+import importlib
 import inspect
+import pkgutil
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import cache
+from importlib.machinery import SourceFileLoader
 from types import ModuleType
 from typing import Any, NamedTuple
 from unittest.mock import patch
@@ -43,6 +45,8 @@ from tests.unit.test_rules import kept, numbered, unmatched
 
 TURNED = {ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Lt: ast.LtE, ast.LtE: ast.Lt}
 SIGNS = {ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<="}
+# What stands above one of these in a module is the rule; below are its examples.
+SHAPES = frozenset({"RULE", "TALLY", "SUM"})
 # Examples that are drawn of each theme, and those of them that are kept for one detector.
 DRAWN, MARKETS_MAX = 40, 40
 
@@ -54,8 +58,9 @@ FAST = "the fast path gives up, or takes longer, and the same is said"
 EQUAL: dict[str, dict[str, str]] = {
     "abnormal-price": {
         'side = "more than" if amount > value else "less than" | > turned >=': "equal amounts are never said",
-        'share = f"{given} times" if amount > value else f"one part in {given} of" | > turned >=': "nor these",
-        'side_zh, share_zh = ("高于", f"{given} 倍") if amount > value else ("低于", f"{given} 分之一")'
+        'share = f"{stated_factor} times" if amount > value else f"one part in {stated_factor} of"'
+        " | > turned >=": "nor these",
+        'side_zh, share_zh = ("高于", f"{stated_factor} 倍") if amount > value else ("低于", f"{stated_factor} 分之一")'
         " | > turned >=": "nor these",
     },
     "bulk-extraction": {
@@ -70,11 +75,11 @@ EQUAL: dict[str, dict[str, str]] = {
         " two registrations have one place in the order",
     },
     "derivation-forbidden": {
-        "if made.time < act.time: | < turned <=": "the contracts of an instant stand before its registrations",
+        "if derivation.time < act.time: | < turned <=": "the contracts of an instant stand before its registrations",
     },
     "duplicate-registration": {
-        "lacking = int(len(mine.fields) * (1 - least)) if least > 0 else len(mine.fields) - 1 | > turned >=": "who is"
-        " counted has one of them",
+        "lacking = int(len(stated.fields) * (1 - least)) if least > 0 else len(stated.fields) - 1"
+        " | > turned >=": "who is counted has one of them",
     },
     "export-splitting": {"if band > before: | > turned >=": "the band that it has"},
     "grade-laundering": {
@@ -83,12 +88,11 @@ EQUAL: dict[str, dict[str, str]] = {
         " and clears it of all inputs by then",
         "if not edge.stops and (known is None or known.then < then): | < turned <=": "it stays as it was",
         "if now.ranks[at] > 0: | > turned >=": "what ranks lowest is above nothing",
-        "return all(mine == theirs if theirs == UNSTATED else UNSTATED < mine <= theirs for mine, theirs in pairs)"
+        "rank == reference_rank if reference_rank == UNSTATED else UNSTATED < rank <= reference_rank"
         " | <= turned <": "it is looked at from further back",
     },
     "negative-list": {
-        "if self._compiled.names_parties and found.owner is not None and len(chain := self.chain(found.owner)) > 1:"
-        " | > turned >=": "nobody controls the owner then",
+        "and len(chain := self.chain(subject.owner)) > 1 | > turned >=": "nobody controls the owner then",
         'if RANKS[claimed] <= RANKS.get(subject.level or "", RANKS["important"]): | <= turned <': "equal levels",
     },
     "paper-trade": {"if paid <= 0 < before: | < turned <=": "nothing was left of what is said"},
@@ -108,8 +112,8 @@ EQUAL: dict[str, dict[str, str]] = {
     "usage-limit": {
         "if max(new) > TOTAL_MAX: | > turned >=": "the largest total is cut to itself",
         "if band > bands.get(key, 0): | > turned >=": "the band that it has",
-        "highest = [max(each) for each in zip(*totals.values(), strict=True)] if len(totals) > 1 else totals[reporter]"
-        " | > turned >=": FAST,
+        "highest = [max(amounts) for amounts in zip(*totals.values(), strict=True)] if len(totals) > 1 else"
+        " totals[reporter] | > turned >=": FAST,
         "if band > memory.bands.get(_key(limit, licence, maximum), 0): | > turned >=": FAST,
         'if band_of(max(counts.values()), int(name.split(":")[2]), parameters) > part.band: | > turned >=': FAST,
     },
@@ -142,42 +146,85 @@ def mutants(id_: str) -> Iterator[Mutant]:
 
 
 def _changes(id_: str) -> Iterator[Mutant]:
-    yield from _turned(detectors.MODULES[id_])
+    module = detectors.MODULES[id_].__name__
+    for comparison in comparisons(id_):
+        yield Mutant(comparison.name, _loaded(module, comparison.room, _turned(comparison)), {})
     rule = detectors.RULES[id_]
     given: Json = load_yaml(shipped()).get("detectors", {}).get(id_, {})
     for name, parameter in rule.parameters.items():
         for moved in _moved(given.get(name, parameter.default)):
-            changed = {**rule.parameters, name: Parameter(moved, parameter.effect)}
+            changed_parameters = {**rule.parameters, name: Parameter(moved, parameter.effect)}
             yield Mutant(
-                f"{name}: {_differs(moved, given.get(name))}", replace(rule, parameters=changed), {name: moved}
+                f"{name}: {_differs(moved, given.get(name))}",
+                replace(rule, parameters=changed_parameters),
+                {name: moved},
             )
 
 
-def _turned(module: ModuleType) -> Iterator[Mutant]:
-    source = inspect.getsource(module)
-    tree = ast.parse(source)
-    rule_at = next(one.lineno for one in tree.body if isinstance(one, ast.Assign) and _named(one) == "RULE")
-    lines = source.splitlines()
-    places = [
-        (node.lineno, node.col_offset, at)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Compare) and node.lineno < rule_at
-        for at, op in enumerate(node.ops)
-        if type(op) in TURNED
-    ]
-    for line, column, at in sorted(places):
-        changed = copy.deepcopy(tree)
-        (node,) = (
-            one
-            for one in ast.walk(changed)
-            if isinstance(one, ast.Compare) and (one.lineno, one.col_offset) == (line, column) and len(one.ops) > at
-        )
-        was = node.ops[at]
-        node.ops[at] = TURNED[type(was)]()
-        name = f"{lines[line - 1].strip()} | {SIGNS[type(was)]} turned {SIGNS[type(node.ops[at])]}"
-        fresh = ModuleType(module.__name__)
-        exec(compile(changed, f"<{module.__name__}>", "exec"), fresh.__dict__)
-        yield Mutant(name, fresh.RULE, {})
+class Comparison(NamedTuple):
+    """A comparison that is turned: the module that it stands in, what its change is called, and where it stands.
+
+    `at` is which of the signs of `a < b < c`.
+    """
+
+    room: str
+    name: str
+    line: int
+    column: int
+    at: int
+
+
+def comparisons(id_: str) -> Iterator[Comparison]:
+    """All comparisons of a detector that are turned, above the shape or the rule in which each of its modules ends."""
+    for room in _rooms(detectors.MODULES[id_]):
+        source = inspect.getsource(sys.modules[room])
+        tree = ast.parse(source)
+        shapes = (one.lineno for one in tree.body if isinstance(one, ast.Assign) and _named(one) in SHAPES)
+        ends_at = next(shapes, len(source))
+        lines = source.splitlines()
+        nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Compare) and node.lineno < ends_at]
+        for node in sorted(nodes, key=lambda node: (node.lineno, node.col_offset)):
+            for at, op in enumerate(node.ops):
+                if type(op) in TURNED:
+                    signs = f"{SIGNS[type(op)]} turned {SIGNS[TURNED[type(op)]]}"
+                    name = f"{lines[node.lineno - 1].strip()} | {signs}"
+                    yield Comparison(room, name, node.lineno, node.col_offset, at)
+
+
+def _turned(comparison: Comparison) -> ast.Module:
+    tree = ast.parse(inspect.getsource(sys.modules[comparison.room]))
+    place = (comparison.line, comparison.column)
+    (node,) = (
+        one
+        for one in ast.walk(tree)
+        if isinstance(one, ast.Compare) and (one.lineno, one.col_offset) == place and len(one.ops) > comparison.at
+    )
+    node.ops[comparison.at] = TURNED[type(node.ops[comparison.at])]()
+    return tree
+
+
+def _rooms(module: ModuleType) -> list[str]:
+    """The names of the modules that a detector consists of: one, or those of its folder but `examples`."""
+    names = [f"{module.__name__}.{one.name}" for one in pkgutil.iter_modules(getattr(module, "__path__", ()))]
+    return [module.__name__, *(name for name in names if not name.endswith(".examples"))]
+
+
+def _loaded(name: str, room: str, changed: ast.Module) -> Rule:
+    """The rule of a detector that is loaded once more, with one of its modules changed."""
+    get_code = SourceFileLoader.get_code
+
+    def changing(loader: SourceFileLoader, fullname: str) -> Any:
+        return compile(changed, f"<{fullname}>", "exec") if fullname == room else get_code(loader, fullname)
+
+    known = {one: sys.modules.pop(one) for one in [*sys.modules] if one == name or one.startswith(f"{name}.")}
+    try:
+        with patch.object(SourceFileLoader, "get_code", changing):
+            rule: Rule = importlib.import_module(name).RULE
+    finally:
+        sys.modules.update(known)
+        # As an import does it: whoever asks the package for it has the one that was there.
+        setattr(detectors, name.partition(".")[2], known[name])
+    return rule
 
 
 def _named(assign: ast.Assign) -> str:

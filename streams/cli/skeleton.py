@@ -115,8 +115,9 @@ def make(id_: str, folder: Path = FOLDER) -> Path:
             " hyphens, as nil-price is"
         )
     path = folder / f"{id_.replace('-', '_')}.py"
-    if path.exists():
-        raise Refused(f"there is a detector {id_} already: {path}")
+    for there in (path, path.with_suffix("") / "__init__.py"):
+        if there.exists():
+            raise Refused(f"there is a detector {id_} already: {there}")
     if not (folder / "__init__.py").is_file():
         raise Refused(f"{folder}/ is not the folder of the detectors: run it where the Makefile is")
     path.write_text(_FILE.replace("nil-price", id_), encoding="utf-8")

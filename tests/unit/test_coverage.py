@@ -43,7 +43,7 @@ def test_every_article_is_watched_or_says_what_else_answers_it_or_why_nothing_do
 
 def test_every_detector_rests_on_an_article_or_says_that_it_does_not() -> None:
     for one in ALL.detectors:
-        place = f"detectors/{one.id.replace('-', '_')}.py: RULE: articles"
+        place = f"{detectors.file_of(one.id)}: RULE: articles"
         assert one.citations, f"{place} cites none"
         assert CONTRACT not in one.citations or (CONTRACT,) == one.citations, f"{place}: `{CONTRACT}` stands alone"
     assert set(detectors.RULES) == {one.id for one in ALL.detectors}

@@ -426,7 +426,7 @@ def test_a_parameter_is_held_only_against_what_there_is(id_: str) -> None:
         f"{rule.id}.{name}": one.default for rule in detectors.RULES.values() for name, one in rule.parameters.items()
     }
     for name, one in detectors.RULES[id_].parameters.items():
-        place = f"detectors/{id_.replace('-', '_')}.py: parameters: {name}"
+        place = f"{detectors.file_of(id_)}: parameters: {name}"
         beside = [f"{id_}.{other}" for other in (one.below, one.at_most) if isinstance(other, str)]
         for other in [*beside, *([] if one.alike is None else [one.alike])]:
             assert other in there, f"{place}: there is no {other}"

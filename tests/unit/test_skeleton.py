@@ -117,6 +117,17 @@ def test_what_is_there_is_left_alone(folder: Path) -> None:
     with pytest.raises(skeleton.Refused, match=r"there is a detector nil-price already: .*nil_price\.py"):
         skeleton.make("nil-price", folder)
     assert "mine" == (folder / "nil_price.py").read_text()
+    (folder / "several_rules").mkdir()
+    (folder / "several_rules" / "__init__.py").touch()
+    with pytest.raises(skeleton.Refused, match=r"there is a detector several-rules already: .*several_rules/"):
+        skeleton.make("several-rules", folder)
+    assert not (folder / "several_rules.py").exists()
+
+
+@pytest.mark.parametrize("id_", detectors.RULES)
+def test_a_message_names_the_file_that_a_detector_is_in(id_: str) -> None:
+    place = ROOT / detectors.file_of(id_)
+    assert (place / "__init__.py" if place.is_dir() else place) == Path(str(detectors.MODULES[id_].__file__))
 
 
 def test_another_folder_than_that_of_detectors_is_refused(tmp_path: Path) -> None:
