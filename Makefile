@@ -84,7 +84,7 @@ detector: $(STAMP) ## Make the skeleton of a new detector, and say what is left 
 accuracy: $(STAMP) ## Simulate ten markets and replay them: planted, found, missed and false for each detector
 	@$(BIN)/python -m benchmarks.accuracy
 
-route: $(STAMP) ## List the functions that one use and one delivery enter, from the first to the last
+route: $(STAMP) ## List the functions that one use and one delivery enter, and count stops, visits and returns
 	@$(BIN)/python -m benchmarks.route
 
 # `make bench growth`: the words behind it are parts of it, and no targets of their own.
