@@ -19,7 +19,7 @@ from circulation.odrl import policy, vocabulary
 from circulation.rules import Rule
 from streams.answers import impact_document, parties, trace
 from streams.answers.coverage import coverage, page
-from streams.cli import event_page
+from streams.cli import event_page, module_page
 from streams.cli.main import SECTIONS, cli
 from streams.facts.rulebook import shipped_packs
 from streams.settings import SETTINGS
@@ -53,6 +53,7 @@ def pages() -> dict[str, str]:
         "coverage.md": "\n".join(page(coverage(shipped_packs(detectors.RULES)))),
         "detectors.md": "\n".join(_detectors()),
         "events.md": "\n".join(event_page.page(GENERATED)),
+        "modules.md": "\n".join(module_page.page(GENERATED)),
         "odrl.md": "\n".join(_odrl()),
         "views.md": "\n".join(_views()),
         **{

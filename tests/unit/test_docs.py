@@ -12,7 +12,7 @@ from circulation.admission.reasons import Reason
 from circulation.lint.remarks import KINDS
 from circulation.packs.entry import Entry, Match
 from circulation.packs.pack import Pack
-from streams.cli import handbook
+from streams.cli import handbook, module_page
 from streams.cli.main import cli
 from streams.settings import ELSEWHERE, SETTINGS
 from streams.store import schema
@@ -152,6 +152,44 @@ def test_the_page_for_developers_names_every_folder_and_module_of_the_words_and_
         modules = {path.stem for path in (ROOT / package).glob("*.py")} - {"__init__"}
         stations = {f"{path.parent.name}/" for path in (ROOT / package).glob("*/__init__.py")}
         assert sorted(modules | stations) == sorted(named), message
+
+
+@pytest.mark.parametrize("package", module_page.PACKAGES)
+def test_every_module_says_in_its_first_words_what_it_is(package: str) -> None:
+    told = module_page.modules(package)
+    mute = [
+        f"{package}/{folder}/{name or '__init__'}.py"
+        for folder, names in told.items()
+        for name, text in names.items()
+        if not re.fullmatch(r"\S.*[.:]", text)
+    ]
+    assert [] == mute, "the docstring begins with a sentence: it is what docs/modules.md says"
+    there = {path for path in (ROOT / package).rglob("*.py") if path.parent.name != "versions"}
+    assert {
+        ROOT / package / folder / f"{name or '__init__'}.py" for folder, names in told.items() for name in names
+    } == there
+
+
+def test_the_page_for_developers_names_modules_in_the_row_of_their_folder() -> None:
+    inside = DEVELOPING.partition("\n## Add a detector")[0].split("\n| in `")[1:]
+    astray = []
+    for package, table in zip(("circulation", "streams"), inside, strict=True):
+        for folder, text in re.findall(r"^\| `(\w+)/` \| (.*) \|$", table, re.MULTILINE):
+            names = re.findall(r"`([a-z_]+)/?`", text)
+            place = ROOT / package / folder
+            astray += [f"{package}/{folder}: {name}" for name in names if not _is_module(place, name)]
+    assert [] == astray, "docs/developing.md"
+
+
+def _is_module(folder: Path, name: str) -> bool:
+    return (folder / f"{name}.py").is_file() or (folder / name / "__init__.py").is_file()
+
+
+def test_the_readme_names_every_folder() -> None:
+    (told,) = re.findall(r"^\*\*Where things are\.\*\*(.*?)\n\n", README, re.MULTILINE | re.DOTALL)
+    folders = {f"{path.name}/" for path in ROOT.iterdir() if path.is_dir() and list(path.glob("[!.]*.*"))}
+    folders -= {name for name in folders if name.startswith((".", "circulation.egg"))}
+    assert sorted(folders) == sorted(re.findall(r"`(\w+/)`", told))
 
 
 def _first_cells(table: str) -> list[str]:
