@@ -8,7 +8,7 @@ so is any inside of a member (`terms`, `windows`, `price`, `inputs`): a slip mus
 import functools
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -199,11 +199,12 @@ def _kind(target: Any) -> str:
 
 
 def _kind_of(of: inspect.Type) -> str:
+    kinds = (_plain_kind(type_) if rule is None else str(rule.kind) for rule, type_ in _alternatives(of))
+    return " or ".join(filter(None, kinds))
+
+
+def _plain_kind(of: inspect.Type) -> str:
     match of:
-        case inspect.Metadata(type=inner, extra=extra):
-            return str(extra["rule"].kind) if extra else _kind_of(inner)
-        case inspect.UnionType(types=of_union):
-            return " or ".join(filter(None, map(_kind_of, of_union)))
         case inspect.CustomType(cls=cls) if cls is Instant:
             return _INSTANT_KIND
         case inspect.LiteralType(values=values):
@@ -215,6 +216,20 @@ def _kind_of(of: inspect.Type) -> str:
         case inspect.VarTupleType(item_type=item):
             return f"a list, of which each is {kind}" if (kind := _kind_of(item)) else "a list"
     return _KINDS.get(type(of), "")
+
+
+def _alternatives(of: inspect.Type) -> Iterator[tuple[Rule | None, inspect.Type]]:
+    """The types that a value may be of, unwrapped, each with the rule that is stated of it."""
+    match of:
+        case inspect.Metadata(type=inner, extra=extra) if extra:
+            yield extra["rule"], inner
+        case inspect.Metadata(type=inner):
+            yield from _alternatives(inner)
+        case inspect.UnionType(types=members):
+            for member in members:
+                yield from _alternatives(member)
+        case _:
+            yield None, of
 
 
 @functools.cache
@@ -265,18 +280,19 @@ def _plan(struct: Any) -> _Plan:
 
 
 def _plan_of(of: inspect.Type) -> _Plan:
+    plans = [
+        _plain_plan(type_) if rule is None else _plan_of(type_)._replace(rule=rule) for rule, type_ in _alternatives(of)
+    ]
+    return _Plan(
+        next((plan.rule for plan in plans if plan.rule), None),
+        next((plan.item for plan in plans if plan.item), None),
+        next((plan.members for plan in plans if plan.members is not None), None),
+        next((plan.known for plan in plans if plan.known), frozenset()),
+    )
+
+
+def _plain_plan(of: inspect.Type) -> _Plan:
     match of:
-        case inspect.Metadata(type=inner, extra=extra):
-            plan = _plan_of(inner)
-            return plan._replace(rule=extra["rule"]) if extra else plan
-        case inspect.UnionType(types=of_union):
-            plans = [_plan_of(member) for member in of_union]
-            return _Plan(
-                next((plan.rule for plan in plans if plan.rule), None),
-                next((plan.item for plan in plans if plan.item), None),
-                next((plan.members for plan in plans if plan.members is not None), None),
-                next((plan.known for plan in plans if plan.known), frozenset()),
-            )
         case inspect.VarTupleType(item_type=item):
             return _Plan(item=_plan_of(item))
         case inspect.StructType(fields=fields):

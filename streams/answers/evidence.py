@@ -45,11 +45,16 @@ def _missing(evidence: Evidence) -> list[Both] | None:
     return [(f"Not registered with an owner: {', '.join(ids)}.", f"未登记或无所有方：{listed_zh(ids)}。")]
 
 
-def _missing_count(evidence: Evidence) -> list[Both]:
-    count = evidence["missing_count"]
-    if count == len(evidence.get("missing", ())):
-        return []
-    return [(f"In all {count:,} are not registered with an owner.", f"共 {count:,} 项未登记或无所有方。")]
+def _in_all(member: str, english: str, chinese: str) -> Callable[[Evidence], list[Both]]:
+    """A sentence of how many there are in all, of which the list `member` tells some; none where it tells all."""
+
+    def count_of(evidence: Evidence) -> list[Both]:
+        count = evidence[f"{member}_count"]
+        if count == len(evidence.get(member, ())):
+            return []
+        return [(f"In all {count:,} {english}.", f"共{chinese.format(count=f'{count:,}')}。")]
+
+    return count_of
 
 
 def _sources_missing(evidence: Evidence) -> list[Both]:
@@ -65,13 +70,6 @@ def _unfinished(evidence: Evidence) -> list[Both]:
         )
         for run in evidence["unfinished"]
     ]
-
-
-def _unfinished_count(evidence: Evidence) -> list[Both]:
-    count = evidence["unfinished_count"]
-    if count == len(evidence.get("unfinished", ())):
-        return []
-    return [(f"In all {count:,} runs left it unfinished.", f"共有 {count:,} 次运行未完成对它的写入。")]
 
 
 def _lower(evidence: Evidence) -> list[Both]:
@@ -94,10 +92,10 @@ def _more(evidence: Evidence) -> list[Both] | None:
 _OWN: Final[Mapping[str, Callable[[Evidence], list[Both] | None]]] = {
     "path": _path,
     "missing": _missing,
-    "missing_count": _missing_count,
+    "missing_count": _in_all("missing", "are not registered with an owner", " {count} 项未登记或无所有方"),
     "sources_missing": _sources_missing,
     "unfinished": _unfinished,
-    "unfinished_count": _unfinished_count,
+    "unfinished_count": _in_all("unfinished", "runs left it unfinished", "有 {count} 次运行未完成对它的写入"),
     "lower": _lower,
     "more": _more,
 }
