@@ -94,7 +94,7 @@ _NEXT: Final = """{path} is there and runs. What is left, and the test that says
        .venv/bin/python -m pytest -q -n 0 tests/unit/test_simulate.py
   5. the slow model in tests/model/, written from the law and not from {path}
        .venv/bin/python -m pytest -q -n 0 tests/property/test_model.py
-  6. make docs, make check, make test
+  6. make docs, make check, make quick; make test before it is handed over
 
 docs/developing.md has an example of each.
 """

@@ -37,7 +37,8 @@ def test_what_is_found_in_a_market_is_what_was_planted() -> None:
         "what is false is found and not planted: mend the rule, or say it (`on.must`) in the plant of streams/simulate/"
         " that the thing is named after; what is missed is planted and not found"
     )
-    assert [] == accuracy.wrong([seen]), text
+    wrong = accuracy.wrong([seen])
+    assert not wrong, "\n".join([text, *wrong])
     assert SMALL == seen.events
 
 
@@ -48,7 +49,8 @@ def test_nothing_is_found_in_ordinary_trade() -> None:
 
 def test_every_detector_has_a_plant_or_can_have_none() -> None:
     planted = {one.detector for one in Market(events=SMALL).expected()}
-    assert [] == [accuracy.without_a_plant(id_) for id_ in detectors.RULES if id_ not in planted | NOT_IN_A_FILE]
+    lacking = [id_ for id_ in detectors.RULES if id_ not in planted | NOT_IN_A_FILE]
+    assert not lacking, "\n".join(map(accuracy.without_a_plant, lacking))
     assert planted <= set(detectors.RULES) - NOT_IN_A_FILE
 
 
