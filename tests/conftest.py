@@ -27,7 +27,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 ROOT = Path(__file__).resolve().parent.parent
 DATABASES = count(1)
 # What needs a server, whoever of them asks for it: `make quick` leaves it out.
-SERVED = frozenset({"kafka", "topics", "postgres", "postgres_url", "migrated_postgres"})
+SERVED = frozenset({"kafka", "topics", "postgres", "postgres_plans", "postgres_url", "migrated_postgres"})
 
 
 SERVERS: list[Postgres] = []
@@ -71,13 +71,20 @@ def watched() -> Iterator[None]:
     )
 
 
+def refuse_when_quick(request: pytest.FixtureRequest) -> None:
+    """A server that is started on the way would also be asked by all tests that follow (`watched`)."""
+    if request.config.getoption("--quick"):
+        pytest.fail("tests/conftest.py: SERVED has no fixture of this test, which asks for a server")
+
+
 def quiet(text: str) -> None:
     """Progress of servers is for people; pytest shows their logs when they fail."""
 
 
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+def kafka(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """A Kafka of this run, on free ports. Whoever stops or kills it starts it again: the port stays the same."""
+    refuse_when_quick(request)
     with Kafka(tmp_path_factory.mktemp("kafka"), quiet) as broker:
         yield broker
 
@@ -92,8 +99,9 @@ def topics(kafka: Kafka) -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
+def postgres(request: pytest.FixtureRequest) -> Iterator[Postgres]:
     """A PostgreSQL of this run. Whoever stops or kills it starts it again: the port stays the same."""
+    refuse_when_quick(request)
     if reason := Postgres.available():
         pytest.skip(reason)
     # Not under pytest's own folder, which nobody else may enter: root's server runs as another user.

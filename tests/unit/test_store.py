@@ -508,29 +508,23 @@ def test_rows_are_read_as_they_were_written(store: Store) -> None:
     read()
 
 
-def test_what_was_kept_before_sums_went_on_where_they_stood_is_taken_over(request: pytest.FixtureRequest) -> None:
-    for url in (f"sqlite:///{request.getfixturevalue('tmp_path')}/old.db", request.getfixturevalue("postgres_url")):
-        old = Store(url)
-        engine = create_engine(old._url.set(drivername="postgresql+psycopg") if old.postgres else old._url)
-        before = ScriptDirectory.from_config(config()).get_revision("0006").down_revision
-        made = config()
-        with engine.begin() as connection:
-            made.attributes["connection"] = connection
-            command.upgrade(made, str(before))
-            for number, time in ((1, 5), (2, 7)):
-                connection.exec_driver_sql(
-                    "insert into events (id, topic, subject, type, thing, time, source, event, reporter, data, taken)"
-                    f" values ({number}, 't', 's', 'y', 'thing', {time}, 'o', 'e{number}', 0, '', 0)"
-                )
+def test_what_was_kept_before_sums_went_on_where_they_stood_is_taken_over(store: Store) -> None:
+    before = str(ScriptDirectory.from_config(config()).get_revision("0006").down_revision)
+    with begun(store, before) as connection:
+        for number, time in ((1, 5), (2, 7)):
             connection.exec_driver_sql(
-                "insert into scopes (rule, scope, thing) values ('r', 'c', 'thing'), ('r', 'c', 'uses')"
+                "insert into events (id, topic, subject, type, thing, time, source, event, reporter, data, taken)"
+                f" values ({number}, 't', 's', 'y', 'thing', {time}, 'o', 'e{number}', 0, '', 0)"
             )
-            connection.exec_driver_sql("insert into queue (priority, thing, since) values (0, 'thing', 1)")
-        engine.dispose()
-        old.migrate()
-        with old.reading() as db:
-            assert db.rows("select thing, time from scopes order by thing") == [("thing", 7), ("uses", None)]
-            assert db.rows("select thing, begins from queue where thing = 'thing'") == [("thing", None)]
+        connection.exec_driver_sql(
+            "insert into scopes (rule, scope, thing) values ('r', 'c', 'thing'), ('r', 'c', 'uses')"
+        )
+        connection.exec_driver_sql("insert into queue (priority, thing, since) values (0, 'thing', 1)")
+        connection.commit()
+    store.migrate()
+    with store.reading() as db:
+        assert db.rows("select thing, time from scopes order by thing") == [("thing", 7), ("uses", None)]
+        assert db.rows("select thing, begins from queue where thing = 'thing'") == [("thing", None)]
 
 
 def test_a_file_that_is_removed_or_replaced_is_noticed_and_one_that_is_written_is_not(
