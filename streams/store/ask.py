@@ -44,6 +44,9 @@ class _Sqlite(SQLiteCompiler):
     def visit_bindparam(self, bindparam: BindParameter[Any], *args: Any, **options: Any) -> Any:
         return super().visit_bindparam(bindparam, *args, **_spelt(bindparam, options))  # type: ignore[no-untyped-call]
 
+    def visit_true(self, expr: Any, **options: Any) -> Any:
+        return "true"
+
     def limit_clause(self, select: Any, **options: Any) -> Any:
         return SQLCompiler.limit_clause(self, select, **options)  # type: ignore[no-untyped-call]
 
