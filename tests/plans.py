@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import psycopg
 
+from streams.offline.backtest import NOT_COPIED
 from streams.store import ask, keys
 from streams.store import db as connections
 from streams.store import store as stores
@@ -69,8 +70,15 @@ WHOLE: Final = {
     ),
     "select contracts.gravest, count(*) from (select max(case severity …": "the gauges, along an index",
     "select detector, severity, mode, count(*) from cases join …": "the gauges: cases that are closed",
-    'select " …': "a backtest, which copies a store",
-    'select count(*) from " …': "a backtest, which copies a store",
+    **{
+        known: "a backtest, which copies a store"
+        for table in metadata.sorted_tables
+        if table.name not in NOT_COPIED
+        for known in (
+            f"select count(*) from {table.name}",
+            f"select {', '.join(c.name for c in table.columns if c.autoincrement is not True)} from {table.name} order by …",
+        )
+    },
     "select count(*) from cases where standing > 0": "a backtest, of its own store",
     "select party, score from statements order by party": "a backtest, which compares two whole stores",
     "select type, count(*) from events where retracted is null and time >= ? and time < ? group by type": (
@@ -101,10 +109,12 @@ WHOLE: Final = {
     " order by occurred desc, finding limit ?": "the same",
     "select severity, count(*) from findings where standing and detector …": "the same",
     "select count(distinct party) from findings where standing and mode = 'shadow' …": "the same",
-    "select count(*), sum(case when exists (select 1 from findings g …": "the same; each case of it along an index",
+    "select count(*), sum(case when (exists (select * from findings as other …": (
+        "the same; each case of it along an index"
+    ),
     "select data, standing, cleared, reason, occurred, finding from findings …": "the newest that fit, or all",
     "select count(*) from findings where …": "how many fit what a person asked for",
-    "select data from cases where …": "the newest that fit, along an index, or all",
+    "select data from cases …": "the newest that fit, along an index, or all",
     "select count(*) from cases": "a backup, which says how much it holds",
     "select count(*) from findings": "the same",
     "select count(*) from cases where …": "how many fit what a person asked for",
@@ -132,8 +142,8 @@ def plain(sql: str) -> str:
 
 
 def bare(text: str) -> str:
-    """A plain query without what SQLAlchemy adds to the names in it: their tables, and names of its own."""
-    return _QUALIFIED.sub("", _UNNAMED.sub("", text))
+    """A plain query without what SQLAlchemy adds to the names in it: their tables, quotes, and names of its own."""
+    return _QUALIFIED.sub("", _UNNAMED.sub("", text.replace('"', "")))
 
 
 def reason(sql: str) -> str | None:
