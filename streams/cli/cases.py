@@ -1,11 +1,13 @@
 """`circulation cases` shows cases and their lives, `circulation case` sends what an official orders."""
 
 import uuid
+from collections.abc import Iterable
+from functools import cache
 from typing import Any, Final
 
 import click
 import orjson
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import ColumnElement, bindparam, func, select
 
 from circulation.calendar import format_instant, parse_instant
 from circulation.docket import STATES, docket_of
@@ -93,17 +95,30 @@ def _shown(row: dict[str, Any], name: str) -> object:
     return row["about"]["id"] if name == "about" else row.get(name, "–")
 
 
+def _fitting(columns: Iterable[str], *, is_open: bool) -> list[ColumnElement[bool]]:
+    """The conditions of cases whose columns are the parameters of their names, and that are not closed."""
+    return [*matches(schema.cases, *columns), *([_CASES.state != "closed"] if is_open else [])]
+
+
+@cache
+def _newest(columns: tuple[str, ...], *, is_open: bool, limited: bool) -> Question:
+    newest = select(_CASES.data).where(*_fitting(columns, is_open=is_open))
+    ordered = newest.order_by(_CASES.opened.desc(), _CASES.case_id.desc())
+    return Question(ordered.limit(bindparam("limit")) if limited else ordered)
+
+
+@cache
+def _counted(columns: tuple[str, ...], *, is_open: bool) -> Question:
+    return Question(select(func.count()).select_from(schema.cases).where(*_fitting(columns, is_open=is_open)))
+
+
 def _cases(store: Store, where: dict[str, str], limit: int | None) -> tuple[int, list[dict[str, Any]]]:
     """How many cases fit, and of these the newest, so many at most."""
     bound = {column: value for column, value in where.items() if (column, value) != ("state", "open")}
-    conditions = [*matches(schema.cases, *bound), *([] if len(bound) == len(where) else [_CASES.state != "closed"])]
-    fitting = select(_CASES.data).where(*conditions)
-    newest = fitting.order_by(_CASES.opened.desc(), _CASES.case_id.desc())
-    shown = newest if limit is None else newest.limit(bindparam("limit"))
-    counted = select(func.count()).select_from(schema.cases).where(*conditions)
+    columns, is_open = tuple(bound), len(bound) < len(where)
     with store.reading() as db:
-        rows = Question(shown).rows(db, limit=limit, **bound)
-        (count,) = Question(counted).one(db, **bound) or (0,)
+        rows = _newest(columns, is_open=is_open, limited=limit is not None).rows(db, limit=limit, **bound)
+        (count,) = _counted(columns, is_open=is_open).one(db, **bound) or (0,)
     return count, [orjson.loads(row[0]) for row in rows]
 
 

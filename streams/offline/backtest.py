@@ -10,11 +10,12 @@ import contextlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
-from sqlalchemy import delete, func, select
+from sqlalchemy import Table, delete, func, select
 
 import detectors
 from circulation.admission.admission import Admission
@@ -179,18 +180,26 @@ def over_store(
         return Ran(compared, events, 0)
 
 
+@cache
+def _all(table: Table) -> Question:
+    """All rows, as the index has them: nothing is sorted."""
+    columns = [column for column in table.columns if not (column.primary_key and column.autoincrement is True)]
+    order = [func.key(column) if isinstance(column.type, schema.LongText) else column for column in table.primary_key]
+    return Question(select(*columns).order_by(*order))
+
+
+@cache
+def _counted(table: Table) -> Question:
+    return Question(select(func.count()).select_from(table))
+
+
 def copy(live: Store, into: Store, advance: Advance) -> None:
     """Copies the tables that judgements look at, as they are at one instant."""
     with live.snapshot() as db:
         for table in schema.metadata.sorted_tables:
             if table.name in NOT_COPIED:
                 continue
-            columns = [column for column in table.columns if not (column.primary_key and column.autoincrement is True)]
-            # as the index has them: nothing is sorted
-            order = [
-                func.key(column) if isinstance(column.type, schema.LongText) else column for column in table.primary_key
-            ]
-            for rows in Question(select(*columns).order_by(*order)).stream(db):
+            for rows in _all(table).stream(db):
                 with into.writing() as target:
                     # Waiting items are judged again from where they were to be.
                     written = schema.queue_begun if table is schema.queue else table
@@ -202,9 +211,8 @@ def copy(live: Store, into: Store, advance: Advance) -> None:
 def rows_of(live: Store) -> int:
     """How many rows a copy has."""
     tables = [table for table in schema.metadata.sorted_tables if table.name not in NOT_COPIED]
-    counts = [Question(select(func.count()).select_from(table)) for table in tables]
     with live.reading() as db:
-        return sum(int(row[0]) for count in counts for row in count.rows(db))
+        return sum(int(row[0]) for table in tables for row in _counted(table).rows(db))
 
 
 def _settle(engine: Engine, clock: int, advance: Advance) -> None:

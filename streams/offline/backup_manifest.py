@@ -23,10 +23,8 @@ COUNTED: Final = ("events", "findings", "cases", "outbox")
 # Of what a manifest says, so much is shown where it is wrong.
 _CHARACTERS_MAX: Final = 200
 _MARK: Final = b"circulation "
-_ROWS: Final = {
-    name: select(func.count()).select_from(schema.metadata.tables[name]).scalar_subquery() for name in COUNTED
-}
-_COUNTS: Final = {name: Question(select(rows)) for name, rows in _ROWS.items()}
+_ROWS: Final = {name: select(func.count()).select_from(schema.metadata.tables[name]) for name in COUNTED}
+_COUNTS: Final = {name: Question(rows) for name, rows in _ROWS.items()}
 _PROGRESS: Final = schema.progress.c
 _POSITION: Final = func.jsonb_build_array(_PROGRESS.topic, _PROGRESS.partition, _PROGRESS.next, _PROGRESS.topic_id)
 _POSITIONS: Final = select(func.coalesce(func.jsonb_agg(_POSITION), literal_column("'[]'"))).scalar_subquery()
@@ -35,7 +33,9 @@ _MEMBERS: Final = {
     "schema": select(column("version_num")).select_from(table("alembic_version")).scalar_subquery(),
     "store": select(_IDENTITY.store).where(_IDENTITY.id == 1).scalar_subquery(),
     "positions": _POSITIONS,
-    "counts": func.jsonb_build_object(*chain.from_iterable(_ROWS.items())),
+    "counts": func.jsonb_build_object(
+        *chain.from_iterable((name, rows.scalar_subquery()) for name, rows in _ROWS.items())
+    ),
 }
 # The query of `contents`, as one line of the answer of `psql`.
 CONTENTS: Final = Question(

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from sqlalchemy import bindparam, exists, insert, select, true, update
+from sqlalchemy import BindParameter, bindparam, exists, insert, select, true, update
 
 from streams.store import schema
 from streams.store.ask import ANYTHING, Question, any_of, matches, names
@@ -55,7 +55,7 @@ def test_rows_that_are_read_to_be_written_are_locked_where_there_are_several_wri
 
 
 def test_a_parameter_may_stand_in_several_places_and_values_that_have_none_are_left(store: Store) -> None:
-    begin = bindparam("instant")
+    begin: BindParameter[int] = bindparam("instant")
     statement = select(schema.deadlines.c.thing).where(
         schema.deadlines.c.due < begin, ~exists().where(schema.gaps.c.time >= begin)
     )
