@@ -168,11 +168,11 @@ def _detectors() -> Iterator[str]:
     yield "to warnings, and change its parameters; `circulation rules show` tells what a pack does. The severity is the"
     yield "plain one: a single finding may be lighter or graver, as its text says."
     yield ""
-    yield "A contract sells by its signing, and by an amendment after which its asset, its seller or its buyer is another"
-    yield "one, or before which it said nothing. Rules that look at prices, channels or modes of delivery also judge an"
-    yield "amendment that changes these, and rules that look for a right given for some purposes or countries one that"
-    yield "allows more of them. `negative-list` judges signings, as its contract names them; what is delivered or exported"
-    yield "under an amended contract it holds against the list all the same."
+    yield "A contract sells by its signing, and by an amendment after which its asset, its seller or its buyer is"
+    yield "another one, or before which it said nothing. Rules that look at prices, channels or modes of delivery also"
+    yield "judge an amendment that changes these, and rules that look for a right given for some purposes or countries"
+    yield "one that allows more of them. `negative-list` judges signings, as its contract names them; what is delivered"
+    yield "or exported under an amended contract it holds against the list all the same."
     yield from ("", "| detector | severity | about | finds |", "| --- | --- | --- | --- |")
     for rule in detectors.RULES.values():
         yield f"| [`{rule.id}`](#{rule.id}) | {rule.severity} | {rule.about} | {_cell(rule.title)} |"
