@@ -54,8 +54,10 @@ FAST = "the fast path gives up, or takes longer, and the same is said"
 EQUAL: dict[str, dict[str, str]] = {
     "abnormal-price": {
         'side = "more than" if amount > value else "less than" | > turned >=': "equal amounts are never said",
-        'share = f"{given} times" if amount > value else f"one part in {given} of" | > turned >=': "nor these",
-        'side_zh, share_zh = ("高于", f"{given} 倍") if amount > value else ("低于", f"{given} 分之一")'
+        'share = f"{stated_factor} times" if amount > value else f"one part in {stated_factor} of" | > turned >=': (
+            "nor these"
+        ),
+        'side_zh, share_zh = ("高于", f"{stated_factor} 倍") if amount > value else ("低于", f"{stated_factor} 分之一")'
         " | > turned >=": "nor these",
     },
     "bulk-extraction": {

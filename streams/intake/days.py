@@ -34,7 +34,7 @@ def add_run(
     Return the codes of the sides on which they were counted (`cancellable.SIDES`); nothing where all are 0.
     """
     first, last = uses.first, uses.last
-    if first < desk.first_use:
+    if first < desk.first_use and not reports_none:
         _begin_earlier(batch, desk, run[0], first)
     day, past = divmod(first + CHINA_OFFSET, DAY)
     past_last = past + last - first
@@ -61,7 +61,8 @@ def add(batch: Batch, desk: Desk, arrival: Arrival) -> int:
     """Add one use; return the code of the side on which it was counted."""
     event, data = arrival.event, arrival.event.data
     time = event.time
-    if time < desk.first_use:
+    # A report of no uses, bytes and rows is no use.
+    if time < desk.first_use and (data.uses or data.bytes or data.rows):
         _begin_earlier(batch, desk, arrival, time)
     side = _side(batch, time)
     _add(batch, desk, arrival, event.reporter, side, time, time, data.uses, data.bytes, data.rows)
