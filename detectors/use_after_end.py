@@ -54,8 +54,7 @@ def _said(contract: str, party: str, asset: str, time: int, cause: Cause, termin
 def step(memory: Memory, parts: Mapping[str, Any], counted: Counted, licence: Licence, _: Parameters) -> Stepped:
     """Holds a use against the termination, where that came before it on the key. A report of nothing is none."""
     use, terminated = counted.event, licence.terminated
-    nothing = not (counted.uses or counted.bytes or counted.rows)
-    if terminated is None or use.time < terminated or nothing:
+    if terminated is None or use.time < terminated or not counted.adds:
         return Stepped(memory)
     cause = Cause(use.source, use.id)
     return Stepped(memory, {}, [_said(use.subject, licence.buyer, licence.asset, use.time, cause, terminated, "use")])

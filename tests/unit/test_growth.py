@@ -429,6 +429,16 @@ def test_an_amendment_behind_many_is_one_step_where_its_rule_is_asked(rule: str,
     assert steps == engine.take(amended(MANY))[rule]
 
 
+def test_an_amendment_that_sells_nothing_is_no_step_of_sums_on_sales() -> None:
+    engine = Counted()
+    members = [party(one, controller="x:a") for one in (SELLER, BUYER)]
+    engine.take(asset("a", personal="personal"), *members, signed("c", "2025-01-02", asset="a"))
+    engine.take(*(signed("c", day(one), amended=True, asset="a") for one in range(9)))
+    taken = engine.take(signed("c", day(9), amended=True, asset="a", terms=terms(uses_max=9)))
+    sums = ("reciprocal-trade", "exclusive-dealing", "black-market", "right-missing")
+    assert [0] * len(sums) == [taken[rule] for rule in sums]
+
+
 def test_an_amendment_has_nothing_judged_again_that_was_before() -> None:
     engine = Counted()
     acts = [delivered("c", at(one), delivery=f"d{one}", watermark=f"w{one}") for one in range(MANY)]
