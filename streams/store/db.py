@@ -149,8 +149,8 @@ class Db:
         answer in memory before anybody can count it."""
         text = self._limited.get(sql)
         if text is None:
-            text = sql
-            if not any(word in sql for word in (" limit ", " for update", " for share", "pg_try_advisory")):
+            text, words = sql, sql.lower()
+            if not any(word in words for word in (" limit ", " for update", " for share", "pg_try_advisory")):
                 text += f" limit {meter.rows_max + 1}"
             self._limited[sql] = text
         return text

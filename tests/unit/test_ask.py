@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import BindParameter, bindparam, exists, insert, select, true, update
 
+from streams.budget import Budget, Meter, OverBudget
 from streams.store import schema
 from streams.store.ask import ANYTHING, Question, any_of, matches, names
 from streams.store.keys import KEY_BYTES_MAX
@@ -80,6 +81,17 @@ def test_long_texts_are_found_by_their_keys_alone_and_in_lists(wanted: list[str]
         db.many(deadlines, [(thing, number) for number, thing in enumerate(things)])
         assert {(thing,) for thing in wanted} == set(of_list.rows(db, things=wanted))
         assert [(1, things[1])] == alone.rows(db, thing=things[1])
+
+
+def test_a_question_with_a_limit_of_its_own_may_be_asked_within_a_budget(store: Store) -> None:
+    question = Question(select(schema.deadlines.c.due).order_by(schema.deadlines.c.due).limit(bindparam("count")))
+    budget = Budget(rows=3, bytes=1_000, seconds=60)
+    with store.writing() as db:
+        db.many(schema.deadlines, [("thing", number) for number in range(7)])
+        with db.metered(Meter(budget, timed=False), timed=False):
+            assert [(0,), (1,)] == question.rows(db, count=2)
+            with pytest.raises(OverBudget):
+                question.rows(db, count=7)
 
 
 def test_what_is_written_may_be_answered(store: Store) -> None:
