@@ -1082,6 +1082,23 @@ def heartbeat(number: int, *inputs: str, kind: str = "run") -> Json:
     } | ({"eventType": "RUNNING", "run": {"runId": "r"}} if kind == "run" else {})
 
 
+schema: Json = {"schema": {"fields": [{"name": f"column {number}"} for number in range(9)]}}
+columns: Json = {
+    "columnLineage": {
+        "fields": {
+            f"column {number}": {"inputFields": [{"namespace": "n", "name": "read", "field": f"{number}"}]}
+            for number in range(9)
+        }
+    }
+}
+
+
+def written(number: int, facets: Json, *inputs: str) -> Json:
+    """A heartbeat that says of its output what is given."""
+    beat = heartbeat(number, *(inputs or ("read",)))
+    return beat | {"outputs": [beat["outputs"][0] | {"facets": facets}]}
+
+
 @pytest.mark.parametrize(
     "beat",
     [
@@ -1089,8 +1106,11 @@ def heartbeat(number: int, *inputs: str, kind: str = "run") -> Json:
         lambda number: heartbeat(number),
         lambda number: heartbeat(number, "read", kind="job"),
         lambda number: heartbeat(number, "read") | {"outputs": []},
+        lambda number: written(number, schema),
+        lambda number: written(number, schema | columns),
+        lambda number: written(number, schema | columns if number % 2 else schema),
     ],
-    ids=["deriving", "unfinished", "job", "without outputs"],
+    ids=["deriving", "unfinished", "job", "without outputs", "with its schema", "with its columns", "by turns"],
 )
 def test_a_run_that_says_once_more_what_it_said_reads_no_more_behind_many_than_behind_few(
     beat: Callable[[int], Json], monkeypatch: pytest.MonkeyPatch
@@ -1114,6 +1134,29 @@ def test_a_run_that_names_one_more_reads_no_more_behind_many_than_behind_few(
     engine = Reading(monkeypatch)
     counts = [engine.reads(beat(number)) for number in range(MANY + 1)]
     assert counts[20] == counts[MANY]
+
+
+@pytest.mark.parametrize("facets", [{}, schema, schema | columns], ids=["plain", "schema", "columns"])
+def test_several_events_of_one_instant_read_no_more_behind_many_than_behind_few(
+    facets: Json, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each minute two events, of which the second says something else in what does not matter."""
+    engine = Reading(monkeypatch)
+    twice = {"producer": "urn:q"}
+    counts = [
+        engine.reads(written(number, facets), written(number, facets) | twice, written(number, facets, "read", "more"))
+        for number in range(MANY + 1)
+    ]
+    assert counts[20] == counts[MANY]
+
+
+def test_an_event_that_comes_late_reads_what_came_after_it_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = []
+    for many in (20, MANY):
+        engine = Reading(monkeypatch)
+        engine.take(*(written(2 * number, schema | columns) for number in range(many)))
+        counts.append(engine.reads(written(2 * many - 5, schema, "read", "late")))
+    assert counts[0] == counts[1]
 
 
 def test_a_run_above_one_that_reads_once_more_reads_no_more_behind_many_than_behind_few(
