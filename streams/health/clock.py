@@ -119,6 +119,14 @@ class Clock:
         with self._lock:
             return [f"the {name}'s clock is not known: {why}" for name, why in sorted(self._unknown.items())]
 
+    def unbounded(self) -> str:
+        """Why no other clock tells whether this one is right; empty where one does, or where deadlines go by the
+        events' clock. What was heard once goes on by the monotonic clock, so it does not cease to."""
+        with self._lock:
+            if self.by_events or self._answers or self._awaited:
+                return ""
+            return "; ".join(why for _, why in sorted(self._unknown.items()))
+
     def now(self) -> int:
         """The time for stamps, µs: this clock's, or, where others differ from it, the middle of all that are known."""
         machine_time, at = self._machine(), self._monotonic()
