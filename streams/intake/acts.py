@@ -1,5 +1,6 @@
 """Events that are kept: a row each, what they name, and what is to be judged for them."""
 
+import functools
 from typing import Any, Final
 
 from circulation.credit.statement import KINDS
@@ -187,8 +188,8 @@ def _row(number: int, event: Event, thing: str, retracted: int | None, taken: in
 
 def _name(batch: Batch, event: Event, number: int) -> None:
     """Note what an event names."""
-    for member, kind in NAMED:
-        named = getattr(event.data, member, None)
+    for member, kind in _named_by(type(event.data)):
+        named = getattr(event.data, member)
         if isinstance(named, str):
             batch.refs.append((kind, named, number, event.time if kind in (BY, TO) else None))
     if event.type == OPENLINEAGE_RUN:
@@ -200,6 +201,12 @@ def _name(batch: Batch, event: Event, number: int) -> None:
         batch.refs += [("output", one, number, None) for one in sorted({*data.outputs, *data.listed})]
     elif event.type == ASSET_DERIVED:
         batch.refs += [("input", one.asset, number, None) for one in event.data.inputs]
+
+
+@functools.cache
+def _named_by(data: type) -> tuple[tuple[str, str], ...]:
+    """Return which of `NAMED` data of a type may have."""
+    return tuple(one for one in NAMED if hasattr(data, one[0]))
 
 
 def _named_assets(event: Event) -> list[str]:

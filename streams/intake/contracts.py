@@ -48,7 +48,7 @@ def take(batch: Batch, desk: Desk, group: Sequence[Arrival], pending: Pending) -
             if run:
                 _take_run(batch, desk, run, before, pending)
                 run = []
-            if event.sequence is not None and desk.licences:
+            if event.sequence is not None and desk.licences.current:
                 before = desk.sequences.get(event.source) or _NONE
                 if event.sequence == before.highest + 1 and event.epoch == before.epoch:
                     source, expected, epoch = event.source, event.sequence + 1, event.epoch

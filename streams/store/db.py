@@ -244,7 +244,10 @@ class Db:
         if self.postgres:
             self.run("begin")
             return
-        until = time.monotonic() + (hurried_seconds or 0.0)
+        if not hurried_seconds:
+            self.run("begin immediate")
+            return
+        until = time.monotonic() + hurried_seconds
         while True:
             try:
                 self.run("begin immediate")
