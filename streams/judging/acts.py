@@ -1,12 +1,11 @@
 """Judges acts: what checks say of each by itself, and the scopes of sums that it belongs to."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from circulation.events.event import Event
 from circulation.facts.acts import Act, order
 from circulation.facts.facts import Facts, Loaded
-from circulation.findings import Said
 from circulation.rules import Sum
 from streams.facts import circulations as screening
 from streams.facts.reports import Reported, each_counts
@@ -99,23 +98,33 @@ def _ask(
 
     See `scopes.Named`. Of those `aside`, which do not count, the checks of every report alone are asked.
     """
-    shapes = round_.shapes
-    of_checks = needs.Bound(facts, shapes.rules, "check")
-    of_sums = needs.Bound(facts, shapes.rules, "sum")
+    shapes, looked = round_.shapes, round_.looked
     entries: list[Entry] = []
     reached: dict[Scope, int] = {}
     named_scopes: dict[str, dict[Scope, int]] = {thing: {} for thing in things}
+    # Most rules say nothing of most acts, so that asking them is all that this may cost.
+    asked = {type_: shapes.asked(type_, facts) for type_ in {act.type for act in (*acts, *aside)}}
     for act in acts:
-        for rule, check in shapes.checks.get(act.type, ()):
-            if said := round_.say(rule, act, check.check, act, of_checks[rule.id]):
-                entries += round_.entries(act.thing, said)
-        for rule, sum_ in shapes.sums.get(act.type, ()):
+        checks, sums = asked[act.type]
+        for rule, check, bound in checks:
+            looked(rule)
+            try:
+                said = [*check.check(act, bound)]
+            except Exception as error:
+                entries += round_.entries(act.thing, round_.failed(rule, act, error))
+                continue
+            if said:
+                entries += round_.entries(act.thing, [(rule, one) for one in said])
+        for rule, sum_, bound in sums:
+            looked(rule)
             named: dict[str, int] = {}
             # All that stand, also those that do not count.
             every = sum_.every_report and act.thing in reports
             some: Sequence[Act] = reports[act.thing].reports if every else (act,)
-            if said := round_.say(rule, act, _name, named, sum_, some, of_sums[rule.id]):
-                entries += round_.entries(act.thing, said)
+            try:
+                _name(named, sum_, some, bound)
+            except Exception as error:
+                entries += round_.entries(act.thing, round_.failed(rule, act, error))
             if not named:
                 continue
             earliest = min(one.time for one in some) if every else act.time
@@ -125,16 +134,15 @@ def _ask(
                 reached[scope] = min(instant, reached.get(scope, instant))
                 scopes_of_thing.setdefault(scope, earliest)
     for act in aside:
-        for rule, check in shapes.checks.get(act.type, ()):
-            if check.every_report and (said := round_.say(rule, act, check.check, act, of_checks[rule.id])):
-                entries += round_.entries(act.thing, said)
+        for rule, check, bound in asked[act.type][0]:
+            if check.every_report and (said_of := round_.say(rule, act, check.check, act, bound)):
+                entries += round_.entries(act.thing, said_of)
     return entries, named_scopes, reached
 
 
-def _name(named: dict[str, int], sum_: Sum, acts: Sequence[Act], facts: Facts) -> Iterable[Said]:
-    """Add the acts' scopes to those named, with the instant from which on they change, and say nothing."""
+def _name(named: dict[str, int], sum_: Sum, acts: Sequence[Act], facts: Facts) -> None:
+    """Add the acts' scopes to those named, with the instant from which on they change."""
     for act in acts:
         instant = act.time if sum_.reaches is None else sum_.reaches(act, facts)
         for scope in sum_.scopes(act, facts):
             named[scope] = min(instant, named.get(scope, instant))
-    return ()

@@ -260,6 +260,6 @@ def _judge_days_of(round_: Round, contracts: Mapping[str, int]) -> None:
     found = {
         (rule, scope)
         for thing, rule, scope in rows
-        if (period := shapes.period_of(rule)) is None or period.ends(scope) >= begun[thing]
+        if (ends := shapes.ends(rule, scope)) is None or ends >= begun[thing]
     }
     round_.queue(scopes.judged_with(round_, sorted(found)), AGAIN)

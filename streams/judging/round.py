@@ -83,20 +83,10 @@ class Round:
     told: int = 0
     stated: int = 0
     agreements: Agreements = field(default_factory=Agreements)
-    # By rule and scope those that are judged where an act of it changed.
-    _touches: dict[tuple[str, str], Sequence[str]] = field(default_factory=dict)
 
     def of(self, kind: Kind) -> list[str]:
         """The things of a kind that this round judges."""
         return self.things.get(kind, [])
-
-    def touches(self, rule: str, scope: str) -> Sequence[str]:
-        """The scopes of a rule that look at this one: of periods it may be several, else the scope itself."""
-        known = self._touches.get((rule, scope))
-        if known is None:
-            period = self.shapes.period_of(rule)
-            known = self._touches[rule, scope] = (scope,) if period is None else period.touches(scope)
-        return known
 
     def judge_at_once(self, begins: Mapping[str, int]) -> None:
         """Have sums judged in this round that nothing asked for yet, each with the instant from which on."""
@@ -148,21 +138,25 @@ class Round:
     def say(
         self, rule: Rule, act: Act | None, judge: Callable[..., Iterable[Said]], *given: Any
     ) -> list[tuple[Rule, Said]]:
-        """What a rule says, asked by `judge(*given)`; where it raises, that is what is said, and the other rules go on.
+        """What a rule says, asked by `judge(*given)`; where it raises, that is what is said, and the other rules go on."""
+        self.looked(rule)
+        try:
+            return [(rule, one) for one in judge(*given)]
+        except Exception as error:
+            return self.failed(rule, act, error)
 
-        Most rules say nothing of most acts, so that asking them is all that this may cost.
-        """
+    def looked(self, rule: Rule) -> None:
+        """Count that a rule was asked."""
         looks, id_ = self.looks, rule.id
         looks[id_] = looks.get(id_, 0) + 1
-        try:
-            answers = [*judge(*given)]
-            return [(rule, one) for one in answers] if answers else []
-        except Exception as error:
-            self.errors.append(rule.id)
-            if act is None:
-                return []
-            said = error_said(rule.id, error, act, responsible(self.db, act))
-            return [(self.shapes.rules["detector-error"], said)]
+
+    def failed(self, rule: Rule, act: Act | None, error: Exception) -> list[tuple[Rule, Said]]:
+        """What is said where a rule raised an error, of the act that it was asked of."""
+        self.errors.append(rule.id)
+        if act is None:
+            return []
+        said = error_said(rule.id, error, act, responsible(self.db, act))
+        return [(self.shapes.rules["detector-error"], said)]
 
     def entries(self, thing: str, said: Iterable[tuple[Rule, Said]]) -> list[Entry]:
         """What was said of a thing, as it is entered in the book."""

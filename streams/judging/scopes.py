@@ -65,7 +65,7 @@ def enter(round_: Round, named: Named, rows: Iterable[tuple[Any, ...]]) -> None:
     of_periods = [one for one in in_order if shapes.period_of(one[0]) is not None]
     begins: dict[str, int] = {}
     for rule, scope in of_periods:
-        for each in round_.touches(rule, scope):
+        for each in round_.shapes.touches(rule, scope):
             asked = queue.sum_(rule, each)
             begins[asked] = min(since[rule, scope], begins.get(asked, since[rule, scope]))
     changed = [one for one in judged_with(round_, of_periods) if not _is_over(round_, one, begins[one])]
@@ -94,8 +94,8 @@ def enter(round_: Round, named: Named, rows: Iterable[tuple[Any, ...]]) -> None:
 def _is_over(round_: Round, thing: str, instant: int) -> bool:
     """Whether a sum is one of a period that nothing changes which was done at an instant or later."""
     rule, scope = queue.sum_of(thing)
-    period = round_.shapes.period_of(rule)
-    return period is not None and period.before_end and period.ends(scope) <= instant
+    period, ends = round_.shapes.period_of(rule), round_.shapes.ends(rule, scope)
+    return period is not None and ends is not None and period.before_end and ends <= instant
 
 
 def _write(
@@ -124,7 +124,7 @@ def _write(
 
 def touched(round_: Round, rule: str, scope: str, instant: int) -> None:
     """Have the sums that look at this scope go back to before an instant when they are judged next."""
-    for one in round_.touches(rule, scope):
+    for one in round_.shapes.touches(rule, scope):
         round_.known.sums.touched(rule, one, instant)
 
 
@@ -137,7 +137,7 @@ def judged_with(round_: Round, touched: Sequence[Scope]) -> list[str]:
     asked: dict[Scope, None] = {}
     for rule, scope in touched:
         period = shapes.period_of(rule)
-        for one in round_.touches(rule, scope):
+        for one in round_.shapes.touches(rule, scope):
             # A scope that lost its last act is judged once more, so that its findings clear.
             own = period is None or one == scope or not period.own_acts_only
             (found if own else asked)[rule, one] = None
@@ -148,10 +148,12 @@ def judged_with(round_: Round, touched: Sequence[Scope]) -> list[str]:
     coming: list[tuple[str, int]] = []
     ended: list[str] = []
     for rule, scope in found:
-        thing, period = queue.sum_(rule, scope), shapes.period_of(rule)
-        if period is not None and (ends := period.ends(scope)) >= round_.horizon:
+        thing, ends = queue.sum_(rule, scope), shapes.ends(rule, scope)
+        if ends is not None and ends >= round_.horizon:
             coming.append((thing, ends))
         else:
             ended.append(thing)
-    db.many(schema.deadlines, coming, "ignore")
+    # The deadlines of one period are written once, and not with each of its acts.
+    new = round_.known.periods.new(coming) if round_.known.alone else coming
+    db.many(schema.deadlines, new, "ignore")
     return ended
