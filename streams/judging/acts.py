@@ -12,10 +12,10 @@ from streams.facts.reports import Reported, each_counts
 from streams.facts.running_sums import EARLIEST
 from streams.findings.book import Entry
 from streams.judging import needs, sandboxes, scopes
-from streams.judging.round import Round
+from streams.judging.round import ActsFacts, Round
 from streams.judging.scopes import Named, Scope
 from streams.store import queue
-from streams.store.queue import AGAIN
+from streams.store.queue import AGAIN, Kind
 
 
 def judge(round_: Round, things: Sequence[str]) -> None:
@@ -40,7 +40,10 @@ def judge(round_: Round, things: Sequence[str]) -> None:
         )
     flat = sorted((act for some in acts.values() for act in some), key=order)
     aside = _aside(round_, reports)
-    facts = needs.load(round_, [*flat, *aside], shapes.needs_of({act.type for act in [*flat, *aside]}))
+    of_types = shapes.needs_of({act.type for act in (*flat, *aside)})
+    facts = needs.load(round_, [*flat, *aside], of_types)
+    if round_.known.alone:
+        round_.acts_facts = ActsFacts(facts, reports.keys(), of_types)
     entries, named_scopes, reached = _ask(round_, things, flat, aside, reports, facts)
     rows = scoped()
     if since:
@@ -55,7 +58,18 @@ def judge(round_: Round, things: Sequence[str]) -> None:
         void = reports[thing].void if thing in reports else ()
         return "retracted" if (cause.get("source"), cause.get("id")) in void else "refuted"
 
-    round_.enter(entries, things, reason=reason, facts=facts, since=since)
+    round_.enter(entries, things, reason=reason, facts=facts, since=since, beside=_whole_sums(round_))
+
+
+def _whole_sums(round_: Round) -> list[str]:
+    """The sums of this round that are gone over as a whole: of the others only what stands from an instant on is
+    asked."""
+    found = []
+    for thing in round_.of(Kind.SUM):
+        shape = round_.shapes.sum_of(queue.sum_of(thing)[0])
+        if shape is not None and not shape.since_report and queue.sum_of(thing) not in round_.known.sums:
+            found.append(thing)
+    return found
 
 
 def _since(round_: Round, things: Sequence[str]) -> dict[str, int]:
@@ -98,7 +112,7 @@ def _ask(
 
     See `scopes.Named`. Of those `aside`, which do not count, the checks of every report alone are asked.
     """
-    shapes, looked = round_.shapes, round_.looked
+    shapes, looks = round_.shapes, round_.looks
     entries: list[Entry] = []
     reached: dict[Scope, int] = {}
     named_scopes: dict[str, dict[Scope, int]] = {thing: {} for thing in things}
@@ -107,7 +121,7 @@ def _ask(
     for act in acts:
         checks, sums = asked[act.type]
         for rule, check, bound in checks:
-            looked(rule)
+            looks[rule.id] += 1
             try:
                 said = [*check.check(act, bound)]
             except Exception as error:
@@ -116,7 +130,7 @@ def _ask(
             if said:
                 entries += round_.entries(act.thing, [(rule, one) for one in said])
         for rule, sum_, bound in sums:
-            looked(rule)
+            looks[rule.id] += 1
             named: dict[str, int] = {}
             # All that stand, also those that do not count.
             every = sum_.every_report and act.thing in reports

@@ -148,7 +148,7 @@ class Judge:
             round_.errors,
             round_.since,
             round_.told,
-            round_.looks,
+            dict(round_.looks),
             "" if round_.priority == LIVE else kind_of(things[0]),
             len(things),
             round_.stated,

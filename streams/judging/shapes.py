@@ -37,6 +37,7 @@ class Shapes:
                 self.sums.setdefault(type_, []).append((rule, rule.sum))  # type: ignore[arg-type]
         self._sums = {rule.id: rule.sum for rule in rules.values() if rule.sum is not None}
         self._periods = {id_: sum_.period for id_, sum_ in self._sums.items()}
+        self.of_periods = {id_ for id_, period in self._periods.items() if period is not None}
         # How the keys of the acts begin of which any is needed for a sum to say something (`Sum.triggers`).
         self.triggers = {id_: tuple(map(queue.acts, sorted(sum_.triggers or ()))) for id_, sum_ in self._sums.items()}
         self.having_deadlines = {
