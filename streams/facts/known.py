@@ -101,6 +101,31 @@ def _bounded(kept: dict[_K, _V], most: int) -> None:
             kept.pop(key, None)
 
 
+class Periods:
+    """The sums of periods to come whose deadlines are in the store: of nobody's but this process's alone. In a store
+    that others write a judge may hold an older horizon than the one that took such a deadline.
+    """
+
+    def __init__(self) -> None:
+        self._things: set[str] = set()
+
+    def new(self, deadlines: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+        """Those of the deadlines, (thing, instant), that are not there; they are from now on."""
+        found = [one for one in deadlines if one[0] not in self._things]
+        if len(self._things) > FACTS_KEPT_MAX:
+            self._things.clear()
+        self._things.update(thing for thing, _ in found)
+        return found
+
+    def gone(self, things: Iterable[str]) -> None:
+        """The deadlines of these are there no longer."""
+        self._things.difference_update(things)
+
+    def clear(self) -> None:
+        """Forgets all of it."""
+        self._things.clear()
+
+
 class Known:
     """What was read of the store and still holds. Used within writing transactions only.
 
@@ -134,6 +159,7 @@ class Known:
         self.stated = Stated()
         self._lasting = Lasting()
         self.payments = Kept()
+        self.periods = Periods()
         # Whether facts are kept: always where nobody else writes, else for one round of judging. What others state
         # meanwhile brings an item of its own, whose judge finds what was judged without it.
         self._keeps = alone
@@ -244,6 +270,7 @@ class Known:
         self.stated.clear()
         self._lasting.clear()
         self.payments.clear()
+        self.periods.clear()
         self._keeps = self.alone
         self._members_count = 0
         self.horizon = self.number = None

@@ -148,7 +148,7 @@ class Judge:
             round_.errors,
             round_.since,
             round_.told,
-            round_.looks,
+            dict(round_.looks),
             "" if round_.priority == LIVE else kind_of(things[0]),
             len(things),
             round_.stated,
@@ -204,6 +204,7 @@ class Judge:
         db.lock([PACKS_GATE])
         db.run("update horizon set instant = ? where instant > ?", horizon, horizon)
         self._known.horizon = None
+        self._known.periods.clear()
         said = db.rows("select thing from findings where standing and occurred > ? order by occurred, finding", horizon)
         # As after a pack that is not there: all rules are looked at from there on.
         things = [*dict.fromkeys(row[0] for row in said), queue.pack(horizon)]
@@ -215,6 +216,7 @@ class Judge:
         rows = db.rows("select thing, due from deadlines where due < ? order by due, thing limit 1000", horizon)
         for thing, due in rows:
             db.run("delete from deadlines where thing = ? and due = ?", thing, due)
+        self._known.periods.gone(thing for thing, _ in rows)
         # A sum that goes on where it stood says more from the earliest on that is over.
         things: dict[str, int] = {}
         for thing, due in rows:
