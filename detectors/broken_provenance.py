@@ -22,7 +22,7 @@ from circulation.licences import TERMS_TYPES
 from circulation.openlineage.runs import Unfinished
 from circulation.rules import Check, Rule
 from circulation.sales import sells
-from circulation.words import ACTION, RUN, zh
+from circulation.words import ACTION, RUN, many, zh
 
 # Ids that one finding names; `missing_count` tells of how many.
 NAMED_MAX = 100
@@ -52,7 +52,7 @@ def check(act: Act, facts: Facts) -> list[Said]:
             apart=(act.subject,),
             summary=(
                 f"{asset} was {'listed' if act.type == PRODUCT_LISTED else 'traded'}; it {state}, and of what it was"
-                f" derived from {sources:,} {'asset is' if sources == 1 else 'assets are'} not registered with an"
+                f" derived from {many(sources, 'asset is', 'assets are')} not registered with an"
                 " owner."
             ),
             summary_zh=(

@@ -45,6 +45,7 @@ from circulation.markets import market_id, place_of, scope_of, split
 from circulation.paid import counted
 from circulation.rules import Parameter, Period, Rule, Sum, over
 from circulation.sales import sells
+from circulation.words import many
 
 MONTHS = 12
 CURRENCY = "CNY"
@@ -120,7 +121,8 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
 
 
 def _said(act: Act, market: str, share: Fraction, refusals: int, months: int) -> Said:
-    conduct = f"refused {refusals:,} buyers in {months:,} months" if refusals else f"bound {act.data.buyer} exclusively"
+    refused = f"refused {many(refusals, 'buyer')} in {many(months, 'month')}"
+    conduct = refused if refusals else f"bound {act.data.buyer} exclusively"
     conduct_zh = f"{months:,} 个月内拒绝 {refusals:,} 个买方" if refusals else f"要求 {act.data.buyer} 独家交易"
     return Said(
         severity=RULE.severity,

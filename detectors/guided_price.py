@@ -20,6 +20,7 @@ from circulation.licences import TERMS_TYPES
 from circulation.money import millionths
 from circulation.rules import Check, Rule
 from circulation.sales import sells
+from circulation.words import many
 
 
 def check(act: Act, facts: Facts) -> list[Said]:
@@ -67,7 +68,7 @@ def _sold(act: Act, facts: Facts) -> list[Said]:
         for_uses = ""
         if price.per == "use":
             evidence["uses_max"] = uses
-            for_uses = f" for {uses} uses"
+            for_uses = f" for {many(uses, 'use')}"
         summary = (
             f"The contract {act.subject} costs {data.amount} {data.currency}{for_uses}, above the guided ceiling of"
             f" {price.ceiling}{' a use' if for_uses else ''} of {listing.data.product}."

@@ -26,6 +26,7 @@ from circulation.licences import TERMS_TYPES
 from circulation.money import exact, millionths
 from circulation.rules import Parameter, Rule, Sum, over
 from circulation.sales import sells
+from circulation.words import many
 
 # For so long a sale waits for one the other way, whoever controls its parties by then.
 DAYS_MAX: Final = 366
@@ -89,7 +90,7 @@ def _said(act: Act, back: Act, severity: Severity, parties: tuple[str, str], fac
         summary=(
             f"{'The group of ' if groups else ''}{seller} sold to {'that of ' if groups else ''}{buyer} for"
             f" {act.data.amount} {act.data.currency}, and had bought from it for {back.data.amount} within"
-            f" {within_days:,} days."
+            f" {many(within_days, 'day')}."
         ),
         summary_zh=(
             f"{seller} {'所在集团' if groups else ''}以 {act.data.amount} {act.data.currency} 向 {buyer}"

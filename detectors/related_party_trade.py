@@ -21,6 +21,7 @@ from circulation.keys import join_key
 from circulation.licences import TERMS_TYPES
 from circulation.rules import Parameter, Rule, Sum
 from circulation.sales import sells
+from circulation.words import many
 
 
 def common_controller(act: Act, facts: Facts) -> str | None:
@@ -54,7 +55,7 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
                 summary=(
                     f"{seller} sold to {buyer}: "
                     + ("they are one" if seller == buyer else f"{common} stands above both, or is one of them")
-                    + f"; {count:,} such {'trade' if count == 1 else 'trades'} of the two within {months} months."
+                    + f"; {many(count, 'such trade')} of the two within {many(months, 'month')}."
                 ),
                 summary_zh=(
                     f"{seller} 向 {buyer} 出售："

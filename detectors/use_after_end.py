@@ -27,7 +27,7 @@ from circulation.facts.facts import Facts
 from circulation.findings import About, Cause, Said
 from circulation.licences import Licence
 from circulation.rules import Check, Counted, Parameters, Rule, Stepped, Tally, Uses
-from circulation.words import ACT, zh
+from circulation.words import ACT, many, zh
 
 # Days that one finding names, the newest; `uses` tells of all of them.
 DAYS_SHOWN_MAX = 100
@@ -86,7 +86,7 @@ def ended(termination: Event, licence: Licence, used: Sequence[UsedDay]) -> Iter
         occurred=termination.time,
         cause=Cause(termination.source, termination.id),
         summary=(
-            f"{uses:,} {'use' if uses == 1 else 'uses'}, the last at {format_instant(last)}; that the contract was"
+            f"{many(uses, 'use')}, the last at {format_instant(last)}; that the contract was"
             f" terminated at {format_instant(termination.time)} was reported later."
         ),
         summary_zh=(
