@@ -1,6 +1,5 @@
 """Events that are kept: a row each, what they name, and what is to be judged for them."""
 
-import functools
 from typing import Any, Final
 
 from circulation.credit.statement import KINDS
@@ -70,6 +69,9 @@ NAMED: Final = (
     ("payer", "payer"),
     ("payee", "payee"),
 )
+
+# As `_named_by` has found it.
+_NAMED_BY: Final[dict[type, tuple[tuple[str, str], ...]]] = {}
 
 # In the place of what was taken back: there may be much of it, so it is looked up in `refs`.
 LOOKED_UP: Final = ("", "", "")
@@ -203,10 +205,12 @@ def _name(batch: Batch, event: Event, number: int) -> None:
         batch.refs += [("input", one.asset, number, None) for one in event.data.inputs]
 
 
-@functools.cache
 def _named_by(data: type) -> tuple[tuple[str, str], ...]:
     """Return which of `NAMED` data of a type may have."""
-    return tuple(one for one in NAMED if hasattr(data, one[0]))
+    members = _NAMED_BY.get(data)
+    if members is None:
+        members = _NAMED_BY[data] = tuple(one for one in NAMED if hasattr(data, one[0]))
+    return members
 
 
 def _named_assets(event: Event) -> list[str]:
