@@ -102,28 +102,29 @@ def _bounded(kept: dict[_K, _V], most: int) -> None:
 
 
 class Periods:
-    """The sums of periods to come whose deadlines are in the store: of nobody's but this process's alone. In a store
-    that others write a judge may hold an older horizon than the one that took such a deadline.
+    """Scopes of periods to come, all of which have their deadlines: the next act of one has none to write.
+
+    A deadline of a period goes when the horizon has passed it, and not before. In a store that others write a judge may
+    hold an older horizon than the one that took the deadline, so there nothing is noted.
     """
 
     def __init__(self) -> None:
-        self._things: set[str] = set()
+        # By (rule, scope) the end of the first of the periods that an act of it touches.
+        self._ends: dict[tuple[str, str], int] = {}
 
-    def new(self, deadlines: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
-        """Those of the deadlines, (thing, instant), that are not there; they are from now on."""
-        found = [one for one in deadlines if one[0] not in self._things]
-        if len(self._things) > FACTS_KEPT_MAX:
-            self._things.clear()
-        self._things.update(thing for thing, _ in found)
-        return found
+    def are_ahead(self, rule: str, scope: str, horizon: int) -> bool:
+        """Whether all periods that an act of a scope touches are to come, and have their deadlines."""
+        ends = self._ends.get((rule, scope))
+        return ends is not None and ends >= horizon
 
-    def gone(self, things: Iterable[str]) -> None:
-        """The deadlines of these are there no longer."""
-        self._things.difference_update(things)
+    def note(self, ends: Mapping[tuple[str, str], int], horizon: int) -> None:
+        """Deadlines were written of all periods to come that these touch, by (rule, scope) the first of their ends."""
+        _bounded(self._ends, FACTS_KEPT_MAX)
+        self._ends.update((scope, first) for scope, first in ends.items() if first >= horizon)
 
     def clear(self) -> None:
         """Forgets all of it."""
-        self._things.clear()
+        self._ends.clear()
 
 
 class Known:
@@ -473,6 +474,9 @@ class Known:
         if not self._keeps:
             return edges_above(db, ids)
         kept = self._edges
+        # Most assets were derived from nothing.
+        if all(kept.get(one) == [] for one in ids):
+            return {one: [] for one in ids}
         read = 0
         if missing := [one for one in nodes_above(ids, _reached(ids, kept)) if one not in kept]:
             new = edges_above(db, missing)

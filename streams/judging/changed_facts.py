@@ -275,6 +275,6 @@ def _judge_days_of(round_: Round, contracts: Mapping[str, int]) -> None:
     found = {
         (rule, scope)
         for thing, rule, scope in rows
-        if (ends := shapes.ends(rule, scope)) is None or ends >= begun[thing]
+        if shapes.period_of(rule) is None or shapes.ends(rule, scope) >= begun[thing]
     }
     round_.queue(scopes.judged_with(round_, sorted(found)), AGAIN)

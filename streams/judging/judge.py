@@ -216,7 +216,6 @@ class Judge:
         rows = db.rows("select thing, due from deadlines where due < ? order by due, thing limit 1000", horizon)
         for thing, due in rows:
             db.run("delete from deadlines where thing = ? and due = ?", thing, due)
-        self._known.periods.gone(thing for thing, _ in rows)
         # A sum that goes on where it stood says more from the earliest on that is over.
         things: dict[str, int] = {}
         for thing, due in rows:

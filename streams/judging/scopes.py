@@ -65,13 +65,14 @@ def enter(round_: Round, named: Named, rows: Iterable[tuple[Any, ...]]) -> None:
     # A period looks at many acts, so it waits until all that came have been judged.
     of_periods = [one for one in in_order if one[0] in shapes.of_periods]
     begins: dict[str, int] = {}
-    for rule, scope in of_periods:
-        for each in round_.shapes.touches(rule, scope):
-            asked = queue.sum_(rule, each)
-            begins[asked] = min(since[rule, scope], begins.get(asked, since[rule, scope]))
-    changed = [one for one in judged_with(round_, of_periods) if not _is_over(round_, one, begins[one])]
-    if changed:
-        round_.queue(changed, AGAIN, begins)
+    if ended := judged_with(round_, of_periods):
+        for rule, scope in of_periods:
+            for each in shapes.touches(rule, scope):
+                asked = queue.sum_(rule, each)
+                begins[asked] = min(since[rule, scope], begins.get(asked, since[rule, scope]))
+        changed = [one for one in ended if not _is_over(round_, one, begins[one])]
+        if changed:
+            round_.queue(changed, AGAIN, begins)
     # What is used on a day finds sums through these rows, which others see only after this transaction.
     entered = set() if round_.known.alone else {one[:2] for one in new if one[0] in shapes.daily}
     if entered:
@@ -95,8 +96,8 @@ def enter(round_: Round, named: Named, rows: Iterable[tuple[Any, ...]]) -> None:
 def _is_over(round_: Round, thing: str, instant: int) -> bool:
     """Whether a sum is one of a period that nothing changes which was done at an instant or later."""
     rule, scope = queue.sum_of(thing)
-    period, ends = round_.shapes.period_of(rule), round_.shapes.ends(rule, scope)
-    return period is not None and ends is not None and period.before_end and ends <= instant
+    period = round_.shapes.period_of(rule)
+    return period is not None and period.before_end and round_.shapes.ends(rule, scope) <= instant
 
 
 def _write(
@@ -134,17 +135,24 @@ def judged_with(round_: Round, touched: Sequence[Scope]) -> list[str]:
     if not touched:
         return []
     db, shapes = round_.db, round_.shapes
+    # Nobody else writes here, so that deadlines that were written are there until they are over.
+    periods = round_.known.periods if round_.known.alone else None
     found: dict[Scope, None] = {}
     asked: dict[Scope, None] = {}
+    ahead: dict[Scope, int] = {}
     for rule, scope in touched:
         period = shapes.period_of(rule)
         if period is None:
             found[rule, scope] = None
             continue
-        for one in round_.shapes.touches(rule, scope):
+        if periods is not None and periods.are_ahead(rule, scope, round_.horizon):
+            continue
+        touches = shapes.touches(rule, scope)
+        for one in touches:
             # A scope that lost its last act is judged once more, so that its findings clear.
             own = one == scope or not period.own_acts_only
             (found if own else asked)[rule, one] = None
+        ahead[rule, scope] = min((shapes.ends(rule, one) for one in touches), default=NEVER)
     if asked:
         there = members.entered(db, asked)
         found.update(dict.fromkeys(one for one in asked if one in there))
@@ -152,12 +160,12 @@ def judged_with(round_: Round, touched: Sequence[Scope]) -> list[str]:
     coming: list[tuple[str, int]] = []
     ended: list[str] = []
     for rule, scope in found:
-        thing, ends = queue.sum_(rule, scope), shapes.ends(rule, scope) if rule in shapes.of_periods else None
-        if ends is not None and ends >= round_.horizon:
+        thing, ends = queue.sum_(rule, scope), shapes.ends(rule, scope)
+        if ends >= round_.horizon:
             coming.append((thing, ends))
         else:
             ended.append(thing)
-    # The deadlines of one period are written once, and not with each of its acts.
-    new = round_.known.periods.new(coming) if round_.known.alone else coming
-    db.many(schema.deadlines, new, "ignore")
+    db.many(schema.deadlines, coming, "ignore")
+    if periods is not None:
+        periods.note(ahead, round_.horizon)
     return ended

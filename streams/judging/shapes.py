@@ -5,6 +5,7 @@ from typing import Final
 
 from circulation.daily import span_of
 from circulation.events.names import ASSET_REGISTERED
+from circulation.facts.acts import NEVER
 from circulation.facts.facts import Facts, Loaded, Need, facts_of
 from circulation.rules import Check, Period, Rule, Screen, Sum
 from streams.facts import circulations as screening
@@ -109,11 +110,11 @@ class Shapes:
             known = self._touches[rule, scope] = period.touches(scope)
         return known
 
-    def ends(self, rule: str, scope: str) -> int | None:
-        """The instant (µs) at which a scope ends that is a period; None where it is none."""
+    def ends(self, rule: str, scope: str) -> int:
+        """The instant (µs) at which a scope ends that is a period; before all others of one that is none."""
         period = self._periods.get(rule)
         if period is None:
-            return None
+            return -NEVER
         known = self._ends.get((rule, scope))
         if known is None:
             if len(self._ends) >= PERIODS_KEPT_MAX:

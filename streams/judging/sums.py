@@ -88,7 +88,7 @@ def _asked(round_: Round, things: Iterable[str]) -> tuple[list[Asked], list[tupl
             continue  # what others wait for is never judged
         elif shape.period is None:
             asked.append(Asked(thing, rule, scope, shape, (scope,)))
-        elif (ends := round_.shapes.ends(rule, scope)) is not None and ends >= round_.horizon:
+        elif (ends := round_.shapes.ends(rule, scope)) >= round_.horizon:
             coming.append((thing, ends))
         else:
             asked.append(Asked(thing, rule, scope, shape, shape.period.members(scope)))
@@ -105,7 +105,6 @@ def _write_deadlines(
     """Write when sums are to be judged again, those `anew` that were judged as a whole; of one that went on the
     deadlines stay that it did not touch."""
     db = round_.db
-    round_.known.periods.gone(anew)
     if anew or coming:
         db.run("delete from deadlines where thing = any(?)", [*anew, *(thing for thing, _ in coming)])
     for thing, since in reported.items():
