@@ -362,7 +362,8 @@ KINDS: Final = (
     Kind(
         "amendments of one contract, each over another asset, a marked delivery between",
         lambda i: [
-            examples.signed("contract", _at(i), amended=True, asset=f"asset-{i}"),
+            examples.asset(f"asset-{i}", _at(i), fields=[f"field-{i}"]),
+            examples.signed("contract", _at(i), amended=True, asset=f"asset-{i}", channel="filed"),
             examples.delivered("contract", _at(i + 0.5), delivery=f"d-{i}", watermark=f"mark-{i}", recipient=BUYER),
         ],
         [_ASSET, _CONTRACT],

@@ -28,6 +28,7 @@ LATEST: Final = (dt.date.max.toordinal() + 1 - _EPOCH_ORDINAL) * DAY - CHINA_OFF
 DAYS_MAX: Final = dt.date.max.toordinal()
 
 HOURS_KEPT_MAX: Final = 100_000  # eleven years of hours
+DAYS_KEPT_MAX: Final = 40_000  # a hundred years of days
 # Endings of texts of instants, from the fraction on: with three digits at most there are a thousand of an offset.
 ENDINGS_KEPT_MAX: Final = 100_000
 _ENDING_KEPT_LENGTH_MAX: Final = len(".000+08:00")
@@ -44,6 +45,7 @@ _OFFSETS: Final = {"Z": 0, "z": 0} | {
     for minute in range(60)
 }
 _hours: dict[str, int] = {}
+_days: dict[str, int] = {}
 _endings: dict[str, int] = {}
 
 
@@ -64,7 +66,7 @@ def parse_instant(text: str) -> int:
     hour = _hours.get(text[:14])
     within = _SECONDS.get(text[14:19])
     if hour is None or within is None:
-        return start_of_day(parse_date(text)) if len(text) == 10 else _parse_odd(text)
+        return _parse_day(text) if len(text) == 10 else _parse_odd(text)
     rest = text[19:]
     ending = _endings.get(rest)
     if ending is not None:
@@ -74,6 +76,17 @@ def parse_instant(text: str) -> int:
     if offset is not None and rest[0] == "." and micro.isascii() and micro.isdigit():
         return hour + within + int(micro) - offset
     return hour + within + _parse_ending(text)
+
+
+def _parse_day(text: str) -> int:
+    """The start of a day at +08:00."""
+    day = _days.get(text)
+    if day is None:
+        day = start_of_day(parse_date(text))
+        if len(_days) >= DAYS_KEPT_MAX:
+            _days.clear()
+        _days[text] = day
+    return day
 
 
 def _parse_ending(text: str) -> int:

@@ -45,8 +45,10 @@ class Licence(msgspec.Struct, frozen=True, kw_only=True):
 
 def ranked(statements: Iterable[S]) -> list[S]:
     """Those that count: of one type only what the best reporter says (exchange, else provider, else consumer)."""
-    best: dict[str, int] = {}
     kept = list(statements)
+    if len(kept) < 2:
+        return kept
+    best: dict[str, int] = {}
     for statement in kept:
         best[statement.type] = min(best.get(statement.type, statement.reporter), statement.reporter)
     return [statement for statement in kept if statement.reporter == best[statement.type]]
@@ -90,18 +92,18 @@ def _limits(terms: Terms) -> dict[str, object]:
 class Licences:
     """The licences of one contract that are visible at this point of its key.
 
-    `only` is the licence of all instants, where there is only one.
+    `current` are those that count, in their order; `only` is the licence of all instants, where there is only one.
     `windowed` tells whether any of them limits the uses of a window; `daily` whether any ever made what is used on a
     day matter for as long as there is the contract: it shares a limit with others, or asks for reports.
     """
 
     __slots__ = (
         "_best",
-        "_current",
         "_home",
         "_licences",
         "_terminations",
         "_visible",
+        "current",
         "daily",
         "only",
         "sellers",
@@ -113,9 +115,9 @@ class Licences:
         self._home = Home(voices)
         self._licences: list[Licence] = []
         self._visible: list[Licence] = []
-        # Those that count, in their order; and by type who reported best.
-        self._current: list[Licence] = []
+        self.current: list[Licence] = []
         self.only: Licence | None = None
+        # Who reported best, by type.
         self._best: dict[str, int] = {}
         self._terminations: list[Event] = []
         self.windowed = False
@@ -124,7 +126,7 @@ class Licences:
         self.sellers: set[str] = set()
 
     def __bool__(self) -> bool:
-        return bool(self._current)
+        return bool(self.current)
 
     def add(self, event: Event) -> Licence:
         """Takes in a `contract.signed` or `.amended` at the point where it came."""
@@ -160,8 +162,8 @@ class Licences:
             if licence.reporter < best:
                 self._settle()
             elif licence.reporter == best:
-                insort(self._current, licence, key=_order)
-                self.only = _only(self._current)
+                insort(self.current, licence, key=_order)
+                self.only = _only(self.current)
                 self.windowed = self.windowed or bool(licence.terms.windows)
         return self._licences[-1]
 
@@ -180,14 +182,17 @@ class Licences:
     @property
     def terminated(self) -> int | None:
         """When the contract was terminated by its home, as far as that came on the key."""
+        if not self._terminations:
+            return None
         counting = [termination for termination in self._terminations if self._home.has(termination.source)]
         return min((termination.time for termination in ranked(counting)), default=None)
 
     def _terminate(self) -> None:
-        ended = {licence.index for licence in self._licences} - {licence.index for licence in self._visible}
         instant = self.terminated
-        self._licences = [msgspec.structs.replace(licence, terminated=instant) for licence in self._licences]
-        self._visible = [licence for licence in self._licences if licence.index not in ended]
+        if any(licence.terminated != instant for licence in self._licences):
+            ended = {licence.index for licence in self._licences} - {licence.index for licence in self._visible}
+            self._licences = [msgspec.structs.replace(licence, terminated=instant) for licence in self._licences]
+            self._visible = [licence for licence in self._licences if licence.index not in ended]
         self._settle()
 
     def end(self, type_: str, source: str, id_: str) -> None:
@@ -198,16 +203,16 @@ class Licences:
         self._settle()
 
     def _settle(self) -> None:
-        self._current = sorted(
+        self.current = sorted(
             ranked(licence for licence in self._visible if self._home.has(licence.source)), key=_order
         )
-        self.only = _only(self._current)
-        self._best = {licence.type: licence.reporter for licence in self._current}
-        self.windowed = any(licence.terms.windows for licence in self._current)
+        self.only = _only(self.current)
+        self._best = {licence.type: licence.reporter for licence in self.current}
+        self.windowed = any(licence.terms.windows for licence in self.current)
 
     def at(self, instant: int) -> Licence | None:
         """The licence for a use at this instant; None before the first terms."""
-        return in_force(self._current, instant)
+        return in_force(self.current, instant)
 
     def last(self) -> Licence | None:
         """The one that came last, also where it was ended: what was counted can be given back after all terms ended."""
@@ -216,7 +221,7 @@ class Licences:
     @property
     def signed(self) -> int:
         """The earliest signing that counts, µs; later than any instant where none came."""
-        return next((licence.time for licence in self._current if licence.type == TERMS_TYPES[0]), 2**62)
+        return next((licence.time for licence in self.current if licence.type == TERMS_TYPES[0]), 2**62)
 
     def past(self, index: int) -> Licence:
         """The licence of this index, also one that was ended."""

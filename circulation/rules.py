@@ -202,6 +202,11 @@ class Counted(NamedTuple):
     gone: Cause | None = None
     told: bool = True
 
+    @property
+    def adds(self) -> bool:
+        """Whether it adds uses, bytes or rows: a report of none of them is no use."""
+        return bool(self.uses or self.bytes or self.rows)
+
 
 class Uses(msgspec.Struct, kw_only=True, gc=False):
     """A run of plain uses of one contract under one licence, summed up: the input of the fast path of a tally.

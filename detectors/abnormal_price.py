@@ -10,13 +10,14 @@ What to do: ask how the price came about, and compare with other contracts over 
 
 from typing import Any
 
-from circulation.events.names import CONTRACT_SIGNED
 from circulation.examples import SELLER, Case, Json, asset, event, pack, retracted, signed
 from circulation.facts.acts import Act
 from circulation.facts.facts import Facts
 from circulation.findings import About, Said
+from circulation.licences import TERMS_TYPES
 from circulation.money import exact, millionths
 from circulation.rules import Check, Parameter, Rule
+from circulation.sales import sells
 
 # An assessed value has no currency of its own.
 CURRENCY = "CNY"
@@ -31,6 +32,8 @@ def check(act: Act, facts: Facts) -> list[Said]:
     stated_factor = facts.parameters(act.time)["factor"]
     factor, amount, value = exact(stated_factor), millionths(data.amount), millionths(assessed.value)
     if value <= amount * factor and amount <= value * factor:
+        return []
+    if not sells(act, facts, "amount", "currency"):
         return []
     side = "more than" if amount > value else "less than"
     share = f"{stated_factor} times" if amount > value else f"one part in {stated_factor} of"
@@ -66,7 +69,7 @@ RULE = Rule(
     parameters={
         "factor": Parameter(3, "how many times the value, or which part of it, is still ordinary; less finds more")
     },
-    check=Check(acts=frozenset({CONTRACT_SIGNED}), check=check, needs=frozenset({"asset"})),
+    check=Check(acts=frozenset(TERMS_TYPES), check=check, needs=frozenset({"asset", "contract"})),
 )
 
 _FINDING: Json = {"severity": "blue", "about": {"kind": "contract", "id": "c"}, "party": SELLER}
@@ -122,5 +125,31 @@ CASES = (
         rules=pack(detectors={"abnormal-price": {"factor": 2}}),
         events=[_A, _assessed(), _sold("601")],
         fires=[_FINDING],
+    ),
+    *(
+        Case(
+            name=f"an amendment {name}",
+            rules=_RULES,
+            events=[
+                _A,
+                asset("b"),
+                _assessed(),
+                signed("c", "2025-01-20", **{"asset": "a", "amount": "300"} | before),
+                _sold(**{"amount": "900.01"} | after, amended=True),
+            ],
+            fires=fires,
+        )
+        for name, before, after, fires in (
+            ("to a price that is too high", {}, {}, [_FINDING | {"occurred": "2025-02-01T00:00:00+08:00"}]),
+            ("to a price that is just high", {}, {"amount": "900"}, []),
+            ("to another asset", {"asset": "b", "amount": "900.01"}, {}, [_FINDING]),
+            ("from another currency", {"amount": "900.01", "currency": "EUR"}, {}, [_FINDING]),
+            (
+                "that states the same price",
+                {"amount": "900.010"},
+                {},
+                [_FINDING | {"occurred": "2025-01-20T00:00:00+08:00"}],
+            ),
+        )
     ),
 )

@@ -9,12 +9,13 @@ authorisation for some; the finding is cleared when what was issued in time arri
 What to do: ask the seller for the agreement of operation; have the contract suspended or its purposes narrowed.
 """
 
-from circulation.events.names import CONTRACT_SIGNED
 from circulation.examples import SELLER, Case, Json, asset, event, granted, pack, signed, terms
 from circulation.facts.acts import Act
 from circulation.facts.facts import Facts
 from circulation.findings import About, Said
+from circulation.licences import TERMS_TYPES
 from circulation.rules import Check, Rule
+from circulation.sales import sells
 
 AUTHORISATION = "public-operation"
 
@@ -23,7 +24,7 @@ def check(act: Act, facts: Facts) -> list[Said]:
     """Looks for an authorisation of the seller that covers asset and purposes of the contract at its time."""
     seller, asset_ = act.data.seller, act.data.asset
     registered = facts.asset(asset_).registration(act.time)
-    if registered is None or not registered.public:
+    if registered is None or not registered.public or not sells(act, facts, wider=True):
         return []
     agreed = act.data.terms
     purposes = agreed.purposes or ()
@@ -58,7 +59,7 @@ RULE = Rule(
     about="contract",
     severity="orange",
     articles=("公共数据资源授权运营实施规范(试行)", "上海市数据条例 45"),
-    check=Check(acts=frozenset({CONTRACT_SIGNED}), check=check, needs=frozenset({"asset", "party"})),
+    check=Check(acts=frozenset(TERMS_TYPES), check=check, needs=frozenset({"asset", "contract", "party"})),
 )
 
 _FINDING: Json = {"severity": "orange", "about": {"kind": "contract", "id": "c"}, "party": SELLER}
@@ -108,6 +109,65 @@ CASES = (
             event("grant.revoked", SELLER, _DAY, grant="g", reason="misuse"),
             _SOLD,
         ],
+        fires=[_FINDING],
+    ),
+    *(
+        Case(
+            name=f"an amendment {name}",
+            rules=_RULES,
+            events=[
+                asset("b"),
+                _PUBLIC,
+                granted(SELLER, "2025-01-02", AUTHORISATION, purposes=["credit"], valid_to=until),
+                signed("c", "2025-01-20", asset=before, terms=terms(purposes=["credit"])),
+                signed("c", _DAY, amended=True, **{"asset": "a", "terms": terms(purposes=["credit"])} | after),
+            ],
+            fires=fires,
+        )
+        for name, before, after, until, fires in (
+            ("to public data", "b", {}, _DAY, [_FINDING | {"occurred": "2025-02-01T00:00:00+08:00"}]),
+            ("to public data that an authorisation covers", "b", {}, "2025-03-01", []),
+            ("of the price, when the authorisation has ended", "a", {"amount": "7"}, _DAY, []),
+            ("to another buyer, when it has ended", "a", {"buyer": SELLER}, _DAY, [_FINDING]),
+            (
+                "to a part of the purposes, when it has ended",
+                "a",
+                {"terms": terms(purposes=["credit/scoring"])},
+                _DAY,
+                [],
+            ),
+            ("to more purposes", "a", {"terms": terms(purposes=["credit", "research"])}, "2025-03-01", [_FINDING]),
+            ("to any purposes", "a", {"terms": terms()}, "2025-03-01", [_FINDING]),
+        )
+    ),
+    *(
+        Case(
+            name=f"an amendment from CN to {countries}, when the authorisation has ended",
+            rules=_RULES,
+            events=[
+                _PUBLIC,
+                granted(SELLER, "2025-01-02", AUTHORISATION, valid_to=_DAY),
+                signed("c", "2025-01-20", asset="a", terms=terms(countries=["CN"])),
+                signed("c", _DAY, amended=True, asset="a", terms=terms(countries=countries)),
+            ],
+            fires=fires,
+        )
+        for countries, fires in ((["CN"], []), ([], []), (["CN", "SG"], [_FINDING]), (None, [_FINDING]))
+    ),
+    Case(
+        name="an amendment to some of all purposes and countries, when the authorisation has ended",
+        rules=_RULES,
+        events=[
+            _PUBLIC,
+            granted(SELLER, "2025-01-02", AUTHORISATION, valid_to=_DAY),
+            signed("c", "2025-01-20", asset="a"),
+            signed("c", _DAY, amended=True, asset="a", terms=terms(purposes=["credit"], countries=["CN"])),
+        ],
+    ),
+    Case(
+        name="an amendment of what nobody signed",
+        rules=_RULES,
+        events=[_PUBLIC, signed("c", _DAY, amended=True, asset="a")],
         fires=[_FINDING],
     ),
 )

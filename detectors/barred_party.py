@@ -12,20 +12,22 @@ A record counts while it is published: not before it was determined, nor while i
 withdrawn or expired.
 """
 
-from circulation.events.names import CONTRACT_SIGNED, PRODUCT_LISTED
+from circulation.events.names import PRODUCT_LISTED
 from circulation.examples import BUYER, OWNER, SELLER, THIRD, Case, Json, asset, event, listed, pack, party, retracted
 from circulation.examples import signed as contract
 from circulation.facts.acts import Act
 from circulation.facts.facts import Facts
 from circulation.findings import About, Said
+from circulation.licences import TERMS_TYPES
 from circulation.rules import Check, Rule
+from circulation.sales import sells
 
 TIER = "serious"
 
 
 def check(act: Act, facts: Facts) -> list[Said]:
     """Looks for published records of whoever signs or lists, and of those who have the same controller."""
-    trade = act.type == CONTRACT_SIGNED
+    trade = act.type in TERMS_TYPES
     parties = {"seller": act.data.seller} | ({"buyer": act.data.buyer} if trade else {})
     settings = facts.packs.credit(act.time)
     barred = [
@@ -34,7 +36,7 @@ def check(act: Act, facts: Facts) -> list[Said]:
         for member in facts.recorded(party_, act.time)
         for record in facts.party(member).published(TIER, act.time, settings)
     ]
-    if not barred:
+    if not barred or not sells(act, facts):
         return []
     first = barred[0]
     record, record_zh = f"its serious record {first['record']}", f"其严重失信记录 {first['record']} "
@@ -63,7 +65,7 @@ RULE = Rule(
     about="contract",
     severity="red",
     articles=("关于更好发挥数据要素作用进一步加快发展数字经济的实施意见 20", "信用修复管理办法"),
-    check=Check(acts=frozenset({CONTRACT_SIGNED, PRODUCT_LISTED}), check=check, needs=frozenset({"group"})),
+    check=Check(acts=frozenset({*TERMS_TYPES, PRODUCT_LISTED}), check=check, needs=frozenset({"contract", "group"})),
 )
 
 _RULES, _DAY = pack(), "2025-02-01"
@@ -179,5 +181,22 @@ CASES = (
         name="a record that was taken back",
         rules=_RULES,
         events=[_record(SELLER), _SOLD, retracted(_record(SELLER), "2025-03-01")],
+    ),
+    *(
+        Case(
+            name=f"an amendment {name}",
+            rules=_RULES,
+            events=[
+                _record(BUYER),
+                contract("c", "2025-01-05", asset="a", **before),
+                contract("c", _DAY, amended=True, asset="a", amount="7"),
+            ],
+            fires=fires,
+        )
+        for name, before, fires in (
+            ("by which he buys", {"buyer": THIRD}, [_barred("buyer", BUYER, BUYER)]),
+            ("of what he bought before", {}, []),
+            ("by which another sells to him", {"seller": OWNER}, [_barred("buyer", BUYER, BUYER)]),
+        )
     ),
 )

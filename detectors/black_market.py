@@ -13,8 +13,9 @@ An item is a person of the asset, at most as many as the terms allow; sold to tw
 The class is that of the asset's `category`, however it is spelled. Proceeds are the `amount` of each sale of items, or
 of nobody knows how many, in the currency of the limit: other currencies are never added. No member of an event says how
 data was obtained, so one of the asset's tags does (`in_service_tags`); each sale counts as a part of its own limit,
-half or whole, and parts of items add up, and parts of proceeds. Said once a party, at the sale that first reaches
-either.
+half or whole, and parts of items add up, and parts of proceeds. An amendment adds what it makes of the contract beyond
+what it sold before: items of another asset or to another buyer, or more of them, and a higher amount. Said once a
+party, at the sale that first reaches either.
 """
 
 from collections.abc import Iterable
@@ -27,6 +28,7 @@ from circulation.facts.acts import Act
 from circulation.facts.facts import Facts
 from circulation.findings import About, Said
 from circulation.ledger import Ledger
+from circulation.licences import TERMS_TYPES
 from circulation.money import PLACES, millionths, written
 from circulation.rules import Parameter, Parameters, Rule, Sum, over
 from circulation.texts import fold
@@ -37,6 +39,8 @@ PERSONAL = ("personal", "sensitive", "minor")
 GRAVE = 10
 
 _ITEMS, _TOTAL, _PROCEEDS, _PROCEEDS_TOTAL, _SAID = "items", "total", "proceeds", "proceeds-total", "said"
+# What each contract sold so far: items of an asset to a buyer, and for how much (millionths).
+_OF_CONTRACT = "of-contract"
 
 
 def scopes(act: Act, facts: Facts) -> Iterable[str]:
@@ -54,7 +58,8 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
     # What is enough of what was obtained in a duty or a service is half of what else is.
     share = 2 if set(map(fold, parameters["in_service_tags"])) & set(map(fold, subject.tags)) else 1
     persons, most = subject.persons or 0, data.terms.persons_max
-    sold = persons if most is None else min(persons, most)
+    persons_sold = persons if most is None else min(persons, most)
+    sold = _beyond(ledger, act, persons_sold, data.asset, data.buyer)
     category = subject.category or ""
     if (_ITEMS, category) not in ledger:
         ledger.add(_ITEMS, category)
@@ -62,8 +67,8 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
     part = Fraction(sold * share, max(1, number(category, parameters)))
     total = ledger[_TOTAL] = ledger.get(_TOTAL, Fraction(0)) + part
     proceeds, of_limit = ledger.get(_PROCEEDS, 0), ledger.get(_PROCEEDS_TOTAL, Fraction(0))
-    if data.currency == parameters["currency"] and (sold or subject.persons is None):
-        amount = millionths(data.amount)
+    if data.currency == parameters["currency"] and (persons_sold or subject.persons is None):
+        amount = _beyond(ledger, act, millionths(data.amount))
         proceeds = ledger[_PROCEEDS] = proceeds + amount
         limit = max(1, int(parameters["proceeds"] * 10**PLACES))
         of_limit = ledger[_PROCEEDS_TOTAL] = of_limit + Fraction(amount * share, limit)
@@ -71,6 +76,14 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
         ledger[_SAID] = True
         items = {name: ledger.get((_ITEMS, name)) for name in ledger.list(_ITEMS)}
         yield _said(scope, act, items, total, written(proceeds), of_limit, parameters["currency"])
+
+
+def _beyond(ledger: Ledger, act: Act, count: int, *of: str) -> int:
+    """What an act adds to the most that its contract sold so far; a signing adds all of it."""
+    name = (_OF_CONTRACT, act.subject, *of)
+    before = ledger.get(name, 0)
+    ledger[name] = max(before, count)
+    return count if act.type == CONTRACT_SIGNED else max(0, count - before)
 
 
 def number(category: str, parameters: Parameters) -> int:
@@ -139,7 +152,7 @@ RULE = Rule(
             "tags of data obtained in a duty or a service, of which half of each limit is enough; more finds more",
         ),
     },
-    sum=Sum(acts=frozenset({CONTRACT_SIGNED}), scopes=scopes, judge=over(step), step=step, needs=frozenset({"asset"})),
+    sum=Sum(acts=frozenset(TERMS_TYPES), scopes=scopes, judge=over(step), step=step, needs=frozenset({"asset"})),
 )
 
 _RULES, _DAY = pack(), "2025-02-01"
@@ -354,5 +367,46 @@ CASES = (
         rules=pack(detectors={"black-market": {"first_categories": ["traffic"], "first_items": 10}}),
         events=[_people("a", 10), _sold("a")],
         fires=[_crime("1/1")],
+    ),
+    *(
+        Case(
+            name=f"an amendment {name}",
+            rules=_RULES,
+            events=[
+                _people("a", 40, "tracks"),
+                _people("b", 10, "tracks"),
+                _people("general", None, personal="none"),
+                _sold("a", **before),
+                _sold(time="2025-02-02", amended=True, **{"asset_": "a"} | after),
+            ],
+            fires=fires,
+        )
+        for name, before, after, fires in (
+            ("to another asset", {}, {"asset_": "b"}, [_crime("1/1", occurred="2025-02-02T00:00:00+08:00")]),
+            ("to another buyer", {}, {"buyer": THIRD}, [_crime("8/5")]),
+            ("of the same", {"terms": terms(persons_max=9)}, {}, []),
+            ("to more of it", {"terms": terms(persons_max=9)}, {"terms": terms(persons_max=40)}, []),
+            ("to a higher amount", {}, {"amount": "4999.999999"}, []),
+            ("to an amount that is enough", {}, {"amount": "5000"}, [_gained("5000", "1/1")]),
+            ("off the exchange", {"channel": "filed"}, {"amount": "5000"}, [_gained("5000", "1/1")]),
+            ("to another seller", {}, {"seller": THIRD, "amount": "5000"}, [_gained("5000", "1/1", party=THIRD)]),
+        )
+    ),
+    Case(
+        name="an amendment adds what is beyond the most that was sold before, a signing all",
+        rules=_RULES,
+        events=[
+            _people("a", 40, "tracks"),
+            _sold("a", amount="3000"),
+            _sold("a", time="2025-02-02", amended=True, amount="1000", terms=terms(persons_max=5)),
+            _sold("a", time="2025-02-03", amended=True, amount="4000"),
+            _sold("a", "d", "2025-02-04", amount="999.999999", terms=terms(persons_max=9)),
+        ],
+    ),
+    Case(
+        name="a contract that is signed twice sold twice",
+        rules=_RULES,
+        events=[_people("a", 40, "tracks"), _sold("a"), _sold("a", time="2025-02-02", id="again")],
+        fires=[_crime("8/5")],
     ),
 )

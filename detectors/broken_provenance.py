@@ -13,14 +13,16 @@ What to do: have the owner of each asset in `missing` register it, and stop the 
 from collections.abc import Sequence
 
 from circulation.calendar import format_instant
-from circulation.events.names import CONTRACT_SIGNED, PRODUCT_LISTED
+from circulation.events.names import PRODUCT_LISTED
 from circulation.examples import OWNER, SELLER, Case, Json, asset, derived, instant, listed, pack, retracted, signed
 from circulation.facts.acts import Act
 from circulation.facts.facts import Facts
 from circulation.findings import About, Said
+from circulation.licences import TERMS_TYPES
 from circulation.openlineage.runs import Unfinished
 from circulation.rules import Check, Rule
-from circulation.words import ACTION, RUN, zh
+from circulation.sales import sells
+from circulation.words import ACTION, RUN, many, zh
 
 # Ids that one finding names; `missing_count` tells of how many.
 NAMED_MAX = 100
@@ -28,6 +30,8 @@ NAMED_MAX = 100
 
 def check(act: Act, facts: Facts) -> list[Said]:
     """Looks for what was not registered by then, or names no owner: the asset itself, and all that it comes from."""
+    if not sells(act, facts):
+        return []
     asset = act.subject if act.type == PRODUCT_LISTED else act.data.asset
     missing = []
     for source in facts.ancestry(asset, act.time, through_stops=True).distances:
@@ -48,7 +52,7 @@ def check(act: Act, facts: Facts) -> list[Said]:
             apart=(act.subject,),
             summary=(
                 f"{asset} was {'listed' if act.type == PRODUCT_LISTED else 'traded'}; it {state}, and of what it was"
-                f" derived from {sources:,} {'asset is' if sources == 1 else 'assets are'} not registered with an"
+                f" derived from {many(sources, 'asset is', 'assets are')} not registered with an"
                 " owner."
             ),
             summary_zh=(
@@ -123,7 +127,9 @@ RULE = Rule(
     severity="orange",
     articles=("数据安全法 33", "北京市数字经济促进条例 22"),
     check=Check(
-        acts=frozenset({PRODUCT_LISTED, CONTRACT_SIGNED}), check=check, needs=frozenset({"asset", "ancestors", "runs"})
+        acts=frozenset({PRODUCT_LISTED, *TERMS_TYPES}),
+        check=check,
+        needs=frozenset({"asset", "contract", "ancestors", "runs"}),
     ),
 )
 
@@ -322,5 +328,23 @@ CASES = (
         name="another owner upstream is an owner",
         rules=_RULES,
         events=[_A, asset("b", owner=OWNER), derived("a", "2025-01-02", "b"), _LISTED, _C],
+    ),
+    *(
+        Case(
+            name=f"an amendment {name}",
+            rules=_RULES,
+            events=[
+                asset("a", registered),
+                _B,
+                signed("c", "2025-01-20", **{"asset": "a"} | before),
+                signed("c", _DAY, amended=True, asset="a"),
+            ],
+            fires=fires,
+        )
+        for name, registered, before, fires in (
+            ("to what is registered just after", "2025-02-01T00:00:00.000001", {"asset": "b"}, [_broken("a")]),
+            ("to what is registered then", _DAY, {"asset": "b"}, []),
+            ("of what it sells all along", "2025-02-03", {}, [_broken("a", occurred="2025-01-20T00:00:00+08:00")]),
+        )
     ),
 )

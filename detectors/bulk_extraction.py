@@ -29,6 +29,7 @@ from circulation.examples import BUYER, SINCE, SOURCE, Case, Json, event, pack, 
 from circulation.findings import About, Cause, Said
 from circulation.licences import Licence
 from circulation.rules import Counted, Parameter, Parameters, Rule, Stepped, Tally, Uses
+from circulation.words import many
 
 # How many hours before a reporter's newest one uses are still counted that come late, and those given back.
 LATE_HOURS_MAX = 24
@@ -208,8 +209,8 @@ def _said(count: Counted, licence: Licence, parameters: Parameters, used: int, e
         occurred=event.time,
         cause=Cause(event.source, event.id),
         summary=(
-            f"{used} uses in the hour from {hour}: more than {parameters['k']} deviations of {deviation} above the"
-            f" {mean} of {earlier.hours} earlier hours."
+            f"{many(used, 'use')} in the hour from {hour}: more than {parameters['k']} times the deviation of"
+            f" {deviation} above the {mean} of {many(earlier.hours, 'earlier hour')}."
         ),
         summary_zh=(
             f"{hour} 起的一小时内使用 {used} 次，超过此前 {earlier.hours} 个小时均值 {mean} 加"

@@ -15,7 +15,7 @@ from circulation.facts.acts import Act
 from circulation.facts.facts import Facts
 from circulation.findings import About, Said
 from circulation.rules import Check, Rule
-from circulation.words import GRANT, PERSONAL, zh
+from circulation.words import GRANT, PERSONAL, many, zh
 
 CONSENTS = {"sensitive": "consent", "minor": "guardian-consent"}
 
@@ -45,7 +45,7 @@ def check(act: Act, facts: Facts) -> list[Said]:
             occurred=act.time,
             cause=act.cause,
             summary=(
-                f"Data of {persons:,} {'person' if persons == 1 else 'persons'} in {contract.asset} ({personal}) was"
+                f"Data of {many(persons, 'person')} in {contract.asset} ({personal}) was"
                 f" delivered to {act.data.recipient}, and no {kind} covers it."
             ),
             summary_zh=(

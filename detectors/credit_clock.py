@@ -26,7 +26,7 @@ from circulation.facts.facts import Facts
 from circulation.findings import About, Said
 from circulation.keys import join_key, split_key
 from circulation.rules import Parameter, Rule, Sum
-from circulation.words import STATEMENT, zh
+from circulation.words import STATEMENT, many, zh
 from circulation.working_days import last_day
 
 
@@ -58,10 +58,7 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
             occurred=deadline,
             apart=(kind, id_),
             due=deadline,
-            summary=(
-                f"The {kind} {id_} of {day} was not decided within {limit} working"
-                f" {'day' if limit == 1 else 'days'}, by {last}."
-            ),
+            summary=(f"The {kind} {id_} of {day} was not decided within {many(limit, 'working day')}, by {last}."),
             summary_zh=f"{day} 的{zh(STATEMENT, kind)} {id_} 在 {limit} 个工作日内（至 {last}）未作决定。",
             evidence={kind: id_, "received": str(day), "working_days": limit, "last_day": str(last)},
         )

@@ -21,6 +21,7 @@ from circulation.facts.facts import Facts
 from circulation.findings import About, Said
 from circulation.ledger import Ledger
 from circulation.rules import Rule, Sum, over
+from circulation.words import many
 
 
 def scopes(act: Act, facts: Facts) -> Iterable[str]:
@@ -55,8 +56,8 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
             party=statement.buyer,
             occurred=deadline,
             summary=(
-                f"The contract ended at {format_instant(end)}, and no deletion was proved within {within_days:,} "
-                f"{'day' if within_days == 1 else 'days'}, by {format_instant(deadline)}."
+                f"The contract ended at {format_instant(end)}, and no deletion was proved within"
+                f" {many(within_days, 'day')}, by {format_instant(deadline)}."
             ),
             summary_zh=(
                 f"合同于 {format_instant(end)} 终止，在 {within_days:,} 天内（至 {format_instant(deadline)}）"

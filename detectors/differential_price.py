@@ -27,6 +27,7 @@ from circulation.keys import join_key
 from circulation.money import exact, millionths
 from circulation.rules import Parameter, Rule, Sum
 from circulation.terms import Terms
+from circulation.words import many
 
 # What terms say of parties and of dates.
 OF_THE_CONTRACT = ("valid_from", "valid_to", "recipients", "quota_group")
@@ -93,9 +94,9 @@ def _said(act: Act, pair: tuple[tuple[Fraction, Act], tuple[Fraction, Act]], buy
         occurred=act.time,
         cause=act.cause,
         summary=(
-            f"Of {buyers:,} buyers of {data.product} on equal terms in {day_of(act.time):%Y-%m}, one pays"
-            f" {high.data.amount} and another {low.data.amount} {data.currency} for {data.terms.uses_max:,} uses, more"
-            f" than {factor} times as much."
+            f"Of {many(buyers, 'buyer')} of {data.product} on equal terms in {day_of(act.time):%Y-%m}, one pays"
+            f" {high.data.amount} and another {low.data.amount} {data.currency} for"
+            f" {many(data.terms.uses_max, 'use')}, more than {factor} times as much."
         ),
         summary_zh=(
             f"{day_of(act.time):%Y-%m} 以同等条件购买 {data.product} 的 {buyers:,} 个买方中，"

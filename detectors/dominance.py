@@ -26,6 +26,7 @@ from circulation.facts.facts import Facts
 from circulation.findings import About, Said
 from circulation.markets import NEEDS, ending_with, scopes, shares, split
 from circulation.rules import Parameter, Rule, Sum
+from circulation.words import many
 
 MONTHS = 12
 
@@ -58,8 +59,9 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
                 occurred=ends,
                 apart=(name, str(count)),
                 summary=(
-                    f"In the twelve months to {name}, {count} of {len(held.parts):,} controllers had"
-                    f" {float(together * 100):.4g} % of {market}, at least {limit}, in {held.contracts:,} contracts."
+                    f"In the twelve months to {name}, {count} of {many(len(held.parts), 'controller')} had"
+                    f" {float(together * 100):.4g} % of {market}, at least {limit}, in"
+                    f" {many(held.contracts, 'contract')}."
                 ),
                 summary_zh=(
                     f"截至 {name} 的十二个月内，{len(held.parts):,} 个控制方中的 {count} 个合计占 {market} 市场的"

@@ -16,9 +16,10 @@ names no currency: its market is that in CNY.
 from bisect import bisect_left
 from collections.abc import Iterable
 from fractions import Fraction
+from typing import Any
 
 from circulation.calendar import EARLIEST, month_of, months_later, start_of_month
-from circulation.events.names import CONTRACT_SIGNED, REQUEST_REFUSED, SETTLEMENT_PAID
+from circulation.events.names import REQUEST_REFUSED, SETTLEMENT_PAID
 from circulation.examples import (
     BUYER,
     OWNER,
@@ -39,9 +40,12 @@ from circulation.facts.facts import Facts
 from circulation.findings import About, Said
 from circulation.keys import join_key, rsplit_key
 from circulation.ledger import Ledger
+from circulation.licences import TERMS_TYPES
 from circulation.markets import market_id, place_of, scope_of, split
 from circulation.paid import counted
 from circulation.rules import Parameter, Period, Rule, Sum, over
+from circulation.sales import sells
+from circulation.words import many
 
 MONTHS = 12
 CURRENCY = "CNY"
@@ -52,14 +56,14 @@ _TOTAL, _SOLD, _PAID, _REFUSALS = "total", "sold", "paid", "refusals"
 
 
 def scopes(act: Act, facts: Facts) -> Iterable[str]:
-    """The month of the market; of signings only those with exclusive terms."""
+    """The month of the market; of sales only those with exclusive terms."""
     if act.type == SETTLEMENT_PAID:
         if (place := place_of(act, facts)) is not None:
             yield scope_of(join_key(place.market, PAID), place.month)
         return
     if act.type == REQUEST_REFUSED:
         market = market_id(act.subject, act.time, CURRENCY, facts)
-    elif act.data.terms.exclusive:
+    elif act.data.terms.exclusive and sells(act, facts, "terms.exclusive"):
         market = market_id(act.data.asset, act.time, act.data.currency, facts)
     else:
         return
@@ -117,7 +121,8 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
 
 
 def _said(act: Act, market: str, share: Fraction, refusals: int, months: int) -> Said:
-    conduct = f"refused {refusals:,} buyers in {months:,} months" if refusals else f"bound {act.data.buyer} exclusively"
+    refused = f"refused {many(refusals, 'buyer')} in {many(months, 'month')}"
+    conduct = refused if refusals else f"bound {act.data.buyer} exclusively"
     conduct_zh = f"{months:,} 个月内拒绝 {refusals:,} 个买方" if refusals else f"要求 {act.data.buyer} 独家交易"
     return Said(
         severity=RULE.severity,
@@ -152,7 +157,7 @@ RULE = Rule(
         "months": Parameter(12, "calendar months over which refusals count, at most 12; fewer find less", most=12),
     },
     sum=Sum(
-        acts=frozenset({SETTLEMENT_PAID, CONTRACT_SIGNED, REQUEST_REFUSED}),
+        acts=frozenset({SETTLEMENT_PAID, *TERMS_TYPES, REQUEST_REFUSED}),
         scopes=scopes,
         judge=over(step),
         step=step,
@@ -180,8 +185,8 @@ def _shared(amount: str, rest: str = "50", time: str = "2025-01-10") -> list[Jso
     return [_A, *_paid(SELLER, amount, "p1", time), *_paid(THIRD, rest, "p2", time)]
 
 
-def _exclusive(time: str = "2025-02-10") -> Json:
-    return signed("c", time, asset="a", terms=terms(exclusive=True))
+def _exclusive(time: str = "2025-02-10", **more: Any) -> Json:
+    return signed("c", time, asset="a", terms=terms(exclusive=True), **more)
 
 
 def _refused(day: str, buyer: str = BUYER) -> Json:
@@ -338,5 +343,28 @@ CASES = (
             ("a part", "9", _paid(SELLER, "50", "p3"), [_bound("exclusive", "2025-02-10", "91/141")]),
             ("all", "99", _paid(SELLER, "50", "p3"), [_bound("exclusive", "2025-02-10")]),
         )
+    ),
+    *(
+        Case(
+            name=f"an amendment {name}",
+            rules=_RULES,
+            events=[*_shared("50"), signed("c", "2025-02-02", **{"asset": "a"} | before), _exclusive(amended=True)],
+            fires=fires,
+        )
+        for name, before, fires in (
+            ("to exclusive terms", {}, [_bound("exclusive", "2025-02-10")]),
+            ("of what was exclusive", {"terms": terms(exclusive=True)}, [_bound("exclusive", "2025-02-02")]),
+            (
+                "to another buyer, exclusively",
+                {"terms": terms(exclusive=True), "buyer": THIRD},
+                [_bound("exclusive", "2025-02-02"), _bound("exclusive", "2025-02-10")],
+            ),
+        )
+    ),
+    Case(
+        name="an amendment to terms that are not exclusive any more",
+        rules=_RULES,
+        events=[*_shared("50"), _exclusive(), signed("c", "2025-02-11", amended=True, asset="a")],
+        fires=[_bound("exclusive", "2025-02-10")],
     ),
 )

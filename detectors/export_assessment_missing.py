@@ -26,7 +26,7 @@ from circulation.facts.facts import Facts
 from circulation.findings import About, Said, Severity
 from circulation.ledger import Ledger
 from circulation.rules import Parameter, Rule, Sum, over
-from circulation.words import LIMIT, zh
+from circulation.words import LIMIT, many, zh
 
 MEASURES = ("persons", "sensitive_persons")
 FULL = 100
@@ -85,16 +85,14 @@ def _said(
     full = band == FULL
     severities: tuple[Severity, ...] = ("blue", "yellow", "red")
     year, total, limit = year_of(act.time), sums[measure], parameters[measure]
-    people = "persons" if measure == "persons" else "persons with sensitive data"
+    people = many(total, "person") + ("" if measure == "persons" else " with sensitive data")
     reaches = f"reaches the limit of {limit:,}" if full else f"reaches {band} % of the limit of {limit:,}"
     return Said(
         severity=severities[bands.index(band)],
         about=About("party", export.party),
         party=export.party,
         occurred=act.time,
-        summary=(
-            f"With {total:,} {people} in {year}, the exporter {reaches}, and no security assessment covers the export."
-        ),
+        summary=(f"With {people} in {year}, the exporter {reaches}, and no security assessment covers the export."),
         summary_zh=(
             f"{year} 年出境{zh(LIMIT, measure)}累计 {total:,}，达到 {limit:,}{'' if full else f' 的 {band} %'}，"
             "没有数据出境安全评估覆盖该次出境。"

@@ -23,6 +23,7 @@ from circulation.facts.facts import Facts
 from circulation.findings import About, Said
 from circulation.ledger import Ledger
 from circulation.rules import Parameter, Rule, Sum, over
+from circulation.words import many
 
 KINDS = ("standard-contract", "certification", "security-assessment")
 
@@ -50,7 +51,7 @@ def step(ledger: Ledger, _: str, act: Act, facts: Facts) -> Iterable[Said]:
         occurred=act.time,
         cause=act.cause,
         summary=(
-            f"With {persons:,} persons in {year}, and sensitive data of {sensitive:,}, the exporter needs a"
+            f"With {many(persons, 'person')} in {year}, and sensitive data of {sensitive:,}, the exporter needs a"
             " standard contract or a certification, and none covers the export."
         ),
         summary_zh=(

@@ -16,7 +16,7 @@ from circulation.facts.acts import Act
 from circulation.facts.facts import Facts
 from circulation.findings import About, Said
 from circulation.rules import Check, Rule
-from circulation.words import EXEMPTION, zh
+from circulation.words import EXEMPTION, many, zh
 
 
 def check(act: Act, facts: Facts) -> list[Said]:
@@ -39,8 +39,7 @@ def check(act: Act, facts: Facts) -> list[Said]:
             occurred=act.time,
             cause=act.cause,
             summary=(
-                f"An export of {persons:,} {'person' if persons == 1 else 'persons'} claims the exemption {exemption},"
-                f" which allows {allowed:,}."
+                f"An export of {many(persons, 'person')} claims the exemption {exemption}, which allows {allowed:,}."
             ),
             summary_zh=(
                 f"一次涉及 {persons:,} 人的出境以“{zh(EXEMPTION, exemption)}”申请豁免，该豁免只允许 {allowed:,} 人。"

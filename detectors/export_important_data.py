@@ -16,7 +16,7 @@ from circulation.facts.acts import Act
 from circulation.facts.facts import Facts
 from circulation.findings import About, Said
 from circulation.rules import Check, Rule
-from circulation.words import LEVEL, zh
+from circulation.words import LEVEL, many, zh
 
 
 def check(act: Act, facts: Facts) -> list[Said]:
@@ -30,7 +30,8 @@ def check(act: Act, facts: Facts) -> list[Said]:
     infrastructure = ciio(export, facts)
     if not (important or (infrastructure and people(act))) or covered(export, facts, "security-assessment"):
         return []
-    content = f"Data of the level {level}" if important else f"Data of {people(act):,} persons of an infrastructure"
+    concerned = f"{many(people(act), 'person')} of an infrastructure"
+    content = f"Data of the level {level}" if important else f"Data of {concerned}"
     content_zh = f"{zh(LEVEL, level)}数据" if important else f"关键信息基础设施运营者的 {people(act):,} 人数据"
     return [
         Said(

@@ -25,6 +25,7 @@ from circulation.findings import About, Said
 from circulation.keys import join_key, split_key
 from circulation.ledger import Ledger
 from circulation.rules import Parameter, Parameters, Rule, Sum, over
+from circulation.words import many
 
 # Members that one finding names; `members_count` tells of how many.
 MEMBERS_MAX = 100
@@ -93,9 +94,9 @@ def _said(
         cause=act.cause,
         apart=(str(year), name),
         summary=(
-            f"With {total[0]:,} persons in {year}, and sensitive data of {total[1]:,}, {members_count:,} members of the"
-            f" group together reach what asks for {'an assessment' if band == 2 else 'a standard contract'}, and none"
-            " of them alone."
+            f"With {many(total[0], 'person')} in {year}, and sensitive data of {total[1]:,},"
+            f" {many(members_count, 'member')} of the group together reach what asks for"
+            f" {'an assessment' if band == 2 else 'a standard contract'}, and none of them alone."
         ),
         summary_zh=(
             f"{year} 年集团内 {members_count:,} 个成员合计出境 {total[0]:,} 人的个人信息、"

@@ -22,7 +22,7 @@ from circulation.events.names import PARTIES
 from circulation.examples import SELLER, SOURCE, Case, party
 from circulation.findings import About, Cause, Said
 from circulation.rules import Rule
-from circulation.words import listed_zh
+from circulation.words import listed_zh, many
 
 
 def said(
@@ -46,7 +46,7 @@ def said(
     count = sum(last - first + 1 for first, last in missing)
     ranges = ", ".join(f"{first}" if first == last else f"{first} to {last}" for first, last in missing)
     ranges_zh = listed_zh(f"{first}" if first == last else f"{first} 至 {last}" for first, last in missing)
-    counted_events = "1 event is" if count == 1 else f"{count:,} events are"
+    counted_events = many(count, "event is", "events are")
     return Said(
         severity=RULE.severity,
         about=About("source", cause.source),

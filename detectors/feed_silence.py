@@ -18,6 +18,7 @@ from circulation.facts.acts import Act
 from circulation.facts.facts import Facts
 from circulation.findings import About, Said
 from circulation.rules import Parameter, Rule, Sum
+from circulation.words import many
 
 
 def scopes(act: Act, _: Facts) -> Iterable[str]:
@@ -44,7 +45,7 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
             about=About("source", scope),
             party=None,
             occurred=deadline,
-            summary=f"{scope} was last heard at {format_instant(newest)}, and not within {seconds:,} seconds.",
+            summary=f"{scope} was last heard at {format_instant(newest)}, and not within {many(seconds, 'second')}.",
             summary_zh=f"{scope} 最近一次报送于 {format_instant(newest)}，此后 {seconds:,} 秒内没有报送。",
             evidence={"newest": format_instant(newest), "seconds": seconds},
             apart=(str(newest),),

@@ -22,6 +22,7 @@ from circulation.facts.facts import Facts
 from circulation.findings import About, Said
 from circulation.ledger import Ledger
 from circulation.rules import Parameter, Rule, Sum, over
+from circulation.words import many
 
 _UNGRADED_SINCE, _WITHDRAWN = "since", "withdrawn"
 
@@ -66,10 +67,7 @@ def _said(asset_: str, since: int, deadline: int, facts: Facts) -> Said:
         occurred=deadline,
         apart=(str(since),),
         due=deadline,
-        summary=(
-            f"{asset_} is not graded since {format_instant(since)}, for more than {count:,}"
-            f" {'day' if count == 1 else 'days'}."
-        ),
+        summary=(f"{asset_} is not graded since {format_instant(since)}, for more than {many(count, 'day')}."),
         summary_zh=f"{asset_} 自 {format_instant(since)} 起未分级，已超过 {count:,} 天。",
         evidence={"since": format_instant(since), "deadline": format_instant(deadline), "days": count},
         asset=asset_,

@@ -11,13 +11,16 @@ What to do: have the price lowered or the product delisted, and what was paid ab
 
 from typing import Any
 
-from circulation.events.names import CONTRACT_SIGNED, PRODUCT_LISTED
+from circulation.events.names import PRODUCT_LISTED
 from circulation.examples import SELLER, THIRD, Case, Json, asset, event, listed, pack, retracted, signed, terms
 from circulation.facts.acts import Act
 from circulation.facts.facts import Facts
 from circulation.findings import About, Said, Severity
+from circulation.licences import TERMS_TYPES
 from circulation.money import millionths
 from circulation.rules import Check, Rule
+from circulation.sales import sells
+from circulation.words import many
 
 
 def check(act: Act, facts: Facts) -> list[Said]:
@@ -26,7 +29,7 @@ def check(act: Act, facts: Facts) -> list[Said]:
     A sale is held against all guided listings of its seller on the asset; of several that it passes the first, in the
     order of products, is told. Amounts of other currencies than the listing's are not compared.
     """
-    if act.type == CONTRACT_SIGNED:
+    if act.type in TERMS_TYPES:
         return _sold(act, facts)
     price = act.data.price
     if price is None or price.mode != "guided":
@@ -51,6 +54,8 @@ def check(act: Act, facts: Facts) -> list[Said]:
 
 def _sold(act: Act, facts: Facts) -> list[Said]:
     data = act.data
+    if not sells(act, facts, "amount", "currency", "terms.uses_max"):
+        return []
     for listing in facts.asset(data.asset).offers(data.seller, act.time):
         price = listing.data.price
         if price is None or price.mode != "guided" or price.ceiling is None or price.currency != data.currency:
@@ -63,7 +68,7 @@ def _sold(act: Act, facts: Facts) -> list[Said]:
         for_uses = ""
         if price.per == "use":
             evidence["uses_max"] = uses
-            for_uses = f" for {uses} uses"
+            for_uses = f" for {many(uses, 'use')}"
         summary = (
             f"The contract {act.subject} costs {data.amount} {data.currency}{for_uses}, above the guided ceiling of"
             f" {price.ceiling}{' a use' if for_uses else ''} of {listing.data.product}."
@@ -97,7 +102,7 @@ RULE = Rule(
     about="asset",
     severity="orange",
     articles=("关于建立公共数据资源授权运营价格形成机制的通知", "价格法 39"),
-    check=Check(acts=frozenset({PRODUCT_LISTED, CONTRACT_SIGNED}), check=check, needs=frozenset({"asset"})),
+    check=Check(acts=frozenset({PRODUCT_LISTED, *TERMS_TYPES}), check=check, needs=frozenset({"asset", "contract"})),
 )
 
 _FINDING: Json = {"severity": "orange", "about": {"kind": "asset", "id": "a"}, "party": SELLER}
@@ -111,6 +116,10 @@ def _offered(amount: str, ceiling: str | None = "100.00", mode: str = "guided", 
 
 def _bought(amount: str, time: str = "2025-03-01", **more: Any) -> Json:
     return signed("c", time, asset="a", amount=amount, **more)
+
+
+def _elsewhere() -> Json:
+    return signed("c", "2025-02-20", asset="b", amount="200")
 
 
 _GUIDED, _PER_USE = _offered("90"), _offered("1", ceiling="2", per="use")
@@ -211,5 +220,39 @@ CASES = (
             ("guided with a ceiling", _offered("100"), []),
             ("not guided", _offered("200", ceiling=None, mode="preset"), []),
         )
+    ),
+    *(
+        Case(
+            name=f"an amendment {name}",
+            rules=_RULES,
+            events=[
+                _A,
+                asset("b"),
+                offer,
+                _bought("100", "2025-02-20", **before) if "asset" not in before else _elsewhere(),
+                _bought(amount, amended=True, **after),
+            ],
+            fires=fires,
+        )
+        for name, offer, before, amount, after, fires in (
+            ("to the ceiling", _GUIDED, {"currency": "USD"}, "100", {}, []),
+            ("above the ceiling", _GUIDED, {}, "100.01", {}, [_FINDING | {"occurred": "2025-03-01T00:00:00+08:00"}]),
+            ("into the currency of the ceiling", _GUIDED, {"currency": "USD"}, "101", {}, [_FINDING]),
+            ("to the asset", _GUIDED, {"asset": "b"}, "200", {}, [_FINDING]),
+            (
+                "to fewer uses at the same price",
+                _PER_USE,
+                {"terms": terms(uses_max=50)},
+                "100",
+                {"terms": terms(uses_max=49)},
+                [_FINDING],
+            ),
+        )
+    ),
+    Case(
+        name="an amendment that leaves the price as it was above the ceiling",
+        rules=_RULES,
+        events=[_A, _GUIDED, _bought("200", "2025-02-20"), _bought("200.00", amended=True, channel="filed")],
+        fires=[_FINDING | {"occurred": "2025-02-20T00:00:00+08:00"}],
     ),
 )

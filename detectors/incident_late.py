@@ -20,6 +20,7 @@ from circulation.facts.facts import Facts
 from circulation.findings import About, Said
 from circulation.keys import join_key
 from circulation.rules import Parameter, Rule, Sum
+from circulation.words import many
 
 
 def scopes(act: Act, _: Facts) -> Iterable[str]:
@@ -47,7 +48,7 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
             due=deadline,
             summary=(
                 f"The incident {discovered.data.incident} was discovered at {format_instant(discovered.time)} and not"
-                f" reported within {hours:,} {'hour' if hours == 1 else 'hours'}, by {format_instant(deadline)}."
+                f" reported within {many(hours, 'hour')}, by {format_instant(deadline)}."
             ),
             summary_zh=(
                 f"安全事件 {discovered.data.incident} 于 {format_instant(discovered.time)} 发现，"

@@ -54,7 +54,7 @@ from circulation.lineage import Ancestry, nearest, shortest_path
 from circulation.packs.entry import Entry, Subject, Verdict
 from circulation.packs.matching import judge_entry, named
 from circulation.rules import Check, Rule, Screen
-from circulation.words import ACTION, FACT, GRANT, listed_zh, zh
+from circulation.words import ACTION, FACT, GRANT, listed_zh, many, zh
 
 # Levels that can be compared; `ungraded` is no level, but the lack of one.
 RANKS = {"general": 0, "important": 1, "core": 2}
@@ -334,7 +334,7 @@ def _hit(
 ) -> Said:
     prohibited = entry_.disposition == "prohibit"
     origin, steps = path[0], len(path) - 1
-    where = "itself a match" if steps == 0 else f"derived in {steps} {'steps' if steps > 1 else 'step'} from {origin}"
+    where = "itself a match" if steps == 0 else f"derived in {many(steps, 'step')} from {origin}"
     lacking = f" without a valid {' or '.join(sorted(entry_.unless))}" if not prohibited and entry_.unless else ""
     lacking_zh = f"且无有效的{'或'.join(zh(GRANT, kind) for kind in sorted(entry_.unless))}" if lacking else ""
     forbids = "prohibits" if prohibited else "forbids"
@@ -380,7 +380,7 @@ def _needs_info(
     apart: tuple[str, ...],
 ) -> Said:
     entries, facts_missing = sorted(entry_.id for entry_ in undecided), sorted(missing)
-    counted_entries = f"{len(entries):,} {'entries' if len(entries) > 1 else 'entry'}"
+    counted_entries = many(len(entries), "entry", "entries")
     return Said(
         severity="yellow",
         about=About("asset", doing.asset),

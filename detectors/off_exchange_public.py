@@ -9,12 +9,13 @@ anew with the channel `filed`.
 What to do: ask the seller to file the contract with an exchange, or to trade there.
 """
 
-from circulation.events.names import CONTRACT_SIGNED
-from circulation.examples import SELLER, Case, Json, asset, pack, retracted, signed
+from circulation.examples import SELLER, THIRD, Case, Json, asset, pack, retracted, signed
 from circulation.facts.acts import Act
 from circulation.facts.facts import Facts
 from circulation.findings import About, Said
+from circulation.licences import TERMS_TYPES
 from circulation.rules import Check, Rule
+from circulation.sales import sells
 
 
 def check(act: Act, facts: Facts) -> list[Said]:
@@ -22,7 +23,7 @@ def check(act: Act, facts: Facts) -> list[Said]:
     if act.data.channel != "off-exchange":
         return []
     registered = facts.asset(act.data.asset).registration(act.time)
-    if registered is None or not registered.public:
+    if registered is None or not registered.public or not sells(act, facts, "channel"):
         return []
     return [
         Said(
@@ -46,7 +47,7 @@ RULE = Rule(
     about="contract",
     severity="yellow",
     articles=("关于更好发挥数据要素作用进一步加快发展数字经济的实施意见 12",),
-    check=Check(acts=frozenset({CONTRACT_SIGNED}), check=check, needs=frozenset({"asset"})),
+    check=Check(acts=frozenset(TERMS_TYPES), check=check, needs=frozenset({"asset", "contract"})),
 )
 
 _FINDING: Json = {
@@ -78,4 +79,34 @@ CASES = (
         fires=[_FINDING],
     ),
     Case(name="a signing that was taken back", rules=_RULES, events=[_PUBLIC, _SOLD, retracted(_SOLD, "2025-02-02")]),
+    *(
+        Case(
+            name=f"an amendment {name}",
+            rules=_RULES,
+            events=[
+                _PUBLIC,
+                asset("b"),
+                signed("c", "2025-01-20", **before),
+                signed("c", _DAY, amended=True, asset="a", channel="off-exchange"),
+            ],
+            fires=[*signing, *fires],
+        )
+        for name, before, signing, fires in (
+            ("to public data", {"asset": "b", "channel": "off-exchange"}, [], [_FINDING]),
+            ("to off the exchange", {"asset": "a", "channel": "filed"}, [], [_FINDING]),
+            ("by which it stays what it was", {"asset": "a", "channel": "off-exchange"}, [_FINDING], []),
+            (
+                "by which another sells it",
+                {"asset": "a", "channel": "off-exchange", "seller": THIRD},
+                [_FINDING | {"party": THIRD}],
+                [_FINDING],
+            ),
+        )
+    ),
+    Case(
+        name="an amendment to a filed contract",
+        rules=_RULES,
+        events=[_PUBLIC, _SOLD, signed("c", "2025-02-02", amended=True, asset="a", channel="filed")],
+        fires=[_FINDING],
+    ),
 )

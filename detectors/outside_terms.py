@@ -4,7 +4,8 @@ Why it matters: territory, term and environment are what makes a licence bounded
 of the reach of whoever licensed it (ODRL 2.2 `dateTime`, `spatial`, `recipient`, `deliveryChannel`).
 
 False positives: a clock of the reporter that is off; a region code of the seat instead of the place of use. What is
-not stated where the terms restrict it is said once, in yellow: ask the reporter to state it.
+not stated where the terms restrict it is said once, in yellow: ask the reporter to state it. A report of no uses, bytes
+and rows is no use.
 
 What to do: ask the buyer; have the contract amended or the use stopped; correct what was reported wrongly.
 """
@@ -120,7 +121,9 @@ def _listed_zh(term: str, allowed: Any) -> str:
 
 
 def step(memory: Memory, parts: Mapping[str, Any], counted: Counted, licence: Licence, _: Parameters) -> Stepped:
-    """Says what one use breaks, and once what it does not state."""
+    """Says what one use breaks, and once what it does not state. A report of nothing is none."""
+    if not counted.adds:
+        return Stepped(memory)
     event = counted.event
     new = [broken for broken in lacking(event.data, licence.terms, use=True) if broken[0] not in memory.lacking]
     findings = [
@@ -404,6 +407,33 @@ CASES = (
             _licensed(**_BOUNDED),
             used("c", _DAY, id="u"),
             event("usage.cancelled", "c", "2025-03-02", usage="u", uses=1),
+        ],
+    ),
+    *(
+        Case(
+            name=f"a report of {counts}",
+            events=[_licensed(**_AT_HOME), used("c", _DAY, country="DE", **counts)],
+            fires=fires,
+        )
+        for counts, fires in (
+            ({"uses": 0}, []),
+            ({"uses": 0, "bytes": 0, "rows": 0}, []),
+            ({"uses": 1}, [_broken("country", "DE", ["CN"])]),
+            ({"uses": 0, "bytes": 1}, [_broken("country", "DE", ["CN"])]),
+            ({"uses": 0, "rows": 1}, [_broken("country", "DE", ["CN"])]),
+        )
+    ),
+    Case(
+        name="a report of nothing does not state its country, nor does the first use",
+        events=[_licensed(**_AT_HOME), used("c", _DAY, 0, id="nothing"), used("c", "2025-02-02", id="first")],
+        fires=[_broken("country", None, ["CN"], "first")],
+    ),
+    Case(
+        name="a use that waited and was cancelled before the terms came is none",
+        events=[
+            used("c", _DAY, country="DE", id="u"),
+            event("usage.cancelled", "c", "2025-02-02", usage="u", uses=1),
+            _licensed(**_AT_HOME),
         ],
     ),
 )

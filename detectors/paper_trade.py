@@ -41,6 +41,7 @@ from circulation.findings import About, Said
 from circulation.ledger import Ledger
 from circulation.paid import NEEDS, counted
 from circulation.rules import Parameter, Rule, Sum, over
+from circulation.words import many
 
 # When something was delivered first; by currency what is paid, less what was paid back; the currencies; the payments of
 # each that wait for a delivery, with their deadlines; and by settlement what is to be said of it.
@@ -111,7 +112,7 @@ def _said(act: Act, deadline: int, facts: Facts) -> Said:
         occurred=deadline,
         summary=(
             f"{act.data.amount} {act.data.currency} were paid at {format_instant(act.time)}, and nothing was"
-            f" delivered or used by {format_instant(deadline)}, {within_days} days later."
+            f" delivered or used by {format_instant(deadline)}, {many(within_days, 'day')} later."
         ),
         summary_zh=(
             f"{format_instant(act.time)} 支付 {act.data.amount} {act.data.currency}，至 {format_instant(deadline)}"

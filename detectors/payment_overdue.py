@@ -45,6 +45,7 @@ from circulation.ledger import Ledger
 from circulation.money import millionths, written
 from circulation.paid import NEEDS, counted
 from circulation.rules import Rule, Sum, over
+from circulation.words import many
 
 # By currency what is paid, less what was paid back, after each settlement, and after the last; and how many statements
 # at the beginning were followed by another before their deadline.
@@ -88,7 +89,7 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
             due=deadline,
             summary=(
                 f"Of {data.amount} {data.currency}, {written(paid)} were paid by {format_instant(deadline)},"
-                f" {within_days:,} {'day' if within_days == 1 else 'days'} after the contract was signed."
+                f" {many(within_days, 'day')} after the contract was signed."
             ),
             summary_zh=(
                 f"合同签订 {within_days:,} 天后，至 {format_instant(deadline)}，应付 {data.amount} {data.currency}，"

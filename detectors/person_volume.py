@@ -21,6 +21,7 @@ from circulation.facts.facts import Facts
 from circulation.findings import About, Said
 from circulation.ledger import Ledger
 from circulation.rules import Parameter, Rule, Sum, over
+from circulation.words import many
 
 _ASSET, _ASSETS, _SAID = "asset", "assets", "said"
 MEASURES = {"personal": "personal", "sensitive": "sensitive", "minor": "sensitive"}
@@ -68,7 +69,7 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
             occurred=act.time,
             cause=act.cause,
             apart=(measure,),
-            summary=f"The registered assets of {scope} hold data of {total:,} persons, more than {limit:,}.",
+            summary=f"The registered assets of {scope} hold data of {many(total, 'person')}, more than {limit:,}.",
             summary_zh=f"{scope} 登记的数据资产共含 {total:,} 人的数据，超过 {limit:,} 人。",
             evidence={"measure": measure, "persons": total, "limit": limit, "assets": ledger.get(_ASSETS, 0)},
             asset=None if act.type == PARTY_REGISTERED else act.subject,

@@ -28,9 +28,9 @@ class Memory(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 def step(memory: Memory, parts: Mapping[str, Any], counted: Counted, licence: Licence, _: Parameters) -> Stepped:
-    """Says a use whose purpose lies outside what the terms name."""
+    """Says a use whose purpose lies outside what the terms name. A report of nothing is none."""
     event, allowed = counted.event, licence.terms.purposes
-    if allows_purpose(allowed, event.data.purpose):
+    if not counted.adds or allows_purpose(allowed, event.data.purpose):
         return Stepped(memory)
     purposes = list(allowed or ())
     finding = Said(
@@ -166,5 +166,19 @@ CASES = (
             event("usage.cancelled", "c", "2025-02-02", usage="u", uses=1),
         ],
         fires=[_drift("research", "credit", cause="u")],
+    ),
+    *(
+        Case(
+            name=f"a report of {counts}",
+            events=[_CREDIT, used("c", _DAY, purpose="research", **counts)],
+            fires=fires,
+        )
+        for counts, fires in (
+            ({"uses": 0}, []),
+            ({"uses": 0, "bytes": 0, "rows": 0}, []),
+            ({"uses": 1}, [_drift("research", "credit")]),
+            ({"uses": 0, "bytes": 1}, [_drift("research", "credit")]),
+            ({"uses": 0, "rows": 1}, [_drift("research", "credit")]),
+        )
     ),
 )

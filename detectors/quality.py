@@ -23,6 +23,7 @@ from circulation.findings import About, Said
 from circulation.ledger import Ledger
 from circulation.money import exact
 from circulation.rules import Check, Parameter, Rule, Sum, over
+from circulation.words import many
 
 # The digest that was stated last, the last update with its deadline, and when the asset was withdrawn last.
 _DIGEST, _UPDATED, _WITHDRAWN = "digest", "updated", "withdrawn"
@@ -90,7 +91,7 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
             apart=(str(act.time),),
             due=deadline,
             summary=(
-                f"{scope} is to be updated every {registered.update_days:,} days, and was neither delivered nor"
+                f"{scope} is to be updated every {many(registered.update_days, 'day')}, and was neither delivered nor"
                 f" changed from {format_instant(act.time)} to {format_instant(deadline)}."
             ),
             summary_zh=(

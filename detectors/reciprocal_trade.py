@@ -16,15 +16,17 @@ from itertools import product
 from typing import Any, Final
 
 from circulation.calendar import days
-from circulation.events.names import CONTRACT_SIGNED
 from circulation.examples import BUYER, OWNER, SELLER, THIRD, Case, Json, pack, party, retracted, signed
 from circulation.facts.acts import Act, order
 from circulation.facts.facts import Facts
 from circulation.findings import About, Said, Severity
 from circulation.keys import join_key
 from circulation.ledger import Ledger
+from circulation.licences import TERMS_TYPES
 from circulation.money import exact, millionths
 from circulation.rules import Parameter, Rule, Sum, over
+from circulation.sales import sells
+from circulation.words import many
 
 # For so long a sale waits for one the other way, whoever controls its parties by then.
 DAYS_MAX: Final = 366
@@ -36,7 +38,7 @@ def scopes(act: Act, facts: Facts) -> Iterable[str]:
     """The pair of ultimate controllers, whoever of them sells, in one currency: all that they may come to have while
     a sale the other way may come, since of the parties themselves it counts under any of them."""
     seller, buyer = act.data.seller, act.data.buyer
-    if seller != buyer:
+    if seller != buyer and sells(act, facts, "amount", "currency"):
         until = act.time + days(DAYS_MAX)
         pairs = product(facts.heads_between(seller, act.time, until), facts.heads_between(buyer, act.time, until))
         yield from dict.fromkeys(join_key(*sorted(pair), act.data.currency) for pair in pairs)
@@ -67,7 +69,8 @@ def _answered(ledger: Ledger, sold: tuple[str, str, str], act: Act, facts: Facts
     for _, sale in reversed(ledger.list(sold)):
         if sale.time < since:
             return None
-        if _alike(act, sale, parameters["percent"]):
+        # What one contract says later takes the place of what it said, and is no answer to it.
+        if sale.subject != act.subject and _alike(act, sale, parameters["percent"]):
             answer: Act = sale
             return answer
     return None
@@ -87,7 +90,7 @@ def _said(act: Act, back: Act, severity: Severity, parties: tuple[str, str], fac
         summary=(
             f"{'The group of ' if groups else ''}{seller} sold to {'that of ' if groups else ''}{buyer} for"
             f" {act.data.amount} {act.data.currency}, and had bought from it for {back.data.amount} within"
-            f" {within_days:,} days."
+            f" {many(within_days, 'day')}."
         ),
         summary_zh=(
             f"{seller} {'所在集团' if groups else ''}以 {act.data.amount} {act.data.currency} 向 {buyer}"
@@ -124,11 +127,11 @@ RULE = Rule(
         "percent": Parameter(10, "what the amounts may differ by, of the earlier one; more finds more"),
     },
     sum=Sum(
-        acts=frozenset({CONTRACT_SIGNED}),
+        acts=frozenset(TERMS_TYPES),
         scopes=scopes,
         judge=over(step),
         step=step,
-        needs=frozenset({"controllers"}),
+        needs=frozenset({"contract", "controllers"}),
     ),
 )
 
@@ -252,5 +255,38 @@ CASES = (
         rules=_RULES,
         events=[_there(), _back(seller=OWNER, buyer=THIRD), *_GROUP],
         fires=[_GROUPS_FOUND],
+    ),
+    *(
+        Case(
+            name=f"an amendment {name}",
+            rules=_RULES,
+            events=[
+                _there(time="2025-01-20", id="there"),
+                _back(**{"amount": "1000", "time": "2025-01-25", "id": "back"} | before),
+                _back(amended=True),
+            ],
+            fires=fires,
+        )
+        for name, before, fires in (
+            ("to about the same price", {"amount": "1"}, [_FINDING | {"occurred": "2025-02-10T00:00:00+08:00"}]),
+            ("to the other way", {"seller": THIRD}, [_FINDING | {"occurred": "2025-02-10T00:00:00+08:00"}]),
+            ("into the same currency", {"currency": "USD"}, [_FINDING | {"occurred": "2025-02-10T00:00:00+08:00"}]),
+            ("of nothing of it", {}, [_FINDING | {"occurred": "2025-01-25T00:00:00+08:00"}]),
+        )
+    ),
+    Case(
+        name="a contract that is amended to the other way does not answer itself",
+        rules=_RULES,
+        events=[_there(), _there("2025-02-10", amended=True, seller=BUYER, buyer=SELLER)],
+    ),
+    Case(
+        name="an answer behind what the contract itself said meanwhile",
+        rules=_RULES,
+        events=[
+            _there(),
+            signed("back", "2025-02-05", amount="1000"),
+            _back(amended=True),
+        ],
+        fires=[_FINDING],
     ),
 )

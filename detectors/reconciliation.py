@@ -57,7 +57,7 @@ from circulation.sides import (
     silent,
     silent_of_month,
 )
-from circulation.words import LIMIT, REPORTER, listed_zh, zh
+from circulation.words import LIMIT, REPORTER, listed_zh, many, zh
 
 EXCHANGE = 0
 # Both sides have so long after the end of a day to report of it.
@@ -134,7 +134,7 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
     ]
     if one_sided:
         reporters = sorted(set(one_sided.values()))
-        deliveries = "one delivery is" if len(one_sided) == 1 else f"{len(one_sided):,} deliveries are"
+        deliveries = many(len(one_sided), "delivery is", "deliveries are")
         sentences.append(f"{deliveries} reported by the {' or the '.join(reporters)} only")
         said_zh.append(
             f"{len(one_sided):,} 次交付仅由{'或'.join(zh(REPORTER, reporter) for reporter in reporters)}报告"

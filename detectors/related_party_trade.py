@@ -13,13 +13,15 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
 from circulation.calendar import months_later
-from circulation.events.names import CONTRACT_SIGNED
 from circulation.examples import BUYER, OWNER, SELLER, THIRD, Case, Json, pack, party, retracted, signed
 from circulation.facts.acts import Act
 from circulation.facts.facts import Facts
 from circulation.findings import About, Said
 from circulation.keys import join_key
+from circulation.licences import TERMS_TYPES
 from circulation.rules import Parameter, Rule, Sum
+from circulation.sales import sells
+from circulation.words import many
 
 
 def common_controller(act: Act, facts: Facts) -> str | None:
@@ -30,7 +32,7 @@ def common_controller(act: Act, facts: Facts) -> str | None:
 
 def scopes(act: Act, facts: Facts) -> Iterable[str]:
     """The pair of parties, whoever of them sells; none for strangers, who may trade as often as they like."""
-    if common_controller(act, facts) is not None:
+    if common_controller(act, facts) is not None and sells(act, facts):
         yield join_key(*sorted((act.data.seller, act.data.buyer)))
 
 
@@ -53,7 +55,7 @@ def judge(scope: str, acts: Sequence[Act], facts: Facts) -> list[Said]:
                 summary=(
                     f"{seller} sold to {buyer}: "
                     + ("they are one" if seller == buyer else f"{common} stands above both, or is one of them")
-                    + f"; {count:,} such {'trade' if count == 1 else 'trades'} of the two within {months} months."
+                    + f"; {many(count, 'such trade')} of the two within {many(months, 'month')}."
                 ),
                 summary_zh=(
                     f"{seller} 向 {buyer} 出售："
@@ -84,7 +86,7 @@ RULE = Rule(
         "months": Parameter(12, "calendar months over which trades of a pair count: more of them find more repeats"),
         "repeated": Parameter(3, "the trade of a pair within them from which on it is orange"),
     },
-    sum=Sum(acts=frozenset({CONTRACT_SIGNED}), scopes=scopes, judge=judge, needs=frozenset({"controllers"})),
+    sum=Sum(acts=frozenset(TERMS_TYPES), scopes=scopes, judge=judge, needs=frozenset({"contract", "controllers"})),
 )
 
 
@@ -167,5 +169,24 @@ CASES = (
         rules=_RULES,
         events=[_SELLER, _BUYER, *_TRADES, retracted(_TRADES[0], "2025-04-01")],
         fires=[_related("c2"), _related("c3", 2)],
+    ),
+    *(
+        Case(
+            name=f"an amendment {name}",
+            rules=_RULES,
+            events=[
+                _SELLER,
+                _BUYER,
+                signed("c", "2025-01-02", **before),
+                signed("c", "2025-02-01", amended=True, amount="7"),
+            ],
+            fires=fires,
+        )
+        for name, before, fires in (
+            ("to a buyer of the group", {"buyer": THIRD}, [_related("c")]),
+            ("to a seller of the group", {"seller": THIRD}, [_related("c")]),
+            ("to another asset", {"asset": "b"}, [_related("c"), _related("c", 2)]),
+            ("of the price", {}, [_related("c")]),
+        )
     ),
 )

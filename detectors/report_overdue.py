@@ -27,6 +27,7 @@ from circulation.facts.contracts import ContractFacts
 from circulation.facts.facts import Facts
 from circulation.findings import About, Said
 from circulation.rules import Rule, Sum
+from circulation.words import many
 
 
 def scopes(act: Act, facts: Facts) -> Iterable[str]:
@@ -81,8 +82,8 @@ def _overdue(contract: ContractFacts, base: int, following: int, *, reported: bo
             apart=(str(base),),
             due=deadline,
             summary=(
-                f"No use was reported by {format_instant(deadline)}, within {within_days:,}"
-                f" {'day' if within_days == 1 else 'days'} of {since} at {format_instant(base)}."
+                f"No use was reported by {format_instant(deadline)}, within"
+                f" {many(within_days, 'day')} of {since} at {format_instant(base)}."
             ),
             summary_zh=(
                 f"自{since_zh}（{format_instant(base)}）起 {within_days:,} 天内，至 {format_instant(deadline)}"

@@ -14,7 +14,7 @@ A company of the same group counts as the buyer: it sells what another of the gr
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from circulation.events.names import CONTRACT_AMENDED, CONTRACT_SIGNED, PRODUCT_LISTED
+from circulation.events.names import PRODUCT_LISTED
 from circulation.examples import (
     BUYER,
     OWNER,
@@ -41,8 +41,9 @@ from circulation.ledger import Ledger
 from circulation.licences import TERMS_TYPES
 from circulation.rights import OPERATING, bought, may_operate, offer_of
 from circulation.rules import Rule, Sum, over
+from circulation.sales import sells
 
-_SALES = (PRODUCT_LISTED, CONTRACT_SIGNED)
+_SALES = (PRODUCT_LISTED, *TERMS_TYPES)
 # The contracts under which the group bought, and the sales of the instant that was looked at last.
 _BOUGHT, _NOW = "bought", "now"
 
@@ -78,7 +79,7 @@ def sales(scope: str) -> str:
 
 
 def _is_sale(act: Act, facts: Facts) -> bool:
-    return act.type in _SALES and not may_operate(offer_of(act), act.time, facts)
+    return sells(act, facts, wider=True) and not may_operate(offer_of(act), act.time, facts)
 
 
 def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
@@ -165,7 +166,7 @@ RULE = Rule(
     severity="red",
     articles=("contract only",),
     sum=Sum(
-        acts=frozenset({PRODUCT_LISTED, CONTRACT_SIGNED, CONTRACT_AMENDED}),
+        acts=frozenset(_SALES),
         scopes=scopes,
         judge=over(step),
         step=step,
@@ -313,5 +314,39 @@ CASES = (
         name="within the group, of what nobody of it bought before",
         rules=_RULES,
         events=[_A, *_GROUP, signed("d", _DAY, asset="a", seller=THIRD, buyer=BUYER)],
+    ),
+    *(
+        Case(
+            name=f"an amendment {name}",
+            rules=_RULES,
+            events=[
+                _A,
+                asset("b"),
+                _BOUGHT_IT,
+                signed("d", "2025-02-10", **{"asset": "b", "seller": BUYER, "buyer": THIRD} | before),
+                signed("d", _DAY, amended=True, asset="a", seller=BUYER, buyer=THIRD),
+            ],
+            fires=fires,
+        )
+        for name, before, fires in (
+            ("to what may not be resold", {}, [_resold(occurred="2025-03-01T00:00:00+08:00")]),
+            ("by which the buyer sells it", {"asset": "a", "seller": OWNER}, [_resold()]),
+            (
+                "of what was resold before",
+                {"asset": "a"},
+                [_resold(occurred="2025-02-10T00:00:00+08:00")],
+            ),
+        )
+    ),
+    Case(
+        name="an amendment just before it was bought",
+        rules=_RULES,
+        events=[
+            _A,
+            asset("b"),
+            signed("d", "2025-01-20", asset="b", seller=BUYER, buyer=THIRD),
+            signed("d", "2025-01-31T23:59:59.999999", amended=True, asset="a", seller=BUYER, buyer=THIRD),
+            _BOUGHT_IT,
+        ],
     ),
 )

@@ -12,13 +12,14 @@ What to do: have deliveries wait until the review that is named is there.
 
 from collections.abc import Collection, Iterator
 
-from circulation.events.names import CONTRACT_SIGNED
 from circulation.examples import SELLER, Case, Json, asset, event, granted, listed, pack, signed, terms
 from circulation.facts.acts import Act
 from circulation.facts.facts import Facts
 from circulation.findings import About, Said
+from circulation.licences import TERMS_TYPES
 from circulation.packs.entry import Subject
 from circulation.rules import Check, Rule
+from circulation.sales import sells
 from circulation.words import GRANT, listed_zh, zh
 
 
@@ -51,7 +52,7 @@ def check(act: Act, facts: Facts) -> list[Said]:
             recipients=(data.buyer,),
         )
     ]
-    if not missing:
+    if not missing or not sells(act, facts, "product", "terms.delivery", wider=True):
         return []
     return [
         Said(
@@ -79,7 +80,7 @@ RULE = Rule(
         "个人信息保护法 55",
         "关于更好发挥数据要素作用进一步加快发展数字经济的实施意见 20",
     ),
-    check=Check(acts=frozenset({CONTRACT_SIGNED}), check=check, needs=frozenset({"asset", "party"})),
+    check=Check(acts=frozenset(TERMS_TYPES), check=check, needs=frozenset({"asset", "contract", "party"})),
 )
 
 
@@ -164,5 +165,44 @@ CASES = (
             _SOLD,
         ],
         fires=[_missing("risk-assessment")],
+    ),
+    *(
+        Case(
+            name=f"an amendment {name}",
+            rules=_RULES,
+            events=[
+                _IMPORTANT,
+                asset("b"),
+                granted(SELLER, "2025-01-02", "risk-assessment", valid_to=_DAY),
+                signed("c", "2025-01-20", **{"asset": "a"} | before),
+                signed("c", _DAY, amended=True, **{"asset": "a"} | after),
+            ],
+            fires=fires,
+        )
+        for name, before, after, fires in (
+            ("to important data", {"asset": "b"}, {}, [_missing("risk-assessment")]),
+            ("of the price", {}, {"amount": "7"}, []),
+            ("of the modes of delivery", {}, {"terms": terms(delivery=["api"])}, [_missing("risk-assessment")]),
+            (
+                "that names the same modes in another order",
+                {"terms": terms(delivery=["api", "report"])},
+                {"terms": terms(delivery=["report", "api"])},
+                [],
+            ),
+            ("to another product", {"product": "p"}, {"product": "q"}, [_missing("risk-assessment")]),
+            ("to no other product", {"product": "p"}, {"product": "p"}, []),
+            ("to more countries", {"terms": terms(countries=["CN"])}, {}, [_missing("risk-assessment")]),
+            ("to fewer countries", {}, {"terms": terms(countries=["CN"])}, []),
+        )
+    ),
+    Case(
+        name="an amendment to what is delivered as a model",
+        rules=_RULES,
+        events=[
+            asset("a"),
+            signed("c", "2025-01-20", asset="a", terms=terms(delivery=["report"])),
+            signed("c", _DAY, amended=True, asset="a", terms=terms(delivery=["report", "model"])),
+        ],
+        fires=[_missing("algorithm-review")],
     ),
 )

@@ -19,7 +19,6 @@ from circulation.calendar import format_instant
 from circulation.events.names import (
     ASSET_REGISTERED,
     ASSET_WITHDRAWN,
-    CONTRACT_SIGNED,
     CONTRACT_TERMINATED,
     GRANT_ISSUED,
     GRANT_REVOKED,
@@ -51,9 +50,10 @@ from circulation.ledger import Ledger
 from circulation.licences import TERMS_TYPES
 from circulation.rights import OPERATING, Offer, bought, may_operate, offer_of
 from circulation.rules import Rule, Sum, over
+from circulation.sales import sells
 from circulation.words import listed_zh
 
-_SALES = (PRODUCT_LISTED, CONTRACT_SIGNED)
+_SALES = (PRODUCT_LISTED, *TERMS_TYPES)
 _OF_ASSETS = (ASSET_REGISTERED, ASSET_WITHDRAWN, PRODUCT_DELISTED)
 _OF_CONTRACTS = (*TERMS_TYPES, CONTRACT_TERMINATED)
 # The contracts that allow resale, the sales of the instant that was looked at last, and the ends that are kept.
@@ -79,8 +79,12 @@ def _concerns(act: Act, facts: Facts) -> Iterable[tuple[str, str]]:
                 yield from ((act.subject, asset_) for asset_ in grant.assets or ())
     else:
         yield from _given(act, facts.contract(act.subject))
-        if act.type == CONTRACT_SIGNED and not may_operate(offer_of(act), act.time, facts):
+        if act.type in TERMS_TYPES and _is_sale(act, facts) and not may_operate(offer_of(act), act.time, facts):
             yield act.data.seller, act.data.asset
+
+
+def _is_sale(act: Act, facts: Facts) -> bool:
+    return sells(act, facts, wider=True)
 
 
 def _given(act: Act, contract: ContractFacts) -> Iterable[tuple[str, str]]:
@@ -110,7 +114,7 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
         if (_BOUGHT, act.subject) not in ledger:
             ledger.add(_BOUGHT, act.subject)
         ledger[_BOUGHT, act.subject] = facts.contract(act.subject)
-    if act.type in _SALES and offer_of(act)[:2] == (asset_, seller):
+    if act.type in _SALES and offer_of(act)[:2] == (asset_, seller) and _is_sale(act, facts):
         sales = (*sales, act)
     ledger[_NOW] = (act.time, sales)
     contracts = [ledger.get((_BOUGHT, contract)) for contract in ledger.list(_BOUGHT)]
@@ -457,5 +461,26 @@ CASES = (
         rules=_RULES,
         events=[_A, _UNTIL, _LISTED, retracted(_LISTED, "2025-02-10")],
         until="2025-06-01",
+    ),
+    *(
+        Case(
+            name=f"an amendment {name}",
+            rules=_RULES,
+            events=[
+                _A,
+                asset("b", owner=SELLER),
+                granted(SELLER, "2025-01-02", OPERATING, grant="g", valid_to=_DAY),
+                signed("c", "2025-01-20", asset=before, terms=terms(purposes=["research"])),
+                signed("c", _DAY, amended=True, **{"asset": "a", "terms": terms(purposes=["research"])} | after),
+            ],
+            fires=fires,
+        )
+        for name, before, after, fires in (
+            ("to another's asset", "b", {}, [_missing(occurred="2025-02-01T00:00:00+08:00")]),
+            ("of the price, when the right has ended", "a", {"amount": "7"}, []),
+            ("to more purposes", "a", {"terms": terms(purposes=["research", "credit"])}, [_missing()]),
+            ("to fewer purposes", "a", {"terms": terms(purposes=["research/medical"])}, []),
+            ("to a seller who owns it", "b", {"seller": OWNER}, []),
+        )
     ),
 )

@@ -43,13 +43,12 @@ from circulation.findings import About, Said
 from circulation.keys import split_key
 from circulation.rules import Parameter, Rule, Sum
 from circulation.sandbox import COUNTED, NEEDS, Passed, passed, scopes
-from circulation.words import LIMIT, zh
+from circulation.words import LIMIT, many, zh
 
 NAMES = {
-    "uses": "uses",
-    "persons": "persons",
-    "sensitive_persons": "persons of whom sensitive data went",
-    "amount": "CNY",
+    "uses": ("use", "uses"),
+    "persons": ("person", "persons"),
+    "sensitive_persons": ("person of whom sensitive data went", "persons of whom sensitive data went"),
 }
 
 
@@ -64,7 +63,8 @@ def _said(holder: str, grant: str, passing: Passed) -> Said:
         excess = f"goes on at {passing.used}, and ended at {passing.maximum}"
         excess_zh = f"已于 {passing.maximum} 到期，{passing.used} 仍在继续"
     else:
-        excess = f"has come to {passing.used} {NAMES[passing.cap]} of {passing.maximum}"
+        used = f"{passing.used} CNY" if passing.cap == "amount" else many(int(passing.used), *NAMES[passing.cap])
+        excess = f"has come to {used} of {passing.maximum}"
         excess_zh = f"{zh(LIMIT, passing.cap)}达 {passing.used}，上限为 {passing.maximum}"
     return Said(
         severity=RULE.severity,

@@ -44,6 +44,7 @@ from circulation.facts.facts import Facts
 from circulation.findings import About, Said, Severity
 from circulation.ledger import Ledger
 from circulation.rules import Parameter, Rule, Sum, over
+from circulation.words import many
 
 # Names of lists in the ledger: declarations by what they cover, and deliveries that wait for one by their deadline.
 _DECLARED, _WAITING = "declared", "waiting"
@@ -176,9 +177,9 @@ def _said(seller: str, act: Act, delivery: Sent, deadline: int, facts: Facts) ->
         apart=(act.subject,),
         due=deadline,
         summary=(
-            f"{delivery.asset} was delivered to {to} at {format_instant(act.time)}, with data of {delivery.persons:,}"
-            f" persons and sensitive data of {delivery.sensitive_persons:,}, and no export that covers it was declared"
-            f" by {format_instant(deadline)}."
+            f"{delivery.asset} was delivered to {to} at {format_instant(act.time)}, with data of"
+            f" {many(delivery.persons, 'person')} and sensitive data of {delivery.sensitive_persons:,},"
+            f" and no export that covers it was declared by {format_instant(deadline)}."
         ),
         summary_zh=(
             f"{delivery.asset} 于 {format_instant(act.time)} 交付至 {to}，含 {delivery.persons:,} 人的个人信息、"

@@ -3,7 +3,7 @@
 Why it matters: use without a contract is use without a right, and nobody can hold it against terms.
 
 False positives: a signing that was made in time and arrives late; the finding is cleared when it does. An amendment is
-no signing.
+no signing, and a report of no uses, bytes and rows is no use.
 
 What to do: ask the reporter for the contract; have it filed, or the access closed.
 
@@ -163,4 +163,25 @@ CASES = (
         fires=[_unknown("use", "2025-02-01")],
     ),
     Case(name="nothing but a signing", rules=_RULES, events=[signed("c", "2025-01-01")]),
+    *(
+        Case(name=f"a report of {counts}", rules=_RULES, events=[used("c", "2025-02-01", **counts)], fires=fires)
+        for counts, fires in (
+            ({"uses": 0}, []),
+            ({"uses": 0, "bytes": 0, "rows": 0}, []),
+            ({"uses": 1}, [_unknown("use", "2025-02-01")]),
+            ({"uses": 0, "bytes": 1}, [_unknown("use", "2025-02-01")]),
+            ({"uses": 0, "rows": 1}, [_unknown("use", "2025-02-01")]),
+        )
+    ),
+    Case(
+        name="a report of nothing before the first use",
+        rules=_RULES,
+        events=[used("c", "2025-01-31", 0), used("c", "2025-02-01")],
+        fires=[_unknown("use", "2025-02-01")],
+    ),
+    Case(
+        name="a report of nothing before the signing",
+        rules=_RULES,
+        events=[used("c", "2025-01-31", 0), signed("c", "2025-02-01"), used("c", "2025-02-01")],
+    ),
 )

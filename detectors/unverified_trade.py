@@ -9,19 +9,20 @@ that the provider or the consumer sent is no verification.
 What to do: have the exchange verify whom `unverified` names, and hold the delivery until it has.
 """
 
-from circulation.events.names import CONTRACT_SIGNED
-from circulation.examples import BUYER, OWNER, SELLER, Case, Json, asset, pack, party, signed
+from circulation.examples import BUYER, OWNER, SELLER, THIRD, Case, Json, asset, pack, party, signed
 from circulation.facts.acts import Act
 from circulation.facts.facts import Facts
 from circulation.findings import About, Said
+from circulation.licences import TERMS_TYPES
 from circulation.rules import Check, Rule
+from circulation.sales import sells
 from circulation.words import ROLE, listed_zh, zh
 
 
 def check(act: Act, facts: Facts) -> list[Said]:
     """Looks for seller, buyer and owner of the asset among those whom an exchange registered by then."""
     data = act.data
-    if data.channel != "on-exchange":
+    if data.channel != "on-exchange" or not sells(act, facts, "channel"):
         return []
     registered = facts.asset(data.asset).registration(act.time)
     parties = {"seller": data.seller, "buyer": data.buyer}
@@ -52,7 +53,7 @@ RULE = Rule(
     about="contract",
     severity="orange",
     articles=("数据安全法 33", "北京市数字经济促进条例 22", "电子商务法 31"),
-    check=Check(acts=frozenset({CONTRACT_SIGNED}), check=check, needs=frozenset({"asset", "party"})),
+    check=Check(acts=frozenset(TERMS_TYPES), check=check, needs=frozenset({"asset", "contract", "party"})),
 )
 
 
@@ -106,5 +107,27 @@ CASES = (
     *(
         Case(name=f"the channel {channel}", rules=_RULES, events=[_A, signed("c", _DAY, asset="a", channel=channel)])
         for channel in ("filed", "off-exchange")
+    ),
+    *(
+        Case(
+            name=f"an amendment {name}",
+            rules=_RULES,
+            events=[
+                _A,
+                _SELLER,
+                _BUYER,
+                _OWNER,
+                signed("c", "2025-01-20", asset="a", **before),
+                signed("c", _DAY, amended=True, asset="a", **after),
+            ],
+            fires=fires,
+        )
+        for name, before, after, fires in (
+            ("to another buyer", {}, {"buyer": THIRD}, [_unverified(buyer=THIRD)]),
+            ("to another seller", {}, {"seller": THIRD}, [_unverified(seller=THIRD) | {"party": THIRD}]),
+            ("of the price", {"buyer": THIRD, "channel": "filed"}, {"buyer": THIRD, "channel": "filed"}, []),
+            ("onto an exchange", {"buyer": THIRD, "channel": "filed"}, {"buyer": THIRD}, [_unverified(buyer=THIRD)]),
+            ("of the price there", {"buyer": THIRD}, {"buyer": THIRD, "amount": "7"}, [_unverified(buyer=THIRD)]),
+        )
     ),
 )

@@ -25,7 +25,7 @@ from circulation.facts.acts import Act
 from circulation.facts.facts import Facts
 from circulation.findings import About, Said
 from circulation.rules import Rule, Sum
-from circulation.words import LEVEL, PERSONAL, zh
+from circulation.words import LEVEL, PERSONAL, many, zh
 
 
 def scopes(act: Act, _: Facts) -> Iterable[str]:
@@ -55,7 +55,7 @@ def judge(scope: str, _: Sequence[Act], facts: Facts) -> Iterable[Said]:
             apart=(country,),
             due=end,
             summary=(
-                f"{uses:,} {'use' if uses == 1 else 'uses'} of {contract.asset} in {country} on one day, which is of"
+                f"{many(uses, 'use')} of {contract.asset} in {country} on one day, which is of"
                 f" the level {of.level} and {'not personal' if of.personal == 'none' else of.personal}."
             ),
             summary_zh=(

@@ -27,7 +27,7 @@ from circulation.facts.facts import Facts
 from circulation.findings import About, Cause, Said
 from circulation.licences import Licence
 from circulation.rules import Check, Counted, Parameters, Rule, Stepped, Tally, Uses
-from circulation.words import ACT, zh
+from circulation.words import ACT, many, zh
 
 # Days that one finding names, the newest; `uses` tells of all of them.
 DAYS_SHOWN_MAX = 100
@@ -54,8 +54,7 @@ def _said(contract: str, party: str, asset: str, time: int, cause: Cause, termin
 def step(memory: Memory, parts: Mapping[str, Any], counted: Counted, licence: Licence, _: Parameters) -> Stepped:
     """Holds a use against the termination, where that came before it on the key. A report of nothing is none."""
     use, terminated = counted.event, licence.terminated
-    nothing = not (counted.uses or counted.bytes or counted.rows)
-    if terminated is None or use.time < terminated or nothing:
+    if terminated is None or use.time < terminated or not counted.adds:
         return Stepped(memory)
     cause = Cause(use.source, use.id)
     return Stepped(memory, {}, [_said(use.subject, licence.buyer, licence.asset, use.time, cause, terminated, "use")])
@@ -87,7 +86,7 @@ def ended(termination: Event, licence: Licence, used: Sequence[UsedDay]) -> Iter
         occurred=termination.time,
         cause=Cause(termination.source, termination.id),
         summary=(
-            f"{uses:,} {'use' if uses == 1 else 'uses'}, the last at {format_instant(last)}; that the contract was"
+            f"{many(uses, 'use')}, the last at {format_instant(last)}; that the contract was"
             f" terminated at {format_instant(termination.time)} was reported later."
         ),
         summary_zh=(

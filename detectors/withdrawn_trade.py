@@ -13,12 +13,14 @@ What to do: have the product delisted or the contract suspended until the asset 
 from typing import Any
 
 from circulation.calendar import format_instant
-from circulation.events.names import CONTRACT_SIGNED, PRODUCT_LISTED
-from circulation.examples import SELLER, Case, Json, asset, event, listed, pack, retracted, signed
+from circulation.events.names import PRODUCT_LISTED
+from circulation.examples import SELLER, THIRD, Case, Json, asset, event, listed, pack, retracted, signed
 from circulation.facts.acts import Act
 from circulation.facts.facts import Facts
 from circulation.findings import About, Said
+from circulation.licences import TERMS_TYPES
 from circulation.rules import Check, Rule
+from circulation.sales import sells
 from circulation.words import ASSESSMENT, Word, zh
 
 KINDS = ("compliance", "security")
@@ -50,7 +52,7 @@ def check(act: Act, facts: Facts) -> list[Said]:
             zh_ = f"{zh(ASSESSMENT, kind)}评估 {newest.assessment} 已于 {assessment['valid_to']} 到期"
             reasons.append(Word(en, zh_))
         evidence[kind] = assessment
-    if not reasons:
+    if not reasons or not sells(act, facts):
         return []
     return [
         Said(
@@ -80,7 +82,7 @@ RULE = Rule(
     about="asset",
     severity="orange",
     articles=("contract only",),
-    check=Check(acts=frozenset({PRODUCT_LISTED, CONTRACT_SIGNED}), check=check, needs=frozenset({"asset"})),
+    check=Check(acts=frozenset({PRODUCT_LISTED, *TERMS_TYPES}), check=check, needs=frozenset({"asset", "contract"})),
 )
 
 
@@ -107,6 +109,7 @@ _DAY, _RULES = "2025-02-01", pack()
 _AFTER = "2025-02-01T00:00:00.000001"
 _A, _LISTED, _SOLD = asset("a"), listed("a", _DAY), signed("c", _DAY, asset="a")
 _GONE = _found(withdrawn="2025-01-10T00:00:00+08:00")
+_MOVED = signed("c", "2025-01-20", asset="b", amended=True)
 _FAILED = _found(compliance={"result": "fail"})
 
 CASES = (
@@ -193,6 +196,49 @@ CASES = (
             signed("c", "2025-01-05", asset="a"),
             _withdrawn("2025-01-10"),
             signed("c", _DAY, asset="a", amended=True),
+        ],
+    ),
+    *(
+        Case(
+            name=f"a contract is amended {name}",
+            rules=_RULES,
+            events=[
+                _A,
+                asset("b"),
+                signed("c", "2025-01-05", **{"asset": "a"} | before),
+                _withdrawn(withdrawn),
+                signed("c", _DAY, asset="a", amended=True),
+            ],
+            fires=fires,
+        )
+        for name, before, withdrawn, fires in (
+            ("to what was withdrawn by then", {"asset": "b"}, _DAY, [_found(withdrawn="2025-02-01T00:00:00+08:00")]),
+            ("to what is withdrawn just after", {"asset": "b"}, _AFTER, []),
+            ("to another buyer", {"buyer": SELLER}, "2025-01-10", [_GONE]),
+            ("to another seller", {"seller": THIRD}, "2025-01-10", [_GONE]),
+        )
+    ),
+    Case(
+        name="a signing that comes late, and an amendment that sells nothing then",
+        rules=_RULES,
+        events=[
+            _A,
+            _withdrawn("2025-01-10"),
+            signed("c", _DAY, asset="a", amended=True),
+            signed("c", "2025-01-05", asset="a"),
+        ],
+    ),
+    Case(
+        name="an amendment between that is taken back",
+        rules=_RULES,
+        events=[
+            _A,
+            asset("b"),
+            signed("c", "2025-01-05", asset="a"),
+            _withdrawn("2025-01-10"),
+            _MOVED,
+            signed("c", _DAY, asset="a", amended=True),
+            retracted(_MOVED, "2025-02-02"),
         ],
     ),
 )

@@ -70,20 +70,19 @@ class Engine:
         with self.taking(arrivals) as db:
             return self.intake.take(db, arrivals, refused, now, clock=clock)
 
-    @contextlib.contextmanager
-    def taking(self, arrivals: Sequence[Arrival]) -> Iterator[Db]:
+    def taking(self, arrivals: Sequence[Arrival]) -> contextlib.AbstractContextManager[Db]:
         """Open the transaction that takes in a fetch, by `intake.take`, with whatever else belongs to it.
 
         Packs are read before it: a long one takes a second, in which nobody else could write to SQLite.
         """
         if arrivals and arrivals[0].event.topic == RULES:
             self.intake.read_packs(arrivals)
-        try:
-            with self.store.writing(self.known.clear) as db:
-                yield db
-        except BaseException:
-            self.intake.forget()  # what was cached on the way was not committed
-            raise
+        return self.store.writing(self._forget)
+
+    def _forget(self) -> None:
+        """Drop what was cached on the way to what was not committed."""
+        self.known.clear()
+        self.intake.forget()
 
     def waiting(self) -> bool:
         """Whether anything waits to be judged."""

@@ -78,8 +78,9 @@ EQUAL: dict[str, dict[str, str]] = {
         "if derivation.time < act.time: | < turned <=": "the contracts of an instant stand before its registrations",
     },
     "duplicate-registration": {
-        "lacking = int(len(stated.fields) * (1 - least)) if least > 0 else len(stated.fields) - 1"
-        " | > turned >=": "who is counted has one of them",
+        "lacking = int(len(stated.fields) * (1 - least)) if least > 0 else len(stated.fields) - 1 | > turned >=": (
+            "who is counted has one of them"
+        ),
     },
     "export-splitting": {"if band > before: | > turned >=": "the band that it has"},
     "grade-laundering": {
@@ -88,8 +89,14 @@ EQUAL: dict[str, dict[str, str]] = {
         " and clears it of all inputs by then",
         "if not edge.stops and (known is None or known.then < then): | < turned <=": "it stays as it was",
         "if now.ranks[at] > 0: | > turned >=": "what ranks lowest is above nothing",
-        "rank == reference_rank if reference_rank == UNSTATED else UNSTATED < rank <= reference_rank"
-        " | <= turned <": "it is looked at from further back",
+        "rank == reference_rank if reference_rank == UNSTATED else UNSTATED < rank <= reference_rank | <= turned <": (
+            "it is looked at from further back"
+        ),
+    },
+    "feed-lost": {
+        "return self.lost_to is None or self.lost_from <= self.lost_to | <= turned <": (
+            "no example has partitions: tests/unit/test_feeds.py tells it"
+        ),
     },
     "negative-list": {
         "and len(chain := self.chain(subject.owner)) > 1 | > turned >=": "nobody controls the owner then",

@@ -4,8 +4,7 @@ import fnmatch
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-import yaml
-
+from circulation import plain_yaml
 from circulation.calendar import shown
 from circulation.events.names import OPENLINEAGE_RUN, REPORTERS
 from circulation.events.types import TYPES
@@ -13,6 +12,8 @@ from circulation.identifiers import check_party, check_source
 from circulation.voices import Voices
 
 SOURCES_BYTES_MAX: Final = 16 * 1_048_576
+SOURCES_NODES_MAX: Final = 2_000_000
+PROBLEMS_MAX: Final = 1_000
 _ANY_RANK: Final = frozenset(range(len(REPORTERS)))
 # As whom a source may report, one or a list of them.
 _AS_WHOM: Final = ("reporter", "reporters")
@@ -167,27 +168,16 @@ def _matching(glob: str) -> frozenset[str]:
     return frozenset(name for name in (*TYPES, OPENLINEAGE_RUN) if fnmatch.fnmatchcase(name, glob))
 
 
-class _SourcesLoader(yaml.SafeLoader):
-    """YAML in which a source given twice is an error, not the last one's word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key, _ in node.value:
-            name = self.construct_object(key, deep=True)
-            if name in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{name!r} is given twice", key.start_mark)
-            seen.add(name)
-        return super().construct_mapping(node, deep)
-
-
 def _load_sources(text: bytes) -> dict[Any, Any]:
     if len(text) > SOURCES_BYTES_MAX:
         raise SourcesInvalid([f"sources: at most {SOURCES_BYTES_MAX} bytes, got {len(text)}"])
+    problems: list[str] = []
     try:
-        # A safe loader: it makes plain values only.
-        document = yaml.load(text, Loader=_SourcesLoader)  # noqa: S506
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise SourcesInvalid([f"sources: not YAML: {' '.join(str(error).split())}"]) from None
+        document = plain_yaml.compose(text, problems, nodes_max=SOURCES_NODES_MAX, aliases=True, plain_keys=True)
+    except plain_yaml.NoYaml as error:
+        problems.append(str(error))
+    if problems:
+        raise SourcesInvalid([f"sources: not YAML: {problem}" for problem in problems[:PROBLEMS_MAX]])
     if not isinstance(document, dict):
         raise SourcesInvalid(["sources: expected a mapping of source to `types` and `party`"])
     return document

@@ -1,6 +1,7 @@
 """The facts that rules ask for, and the needs that they have to declare for it."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from copy import copy
 from functools import cache, lru_cache
 from typing import Any, ClassVar, Final, Literal, NamedTuple, NoReturn, TypeVar
 
@@ -127,6 +128,24 @@ class Loaded:
     def bound(self, rule: str, needs: frozenset[Need], settings: Settings) -> "Facts":
         """The facts of one rule with these needs. `settings` makes its parameters of what a pack gives."""
         return facts_of(rule, needs, self.absent, settings)(self)
+
+    def with_sums(
+        self,
+        *,
+        uses: Mapping[str, int],
+        served: Mapping[str, int],
+        abroad: Mapping[str, Sequence[UsedAbroad]],
+        days: Mapping[str, Sequence[UsedDay]],
+        heard: Mapping[str, Heard],
+        settled: Mapping[str, Mapping[int, Settled]],
+    ) -> "Loaded":
+        """The same facts with what only sums have; none of these look at inputs."""
+        loaded = copy(self)
+        loaded.inputs = {}
+        loaded.uses, loaded.served, loaded.abroad = uses, served, abroad
+        loaded.days, loaded.heard, loaded.settled = days, heard, settled
+        loaded.absent = frozenset()
+        return loaded
 
     def assets_of(self, assets: Iterable[str]) -> dict[str, AssetFacts]:
         """Facts of those of the assets that were loaded, for whichever rule."""

@@ -8,7 +8,8 @@ from typing import Any
 from circulation.identifiers import COUNT_MAX, DATASET_LENGTH_MAX, ID_LENGTH_MAX, check_party
 from circulation.packs.entry import ACTIONS, DISPOSITIONS, GRANT_KINDS, LEVELS, PERSONAL, PROVENANCE, Entry, Match
 from circulation.packs.members import IDS_MAX, TEXT_CHARS_MAX, Members, instant_of
-from circulation.packs.problems import brief, type_name
+from circulation.packs.problems import type_name
+from circulation.plain_yaml import brief
 from circulation.texts import fold, fold_id
 
 ENTRIES_MAX = 200_000

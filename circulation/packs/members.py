@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 from circulation.calendar import parse_instant
 from circulation.identifiers import ID_LENGTH_MAX
 from circulation.near import did_you_mean, hint, slips_of
-from circulation.packs.problems import JSON_TYPES, PROBLEMS_MAX, Problem, brief, name_in_path, type_name
+from circulation.packs.problems import JSON_TYPES, PROBLEMS_MAX, Problem, name_in_path, type_name
+from circulation.plain_yaml import brief
 from circulation.words import many
 
 IDS_MAX = 200_000

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from circulation.identifiers import ID_LENGTH_MAX
+from circulation.plain_yaml import brief
 
 PROBLEMS_MAX = 1_000
 PROBLEMS_SHOWN_MAX = 20
@@ -39,12 +40,6 @@ JSON_TYPES = {str: "str", bool: "bool", int: "int", float: "float", dict: "objec
 def type_name(value: object) -> str:
     """The type of a value as JSON calls it."""
     return JSON_TYPES.get(type(value), type(value).__name__)
-
-
-def brief(value: object) -> str:
-    """A value as a problem shows it, at most 60 characters."""
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "…"
 
 
 def name_in_path(name: str) -> str:

@@ -1,25 +1,19 @@
 """Reads packs from YAML, a part of it that means what JSON means, and finds the lines of what is told of them."""
 
-import math
-import re
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import yaml
 
+from circulation import plain_yaml
 from circulation.packs import quick_yaml
-from circulation.packs.problems import PROBLEMS_MAX, PackInvalid, brief, name_in_path, type_name
+from circulation.packs.problems import PROBLEMS_MAX, PackInvalid, name_in_path, type_name
 
 YAML_BYTES_MAX = 64 * 1024 * 1024
 YAML_NODES_MAX = 8_000_000
 
 # From this size on a file is tried by the reader that is quick, and knows little of YAML.
 QUICK_BYTES_MIN = 256 * 1024
-NESTING_MAX = 64
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_INT = re.compile(r"[-+]?[0-9]{1,19}")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_CONSTANTS = {"": None, "~": None, "null": None, "true": True, "false": False}
 
 
 class Written(NamedTuple):
@@ -38,109 +32,26 @@ def load_yaml(raw: bytes) -> dict[str, Any]:
 def read_yaml(raw: bytes, *, lined: bool = False) -> Written:
     """Read a YAML file; with `lined` so that `lines_of` need not read a long one again.
 
-    YAML as in JSON, with nicer quotes: plain scalars are null, true, false, numbers or text, so that a date stays
-    the text that an event would hold, and the mode `off` does not become false. Keys are texts. A key given twice,
-    anchors, aliases and tags are refused, and so is what passes the limits.
+    It means what `circulation.plain_yaml` says. Keys are texts; anchors and aliases are refused.
 
     Raises `PackInvalid`.
     """
     if len(raw) > YAML_BYTES_MAX:
         raise PackInvalid([f"$: must be at most {YAML_BYTES_MAX} bytes, got {len(raw)}"])
     if len(raw) >= QUICK_BYTES_MIN:
-        quick = quick_yaml.read(raw, _scalar, nodes_max=YAML_NODES_MAX, lined=lined)
+        quick = quick_yaml.read(raw, plain_yaml.scalar, nodes_max=YAML_NODES_MAX, lined=lined)
         if quick is not None:
             return Written(raw, quick.document, quick if lined and quick.lines else None)
     problems: list[str] = []
     try:
-        document = _compose(raw, problems)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = "" if mark is None else f"line {mark.line + 1}: "
-        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be read"
-        raise PackInvalid([*problems, f"$: {place}is no YAML: {problem}"]) from error
+        document = plain_yaml.compose(raw, problems, nodes_max=YAML_NODES_MAX)
+    except plain_yaml.NoYaml as error:
+        raise PackInvalid([f"$: {problem}" for problem in [*problems, str(error)]]) from error
     if problems:
-        raise PackInvalid(problems[:PROBLEMS_MAX])
+        raise PackInvalid([f"$: {problem}" for problem in problems[:PROBLEMS_MAX]])
     if type(document) is not dict:
         raise PackInvalid([f"$: Expected `object`, got `{type_name(document)}`"])
     return Written(raw, document)
-
-
-def _compose(raw: bytes, problems: list[str]) -> Any:
-    """Builds the document from the parser's events: no recursion, and nothing is kept that is not asked for."""
-    document: Any = None
-    documents = 0
-    nodes = 0
-    # The containers that are open, each with the key that waits for its value (of a list always None).
-    stack: list[tuple[Any, list[str | None]]] = []
-
-    def refuse(event: Any, rule: str) -> None:
-        problems.append(f"$: line {event.start_mark.line + 1}: {rule}")
-
-    event: Any
-    for event in yaml.parse(raw, Loader=_LOADER):
-        kind = type(event)
-        if kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
-            stack.pop()
-            continue
-        if kind is yaml.DocumentStartEvent:
-            documents += 1
-            if documents > 1:
-                refuse(event, "a second document")
-                return None
-            continue
-        if kind is yaml.AliasEvent:
-            refuse(event, "aliases are not taken")
-            return None
-        if kind not in (yaml.ScalarEvent, yaml.MappingStartEvent, yaml.SequenceStartEvent):
-            continue
-        nodes += 1
-        if nodes > YAML_NODES_MAX:
-            refuse(event, f"more than {YAML_NODES_MAX} values")
-            return None
-        if event.anchor is not None:
-            refuse(event, "anchors are not taken")
-        if event.tag is not None:
-            refuse(event, "tags are not taken")
-
-        holder: Any
-        holder, waiting = stack[-1] if stack else (None, [None])
-        as_key = type(holder) is dict and waiting[0] is None
-        if kind is yaml.ScalarEvent:
-            if as_key:
-                if event.value in holder:
-                    refuse(event, f"the key {brief(event.value)} is given twice")
-                waiting[0] = event.value
-                continue
-            value: Any = _scalar(event.value) if event.implicit[0] else event.value
-        elif as_key:
-            refuse(event, "a key must be a text")
-            return None
-        else:
-            value = {} if kind is yaml.MappingStartEvent else []
-
-        if type(holder) is dict:
-            holder[waiting[0]] = value
-            waiting[0] = None
-        elif type(holder) is list:
-            holder.append(value)
-        else:
-            document = value
-        if kind is not yaml.ScalarEvent:
-            if len(stack) >= NESTING_MAX:
-                refuse(event, f"more than {NESTING_MAX} levels deep")
-                return None
-            stack.append((value, [None]))
-    return document
-
-
-def _scalar(text: str) -> Any:
-    if text in _CONSTANTS:
-        return _CONSTANTS[text]
-    if _INT.fullmatch(text):
-        return int(text)
-    if _FLOAT.fullmatch(text) and math.isfinite(number := float(text)):
-        return number
-    return text
 
 
 def lines_of(written: Written, paths: Collection[str]) -> dict[str, int]:
@@ -161,7 +72,7 @@ def lines_of(written: Written, paths: Collection[str]) -> dict[str, int]:
     # Of each open container its path and, of a list the index of the next item, of a mapping the waiting key.
     stack: list[list[Any]] = []
     event: Any
-    for event in yaml.parse(written.raw, Loader=_LOADER):
+    for event in plain_yaml.events(written.raw):
         kind = type(event)
         if kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
             stack.pop()

@@ -37,6 +37,19 @@ OPEN: Final = (
     "not exists (select 1 from case_findings m join cases c on c.case_id = m.case_id"
     " where m.finding = findings.finding and c.state = 'closed')"
 )
+# Put together of constant texts: `circulation findings` has no time to import SQLAlchemy.
+_CONDITIONS: Final = {
+    "detector": "detector = ?",
+    "severity": "severity = ?",
+    "mode": "mode = ?",
+    "about": "about = ?",
+    "party": "party = ?",
+    "since": "occurred >= ?",
+    "until": "occurred < ?",
+}
+_COUNT: Final = "select count(*) from findings"
+_SELECT: Final = "select data, standing, cleared, reason, occurred, finding from findings"
+_NEWEST: Final = "order by occurred desc, finding desc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,41 +68,38 @@ class Wanted:
     until: int | None = None
     state: Literal["open", "standing", "all"] = "standing"
 
-    def condition(self) -> tuple[str, list[Any]]:
-        """As SQL over `findings`, and its values. The columns are ours, the values are bound."""
+    def conditions(self) -> tuple[list[str], list[Any]]:
+        """As conditions of SQL on `findings`, and their values."""
         conditions = {"all": [], "standing": ["standing"], "open": ["standing", OPEN]}[self.state]
-        values: list[Any] = []
-        for column in ("detector", "severity", "mode", "about", "party"):
-            if (value := getattr(self, column)) is not None:
-                conditions.append(f"{column} = ?")
-                values.append(value)
-        for text, value in (("occurred >= ?", self.since), ("occurred < ?", self.until)):
-            if value is not None:
-                conditions.append(text)
-                values.append(value)
-        return (" where " + " and ".join(conditions) if conditions else ""), values
+        bound = [(text, value) for member, text in _CONDITIONS.items() if (value := getattr(self, member)) is not None]
+        return [*conditions, *(text for text, _ in bound)], [value for _, value in bound]
 
 
 Json = dict[str, Any]
 
 
+def _all_of(conditions: Sequence[str]) -> Sequence[str]:
+    return ["where", " and ".join(conditions)] if conditions else []
+
+
 def count(db: Db, wanted: Wanted) -> int:
     """How many findings fit."""
-    where, values = wanted.condition()
-    row = db.one(f"select count(*) from findings{where}", *values)  # noqa: S608
+    conditions, values = wanted.conditions()
+    row = db.one(" ".join([_COUNT, *_all_of(conditions)]), *values)
     return int(row[0]) if row else 0
 
 
 def select(db: Db, wanted: Wanted, limit: int | None = None) -> list[Json]:
     """Their `data` (contract §4) in the order of `occurred`: of more than `limit` the latest."""
-    where, values = wanted.condition()
+    conditions, values = wanted.conditions()
     rows: list[tuple[Any, ...]] = []
     # Those that stand and those that do not, for the index that knows the latest has them apart.
-    for stands in ("standing", "not standing") if wanted.state == "all" else ("",):
-        condition = f"{where}{' and ' if where else ' where '}{stands}" if stands else where
-        newest = f"{condition} order by occurred desc, finding desc{'' if limit is None else ' limit ?'}"
-        query = f"select data, standing, cleared, reason, occurred, finding from findings{newest}"  # noqa: S608
-        rows += db.rows(query, *values, *(() if limit is None else (limit,)))
+    for stands in (["standing"], ["not standing"]) if wanted.state == "all" else ([],):
+        newest = [_SELECT, *_all_of([*conditions, *stands]), _NEWEST]
+        if limit is None:
+            rows += db.rows(" ".join(newest), *values)
+        else:
+            rows += db.rows(" ".join([*newest, "limit ?"]), *values, limit)
     rows.sort(key=lambda row: row[4:])
     return [_document(row[:4], stated=wanted.state == "all") for row in rows[-limit if limit else 0 :]]
 

@@ -5,9 +5,10 @@ force, and whose it is, so that one knows whom the step concerns before one take
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
+from sqlalchemy import bindparam, select
 
 from circulation.calendar import format_instant
 from circulation.events.names import EXPORT_PERFORMED, GRANT_ISSUED, PARTIES
@@ -18,12 +19,15 @@ from circulation.lineage import NEVER, Edge, descent, is_run, shortest_path, ste
 from circulation.packs.entry import Entry, Subject, Verdict
 from circulation.packs.matching import judge_entry
 from streams.answers.impact_document import Affected, Concerned, Contract, Impact, Kind, Listing
+from streams.answers.kept import EVENTS, kept
 from streams.answers.seen import concerned, contracts_over, valid
 from streams.facts import circulations as screening
 from streams.facts import loading
 from streams.facts.known import with_controllers
+from streams.store import schema
+from streams.store.ask import Question, any_of, names
 from streams.store.db import Db
-from streams.store.kept_events import COLUMNS, event_of
+from streams.store.kept_events import event_of
 
 # In the place of what several assets have in common, so that one search begins at all of them.
 _ROOT = ""
@@ -102,10 +106,26 @@ def of_grant(db: Db, holder: str, grant: Any, at: int, limits: Limits | None = N
     )
 
 
+_DERIVATIONS: Final = schema.derivations
+_DERIVED: Final = Question(
+    select(*names(_DERIVATIONS, "output", "input", "time", "stops"))
+    .where(_DERIVATIONS.c.input == any_of("nodes"), _DERIVATIONS.c.time <= bindparam("at"))
+    .limit(bindparam("count"))
+)
+_ISSUED: Final = Question(kept().where(EVENTS.type == GRANT_ISSUED, EVENTS.retracted.is_(None)))
+_EXPORTS: Final = Question(
+    kept().where(
+        EVENTS.topic == PARTIES,
+        EVENTS.subject == bindparam("holder"),
+        EVENTS.type == EXPORT_PERFORMED,
+        EVENTS.retracted.is_(None),
+    )
+)
+
+
 def grants(db: Db, grant: str) -> list[tuple[str, Any]]:
     """The grants of this id, by holder: the id alone does not name one."""
-    query = f"select {COLUMNS} from events where type = ? and retracted is null"  # noqa: S608
-    issued = [event for event in map(event_of, db.rows(query, GRANT_ISSUED)) if event.data.grant == grant]
+    issued = [event for event in map(event_of, _ISSUED.rows(db)) if event.data.grant == grant]
     facts = loading.parties(db, {event.subject for event in issued})
     kinds = {event.data.kind for event in issued}
     return [
@@ -151,12 +171,8 @@ class _Look:
             through: list[str] = []
             ahead, layer = layer, []
             for nodes in (ahead, through):
-                rows = self._db.rows(
-                    "select output, input, time, stops from derivations where input = any(?) and time <= ? limit ?",
-                    nodes,
-                    self._at,
-                    self._limits.derivations_max - count + 1,
-                )
+                left = self._limits.derivations_max - count
+                rows = _DERIVED.rows(self._db, nodes=nodes, at=self._at, count=left + 1)
                 count += len(rows)
                 for output, input_, time, stops in rows:
                     edges.setdefault(input_, []).append(Edge(input_, output, time, bool(stops)))
@@ -308,17 +324,16 @@ class _Look:
             roles.setdefault(contract.seller, set()).add("seller")
             roles.setdefault(contract.buyer, set()).add("buyer")
         parties = []
-        for party, names in sorted(roles.items()):
+        for party, roles_there in sorted(roles.items()):
             data = self.parties[party].at(self._at)
             head = topmost(self.parties, party, self._at)
             name = None if data is None else data.name
-            parties.append(Concerned(party=party, roles=sorted(names), controller=head, name=name))
+            parties.append(Concerned(party=party, roles=sorted(roles_there), controller=head, name=name))
         return parties
 
     def exports(self, holder: str, grant: str) -> int:
         """How many exports name the grant."""
-        query = f"select {COLUMNS} from events where topic = ? and subject = ? and type = ? and retracted is null"  # noqa: S608
-        acts = map(event_of, self._db.rows(query, PARTIES, holder, EXPORT_PERFORMED))
+        acts = map(event_of, _EXPORTS.rows(self._db, holder=holder))
         return len({act.data.export for act in acts if act.data.grant == grant})
 
     def answer(

@@ -10,13 +10,18 @@ from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import Any, Final
 
+from sqlalchemy import Text, bindparam, func, select, tuple_
+
 from circulation.events.event import Event
 from circulation.events.names import ASSET_DERIVED, ASSETS, EVENT_RETRACTED, OPENLINEAGE_RUN
 from circulation.lineage import Edge, is_run, steps, then_node
 from circulation.openlineage.runs import nodes_of
+from streams.answers.kept import EVENTS
 from streams.answers.lineages import Reached, Way, run_events
 from streams.answers.trace_document import LimitName
 from streams.facts.derivations import BY_FORM
+from streams.store import schema
+from streams.store.ask import Question, any_of, matches, names
 from streams.store.db import Db
 
 # Rows that are read from the store at a time.
@@ -29,7 +34,28 @@ AGAIN_NUMBERS: Final = 20_000
 
 _STOPS, _SAME = 1, 2
 _NO_SHARE: Final = -1.0
-_COLUMNS: Final = "output, input, time, stops, share, same"
+_DERIVATIONS: Final = schema.derivations
+_EDGES: Final = select(*names(_DERIVATIONS, "output", "input", "time", "stops", "share", "same"))
+_OF_OUTPUTS: Final = Question(_EDGES.where(_DERIVATIONS.c.output == any_of("outputs")))
+_KEYS: Final = ("output", "input", "origin")
+_PLACE: Final = tuple(func.key(_DERIVATIONS.c[name]) for name in _KEYS)
+_LAST: Final = tuple(func.key(bindparam(name, type_=Text)) for name in _KEYS)
+# All derivations from a place on, those of one output one after another.
+_PAGE: Final = Question(
+    _EDGES.add_columns(_DERIVATIONS.c.origin)
+    .where(tuple_(*_PLACE) > tuple_(*_LAST))
+    .order_by(*_PLACE)
+    .limit(bindparam("count"))
+)
+_HIGHEST: Final = Question(select(func.max(EVENTS.id)))
+_FORMS: Final = Question(select(func.count()).select_from(_DERIVATIONS).where(*matches(_DERIVATIONS, "origin")))
+_OF_FORMS: Final = Question(select(_DERIVATIONS.c.output).where(*matches(_DERIVATIONS, "origin")))
+# An expression keeps both dialects from the index by type, which would have them read all derivations.
+_SINCE: Final = Question(
+    select(EVENTS.subject, EVENTS.type).where(
+        EVENTS.id > bindparam("since"), EVENTS.type + "" == any_of("types"), EVENTS.topic + "" == ASSETS
+    )
+)
 
 
 class Held:
@@ -82,27 +108,20 @@ class Held:
         """Takes in what the store has by now; answers with how many outputs have other derivations than before."""
         since = self._highest - AGAIN_NUMBERS
         highest = _highest(db)
-        # An expression keeps both dialects from the index by type, which would have them read all derivations.
-        rows = db.rows(
-            "select subject, type from events where id > ? and type || '' = any(?) and topic || '' = ?",
-            since,
-            [ASSET_DERIVED, OPENLINEAGE_RUN, EVENT_RETRACTED],
-            ASSETS,
-        )
+        rows = _SINCE.rows(db, since=since, types=[ASSET_DERIVED, OPENLINEAGE_RUN, EVENT_RETRACTED])
         changed = {subject for subject, type_ in rows if type_ != OPENLINEAGE_RUN}
         for events in run_events(db, {subject for subject, type_ in rows if type_ != ASSET_DERIVED}, None).values():
             changed |= _written(events)
         forms = _forms(db)
         if forms != self._forms:
             # No event tells of them, and they never go.
-            changed |= {row[0] for row in db.rows("select output from derivations where origin = ?", BY_FORM)}
+            changed |= {row[0] for row in _OF_FORMS.rows(db, origin=BY_FORM)}
         self._highest, self._forms = highest, forms
         if len(changed | {self._names[number] for number in self._patched}) > PATCHED_MAX:
             self._load(db)
             return len(changed)
         edges: dict[str, list[Edge]] = {output: [] for output in changed}
-        query = f"select {_COLUMNS} from derivations where output = any(?)"  # noqa: S608
-        for output, input_, time, stopping, share, same in db.rows(query, sorted(changed)):
+        for output, input_, time, stopping, share, same in _OF_OUTPUTS.rows(db, outputs=sorted(changed)):
             edges[output].append(Edge(output, input_, time, bool(stopping), share, bool(same)))
         count = 0
         for output, new in edges.items():
@@ -257,24 +276,20 @@ def _counted(numbers: Iterable[int], count: int) -> "array[int]":
 
 
 def _highest(db: Db) -> int:
-    (number,) = db.one("select max(id) from events") or (None,)
+    (number,) = _HIGHEST.one(db) or (None,)
     return number or 0
 
 
 def _forms(db: Db) -> int:
     """How many derivations there are between an id and its canonical form."""
-    (count,) = db.one("select count(*) from derivations where origin = ?", BY_FORM) or (0,)
+    (count,) = _FORMS.one(db, origin=BY_FORM) or (0,)
     return int(count)
 
 
 def _pages(db: Db) -> Iterator[list[tuple[Any, ...]]]:
     """All derivations, those of one output one after another."""
-    query = (
-        f"select {_COLUMNS}, origin from derivations where (key(output), key(input), key(origin))"  # noqa: S608
-        " > (key(?), key(?), key(?)) order by key(output), key(input), key(origin) limit ?"
-    )
     last = ("", "", "")
-    while rows := db.rows(query, *last, PAGE_ROWS):
+    while rows := _PAGE.rows(db, **dict(zip(_KEYS, last, strict=True)), count=PAGE_ROWS):
         last = (rows[-1][0], rows[-1][1], rows[-1][6])
         yield [row[:6] for row in rows]
 

@@ -5,19 +5,94 @@ instant, and by which of them. So whoever asks need not know which of them answe
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from functools import cache
+from typing import Any, Final, Literal, NamedTuple, Protocol
+
+from sqlalchemy import bindparam, select
 
 from circulation.events.event import Event
 from circulation.events.names import ASSET_DERIVED, ASSETS, EVENT_RETRACTED, OPENLINEAGE_RUN
-from circulation.lineage import Edge, is_run, steps, stops
+from circulation.lineage import NEVER, Edge, is_run, steps, stops
 from circulation.openlineage.runs import runs_of
 from circulation.shares import stated
+from streams.answers.kept import EVENTS, kept, stood
 from streams.answers.trace_document import LimitName
 from streams.facts import derivations
+from streams.store import schema
+from streams.store.ask import Question, any_of, matches, names
 from streams.store.db import Db
-from streams.store.kept_events import COLUMNS, event_of, standing
+from streams.store.kept_events import event_of
 
 Way = Literal["up", "down"]
+
+_DERIVATIONS: Final = schema.derivations
+_REFS: Final = schema.refs.c
+_BY_THEN: Final = _DERIVATIONS.c.time <= bindparam("at")
+
+
+@cache
+def _reaching(near: str, far: str) -> Question:
+    """All that is reached from an asset. Both dialects stop the recursion once the limit is full."""
+    begin = select(_DERIVATIONS.c[near].label("node")).where(_DERIVATIONS.c[near] == bindparam("asset"), _BY_THEN)
+    reached = begin.cte("reached", recursive=True)
+    further = select(_DERIVATIONS.c[far]).join(reached, _DERIVATIONS.c[near] == reached.c.node).where(_BY_THEN)
+    reached = reached.union(further)
+    return Question(select(reached.c.node).limit(bindparam("count")))
+
+
+@cache
+def _ahead(near: str, far: str) -> Question:
+    """One layer further on from assets."""
+    return Question(select(_DERIVATIONS.c[far]).distinct().where(_DERIVATIONS.c[near] == any_of("layer"), _BY_THEN))
+
+
+# The first derivations of outputs, in their order.
+_EDGES: Final = Question(
+    select(*names(_DERIVATIONS, "output", "input", "time", "stops", "share", "same"))
+    .where(_DERIVATIONS.c.output == any_of("outputs"), _BY_THEN)
+    .order_by(_DERIVATIONS.c.output)
+    .limit(bindparam("count"))
+)
+_NAMING: Final = select(EVENTS.subject).distinct().join(schema.refs, EVENTS.id == _REFS.event)
+_READING: Final = Question(
+    _NAMING.add_columns(EVENTS.type).where(
+        _REFS.kind == "input", _REFS.ref == any_of("assets"), EVENTS.taken <= bindparam("known_at")
+    )
+)
+_RUNS: Final = Question(
+    _NAMING.where(
+        _REFS.kind == bindparam("kind"),
+        _REFS.ref == any_of("assets"),
+        EVENTS.type == OPENLINEAGE_RUN,
+        EVENTS.taken <= bindparam("known_at"),
+    )
+)
+_PARENTS: Final = Question(select(schema.given.c.parent).distinct().where(schema.given.c.input == any_of("assets")))
+_RUN_EVENTS: Final = Question(
+    kept()
+    .where(
+        EVENTS.topic == ASSETS,
+        EVENTS.subject == any_of("runs"),
+        EVENTS.type == any_of("types"),
+        EVENTS.taken <= bindparam("known_at"),
+    )
+    .order_by(EVENTS.id)
+)
+_STATED: Final = Question(
+    kept().where(
+        EVENTS.topic == ASSETS,
+        EVENTS.subject == any_of("outputs"),
+        EVENTS.type == ASSET_DERIVED,
+        stood(dated=True),
+    )
+)
+
+
+@cache
+def _two_forms(column: str) -> Question:
+    """(output, input) of what are two forms of one id."""
+    forms = select(_DERIVATIONS.c.output, _DERIVATIONS.c.input)
+    return Question(forms.where(_DERIVATIONS.c[column] == any_of("assets"), *matches(_DERIVATIONS, "origin")))
 
 
 class Reached(NamedTuple):
@@ -50,16 +125,7 @@ class Stored:
     def reached(self, asset: str, at: int, way: Way, assets_max: int, derivations_max: int) -> Reached:
         """As `Lineage` says."""
         near, far = ("output", "input") if way == "up" else ("input", "output")
-        # The names of the columns are ours. Both dialects stop the recursion once the limit is full.
-        rows = self._db.rows(
-            f"with recursive reached(node) as (select {near} from derivations where {near} = ? and time <= ?"  # noqa: S608
-            f" union select d.{far} from derivations d join reached on d.{near} = reached.node where d.time <= ?)"
-            " select node from reached limit ?",
-            asset,
-            at,
-            at,
-            assets_max + 2,
-        )
+        rows = _reaching(near, far).rows(self._db, asset=asset, at=at, count=assets_max + 2)
         nodes = [row[0] for row in rows]
         assets = list(dict.fromkeys([asset, *(node for node in nodes if not is_run(node))]))
         cut: list[LimitName] = []
@@ -94,16 +160,16 @@ class Stored:
 
     def _layers(self, asset: str, at: int, near: str, far: str, assets_max: int) -> list[str]:
         """The assets reached, nearest first; somewhat more than the limit where there are more."""
-        query = f"select distinct {far} from derivations where {near} = any(?) and time <= ?"  # noqa: S608
+        question = _ahead(near, far)
         assets = {asset: None}
         runs: set[str] = set()
         layer = [asset]
         while layer and len(assets) <= assets_max + 1:
-            ahead = [row[0] for row in self._db.rows(query, layer, at)]
+            ahead = [row[0] for row in question.rows(self._db, layer=layer, at=at)]
             through = [node for node in ahead if is_run(node) and node not in runs]
             runs.update(through)
             if through:
-                ahead += [row[0] for row in self._db.rows(query, through, at)]
+                ahead += [row[0] for row in question.rows(self._db, layer=through, at=at)]
             layer = [node for node in dict.fromkeys(ahead) if node not in assets and not is_run(node)]
             assets.update(dict.fromkeys(layer))
         return list(assets)
@@ -113,13 +179,7 @@ class Stored:
 
         Where there is more than the limit, all of some of them.
         """
-        rows = self._db.rows(
-            "select output, input, time, stops, share, same from derivations where output = any(?) and time <= ?"
-            " order by output limit ?",
-            outputs,
-            at,
-            derivations_max + 1,
-        )
+        rows = _EDGES.rows(self._db, outputs=outputs, at=at, count=derivations_max + 1)
         whole = len(rows) <= derivations_max
         if not whole:
             rows = [row for row in rows if row[0] != rows[-1][0]]
@@ -167,36 +227,23 @@ class AsKnown:
 
     def _outputs(self, inputs: Sequence[str], at: int) -> list[str]:
         """The assets that may have been derived from these."""
-        rows = self._db.rows(
-            "select distinct e.subject, e.type from refs r join events e on e.id = r.event"
-            " where r.kind = 'input' and r.ref = any(?) and e.taken <= ?",
-            list(inputs),
-            self._known_at,
-        )
+        rows = _READING.rows(self._db, assets=list(inputs), known_at=self._known_at)
         outputs = {subject for subject, type_ in rows if type_ == ASSET_DERIVED}
         runs = {subject for subject, type_ in rows if type_ == OPENLINEAGE_RUN}
         # Inputs of a run without outputs are its parents'; a dataset's other names are in the runs that write it.
-        parents = self._db.rows("select distinct parent from given where input = any(?)", list(inputs))
+        parents = _PARENTS.rows(self._db, assets=list(inputs))
         runs |= {row[0] for row in parents} | self._runs("output", inputs)
         outputs |= {output for output, _ in self._forms("input", inputs)}
         outputs |= {row[0] for row in self._derived(runs) if not is_run(row[0])}
         return sorted(outputs)
 
     def _runs(self, kind: str, assets: Sequence[str]) -> set[str]:
-        rows = self._db.rows(
-            "select distinct e.subject from refs r join events e on e.id = r.event"
-            " where r.kind = ? and r.ref = any(?) and e.type = ? and e.taken <= ?",
-            kind,
-            list(assets),
-            OPENLINEAGE_RUN,
-            self._known_at,
-        )
+        rows = _RUNS.rows(self._db, kind=kind, assets=list(assets), known_at=self._known_at)
         return {row[0] for row in rows}
 
     def _forms(self, column: str, assets: Sequence[str]) -> list[tuple[Any, ...]]:
         """(output, input) of what are two forms of one id."""
-        query = f"select output, input from derivations where {column} = any(?) and origin = ?"  # noqa: S608
-        return self._db.rows(query, list(assets), derivations.BY_FORM)
+        return _two_forms(column).rows(self._db, assets=list(assets), origin=derivations.BY_FORM)
 
     def _derived(self, subjects: Iterable[str]) -> set[derivations.Row]:
         events = run_events(self._db, subjects, self._known_at)
@@ -205,10 +252,8 @@ class AsKnown:
 
     def _edges(self, outputs: Sequence[str], at: int, derivations_max: int) -> dict[str, list[Edge]]:
         """All derivations of these outputs, or one more than the limit."""
-        stood, values = standing(self._known_at)
-        query = f"select {COLUMNS} from events where topic = ? and subject = any(?) and type = ? and {stood}"  # noqa: S608
         by_output: dict[str, list[Edge]] = {output: [] for output in outputs}
-        for row in sorted(self._db.rows(query, ASSETS, list(outputs), ASSET_DERIVED, *values)):
+        for row in sorted(_STATED.rows(self._db, outputs=list(outputs), known_at=self._known_at)):
             event = event_of(row)
             stopping = stops(event.data.process, event.data.irreversible, event.data.evidence)
             for source, share in stated((part.asset, part.share) for part in event.data.inputs).items():
@@ -232,13 +277,8 @@ class AsKnown:
 def run_events(db: Db, ids: Iterable[str], known_at: int | None) -> Mapping[str, list[Event]]:
     """The events of runs and what takes them back, by run."""
     by_run: dict[str, list[Event]] = {}
-    query = (
-        f"select {COLUMNS} from events where topic = ? and subject = any(?) and type = any(?) and taken <= ?"  # noqa: S608
-        " order by id"
-    )
     if wanted := sorted(ids):
-        for row in db.rows(
-            query, ASSETS, wanted, [OPENLINEAGE_RUN, EVENT_RETRACTED], 2**62 if known_at is None else known_at
-        ):
+        types, taken_by = [OPENLINEAGE_RUN, EVENT_RETRACTED], NEVER if known_at is None else known_at
+        for row in _RUN_EVENTS.rows(db, runs=wanted, types=types, known_at=taken_by):
             by_run.setdefault(row[2], []).append(event_of(row))
     return by_run

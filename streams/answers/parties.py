@@ -5,9 +5,10 @@ say who controls a party and not by how much, so shares of control are not told.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
+from sqlalchemy import bindparam, select, union_all
 
 from circulation.calendar import format_instant, year_of
 from circulation.events.event import Event
@@ -17,13 +18,16 @@ from circulation.facts.acts import Act, order
 from circulation.facts.facts import Loaded
 from circulation.facts.parties import PartyFacts, chain, topmost
 from circulation.packs.in_force import Packs
+from streams.answers.kept import EVENTS, kept
 from streams.answers.seen import contracts_over, valid
 from streams.facts import circulations as screening
 from streams.facts import loading
 from streams.facts.known import with_groups
 from streams.facts.reports import counting, thing_of
+from streams.store.ask import ANYTHING, Question, any_of
 from streams.store.db import Db
-from streams.store.kept_events import COLUMNS, event_of
+from streams.store.kept_events import event_of
+from streams.store.schema import refs
 
 LIMITS = ("uses_max", "bytes_max", "rows_max", "persons_max")
 
@@ -99,13 +103,42 @@ def schema() -> dict[str, Any]:
     return msgspec.json.schema(Group)
 
 
+_REFS: Final = refs.c
+_KNOWN: Final = Question(
+    union_all(
+        ANYTHING.where(EVENTS.topic == PARTIES, EVENTS.subject == bindparam("party")),
+        ANYTHING.where(_REFS.kind == any_of("kinds"), _REFS.ref == bindparam("party")),
+    ).limit(1)
+)
+_ALIKE: Final = Question(
+    select(EVENTS.subject)
+    .distinct()
+    .where(EVENTS.topic == PARTIES, EVENTS.subject.like(bindparam("like")))
+    .limit(bindparam("count"))
+)
+_EXPORTS: Final = Question(
+    kept()
+    .where(
+        EVENTS.topic == PARTIES,
+        EVENTS.subject == any_of("parties"),
+        EVENTS.type == EXPORT_PERFORMED,
+        EVENTS.time <= bindparam("at"),
+        EVENTS.retracted.is_(None),
+    )
+    # else through all events in their order
+    .order_by(EVENTS.id + 0)
+    .limit(bindparam("count"))
+)
+
+
 def is_known(db: Db, party: str) -> bool:
     """Whether anything names this party."""
-    query = (
-        "select 1 from events where topic = ? and subject = ? union all select 1 from refs where kind = any(?)"
-        " and ref = ? limit 1"
-    )
-    return db.one(query, PARTIES, party, ["party", "controller"], party) is not None
+    return _KNOWN.one(db, party=party, kinds=["party", "controller"]) is not None
+
+
+def known_parties(db: Db, like: str, count_max: int) -> list[str]:
+    """Some parties whose ids are like this pattern of SQL."""
+    return [row[0] for row in _ALIKE.rows(db, like=like, count=count_max)]
 
 
 def group(db: Db, party: str, at: int, packs: Packs, limits: Limits | None = None) -> Group:
@@ -201,11 +234,7 @@ def _exported(
     cut: list[str],
 ) -> dict[str, list[Exported]]:
     """The sums of each year, by party."""
-    query = (
-        f"select {COLUMNS} from events where topic = ? and subject = any(?) and type = ? and time <= ?"  # noqa: S608
-        " and retracted is null order by id + 0 limit ?"  # else through all events in their order
-    )
-    rows = db.rows(query, PARTIES, list(members), EXPORT_PERFORMED, at, limits.exports_max + 1)
+    rows = _EXPORTS.rows(db, parties=list(members), at=at, count=limits.exports_max + 1)
     if len(rows) > limits.exports_max:
         cut.append("exports_max")
     reports: dict[str, list[Event]] = {}

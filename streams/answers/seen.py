@@ -1,19 +1,23 @@
 """The facts that the parts of a trace are told from: loaded in bulk, with the limits that each part says it reached."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from functools import cache
+from typing import Any, Final, NamedTuple
 
 import msgspec
+from sqlalchemy import bindparam, select
 
 from circulation.events.names import CONTRACT_AMENDED, CONTRACT_SIGNED, CONTRACTS
 from circulation.facts.assets import AssetFacts
 from circulation.facts.contracts import ContractFacts
 from circulation.facts.parties import PartyFacts, chain
 from circulation.packs.entry import Subject
+from streams.answers.kept import EVENTS, stood
 from streams.answers.trace_document import Cut, CutOff, LimitName, Limits
 from streams.facts import loading
+from streams.store import schema
+from streams.store.ask import Question, any_of
 from streams.store.db import Db
-from streams.store.kept_events import standing
 
 SIGNINGS = [CONTRACT_SIGNED, CONTRACT_AMENDED]
 
@@ -71,19 +75,29 @@ def valid(contract: ContractFacts, at: int) -> Any | None:
     return data if data is not None and contract.in_force(at) and data.terms.valid_from <= at else None
 
 
+_REFS: Final = schema.refs.c
+
+
+@cache
+def _signed(*, dated: bool) -> Question:
+    """The first contracts that were ever about one of the assets."""
+    naming = select(EVENTS.subject).distinct().join(schema.refs, EVENTS.id == _REFS.event)
+    signed = naming.where(
+        _REFS.kind == "asset",
+        _REFS.ref == any_of("assets"),
+        EVENTS.topic == CONTRACTS,
+        EVENTS.type == any_of("types"),
+        stood(dated=dated),
+    )
+    return Question(signed.order_by(EVENTS.subject).limit(bindparam("count")))
+
+
 def contracts_over(
     db: Db, assets: Sequence[str], known_at: int | None, count_max: int
 ) -> tuple[dict[str, ContractFacts], bool]:
     """The contracts that were ever about one of the assets, and whether there are more."""
-    stood, values = standing(known_at, "e")
-    rows = db.rows(
-        "select distinct e.subject from refs r join events e on e.id = r.event where r.kind = 'asset'"  # noqa: S608
-        f" and r.ref = any(?) and e.topic = ? and e.type = any(?) and {stood} order by e.subject limit ?",
-        list(assets),
-        CONTRACTS,
-        SIGNINGS,
-        *values,
-        count_max + 1,
+    rows = _signed(dated=known_at is not None).rows(
+        db, assets=list(assets), types=SIGNINGS, known_at=known_at, count=count_max + 1
     )
     return loading.contracts(db, [row[0] for row in rows[:count_max]], known_at), len(rows) > count_max
 

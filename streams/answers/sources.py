@@ -1,22 +1,37 @@
 """How good what sources say is: a row for each source and month, as `circulation sources` and the report show it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
+
+from sqlalchemy import literal_column, select
 
 from circulation.quality import PARTS, Part, Share, format_month, score
 from circulation.words import QUALITY
 from streams.facts.quality import OTHERS
+from streams.store import schema
+from streams.store.ask import Question, Row, matches
 from streams.store.db import Db
-from streams.store.schema import QUALITY_PARTS
+
+_QUALITY: Final = schema.quality
+_OF_MONTH: Final = Question(
+    select(_QUALITY.c.reported_by, *(literal_column(part) for pair in schema.QUALITY_PARTS.values() for part in pair))
+    .where(*matches(_QUALITY, "month"))
+    .order_by(_QUALITY.c.reported_by)
+)
+_MONTHS: Final = Question(select(_QUALITY.c.month).distinct().order_by(_QUALITY.c.month.desc()))
+
+
+def of_month(db: Db, month: int) -> list[Row]:
+    """What was counted in a month, a row for each source: its name, and of each of `PARTS` how many are good, and of
+    how many."""
+    return _OF_MONTH.rows(db, month=month)
 
 
 def quality(db: Db, month: int, source: str | None = None) -> list[dict[str, Any]]:
     """Say how good what sources said of a month is, in the order of their names; those that have no row of their own
     are one, without a name, at the end. With `source` of the sources whose names begin so, and of no others."""
-    sums = ", ".join(f"{good}, {total}" for good, total in QUALITY_PARTS.values())
-    rows = db.rows(f"select reported_by, {sums} from quality where month = ? order by reported_by", month)  # noqa: S608
     documents = []
-    for name, *numbers in sorted(rows, key=lambda row: (row[0] == OTHERS, row[0])):
+    for name, *numbers in sorted(of_month(db, month), key=lambda row: (row[0] == OTHERS, row[0])):
         # Of others it is known when they were heard, and nothing else.
         if any(numbers) and (source is None or (name != OTHERS and name.startswith(source))):
             documents.append(_row(name or None, month, numbers))
@@ -25,7 +40,7 @@ def quality(db: Db, month: int, source: str | None = None) -> list[dict[str, Any
 
 def months(db: Db) -> list[str]:
     """Say of which months anything is counted, newest first."""
-    return [format_month(row[0]) for row in db.rows("select distinct month from quality order by month desc")]
+    return [format_month(row[0]) for row in _MONTHS.rows(db)]
 
 
 def _row(source: str | None, month: int, numbers: Sequence[int]) -> dict[str, Any]:

@@ -7,7 +7,9 @@ time; or by what was known at another instant, so that what came later is not th
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
-from typing import Any
+from typing import Any, Final
+
+from sqlalchemy import bindparam, func, select, union, union_all
 
 from circulation.calendar import format_instant
 from circulation.events.names import ASSET_REGISTERED, ASSET_WITHDRAWN, ASSETS
@@ -16,13 +18,15 @@ from circulation.lineage import RUN_MARK, Ancestry, Edge, ancestry, descent
 from circulation.packs.in_force import Packs
 from circulation.shares import Part, origins, parts
 from streams.answers import trace_acts, trace_holders, trace_matches, trace_runs
+from streams.answers.kept import EVENTS, stood
 from streams.answers.lineages import AsKnown, Lineage, Reached, Stored, Way
 from streams.answers.seen import Seen, concerned, contracts_over
 from streams.answers.trace_document import Asset, Cut, CutOff, Derivation, End, Limits, Trace, schema
 from streams.facts import loading
 from streams.facts.known import with_controllers
+from streams.store.ask import ANYTHING, Question, any_of
 from streams.store.db import Db
-from streams.store.kept_events import standing
+from streams.store.schema import derivations, refs
 
 SHARE_DIGITS = 6
 ORIGINS: Mapping[str | None, End] = {
@@ -36,25 +40,34 @@ ORIGINS: Mapping[str | None, End] = {
 __all__ = ["Limits", "Trace", "is_known", "known_assets", "look_through", "schema"]
 
 
+_DERIVATIONS, _REFS = derivations.c, refs.c
+_KNOWN: Final = Question(
+    union_all(
+        ANYTHING.where(EVENTS.topic == ASSETS, EVENTS.subject == bindparam("asset")),
+        ANYTHING.where(_DERIVATIONS.output == bindparam("asset")),
+        ANYTHING.where(_DERIVATIONS.input == bindparam("asset")),
+        ANYTHING.where(_REFS.kind == any_of("kinds"), _REFS.ref == bindparam("asset")),
+    ).limit(1)
+)
+_ALIKE: Final = Question(
+    union(
+        select(EVENTS.subject).where(EVENTS.type == ASSET_REGISTERED, EVENTS.subject.like(bindparam("like"))),
+        *(
+            select(end).where(end.like(bindparam("like")), func.substr(end, 1, 1) != bindparam("mark"))
+            for end in (_DERIVATIONS.output, _DERIVATIONS.input)
+        ),
+    ).limit(bindparam("count"))
+)
+
+
 def is_known(db: Db, asset: str) -> bool:
     """Whether anything names this asset: a statement about it, a derivation, a run, a contract."""
-    query = (
-        "select 1 from events where topic = ? and subject = ? union all select 1 from derivations where output = ?"
-        " union all select 1 from derivations where input = ? union all select 1 from refs where kind = any(?)"
-        " and ref = ? limit 1"
-    )
-    return db.one(query, ASSETS, asset, asset, asset, ["asset", "input", "output"], asset) is not None
+    return _KNOWN.one(db, asset=asset, kinds=["asset", "input", "output"]) is not None
 
 
 def known_assets(db: Db, like: str, count_max: int) -> list[str]:
     """Some assets whose ids are like this pattern of SQL."""
-    query = (
-        "select subject from events where type = ? and subject like ? union select output from derivations"
-        " where output like ? and substr(output, 1, 1) <> ? union select input from derivations where input like ?"
-        " and substr(input, 1, 1) <> ? limit ?"
-    )
-    values = (ASSET_REGISTERED, like, like, RUN_MARK, like, RUN_MARK, count_max)
-    return [row[0] for row in db.rows(query, *values)]
+    return [row[0] for row in _ALIKE.rows(db, like=like, mark=RUN_MARK, count=count_max)]
 
 
 def look_through(
@@ -246,11 +259,15 @@ def _described(facts: AssetFacts, data: Any | None, at: int, withdrawn: Mapping[
     return members
 
 
+@cache
+def _first_withdrawals(*, dated: bool) -> Question:
+    first = select(EVENTS.subject, func.min(EVENTS.time))
+    of_assets = first.where(EVENTS.topic == ASSETS, EVENTS.subject == any_of("assets"), EVENTS.type == ASSET_WITHDRAWN)
+    by_then = of_assets.where(EVENTS.time <= bindparam("at"), stood(dated=dated))
+    return Question(by_then.group_by(EVENTS.subject))
+
+
 def _withdrawn(db: Db, assets: Sequence[str], at: int, known_at: int | None) -> dict[str, int]:
     """The first withdrawal of each asset that was withdrawn by then."""
-    stood, values = standing(known_at)
-    query = (
-        "select subject, min(time) from events where topic = ? and subject = any(?) and type = ? and time <= ?"  # noqa: S608
-        f" and {stood} group by subject"
-    )
-    return dict(db.rows(query, ASSETS, list(assets), ASSET_WITHDRAWN, at, *values))
+    question = _first_withdrawals(dated=known_at is not None)
+    return dict(question.rows(db, assets=list(assets), at=at, known_at=known_at))

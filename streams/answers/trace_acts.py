@@ -1,6 +1,10 @@
 """The parts of a trace that say what was done: where the assets went, and where their watermarks were seen."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, Final
+
+from sqlalchemy import Select, bindparam
 
 from circulation import onward
 from circulation.calendar import format_instant
@@ -10,25 +14,58 @@ from circulation.facts.acts import order
 from circulation.facts.contracts import ContractFacts
 from circulation.facts.parties import topmost
 from circulation.onward import Sold, Start
+from streams.answers.kept import EVENTS, kept, stood
 from streams.answers.seen import Seen
 from streams.answers.trace_document import Country, Delivery, Sighting, Watermark
 from streams.facts.known import with_controllers
-from streams.store.kept_events import COLUMNS, event_of, standing
+from streams.store import schema
+from streams.store.ask import Question, any_of
+from streams.store.kept_events import event_of
+
+_REFS: Final = schema.refs.c
+
+
+@cache
+def _naming(*, dated: bool) -> Question:
+    """The acts that name one of the things of a kind."""
+    naming = kept().select_from(schema.refs).join(schema.events, EVENTS.id == _REFS.event)
+    named = naming.where(_REFS.kind == bindparam("kind"), _REFS.ref == any_of("ids"))
+    return Question(_first(named, dated=dated))
+
+
+@cache
+def _of_subjects(*, dated: bool) -> Question:
+    """The acts of subjects."""
+    of_subjects = kept().where(EVENTS.topic == bindparam("topic"), EVENTS.subject == any_of("ids"))
+    return Question(_first(of_subjects, dated=dated))
+
+
+def _first(acts: Select[Any], *, dated: bool) -> Select[Any]:
+    """The first acts of a type by an instant that were not taken back."""
+    by_then = acts.where(EVENTS.type == bindparam("type"), EVENTS.time <= bindparam("at"), stood(dated=dated))
+    return by_then.order_by(EVENTS.id).limit(bindparam("count"))
+
+
+@cache
+def _sighted(*, dated: bool) -> Question:
+    """The first sightings of the marks of assets."""
+    of_assets = kept().where(
+        EVENTS.topic == ASSETS, EVENTS.subject == any_of("assets"), EVENTS.type == WATERMARK_SIGHTED
+    )
+    by_then = of_assets.where(EVENTS.time <= bindparam("at"), stood(dated=dated))
+    return Question(by_then.order_by(EVENTS.time + 0, EVENTS.source, EVENTS.event).limit(bindparam("count")))
 
 
 def acts(seen: Seen) -> list[Event]:
     """Exports and deliveries of the assets by then; of several reports of one act the one that counts."""
-    columns = ", ".join(f"e.{name.strip()}" for name in COLUMNS.split(","))
-    stood, values = standing(seen.known_at, "e")
-    where = f"e.type = ? and e.time <= ? and {stood} order by e.id limit ?"
-    rest = (seen.at, *values, seen.limits.acts_max + 1)
-    named = f"select {columns} from refs r join events e on e.id = r.event where r.kind = ? and r.ref = any(?)"  # noqa: S608
+    dated = seen.known_at is not None
+    then = {"at": seen.at, "known_at": seen.known_at, "count": seen.limits.acts_max + 1}
+    named = _naming(dated=dated)
     ids = list(seen.contracts)
-    rows = seen.db.rows(f"{named} and {where}", "asset", sorted(seen.shown), EXPORT_PERFORMED, *rest)
+    rows = named.rows(seen.db, kind="asset", ids=sorted(seen.shown), type=EXPORT_PERFORMED, **then)
     if ids:
-        rows += seen.db.rows(f"{named} and {where}", "contract", ids, EXPORT_PERFORMED, *rest)
-        query = f"select {columns} from events e where e.topic = ? and e.subject = any(?) and {where}"  # noqa: S608
-        rows += seen.db.rows(query, CONTRACTS, ids, DELIVERY_COMPLETED, *rest)
+        rows += named.rows(seen.db, kind="contract", ids=ids, type=EXPORT_PERFORMED, **then)
+        rows += _of_subjects(dated=dated).rows(seen.db, topic=CONTRACTS, ids=ids, type=DELIVERY_COMPLETED, **then)
     if len(rows) > seen.limits.acts_max:
         seen.over("acts_max", "countries")
     reports: dict[str, Event] = {}
@@ -76,16 +113,12 @@ def object_of(event: Event, contracts_: Mapping[str, ContractFacts]) -> str | No
 
 def watermarks(seen: Seen, acts: Iterable[Event]) -> list[Watermark]:
     """The marks of the assets: to whom they were delivered, where they were seen, and how they may have come there."""
-    stood, values = standing(seen.known_at)
-    rows = seen.db.rows(
-        f"select {COLUMNS} from events where topic = ? and subject = any(?) and type = ? and time <= ? and {stood}"  # noqa: S608
-        " order by time + 0, source, event limit ?",
-        ASSETS,
-        list(seen.shown),
-        WATERMARK_SIGHTED,
-        seen.at,
-        *values,
-        seen.limits.marks_max + 1,
+    rows = _sighted(dated=seen.known_at is not None).rows(
+        seen.db,
+        assets=list(seen.shown),
+        at=seen.at,
+        known_at=seen.known_at,
+        count=seen.limits.marks_max + 1,
     )
     sighted: dict[tuple[str, str], list[Event]] = {}
     for row in rows[: seen.limits.marks_max]:

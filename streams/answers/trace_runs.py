@@ -1,18 +1,49 @@
 """The parts of a trace that OpenLineage tells: runs that write the assets, and columns on the way."""
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from functools import cache
+from typing import Final, NamedTuple
+
+from sqlalchemy import bindparam, select
 
 from circulation.calendar import format_instant
 from circulation.events.event import Event
 from circulation.events.names import ASSET_DERIVED, ASSETS, OPENLINEAGE_RUN
 from circulation.openlineage import runs
 from circulation.openlineage.runs import NEVER
+from streams.answers.kept import EVENTS, kept, stood
 from streams.answers.lineages import run_events
 from streams.answers.seen import Seen
 from streams.answers.trace_document import Column, Run
 from streams.facts import derivations
-from streams.store.kept_events import COLUMNS, event_of, standing
+from streams.store import schema
+from streams.store.ask import Question, any_of
+from streams.store.kept_events import event_of
+
+_REFS: Final = schema.refs.c
+
+
+@cache
+def _writing(*, dated: bool) -> Question:
+    """The first runs that write assets, whatever became of them."""
+    naming = select(EVENTS.subject).distinct().join(schema.refs, EVENTS.id == _REFS.event)
+    runs_then = naming.where(
+        _REFS.kind == "output",
+        _REFS.ref == any_of("assets"),
+        EVENTS.type == OPENLINEAGE_RUN,
+        EVENTS.time <= bindparam("at"),
+    )
+    if dated:
+        runs_then = runs_then.where(EVENTS.taken <= bindparam("known_at"))
+    return Question(runs_then.order_by(EVENTS.subject).limit(bindparam("count")))
+
+
+@cache
+def _deriving(*, dated: bool) -> Question:
+    """The statements that assets were derived."""
+    of_assets = kept().where(EVENTS.topic == ASSETS, EVENTS.subject == any_of("assets"), EVENTS.type == ASSET_DERIVED)
+    by_then = of_assets.where(stood(dated=dated), EVENTS.time <= bindparam("at"))
+    return Question(by_then.order_by(EVENTS.time, EVENTS.id))
 
 
 class Ran(NamedTuple):
@@ -25,15 +56,12 @@ class Ran(NamedTuple):
 
 def ran(seen: Seen, asset: str) -> Ran:
     """The runs that write shown assets, whatever became of them; and the columns on the way to and from `asset`."""
-    stood = "" if seen.known_at is None else " and e.taken <= ?"
-    rows = seen.db.rows(
-        "select distinct e.subject from refs r join events e on e.id = r.event where r.kind = 'output'"  # noqa: S608
-        f" and r.ref = any(?) and e.type = ? and e.time <= ?{stood} order by e.subject limit ?",
-        list(seen.shown),
-        OPENLINEAGE_RUN,
-        seen.at,
-        *(() if seen.known_at is None else (seen.known_at,)),
-        seen.limits.runs_max + 1,
+    rows = _writing(dated=seen.known_at is not None).rows(
+        seen.db,
+        assets=list(seen.shown),
+        at=seen.at,
+        known_at=seen.known_at,
+        count=seen.limits.runs_max + 1,
     )
     missing = _missing(seen)
     if not rows:
@@ -60,11 +88,11 @@ def ran(seen: Seen, asset: str) -> Ran:
 
 def _missing(seen: Seen) -> list[Run]:
     """The runs that derivations name and of which nothing was heard."""
-    stood, values = standing(seen.known_at)
-    where = f"topic = ? and subject = any(?) and type = ? and {stood}"
-    query = f"select {COLUMNS} from events where {where} and time <= ? order by time, id"  # noqa: S608
+    rows = _deriving(dated=seen.known_at is not None).rows(
+        seen.db, assets=list(seen.shown), at=seen.at, known_at=seen.known_at
+    )
     named: dict[str, list[Event]] = {}
-    for event in map(event_of, seen.db.rows(query, ASSETS, list(seen.shown), ASSET_DERIVED, *values, seen.at)):
+    for event in map(event_of, rows):
         if event.data.run is not None:
             named.setdefault(event.data.run, []).append(event)
     if not named:

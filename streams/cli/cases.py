@@ -1,10 +1,13 @@
 """`circulation cases` shows cases and their lives, `circulation case` sends what an official orders."""
 
 import uuid
+from collections.abc import Iterable
+from functools import cache
 from typing import Any, Final
 
 import click
 import orjson
+from sqlalchemy import ColumnElement, bindparam, func, select
 
 from circulation.calendar import format_instant, parse_instant
 from circulation.docket import STATES, docket_of
@@ -16,6 +19,8 @@ from streams.cli.groups import Refused
 from streams.cli.inputs import configured
 from streams.cli.store import looked_at
 from streams.health.store_clock import now_of
+from streams.store import schema
+from streams.store.ask import Question, matches
 from streams.store.store import Store
 
 # The verbs as one types them, and the events that they send.
@@ -26,6 +31,22 @@ COMMANDS: Final = {
     "close": ("closed", "Close a case: its findings are no longer open; a new finding opens another case."),
     "reopen": ("reopened", "Open a closed case again, unless a later one has been opened since."),
 }
+_CASES, _LIVES, _OF_CASES, _FINDINGS = (
+    schema.cases.c,
+    schema.case_events.c,
+    schema.case_findings.c,
+    schema.findings.c,
+)
+_ONE: Final = Question(select(_CASES.data).where(*matches(schema.cases, "case_id")))
+_LIFE: Final = Question(
+    select(_LIVES.what, _LIVES.time, _LIVES.data).where(*matches(schema.case_events, "case_id")).order_by(_LIVES.number)
+)
+_MEMBERS: Final = Question(
+    select(_FINDINGS.data, _FINDINGS.standing)
+    .join(schema.case_findings, _FINDINGS.finding == _OF_CASES.finding)
+    .where(*matches(schema.case_findings, "case_id"))
+    .order_by(_FINDINGS.occurred, _FINDINGS.finding)
+)
 SHOWN_MAX: Final = 1_000
 NOTE_CHARACTERS_SHOWN: Final = 200
 
@@ -74,38 +95,45 @@ def _shown(row: dict[str, Any], name: str) -> object:
     return row["about"]["id"] if name == "about" else row.get(name, "–")
 
 
+def _fitting(columns: Iterable[str], *, is_open: bool) -> list[ColumnElement[bool]]:
+    """The conditions of cases whose columns are the parameters of their names, and that are not closed."""
+    return [*matches(schema.cases, *columns), *([_CASES.state != "closed"] if is_open else [])]
+
+
+@cache
+def _newest(columns: tuple[str, ...], *, is_open: bool, limited: bool) -> Question:
+    newest = select(_CASES.data).where(*_fitting(columns, is_open=is_open))
+    ordered = newest.order_by(_CASES.opened.desc(), _CASES.case_id.desc())
+    return Question(ordered.limit(bindparam("limit")) if limited else ordered)
+
+
+@cache
+def _counted(columns: tuple[str, ...], *, is_open: bool) -> Question:
+    return Question(select(func.count()).select_from(schema.cases).where(*_fitting(columns, is_open=is_open)))
+
+
 def _cases(store: Store, where: dict[str, str], limit: int | None) -> tuple[int, list[dict[str, Any]]]:
     """How many cases fit, and of these the newest, so many at most."""
     bound = {column: value for column, value in where.items() if (column, value) != ("state", "open")}
-    conditions = ["1 = 1" if len(bound) == len(where) else "state <> 'closed'", *(f"{column} = ?" for column in bound)]
-    # columns are ours, values are bound
-    fitting = f"from cases where {' and '.join(conditions)}"
-    newest = f"select data {fitting} order by opened desc, case_id desc{'' if limit is None else ' limit ?'}"
+    columns, is_open = tuple(bound), len(bound) < len(where)
     with store.reading() as db:
-        rows = db.rows(newest, *bound.values(), *(() if limit is None else (limit,)))
-        (count,) = db.one(f"select count(*) {fitting}", *bound.values()) or (0,)
+        rows = _newest(columns, is_open=is_open, limited=limit is not None).rows(db, limit=limit, **bound)
+        (count,) = _counted(columns, is_open=is_open).one(db, **bound) or (0,)
     return count, [orjson.loads(row[0]) for row in rows]
 
 
 def _one(store: Store, case: str) -> dict[str, Any]:
     """A case as it was sent, with its events and its members."""
     with store.reading() as db:
-        row = db.one("select data from cases where case_id = ?", case)
+        row = _ONE.one(db, case_id=case)
         if row is None:
             raise click.ClickException(f"there is no case {case!r}")
         life = [
             {"what": kind, "time": format_instant(at), **_more(orjson.loads(data))}
-            for kind, at, data in db.rows(
-                "select what, time, data from case_events where case_id = ? order by number", case
-            )
+            for kind, at, data in _LIFE.rows(db, case_id=case)
         ]
         findings = [
-            {**orjson.loads(data), "standing": bool(standing)}
-            for data, standing in db.rows(
-                "select f.data, f.standing from case_findings m join findings f on f.finding = m.finding"
-                " where m.case_id = ? order by f.occurred, f.finding",
-                case,
-            )
+            {**orjson.loads(data), "standing": bool(standing)} for data, standing in _MEMBERS.rows(db, case_id=case)
         ]
     return {**orjson.loads(row[0]), "events": life, "members": findings}
 

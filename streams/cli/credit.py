@@ -1,8 +1,9 @@
 """`circulation credit`: the statement of a party for a person, or as JSON."""
 
-from typing import Any
+from typing import Any, Final
 
 import click
+from sqlalchemy import bindparam
 
 import detectors
 from circulation.calendar import parse_instant
@@ -14,6 +15,11 @@ from streams.cli.store import looked_at
 from streams.facts import credit as statements
 from streams.facts.rulebook import Rulebook, start
 from streams.health.store_clock import of_store
+from streams.store import schema
+from streams.store.ask import ANYTHING, Question
+
+_EVENTS: Final = schema.events.c
+_KNOWN: Final = Question(ANYTHING.where(_EVENTS.topic == PARTIES, _EVENTS.subject == bindparam("party")).limit(1))
 
 
 @click.command()
@@ -38,7 +44,7 @@ def credit(party: str, as_of: str | None, as_json: bool) -> None:
     with looked_at(settings) as store, store.reading() as db:
         instant = of_store(db, settings) if as_of_instant is None else as_of_instant
         ledgers = statements.ledgers(db, [party])
-        known = db.one("select 1 from events where topic = ? and subject = ? limit 1", PARTIES, party)
+        known = _KNOWN.one(db, party=party)
         if known is None and not ledgers[party].findings:
             raise click.ClickException(f"nothing is known of {party!r}: a party is named by its code, or scheme:value")
         rulebook = Rulebook(*start(settings, detectors.RULES))

@@ -168,6 +168,12 @@ def _detectors() -> Iterator[str]:
     yield "Each is one file in `detectors/`, with examples that are tests. A rule pack may turn one off, into shadow or"
     yield "to warnings, and change its parameters; `circulation rules show` tells what a pack does. The severity is the"
     yield "plain one: a single finding may be lighter or graver, as its text says."
+    yield ""
+    yield "A contract sells by its signing, and by an amendment after which its asset, its seller or its buyer is"
+    yield "another one, or before which it said nothing. Rules that look at prices, channels or modes of delivery also"
+    yield "judge an amendment that changes these, and rules that look for a right given for some purposes or countries"
+    yield "one that allows more of them. `negative-list` judges signings, as its contract names them; what is delivered"
+    yield "or exported under an amended contract it holds against the list all the same."
     yield from ("", "| detector | severity | about | finds |", "| --- | --- | --- | --- |")
     for rule in detectors.RULES.values():
         yield f"| [`{rule.id}`](#{rule.id}) | {rule.severity} | {rule.about} | {_cell(rule.title)} |"

@@ -8,7 +8,6 @@ import click
 import msgspec
 
 import detectors
-from circulation.events.names import PARTIES
 from circulation.facts.grades import CLASSES, LEVELS
 from circulation.near import hint
 from circulation.packs.entry import Entry
@@ -223,11 +222,8 @@ def party_(party: str | None, as_of: int | None, as_json: bool, schema: bool) ->
     with looked_at(settings) as store, store.reading() as db:
         at = of_store(db, settings) if as_of is None else as_of
         if not parties.is_known(db, party):
-            like = db.rows("select distinct subject from events where topic = ? and subject like ? limit ?",
-                           PARTIES, f"{party[:3]}%", CANDIDATES_MAX)  # fmt: skip
-            raise click.ClickException(
-                f"nothing is known of the party {party!r}{hint(party, (row[0] for row in like))}"
-            )
+            alike = parties.known_parties(db, f"{party[:3]}%", CANDIDATES_MAX)
+            raise click.ClickException(f"nothing is known of the party {party!r}{hint(party, alike)}")
         packs = Rulebook(*start(settings, detectors.RULES)).known(db, None)
         members = parties.group(db, party, at, packs)
     if as_json:

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 import click
+from sqlalchemy import bindparam
 
 import detectors
 from circulation.calendar import format_instant
@@ -11,12 +12,14 @@ from circulation.packs.in_force import Packs, Published
 from circulation.packs.pack import Pack
 from circulation.packs.reading import parse_pack
 from streams import console
+from streams.answers.kept import EVENTS, kept
 from streams.cli.inputs import configured
 from streams.cli.store import looked_at
 from streams.facts.rulebook import Rulebook, start
 from streams.health.store_clock import of_store
 from streams.settings import Settings
-from streams.store.kept_events import COLUMNS, event_of
+from streams.store.ask import Question
+from streams.store.kept_events import event_of
 
 DIGEST_CHARACTERS_SHOWN: Final = 12
 
@@ -62,12 +65,18 @@ def history(as_json: bool) -> None:
     console.table(columns, [_cells(row) for row in rows])
 
 
+_PUBLISHED: Final = Question(
+    kept(EVENTS.taken)
+    .where(EVENTS.topic == RULES, EVENTS.subject == bindparam("name"), EVENTS.type == RULEPACK_PUBLISHED)
+    .order_by(EVENTS.id)
+)
+
+
 def _history(settings: Settings) -> list[dict[str, Any]]:
     with looked_at(settings) as store, store.reading() as db:
         now = of_store(db, settings)
         default, name = start(settings, detectors.RULES)
-        query = f"select {COLUMNS}, taken from events where topic = ? and subject = ? and type = ? order by id"  # noqa: S608 ours
-        rows = db.rows(query, RULES, name, RULEPACK_PUBLISHED)
+        rows = _PUBLISHED.rows(db, name=name)
     publications = []
     for *columns, taken_at in rows:
         event = event_of(tuple(columns))

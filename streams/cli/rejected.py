@@ -250,7 +250,7 @@ def send_again(
     Name them, or choose them by what they have in common. Each goes to its own topic again with its key, headers and
     bytes; an element of a batch goes as an event by itself. Each is admitted first, as a worker with these settings
     would admit it: what would be rejected again is said and not sent, and the exit code is 1. What was taken in
-    meanwhile is a duplicate, and is ignored. Who did it is in the journal.
+    meanwhile is a duplicate, and is ignored. Who did it is noted for the journal before anything is sent.
 
     \b
     circulation rejected send-again 3@1842 3@1843
@@ -286,6 +286,9 @@ def send_again(
             else:
                 failed += 1
                 _say(row, rejection)
+    if good:
+        # Before it is sent: whoever ends this in between leaves no record that nobody is noted for.
+        _noted(settings, [row.name for row, _, _ in good])
     try:
         emitting.send_records(
             settings.kafka, ((topic, original.key, original.headers, original.value) for _, topic, original in good)
@@ -294,8 +297,6 @@ def send_again(
         raise click.ClickException(str(error)) from error
     for row, topic, _ in good:
         click.echo(f"sent again to {topic}: {row.name} ({_place(row)})")
-    if good:
-        _noted(settings, [row.name for row, _, _ in good])
     click.echo(
         f"{len(good):,} sent again" + (f", {failed:,} would be rejected again and were not sent" if failed else "")
     )

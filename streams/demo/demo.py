@@ -41,7 +41,6 @@ from streams.demo.story import Act
 from streams.demo.telling import finding, how_to_go_on, name_of, say
 from streams.demo.workers import POLL_SECONDS, DemoError, Workers, state
 from streams.simulate.market import Market
-from streams.store import schema
 from streams.store.errors import StoreAway
 from streams.store.store import Store
 from streams.topics import TOPICS_IN
@@ -373,16 +372,15 @@ class _Demo:
             out.writelines(value + b"\n" for value in ear.values)
         with store.reading() as db:
             seen = demo_proof.seen(db)
-            lowest = db.rows("select party, data from statements order by score, party limit ?", PARTIES_SHOWN)
-            query = f"select count(*), count(distinct origin) from {schema.STEPS} d where origin like 'run:%'"  # noqa: S608
-            derivations = db.one(query)
+            lowest = demo_proof.lowest_credit(db, PARTIES_SHOWN)
+            derivations, runs = demo_proof.derived_by_runs(db)
         say("\nWhat stands at the end, by detector:\n")
         console.table(*demo_proof.by_detector(seen.findings.values()), colour="")
         say("\nThe lowest credit:\n")
         for party, data in lowest:
             say(f"  {demo_proof.statement_in_words(orjson.loads(data), name_of(party))}")
-        if _real_files() and derivations:
-            say(f"\nFrom OpenLineage: {many(derivations[0], 'derivation')}, of {many(derivations[1], 'run')}.")
+        if _real_files():
+            say(f"\nFrom OpenLineage: {many(derivations, 'derivation')}, of {many(runs, 'run')}.")
         say("\nWas anything lost, or counted twice, when the worker was killed?\n")
         good = True
         for text, right in demo_proof.verdicts(expected, seen, ear):

@@ -11,14 +11,18 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 from confluent_kafka import Consumer, TopicPartition
+from sqlalchemy import ColumnClause, bindparam, column, func, select, text
 
 from circulation.admission.admission import Admission
 from circulation.events.names import SOURCE_HEARTBEAT, USAGE_REPORTED
 from circulation.findings import SEVERITIES
 from circulation.words import many
 from streams.demo.ear import Heard, key_of
+from streams.facts.derivations import BY_RUN
 from streams.offline.replay import Replay, offline
 from streams.simulate.market import Market, held
+from streams.store import schema
+from streams.store.ask import Question, Row
 from streams.store.db import Db
 from streams.store.store import Store
 from streams.wire.files import lines_of
@@ -26,6 +30,32 @@ from streams.wire.files import lines_of
 READ_SECONDS_MAX: Final = 15.0
 DIGEST_BYTES: Final = 16
 MISSED_SHOWN_MAX: Final = 3
+
+_FINDINGS, _PROGRESS = schema.findings.c, schema.progress.c
+_STANDING: Final = Question(select(_FINDINGS.data).where(_FINDINGS.standing))
+_FOUND: Final = Question(
+    select(_FINDINGS.data).where(_FINDINGS.standing).order_by(_FINDINGS.occurred, _FINDINGS.finding)
+)
+_COUNT_STANDING: Final = Question(select(func.count()).where(_FINDINGS.standing))
+_COUNT_EVENTS: Final = Question(select(func.count()).select_from(schema.events))
+_COUNT_QUEUE: Final = Question(select(func.count()).select_from(schema.queue))
+_COUNT_OUTBOX: Final = Question(select(func.count()).select_from(schema.outbox))
+_COUNT_DUE: Final = Question(select(func.count()).where(schema.deadlines.c.due < bindparam("clock")))
+_STATEMENTS: Final = schema.statements.c
+_LOWEST: Final = Question(
+    select(_STATEMENTS.party, _STATEMENTS.data).order_by(_STATEMENTS.score, _STATEMENTS.party).limit(bindparam("count"))
+)
+_ORIGIN: Final[ColumnClause[str]] = column("origin")
+_BY_RUNS: Final = Question(
+    select(func.count(), func.count(_ORIGIN.distinct()))
+    .select_from(text(f"{schema.STEPS} steps"))
+    .where(_ORIGIN.like(f"{BY_RUN}%"))
+)
+_DIGESTS: Final = Question(select(func.sum(func.length(schema.remembered.c.digests))))
+_WAITING: Final = Question(select(schema.waiting.c.event))
+_READ: Final = Question(select(func.sum(_PROGRESS.next)))
+_CLOCK: Final = Question(select(func.max(_PROGRESS.time_max)))
+_POSITIONS: Final = Question(select(_PROGRESS.topic, _PROGRESS.partition, _PROGRESS.next))
 
 
 class Expected(NamedTuple):
@@ -70,7 +100,7 @@ def expected(story: Path, market: Market) -> Expected:
     try:
         tally = Replay(offline(store, None), Admission()).run(lines_of(story))
         with store.reading() as db:
-            rows = db.rows("select data from findings where standing")
+            rows = _STANDING.rows(db)
     finally:
         store.close()
     replayed = {finding["finding"]: finding for finding in (orjson.loads(row[0]) for row in rows)}
@@ -94,21 +124,32 @@ def _replaced(lines: Iterable[bytes]) -> int:
 
 def seen(db: Db) -> Seen:
     """Read the store as it is now. A use leaves a digest, so that it can be cancelled; every other event a row."""
-    rows = db.rows("select data from findings where standing order by occurred, finding")
-    (read,) = db.one("select sum(next) from progress") or (0,)
-    (events,) = db.one("select count(*) from events") or (0,)
-    (uses,) = db.one("select sum(length(digests)) from remembered") or (0,)
+    rows = _FOUND.rows(db)
+    (read,) = _READ.one(db) or (0,)
+    (events,) = _COUNT_EVENTS.one(db) or (0,)
+    (uses,) = _DIGESTS.one(db) or (0,)
     # Of what waits for terms, deliveries are rows as well.
-    waiting = sum(USAGE_REPORTED.encode() in bytes(event) for (event,) in db.rows("select event from waiting"))
+    waiting = sum(USAGE_REPORTED.encode() in bytes(event) for (event,) in _WAITING.rows(db))
     findings = {finding["finding"]: finding for finding in (orjson.loads(row[0]) for row in rows)}
     return Seen(findings, int(read or 0), events, int(uses or 0) // DIGEST_BYTES, waiting)
 
 
+def lowest_credit(db: Db, count: int) -> list[Row]:
+    """The parties of the lowest scores, and their statements (JSON)."""
+    return _LOWEST.rows(db, count=count)
+
+
+def derived_by_runs(db: Db) -> tuple[int, int]:
+    """How many derivations OpenLineage's runs told of, and how many runs."""
+    derivations, runs = _BY_RUNS.one(db) or (0, 0)
+    return derivations, runs
+
+
 def so_far(db: Db) -> tuple[int, int, int]:
     """Records read, findings that stand, and items that wait to be judged."""
-    (read,) = db.one("select sum(next) from progress") or (0,)
-    (findings,) = db.one("select count(*) from findings where standing") or (0,)
-    (queued,) = db.one("select count(*) from queue") or (0,)
+    (read,) = _READ.one(db) or (0,)
+    (findings,) = _COUNT_STANDING.one(db) or (0,)
+    (queued,) = _COUNT_QUEUE.one(db) or (0,)
     return int(read or 0), findings, queued
 
 
@@ -194,12 +235,12 @@ def statement_in_words(statement: Mapping[str, Any], name: str) -> str:
 
 def left(db: Db, ends_: Mapping[tuple[str, int], int]) -> str:
     """The backlog of the workers, in words; empty where there is none."""
-    next_ = {(topic, number): at for topic, number, at in db.rows("select topic, partition, next from progress")}
+    next_ = {(topic, number): at for topic, number, at in _POSITIONS.rows(db)}
     unread = sum(max(0, end - next_.get(partition, 0)) for partition, end in ends_.items())
-    (queued,) = db.one("select count(*) from queue") or (0,)
-    (unsent,) = db.one("select count(*) from outbox") or (0,)
-    (clock,) = db.one("select max(time_max) from progress") or (None,)
-    (due,) = db.one("select count(*) from deadlines where due < ?", clock or 0) or (0,)
+    (queued,) = _COUNT_QUEUE.one(db) or (0,)
+    (unsent,) = _COUNT_OUTBOX.one(db) or (0,)
+    (clock,) = _CLOCK.one(db) or (None,)
+    (due,) = _COUNT_DUE.one(db, clock=clock or 0) or (0,)
     counts = {"records to read": unread, "items to judge": queued, "messages to send": unsent, "deadlines": due}
     return ", ".join(f"{count} {noun}" for noun, count in counts.items() if count)
 

@@ -101,6 +101,32 @@ def _bounded(kept: dict[_K, _V], most: int) -> None:
             kept.pop(key, None)
 
 
+class Periods:
+    """Scopes of periods to come, all of which have their deadlines: the next act of one has none to write.
+
+    A deadline of a period goes when the horizon has passed it, and not before. In a store that others write a judge may
+    hold an older horizon than the one that took the deadline, so there nothing is noted.
+    """
+
+    def __init__(self) -> None:
+        # By (rule, scope) the end of the first of the periods that an act of it touches.
+        self._ends: dict[tuple[str, str], int] = {}
+
+    def are_ahead(self, rule: str, scope: str, horizon: int) -> bool:
+        """Whether all periods that an act of a scope touches are to come, and have their deadlines."""
+        ends = self._ends.get((rule, scope))
+        return ends is not None and ends >= horizon
+
+    def note(self, ends: Mapping[tuple[str, str], int], horizon: int) -> None:
+        """Deadlines were written of all periods to come that these touch, by (rule, scope) the first of their ends."""
+        _bounded(self._ends, FACTS_KEPT_MAX)
+        self._ends.update((scope, first) for scope, first in ends.items() if first >= horizon)
+
+    def clear(self) -> None:
+        """Forgets all of it."""
+        self._ends.clear()
+
+
 class Known:
     """What was read of the store and still holds. Used within writing transactions only.
 
@@ -134,6 +160,7 @@ class Known:
         self.stated = Stated()
         self._lasting = Lasting()
         self.payments = Kept()
+        self.periods = Periods()
         # Whether facts are kept: always where nobody else writes, else for one round of judging. What others state
         # meanwhile brings an item of its own, whose judge finds what was judged without it.
         self._keeps = alone
@@ -244,6 +271,7 @@ class Known:
         self.stated.clear()
         self._lasting.clear()
         self.payments.clear()
+        self.periods.clear()
         self._keeps = self.alone
         self._members_count = 0
         self.horizon = self.number = None
@@ -446,6 +474,9 @@ class Known:
         if not self._keeps:
             return edges_above(db, ids)
         kept = self._edges
+        # Most assets were derived from nothing.
+        if all(kept.get(one) == [] for one in ids):
+            return {one: [] for one in ids}
         read = 0
         if missing := [one for one in nodes_above(ids, _reached(ids, kept)) if one not in kept]:
             new = edges_above(db, missing)

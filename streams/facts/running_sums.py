@@ -87,6 +87,9 @@ class Sums:
     def __bool__(self) -> bool:
         return bool(self._kept)
 
+    def __contains__(self, key: tuple[str, str]) -> bool:
+        return key in self._kept
+
     def take(self, rule: str, scope: str) -> Running | None:
         """Takes a sum out, for who goes on with it and gives it back: whoever fails leaves nothing half done behind."""
         found = self._kept.pop((rule, scope), None)

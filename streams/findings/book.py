@@ -123,6 +123,10 @@ class _Page:
 
 
 _COLUMNS = "finding, thing, standing, revision, data, detector, severity, mode, occurred, key"
+_OF_SAID: Final = f"select {_COLUMNS} from findings where finding = any(?)"  # noqa: S608
+_OF_THINGS: Final = f"select {_COLUMNS} from findings where thing = any(?) and standing"  # noqa: S608
+# The columns of a finding.
+Row = tuple[Any, ...]
 
 Receivers = Callable[[Db, Sequence[Entry], Loaded | None], Sequence[tuple[str, ...]]]
 
@@ -144,28 +148,33 @@ class Book:
         priority: int = queue.LIVE,
         facts: Loaded | None = None,
         since: Mapping[str, int] | None = None,
+        standing: Sequence[Row] | None = None,
     ) -> list[Change]:
         """Raises what is said; of the things named, clears at `now` what stands and is no longer said.
 
         Of a thing in `since` only what occurred at that instant or later is looked at: it was not judged before that.
 
         What follows in cases does not come before what it was said with, which was of this `priority`. Of the `facts`
-        that it was said by none is loaded again to look up who receives it.
+        that it was said by none is loaded again to look up who receives it. What stands of all the things is not asked
+        where it is given.
         """
         if not entries and not things:
             return []
-        db.share(UPHOLDING)
+        if standing is None:
+            db.share(UPHOLDING)
         said = {entry.finding: entry for entry in entries}
-        of_said = f"select {_COLUMNS} from findings where finding = any(?)"  # noqa: S608
-        of_things = f"select {_COLUMNS} from findings where thing = any(?) and standing"  # noqa: S608
         begun = {thing: since[thing] for thing in things if thing in since} if since else {}
         whole = [thing for thing in things if thing not in begun] if begun else things
         asked: list[tuple[str, list[Any]]] = [
-            (query, [list(of)]) for query, of in ((of_said, said), (of_things, whole)) if of
+            (query, [list(of)])
+            for query, of in ((_OF_SAID, said), (_OF_THINGS, whole if standing is None else ()))
+            if of
         ]
         if begun:
-            asked.append((f"{of_things} and occurred >= ?", [list(begun), min(begun.values())]))
-        rows = db.rows(" union all ".join(query for query, _ in asked), *(one for _, of in asked for one in of))
+            asked.append((f"{_OF_THINGS} and occurred >= ?", [list(begun), min(begun.values())]))
+        rows = [*(standing or ())]
+        if asked:
+            rows += db.rows(" union all ".join(query for query, _ in asked), *(one for _, of in asked for one in of))
         known = {row[0]: row for row in rows if row[0] in said}
         if others := sorted(one for one, row in known.items() if row[2] and row[1] != said[one].thing):
             known |= self._taken_over(db, said, others)
@@ -199,6 +208,12 @@ class Book:
                 page.changed(before, data, entry.now, stood=old is not None and bool(old[2]))
             db.many(schema.findings, raised, "upsert")
         return page.write(db, priority)
+
+    @staticmethod
+    def standing(db: Db, things: Sequence[str]) -> list[Row]:
+        """What stands of these things, for `enter`: whoever enters of several kinds of things asks once."""
+        db.share(UPHOLDING)
+        return db.rows(_OF_THINGS, list(things))
 
     @staticmethod
     def _taken_over(db: Db, said: Mapping[str, Entry], others: Sequence[str]) -> dict[str, tuple[Any, ...]]:

@@ -12,9 +12,12 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaException, Producer
+from sqlalchemy import func, select
 
 from circulation.events.names import CLOCK, RULES
 from streams.settings import Settings
+from streams.store import schema
+from streams.store.ask import Question
 from streams.store.db import Db, wall
 from streams.store.errors import StoreAway
 from streams.store.store import Store
@@ -116,6 +119,14 @@ class Clock:
         with self._lock:
             return [f"the {name}'s clock is not known: {why}" for name, why in sorted(self._unknown.items())]
 
+    def unbounded(self) -> str:
+        """Why no other clock tells whether this one is right; empty where one does, or where deadlines go by the
+        events' clock. What was heard once goes on by the monotonic clock, so it does not cease to."""
+        with self._lock:
+            if self.by_events or self._answers or self._awaited:
+                return ""
+            return "; ".join(why for _, why in sorted(self._unknown.items()))
+
     def now(self) -> int:
         """The time for stamps, µs: this clock's, or, where others differ from it, the middle of all that are known."""
         machine_time, at = self._machine(), self._monotonic()
@@ -137,9 +148,12 @@ class Clock:
             return highest(db)
 
 
+_HIGHEST: Final = Question(select(func.max(schema.progress.c.time_max)).where(schema.progress.c.topic != RULES))
+
+
 def highest(db: Db) -> int:
     """The highest admitted time, events of `circulation.rules` aside, µs; 0 before any."""
-    row = db.one("select max(time_max) from progress where topic <> ?", RULES)
+    row = _HIGHEST.one(db)
     return int(row[0]) if row and row[0] is not None else 0
 
 

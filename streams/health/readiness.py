@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from circulation.events.names import RULES
+from circulation.events.names import CLOCK, RULES
 from streams.log import without_numbers
 
 # A worker that is further behind than this says that it does not keep up: with its partitions, with what is to be
@@ -48,8 +48,8 @@ class State(NamedTuple):
     `judge_silent`, since when the judge has told nothing of itself; `judge_waits` and `outbox_waits`, how long the
     oldest of what is to be judged first, and of what is to be sent, has waited; `outbox_closed`, the topics that
     take nothing, and why; `outbox_set_aside`, how many messages were refused for good; `watch_silent`, since when it
-    has not looked at store and Kafka; `strangers`, the members of its group that are no workers of its store;
-    `store_silent` and `broker_silent`, since when each of the two has not answered.
+    has not looked at store and Kafka; `clock_unbounded`, why no other clock tells whether its own is right;
+    `strangers`, the members of its group that are no workers of its store; `store_silent` and `broker_silent`, since when each of the two has not answered.
     """
 
     assigned: int
@@ -70,6 +70,7 @@ class State(NamedTuple):
     clock_trusted: bool
     clock_skews: Mapping[str, float]
     clock_doubts: Sequence[str]
+    clock_unbounded: str
     failing: Mapping[str, str]
     watch_silent: float
     strangers: Sequence[str]
@@ -147,6 +148,12 @@ def reasons(state: State) -> list[str]:
         sentences.append(
             f"what is to be sent waits for {state.outbox_waits:.0f} s: see that Kafka takes it (`circulation topics"
             " check`), and what it refused (`circulation outbox list`)"
+        )
+    if state.clock_unbounded and state.broker_answers:
+        sentences.append(
+            f"no clock but this machine's is known, so that nobody would notice if it were wrong: {state.clock_unbounded}"
+            f" (`circulation topics create` makes {CLOCK}, with --apply also sets one right that is there; with"
+            " CIRCULATION_CLOCK=events none is needed)"
         )
     if not state.clock_trusted:
         doubts = state.clock_doubts or ["the clocks of the broker and the database are not known yet"]

@@ -2,16 +2,21 @@
 
 from typing import Final
 
+from sqlalchemy import select
+
 from streams.address import address
 from streams.health.clock import highest
 from streams.health.workers import Differs, alive
 from streams.settings import Settings
 from streams.store import schema
+from streams.store.ask import Question
 from streams.store.db import Db, wall
 from streams.store.store import Store
 
 WALL, EVENTS = "wall", "events"
 _ID: Final = 1
+_CLOCK: Final = schema.store_clock.c
+_KEPT: Final = Question(select(_CLOCK.clock, _CLOCK.instant).where(_CLOCK.id == _ID))
 
 
 def keep(db: Db, clock: str, worker: str) -> None:
@@ -19,7 +24,7 @@ def keep(db: Db, clock: str, worker: str) -> None:
 
     Raises `Differs` while others live that run on the other one: the same deadline would be past and not past.
     """
-    row = db.one("select clock from store_clock where id = ?", _ID)
+    row = _KEPT.one(db)
     if row is not None and row[0] == clock:
         return
     other_workers = [living.worker for living in alive(db) if living.worker != worker]
@@ -33,7 +38,7 @@ def keep(db: Db, clock: str, worker: str) -> None:
 
 def replayed(db: Db, instant: int) -> None:
     """Writes down that a replay filled this store, and how far its clock came (µs). A worker's word stays."""
-    row = db.one("select clock, instant from store_clock where id = ?", _ID)
+    row = _KEPT.one(db)
     if row is None or row[0] == EVENTS:
         db.many(schema.store_clock, [(_ID, EVENTS, max(instant, (row and row[1]) or instant))], "upsert")
 
@@ -45,7 +50,7 @@ def of_store(db: Db, settings: Settings, at: int | None = None) -> int:
     the events' clock and has no events yet is at the wall's, which is `at` where that was asked already.
     """
     at = wall() if at is None else at
-    row = db.one("select clock, instant from store_clock where id = ?", _ID)
+    row = _KEPT.one(db)
     clock, instant = row or (settings.clock, None)
     if clock == WALL:
         return at

@@ -16,10 +16,12 @@ from importlib import metadata
 from typing import Final, NamedTuple
 
 import orjson
+from sqlalchemy import bindparam, delete, null, select, update
 
 from circulation.bounds import shortened
 from streams.facts.rulebook import Rulebook
 from streams.store import schema, schema_version
+from streams.store.ask import Question, names
 from streams.store.db import Db
 from streams.store.schema_version import Holds, StoreNewer
 from streams.store.store import Store
@@ -82,6 +84,27 @@ class Alive(NamedTuple):
         return list(orjson.loads(self.said).get("warnings", ()))
 
 
+_WORKERS: Final = schema.workers
+_OF_SPAN: Final = _WORKERS.c.beat.between(bindparam("first"), bindparam("last"))
+_OF_NAME: Final = _WORKERS.c.worker == bindparam("name")
+_ROWS: Final = select(*names(_WORKERS, *Alive._fields)).order_by(_WORKERS.c.started, _WORKERS.c.worker)
+_ALIVE: Final = Question(_ROWS.where(_OF_SPAN))
+_BEGUN: Final = Question(_ROWS)
+_DROP_SILENT: Final = Question(delete(_WORKERS).where(~_OF_SPAN))
+_DROP_ALL: Final = Question(delete(_WORKERS))
+_DROP: Final = Question(delete(_WORKERS).where(_OF_NAME))
+_BEAT: Final = Question(
+    update(_WORKERS)
+    .where(_OF_NAME)
+    .values(beat=bindparam("clock"), admitted=bindparam("newest"), said=bindparam("report"))
+    .returning(_WORKERS.c.worker)
+)
+_STORE: Final = schema.store_identity
+_IDENTITY: Final = Question(select(_STORE.c.store).where(_STORE.c.id == 1))
+_WANTED: Final = Question(select(_STORE.c.wanted).where(_STORE.c.id == 1))
+_WANT: Final = Question(update(_STORE).values(wanted=bindparam("newest")))
+_WANT_NONE: Final = Question(update(_STORE).where(_STORE.c.wanted.is_not(None)).values(wanted=null()))
+
 Says = Callable[[], tuple[Sequence[str], Sequence[str]]]
 
 
@@ -99,18 +122,21 @@ def now(db: Db) -> int:
 
 def alive(db: Db) -> list[Alive]:
     """The workers that live, those first that began first. A beat from far ahead is of a clock that was put right."""
-    columns = ", ".join(Alive._fields)
-    query = f"select {columns} from workers where beat between ? and ? order by started, worker"  # noqa: S608 ours
-    return [Alive(*row) for row in db.rows(query, *_span(now(db)))]
+    return [Alive(*row) for row in _ALIVE.rows(db, **_span(now(db)))]
 
 
-def _span(clock: int) -> tuple[int, int]:
-    return clock - SILENT_SECONDS * _SECOND, clock + SILENT_SECONDS * _SECOND
+def known(db: Db) -> list[Alive]:
+    """The workers that began and did not say that they ended, those first that began first."""
+    return [Alive(*row) for row in _BEGUN.rows(db)]
+
+
+def _span(clock: int) -> dict[str, int]:
+    return {"first": clock - SILENT_SECONDS * _SECOND, "last": clock + SILENT_SECONDS * _SECOND}
 
 
 def identity(db: Db) -> str:
     """The id of the store: other stores on the same Kafka have others."""
-    row = db.one("select store from store_identity where id = 1")
+    row = _IDENTITY.one(db)
     assert row is not None  # noqa: S101 the migration that made the table wrote it
     return str(row[0])
 
@@ -144,7 +170,7 @@ def make_way(store: Store, newest: str, *, seconds_max: float = WAY_SECONDS_MAX)
             return
         with store.writing() as db:
             # Said again and again: a worker that starts meanwhile takes it for one that nobody waits for any more.
-            db.run("update store_identity set wanted = ?", newest)
+            _WANT.run(db, newest=newest)
             names = [row.worker for row in alive(db)]
         if not names:
             return
@@ -191,11 +217,11 @@ class Heart:
         # Of two that begin at once, the second sees the first.
         db.lock([LOCK])
         clock = now(db)
-        db.run("update store_identity set wanted = null where wanted is not null")
+        _WANT_NONE.run(db)
         if db.postgres:
-            db.run("delete from workers where beat not between ? and ?", *_span(clock))
+            _DROP_SILENT.run(db, **_span(clock))
         else:
-            db.run("delete from workers")
+            _DROP_ALL.run(db)
         for peer in alive(db):
             if (peer.pack, peer.shipped) != (self._pack, self._shipped):
                 raise Differs(self._against(peer, clock))
@@ -237,13 +263,7 @@ class Heart:
             self._beats += 1
             return LOOK_SECONDS
         with self._store.writing() as db:
-            answer = db.one(
-                "update workers set beat = ?, admitted = ?, said = ? where worker = ? returning worker",
-                now(db),
-                newest,
-                report,
-                self.worker,
-            )
+            answer = _BEAT.one(db, clock=now(db), newest=newest, report=report, name=self.worker)
             if answer is None:
                 self._join(db)
         self._written = (newest, ready)
@@ -264,7 +284,7 @@ class Heart:
             raise Replaced(self._store.place)
 
     def _gives_way(self, db: Db) -> None:
-        row = db.one("select wanted from store_identity where id = 1")
+        row = _WANTED.one(db)
         if row and row[0] is not None and row[0] not in schema_version.known():
             raise StoreNewer(
                 f"a worker of a newer version is about to bring the store {self._store.place} to the schema {row[0]},"
@@ -274,7 +294,7 @@ class Heart:
     def end(self) -> None:
         """Leaves the workers that live. A store that does not answer forgets this one by itself."""
         with contextlib.suppress(Exception), self._store.writing() as db:
-            db.run("delete from workers where worker = ?", self.worker)
+            _DROP.run(db, name=self.worker)
 
 
 def _bounded(sentences: Sequence[str]) -> list[str]:

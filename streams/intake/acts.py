@@ -70,6 +70,9 @@ NAMED: Final = (
     ("payee", "payee"),
 )
 
+# As `_named_by` has found it.
+_NAMED_BY: Final[dict[type, tuple[tuple[str, str], ...]]] = {}
+
 # In the place of what was taken back: there may be much of it, so it is looked up in `refs`.
 LOOKED_UP: Final = ("", "", "")
 
@@ -187,8 +190,8 @@ def _row(number: int, event: Event, thing: str, retracted: int | None, taken: in
 
 def _name(batch: Batch, event: Event, number: int) -> None:
     """Note what an event names."""
-    for member, kind in NAMED:
-        named = getattr(event.data, member, None)
+    for member, kind in _named_by(type(event.data)):
+        named = getattr(event.data, member)
         if isinstance(named, str):
             batch.refs.append((kind, named, number, event.time if kind in (BY, TO) else None))
     if event.type == OPENLINEAGE_RUN:
@@ -200,6 +203,14 @@ def _name(batch: Batch, event: Event, number: int) -> None:
         batch.refs += [("output", one, number, None) for one in sorted({*data.outputs, *data.listed})]
     elif event.type == ASSET_DERIVED:
         batch.refs += [("input", one.asset, number, None) for one in event.data.inputs]
+
+
+def _named_by(data: type) -> tuple[tuple[str, str], ...]:
+    """Return which of `NAMED` data of a type may have."""
+    members = _NAMED_BY.get(data)
+    if members is None:
+        members = _NAMED_BY[data] = tuple(one for one in NAMED if hasattr(data, one[0]))
+    return members
 
 
 def _named_assets(event: Event) -> list[str]:

@@ -1,7 +1,6 @@
 """What one fetch brings and changes, on its way through intake."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -80,8 +79,7 @@ class Outcome(NamedTuple):
     away: list[Arrival]
 
 
-@dataclass(slots=True)
-class Batch:
+class Batch(msgspec.Struct):
     """One fetch: its transaction, what all rooms share, and all that is still to be written. Instants are µs.
 
     `earlier` tells in which other partitions a subject (topic, subject) was at home when its topic had fewer.
@@ -101,11 +99,11 @@ class Batch:
     # What was loaded for all events at once: the desks by (topic, subject); identities that came before, and those of
     # events without numbers by their order; the sellers whose sandboxes count uses; and reports of deliveries by act,
     # with their numbers.
-    desks: dict[tuple[str, str], Desk] = field(default_factory=dict)
-    seen: set[str] = field(default_factory=set)
-    identities: dict[int, str] = field(default_factory=dict)
+    desks: dict[tuple[str, str], Desk] = msgspec.field(default_factory=dict)
+    seen: set[str] = msgspec.field(default_factory=set)
+    identities: dict[int, str] = msgspec.field(default_factory=dict)
     sellers: frozenset[str] = frozenset()
-    delivered: dict[str, list[tuple[int, Event]]] = field(default_factory=dict)
+    delivered: dict[str, list[tuple[int, Event]]] = msgspec.field(default_factory=dict)
     # The tallies that count plain uses, from one instant to before another.
     plan: Sequence[Plan] = ()
     plan_begin: int = 0
@@ -113,61 +111,61 @@ class Batch:
     # Up to when deadlines have fired, as soon as anybody has asked.
     horizon: int | None = None
     # Numbers of events that were asked for and not yet given.
-    numbers: list[int] = field(default_factory=list)
+    numbers: list[int] = msgspec.field(default_factory=list)
 
     # Rows of events and of what belongs to them. By act what this fetch brought, as far as it is not written yet.
-    rows: list[tuple[Any, ...]] = field(default_factory=list)
-    refs: list[tuple[str, str, int, int | None]] = field(default_factory=list)
-    edges: list[tuple[Any, ...]] = field(default_factory=list)
+    rows: list[tuple[Any, ...]] = msgspec.field(default_factory=list)
+    refs: list[tuple[str, str, int, int | None]] = msgspec.field(default_factory=list)
+    edges: list[tuple[Any, ...]] = msgspec.field(default_factory=list)
     # Assets whose other form was looked for.
-    forms: set[str] = field(default_factory=set)
-    by_thing: dict[str, list[tuple[int, Event]]] = field(default_factory=dict)
+    forms: set[str] = msgspec.field(default_factory=set)
+    by_thing: dict[str, list[tuple[int, Event]]] = msgspec.field(default_factory=dict)
     # What was taken back, as `refs` call it.
-    retracted: set[str] = field(default_factory=set)
-    orders: list[tuple[str, Order]] = field(default_factory=list)
+    retracted: set[str] = msgspec.field(default_factory=set)
+    orders: list[tuple[str, Order]] = msgspec.field(default_factory=list)
     # What of the credit of a party is to be folded again: (party, kind, id).
-    credit: dict[tuple[str, str, str], None] = field(default_factory=dict)
+    credit: dict[tuple[str, str, str], None] = msgspec.field(default_factory=dict)
 
     # Of desks.
-    states: list[tuple[str, str, bytes]] = field(default_factory=list)
-    parts: list[tuple[str, str, bytes]] = field(default_factory=list)
-    waiting: list[tuple[str, int, bytes]] = field(default_factory=list)
-    first_uses: dict[str, int] = field(default_factory=dict)
-    days: dict[tuple[str, int, int], Used] = field(default_factory=dict)
+    states: list[tuple[str, str, bytes]] = msgspec.field(default_factory=list)
+    parts: list[tuple[str, str, bytes]] = msgspec.field(default_factory=list)
+    waiting: list[tuple[str, int, bytes]] = msgspec.field(default_factory=list)
+    first_uses: dict[str, int] = msgspec.field(default_factory=dict)
+    days: dict[tuple[str, int, int], Used] = msgspec.field(default_factory=dict)
     # Uses in other countries: by contract, country, day and reporter so many more, with the order of the first of them.
-    abroad: dict[tuple[str, str, int, int], list[int]] = field(default_factory=dict)
-    deadlines: list[tuple[str, int]] = field(default_factory=list)
-    seen_new: list[tuple[str, int]] = field(default_factory=list)
+    abroad: dict[tuple[str, str, int, int], list[int]] = msgspec.field(default_factory=dict)
+    deadlines: list[tuple[str, int]] = msgspec.field(default_factory=list)
+    seen_new: list[tuple[str, int]] = msgspec.field(default_factory=list)
     # By thing; None where it is closed. And by feed and first number those that no desk remembers: what is missing.
-    gaps: dict[str, tuple[int, bytes, str, int, int] | None] = field(default_factory=dict)
-    older_gaps: dict[tuple[str, int], sequences.Gap | None] = field(default_factory=dict)
+    gaps: dict[str, tuple[int, bytes, str, int, int] | None] = msgspec.field(default_factory=dict)
+    older_gaps: dict[tuple[str, int], sequences.Gap | None] = msgspec.field(default_factory=dict)
     # By feed the numbers of what was rejected: (order, number, code).
-    refused_numbers: dict[str, list[tuple[int, int, str]]] = field(default_factory=dict)
+    refused_numbers: dict[str, list[tuple[int, int, str]]] = msgspec.field(default_factory=dict)
 
     # What is to be judged, by priority and thing: the order of the first who asked; and from which instant on, where
     # that is not the first.
-    queued: dict[tuple[int, str], int] = field(default_factory=dict)
-    begins: dict[tuple[int, str], int | None] = field(default_factory=dict)
+    queued: dict[tuple[int, str], int] = msgspec.field(default_factory=dict)
+    begins: dict[tuple[int, str], int | None] = msgspec.field(default_factory=dict)
     # By source and month what came, in the order of the columns of the store; and what of it came in runs of uses, not
     # yet added to that (`quality.PLAIN`).
-    quality: dict[tuple[str, int], list[int]] = field(default_factory=dict)
-    plain: dict[tuple[str, int], list[int]] = field(default_factory=dict)
+    quality: dict[tuple[str, int], list[int]] = msgspec.field(default_factory=dict)
+    plain: dict[tuple[str, int], list[int]] = msgspec.field(default_factory=dict)
     # (contract, day, source) of uses that a provider or consumer reports.
-    reported: set[tuple[str, int, str]] = field(default_factory=set)
+    reported: set[tuple[str, int, str]] = msgspec.field(default_factory=set)
     # What goes out, with the order of the arrival: findings raised, findings cleared (order, clock, finding, reason),
     # records.
-    entries: list[tuple[int, Entry]] = field(default_factory=list)
-    closed: list[tuple[int, int, str, str]] = field(default_factory=list)
-    journal: list[tuple[int, Message]] = field(default_factory=list)
-    refused: list[Refused] = field(default_factory=list)
+    entries: list[tuple[int, Entry]] = msgspec.field(default_factory=list)
+    closed: list[tuple[int, int, str, str]] = msgspec.field(default_factory=list)
+    journal: list[tuple[int, Message]] = msgspec.field(default_factory=list)
+    refused: list[Refused] = msgspec.field(default_factory=list)
 
     # What the outcome tells.
-    taken: dict[str, int] = field(default_factory=dict)
+    taken: dict[str, int] = msgspec.field(default_factory=dict)
     duplicates: int = 0
-    changes: list[Change] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-    ignored: set[int] = field(default_factory=set)
-    away: list[Arrival] = field(default_factory=list)
+    changes: list[Change] = msgspec.field(default_factory=list)
+    errors: list[str] = msgspec.field(default_factory=list)
+    ignored: set[int] = msgspec.field(default_factory=set)
+    away: list[Arrival] = msgspec.field(default_factory=list)
 
     def is_abroad(self, country: str) -> bool:
         """Whether a country is another than that of any pack."""

@@ -5,13 +5,14 @@ from typing import Final, NamedTuple
 
 import xxhash
 
+from circulation.daily import Side
 from circulation.identifiers import COUNTRIES
 from circulation.keys import join_key
 from streams.store import schema
 from streams.store.db import Db
 
 # Time, uses left (`EMPTIED` where nothing is left and that was told), index of the licence and code of the country,
-# reporter.
+# reporter and code of the side (`SIDES`).
 DETAIL: Final = struct.Struct("<qqiB")
 EMPTIED: Final = -1
 # Of a use that states bytes or rows: its place in the row, bytes, rows.
@@ -23,13 +24,23 @@ CODES: Final[dict[str | None, int]] = {None: 0} | {
 }
 _OF_CODE: Final = {code: country for country, code in CODES.items()}
 _INDEX: Final = (1 << INDEX_BITS) - 1
+# Where on its day a use was counted: near one of its midnights, or between them. A pack that comes later may tell it
+# otherwise, and what is given back is taken off where it is. The code stands above the reporter; 0, the code of a use
+# so far from both that every pack tells the same, and of one that was remembered without, leaves it to the pack.
+REPORTER_BITS: Final = 2
+SIDES: Final[dict[Side | None, int]] = {
+    side: code << REPORTER_BITS for code, side in enumerate((None, Side.HEAD, Side.TAIL), start=1)
+}
+_SIDE_OF_CODE: Final = {code: (side,) for side, code in SIDES.items()}
+_REPORTER: Final = (1 << REPORTER_BITS) - 1
 # Rows of a partition that are read at a time, the newest first.
 ROWS_AT_ONCE: Final = 64
 
 
 class Detail(NamedTuple):
     """A use that was found: its time, the uses given back, its licence by index, its reporter, and its country. Where
-    nothing is left of it, it is `emptied`, and its bytes and rows are given back."""
+    nothing is left of it, it is `emptied`, and its bytes and rows are given back. `side` is the one on which it was
+    counted; () where that is not told."""
 
     time: int
     given_back: int
@@ -39,6 +50,7 @@ class Detail(NamedTuple):
     emptied: bool = False
     bytes: int = 0
     rows: int = 0
+    side: tuple[Side | None] | tuple[()] = ()
 
 
 class Pending:
@@ -118,6 +130,11 @@ class Cancellable:
             before = rows[-1][0]
 
 
+def side_of_code(code: int) -> tuple[Side | None] | tuple[()]:
+    """Return the side of a code; () where it tells none."""
+    return _SIDE_OF_CODE.get(code, ())
+
+
 def seed_of(contract: str, source: str) -> int:
     """Return the seed of the digests of a source's uses of a contract."""
     return xxhash.xxh3_64_intdigest(join_key(contract, source).encode())
@@ -138,12 +155,13 @@ def _position(digests: bytes | bytearray, digest: bytes) -> int | None:
 
 
 def _take_off(details: bytearray, at: int, uses: int, volumes: bytes | bytearray) -> Detail:
-    time, left, placed, reporter = DETAIL.unpack_from(details, at * DETAIL.size)
+    time, left, placed, coded = DETAIL.unpack_from(details, at * DETAIL.size)
     given_back = min(uses, max(left, 0))
     emptied = left == given_back
-    DETAIL.pack_into(details, at * DETAIL.size, time, EMPTIED if emptied else left - given_back, placed, reporter)
+    DETAIL.pack_into(details, at * DETAIL.size, time, EMPTIED if emptied else left - given_back, placed, coded)
     bytes_ = rows = 0
     if emptied:
         bytes_, rows = next((one[1:] for one in VOLUME.iter_unpack(volumes) if one[0] == at), (0, 0))
     index = placed if placed < 0 else placed & _INDEX
-    return Detail(time, given_back, index, reporter, _OF_CODE.get(placed - index), emptied, bytes_, rows)
+    reporter, country = coded & _REPORTER, _OF_CODE.get(placed - index)
+    return Detail(time, given_back, index, reporter, country, emptied, bytes_, rows, side_of_code(coded - reporter))

@@ -48,7 +48,7 @@ def take(batch: Batch, desk: Desk, group: Sequence[Arrival], pending: Pending) -
             if run:
                 _take_run(batch, desk, run, before, pending)
                 run = []
-            if event.sequence is not None and desk.licences:
+            if event.sequence is not None and desk.licences.current:
                 before = desk.sequences.get(event.source) or _NONE
                 if event.sequence == before.highest + 1 and event.epoch == before.epoch:
                     source, expected, epoch = event.source, event.sequence + 1, event.epoch
@@ -79,9 +79,11 @@ def _take_run(batch: Batch, desk: Desk, run: Sequence[Arrival], before: numbers.
         last.sequence or 0, before.gaps, before.older, max(before.latest, summed.last), before.epoch, before.before
     )
     quality.add_run(batch, run, summed, late)
-    days.add_run(
+    sides = days.add_run(
         batch, desk, run, summed, states_bytes=states_bytes, states_rows=states_rows, reports_none=reports_none
     )
+    if sides:
+        uses.note_sides(run, sides, pending)
     home = batch.packs.home
     for kind in summed.kinds:
         if kind[1] is not None and kind[1] != home:
@@ -123,16 +125,16 @@ def _take_one(batch: Batch, desk: Desk, arrival: Arrival, pending: Pending) -> N
         return
     sequences.advance(batch, desk, arrival, taken)
     if is_use:
-        days.add(batch, desk, arrival)
+        side = days.add(batch, desk, arrival)
         abroad.add(batch, desk, arrival)
         quality.link(batch, event, linked=not waits)
         if event.reporter:
             quality.report(batch, event)
         if waits:
             desk.waiting_uses += 1
-            waiting.wait(batch, desk, event)
+            waiting.wait(batch, desk, event, -side)
         else:
-            tallies.step(batch, desk, arrival, *uses.count(desk, event, pending))
+            tallies.step(batch, desk, arrival, *uses.count(desk, event, pending, side))
         return
     number, thing, void = acts.keep(batch, desk, arrival)
     if event.type == EVENT_RETRACTED:
@@ -193,7 +195,7 @@ def _fold(batch: Batch, desk: Desk, arrival: Arrival, number: int, thing: str, p
                 if waited.type == DELIVERY_COMPLETED:
                     _count_delivery(batch, desk, arrival, its_number, waited, thing_of(waited))
                 else:
-                    tallies.step(batch, desk, arrival, *uses.count(desk, waited, pending))
+                    tallies.step(batch, desk, arrival, *uses.count(desk, waited, pending, -its_number))
     elif event.type == CONTRACT_TERMINATED:
         before = desk.licences.terminated
         desk.licences.terminate(event)

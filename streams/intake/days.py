@@ -9,7 +9,7 @@ from circulation.events.names import CONTRACTS
 from circulation.rules import Uses
 from streams.facts import used_days as summaries
 from streams.intake.batch import Arrival, Batch
-from streams.intake.cancellable import Detail
+from streams.intake.cancellable import SIDES, Detail
 from streams.intake.desk import Desk
 from streams.store import queue, schema
 
@@ -27,11 +27,14 @@ def add_run(
     states_bytes: bool,
     states_rows: bool,
     reports_none: bool,
-) -> None:
+) -> Sequence[int]:
     """Add a run of uses; sums of bytes and rows count where any of them states some. `reports_none` tells that any is
-    of 0."""
+    of 0.
+
+    Return the codes of the sides on which they were counted (`cancellable.SIDES`); nothing where all are 0.
+    """
     first, last = uses.first, uses.last
-    if first < desk.first_use:
+    if first < desk.first_use and not reports_none:
         _begin_earlier(batch, desk, run[0], first)
     day, past = divmod(first + CHINA_OFFSET, DAY)
     past_last = past + last - first
@@ -41,9 +44,7 @@ def add_run(
         or past_last >= DAY
         or ((past <= _EDGE_MAX or past_last >= DAY - _EDGE_MAX) and _is_near(batch, first, last))
     ):
-        for arrival in run:
-            add(batch, desk, arrival)
-        return
+        return [add(batch, desk, arrival) for arrival in run]
     ((reporter, (count, bytes_, rows)),) = uses.totals.items()
     stated_bytes, stated_rows = bytes_ if states_bytes else None, rows if states_rows else None
     used = desk.days.get(day << 2 | reporter)
@@ -51,23 +52,28 @@ def add_run(
         _add(batch, desk, run[0], reporter, None, first, last, count, stated_bytes, stated_rows)
     else:
         used.add(count, stated_bytes, stated_rows, first, last)
+    if past <= _EDGE_MAX or past_last >= DAY - _EDGE_MAX:
+        return [_code(arrival.event.time, None) for arrival in run]
+    return ()
 
 
-def add(batch: Batch, desk: Desk, arrival: Arrival) -> None:
-    """Add one use."""
+def add(batch: Batch, desk: Desk, arrival: Arrival) -> int:
+    """Add one use; return the code of the side on which it was counted."""
     event, data = arrival.event, arrival.event.data
     time = event.time
-    if time < desk.first_use:
+    # A report of no uses, bytes and rows is no use.
+    if time < desk.first_use and (data.uses or data.bytes or data.rows):
         _begin_earlier(batch, desk, arrival, time)
     side = _side(batch, time)
     _add(batch, desk, arrival, event.reporter, side, time, time, data.uses, data.bytes, data.rows)
+    return _code(time, side)
 
 
 def give_back(batch: Batch, desk: Desk, arrival: Arrival, cancelled: Detail) -> None:
     """Take cancelled uses off their day."""
     day = day_number(cancelled.time)
     used = desk.days.setdefault(key_of(day, cancelled.reporter), Used())
-    side = _side(batch, cancelled.time)
+    (side,) = cancelled.side or (_side(batch, cancelled.time),)
     given_back = (-cancelled.given_back, -cancelled.bytes or None, -cancelled.rows or None, NEVER, -NEVER)
     if side is None:
         used.add(*given_back)
@@ -132,9 +138,18 @@ def write(batch: Batch) -> None:
 
 def _side(batch: Batch, time: int) -> Side | None:
     """The midnight that a use is so near to that it is told apart, by the pack of its time."""
-    if batch.shapes.edge is None or _EDGE_MAX < (time + CHINA_OFFSET) % DAY < DAY - _EDGE_MAX:
+    if batch.shapes.edge is None or _is_far(time):
         return None
     return side_of(time, batch.shapes.edge_of(batch.packs.in_force(time)))
+
+
+def _is_far(time: int) -> bool:
+    """Whether a use is so far from the midnights of its day that no pack tells it apart."""
+    return _EDGE_MAX < (time + CHINA_OFFSET) % DAY < DAY - _EDGE_MAX
+
+
+def _code(time: int, side: Side | None) -> int:
+    return 0 if _is_far(time) else SIDES[side]
 
 
 def _is_near(batch: Batch, first: int, last: int) -> bool:

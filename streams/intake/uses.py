@@ -96,6 +96,15 @@ def _add_up(totals: dict[int, list[int]], reporter: int, uses: int, bytes_: int,
         total[2] += rows
 
 
+def note_sides(run: Sequence[Arrival], sides: Sequence[int], pending: Pending) -> None:
+    """Remember on which side of its day each use of a run that was just summed up was counted."""
+    details = pending.details
+    at = len(details) - DETAIL.size * len(run)
+    for arrival, side in zip(run, sides, strict=True):
+        at += DETAIL.size
+        details[at - 1] = arrival.event.reporter | side
+
+
 def one_by_one(run: Sequence[Arrival], licences: Licences, pending: Pending) -> list[tuple[Arrival, Counted, Licence]]:
     """Return what each use of a run that was just summed up counts; each is remembered under its own licence."""
     details = pending.details
@@ -107,16 +116,18 @@ def one_by_one(run: Sequence[Arrival], licences: Licences, pending: Pending) -> 
         if licence is None:
             raise AssertionError("a run has terms")
         position = at + number * DETAIL.size
-        details[position : position + DETAIL.size] = DETAIL.pack(
-            event.time, event.data.uses, licence.index | CODES[event.data.country], event.reporter
-        )
+        end = position + DETAIL.size
+        coded = details[end - 1]  # as `note_sides` left it
+        placed = licence.index | CODES[event.data.country]
+        details[position:end] = DETAIL.pack(event.time, event.data.uses, placed, coded)
         uses = Counted(event, event.data.uses, event.data.bytes or 0, event.data.rows or 0)
         counted.append((arrival, uses, licence))
     return counted
 
 
-def count(desk: Desk, event: Event, pending: Pending) -> tuple[Counted, Licence]:
-    """Remember one use; return what it counts, and the licence that it is under."""
+def count(desk: Desk, event: Event, pending: Pending, side: int) -> tuple[Counted, Licence]:
+    """Remember one use, counted on a `side` of its day (a code); return what it counts, and the licence that it is
+    under."""
     licence = desk.licences.at(event.time)
     if licence is None:
         raise AssertionError("a use is counted under terms")
@@ -125,7 +136,7 @@ def count(desk: Desk, event: Event, pending: Pending) -> tuple[Counted, Licence]
         pending.volumes += VOLUME.pack(len(pending.details) // DETAIL.size, data.bytes or 0, data.rows or 0)
     pending.digests += digest_of(event.subject, event.source, event.id)
     placed = licence.index | CODES[event.data.country]
-    pending.details += DETAIL.pack(event.time, event.data.uses, placed, event.reporter)
+    pending.details += DETAIL.pack(event.time, event.data.uses, placed, event.reporter | side)
     return Counted(event, event.data.uses, event.data.bytes or 0, event.data.rows or 0), licence
 
 

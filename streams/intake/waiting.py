@@ -9,7 +9,7 @@ from circulation.events.event import Event
 from circulation.events.names import USAGE_REPORTED
 from circulation.events.reading import decode_data
 from streams.intake.batch import Batch
-from streams.intake.cancellable import Detail
+from streams.intake.cancellable import Detail, side_of_code
 from streams.intake.desk import Desk
 from streams.store import schema
 
@@ -18,7 +18,7 @@ WAITING_MAX: Final = 10_000
 
 
 def wait(batch: Batch, desk: Desk, event: Event, number: int = 0) -> None:
-    """Have an event wait; `number` is its own where it is kept."""
+    """Have an event wait; `number` is its own where it is kept, of a use the code of its side, below 0."""
     desk.waiting += 1
     batch.waiting.append((event.subject, desk.waiting, _packed(event, number)))
 
@@ -49,7 +49,8 @@ def cancel(batch: Batch, desk: Desk, cancelling: Event) -> Detail | None:
             left = msgspec.structs.replace(event, data=fewer, raw_data=b"")
             batch.db.many(schema.waiting, [(event.subject, position, _packed(left, number))], "upsert")
             bytes_, rows = (event.data.bytes or 0, event.data.rows or 0) if emptied else (0, 0)
-            return Detail(event.time, given_back, -1, event.reporter, event.data.country, emptied, bytes_, rows)
+            country, side = event.data.country, side_of_code(-number)
+            return Detail(event.time, given_back, -1, event.reporter, country, emptied, bytes_, rows, side)
     return None
 
 

@@ -33,7 +33,8 @@ def write(batch: Batch, book: Book) -> None:
         days.write(batch)
     if batch.abroad:
         abroad.write(batch)
-    _many(db, schema.deadlines, sorted(set(batch.deadlines)), "ignore")
+    if batch.deadlines:
+        _many(db, schema.deadlines, sorted(set(batch.deadlines)), "ignore")
     if batch.rows:
         batch.write_rows()
     if batch.waiting:
@@ -48,15 +49,17 @@ def write(batch: Batch, book: Book) -> None:
     if batch.voices.owed:
         quality.hear(batch)
     batch.cancellable.write(db, batch.now, more_than=batch.cancellable.pending_max)
-    queued = sorted(batch.queued.items(), key=lambda one: one[1])
-    _many(db, schema.queue_begun, [(*key, batch.now, batch.begins[key]) for key, _ in queued])
+    if batch.queued:
+        queued = sorted(batch.queued.items(), key=lambda one: one[1])
+        db.many(schema.queue_begun, [(*key, batch.now, batch.begins[key]) for key, _ in queued])
     _many(db, schema.credit_touched, list(batch.credit))
     if batch.orders:
         note(db, batch.orders)
     out = [(one.order, rejected(one)) for one in batch.refused] + batch.journal
     if out:
         post(db, [message for _, message in sorted(out, key=lambda one: one[0])])
-    _enter(batch, book)
+    if batch.entries or batch.closed:
+        _enter(batch, book)
     quality.write(batch)
 
 

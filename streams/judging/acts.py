@@ -1,22 +1,21 @@
 """Judges acts: what checks say of each by itself, and the scopes of sums that it belongs to."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from circulation.events.event import Event
 from circulation.facts.acts import Act, order
 from circulation.facts.facts import Facts, Loaded
-from circulation.findings import Said
 from circulation.rules import Sum
 from streams.facts import circulations as screening
 from streams.facts.reports import Reported, each_counts
 from streams.facts.running_sums import EARLIEST
 from streams.findings.book import Entry
 from streams.judging import needs, sandboxes, scopes
-from streams.judging.round import Round
+from streams.judging.round import ActsFacts, Round
 from streams.judging.scopes import Named, Scope
 from streams.store import queue
-from streams.store.queue import AGAIN
+from streams.store.queue import AGAIN, Kind
 
 
 def judge(round_: Round, things: Sequence[str]) -> None:
@@ -41,7 +40,10 @@ def judge(round_: Round, things: Sequence[str]) -> None:
         )
     flat = sorted((act for some in acts.values() for act in some), key=order)
     aside = _aside(round_, reports)
-    facts = needs.load(round_, [*flat, *aside], shapes.needs_of({act.type for act in [*flat, *aside]}))
+    of_types = shapes.needs_of({act.type for act in (*flat, *aside)})
+    facts = needs.load(round_, [*flat, *aside], of_types)
+    if round_.known.alone:
+        round_.acts_facts = ActsFacts(facts, reports.keys(), of_types)
     entries, named_scopes, reached = _ask(round_, things, flat, aside, reports, facts)
     rows = scoped()
     if since:
@@ -56,7 +58,18 @@ def judge(round_: Round, things: Sequence[str]) -> None:
         void = reports[thing].void if thing in reports else ()
         return "retracted" if (cause.get("source"), cause.get("id")) in void else "refuted"
 
-    round_.enter(entries, things, reason=reason, facts=facts, since=since)
+    round_.enter(entries, things, reason=reason, facts=facts, since=since, beside=_whole_sums(round_))
+
+
+def _whole_sums(round_: Round) -> list[str]:
+    """The sums of this round that are gone over as a whole: of the others only what stands from an instant on is
+    asked."""
+    found = []
+    for thing in round_.of(Kind.SUM):
+        shape = round_.shapes.sum_of(queue.sum_of(thing)[0])
+        if shape is not None and not shape.since_report and queue.sum_of(thing) not in round_.known.sums:
+            found.append(thing)
+    return found
 
 
 def _since(round_: Round, things: Sequence[str]) -> dict[str, int]:
@@ -99,23 +112,33 @@ def _ask(
 
     See `scopes.Named`. Of those `aside`, which do not count, the checks of every report alone are asked.
     """
-    shapes = round_.shapes
-    of_checks = needs.Bound(facts, shapes.rules, "check")
-    of_sums = needs.Bound(facts, shapes.rules, "sum")
+    shapes, looks = round_.shapes, round_.looks
     entries: list[Entry] = []
     reached: dict[Scope, int] = {}
     named_scopes: dict[str, dict[Scope, int]] = {thing: {} for thing in things}
+    # Most rules say nothing of most acts, so that asking them is all that this may cost.
+    asked = {type_: shapes.asked(type_, facts) for type_ in {act.type for act in (*acts, *aside)}}
     for act in acts:
-        for rule, check in shapes.checks.get(act.type, ()):
-            if said := round_.say(rule, act, check.check, act, of_checks[rule.id]):
-                entries += round_.entries(act.thing, said)
-        for rule, sum_ in shapes.sums.get(act.type, ()):
+        checks, sums = asked[act.type]
+        for rule, check, bound in checks:
+            looks[rule.id] += 1
+            try:
+                said = [*check.check(act, bound)]
+            except Exception as error:
+                entries += round_.entries(act.thing, round_.failed(rule, act, error))
+                continue
+            if said:
+                entries += round_.entries(act.thing, [(rule, one) for one in said])
+        for rule, sum_, bound in sums:
+            looks[rule.id] += 1
             named: dict[str, int] = {}
             # All that stand, also those that do not count.
             every = sum_.every_report and act.thing in reports
             some: Sequence[Act] = reports[act.thing].reports if every else (act,)
-            if said := round_.say(rule, act, _name, named, sum_, some, of_sums[rule.id]):
-                entries += round_.entries(act.thing, said)
+            try:
+                _name(named, sum_, some, bound)
+            except Exception as error:
+                entries += round_.entries(act.thing, round_.failed(rule, act, error))
             if not named:
                 continue
             earliest = min(one.time for one in some) if every else act.time
@@ -125,16 +148,15 @@ def _ask(
                 reached[scope] = min(instant, reached.get(scope, instant))
                 scopes_of_thing.setdefault(scope, earliest)
     for act in aside:
-        for rule, check in shapes.checks.get(act.type, ()):
-            if check.every_report and (said := round_.say(rule, act, check.check, act, of_checks[rule.id])):
-                entries += round_.entries(act.thing, said)
+        for rule, check, bound in asked[act.type][0]:
+            if check.every_report and (said_of := round_.say(rule, act, check.check, act, bound)):
+                entries += round_.entries(act.thing, said_of)
     return entries, named_scopes, reached
 
 
-def _name(named: dict[str, int], sum_: Sum, acts: Sequence[Act], facts: Facts) -> Iterable[Said]:
-    """Add the acts' scopes to those named, with the instant from which on they change, and say nothing."""
+def _name(named: dict[str, int], sum_: Sum, acts: Sequence[Act], facts: Facts) -> None:
+    """Add the acts' scopes to those named, with the instant from which on they change."""
     for act in acts:
         instant = act.time if sum_.reaches is None else sum_.reaches(act, facts)
         for scope in sum_.scopes(act, facts):
             named[scope] = min(instant, named.get(scope, instant))
-    return ()

@@ -1,5 +1,6 @@
 """Finds the acts that look at what was stated of assets, parties or contracts, and has them judged again."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -160,10 +161,18 @@ def _of_assets(db: Db, assets: Sequence[str], types: Sequence[str]) -> dict[str,
 
 
 def _of_contracts(db: Db, contracts: Sequence[str], types: Sequence[str]) -> dict[str, None]:
-    if not contracts:
+    """The acts of these types under these contracts, in order; then those that name one of them."""
+    of_topic = _on(CONTRACTS, tuple(types))
+    if not contracts or not of_topic:
         return {}
-    found = _acts_of(db, CONTRACTS, contracts, types)
-    return found | _acts_among(db, naming(db, "contract", contracts), types)
+    query = (
+        "select 0, thing, type from events where topic = ? and subject = any(?) and type = any(?)"
+        " union select 1, e.thing, e.type from refs r join events e on e.id = r.event"
+        " where r.kind = ? and r.ref = any(?)"
+    )
+    # Of what names a contract a planner is not told the types: it would look for these, wherever they are.
+    rows = sorted(db.rows(query, CONTRACTS, list(contracts), list(of_topic), "contract", list(contracts)))
+    return dict.fromkeys(thing for _, thing, type_ in rows if type_ in types)
 
 
 def naming(db: Db, kind: str, ids: Sequence[str]) -> list[tuple[Any, ...]]:
@@ -186,11 +195,17 @@ def _acts_among(db: Db, named: Sequence[tuple[Any, ...]], types: Sequence[str]) 
 def _acts_of(db: Db, topic: str, subjects: Sequence[str], types: Sequence[str]) -> dict[str, None]:
     """The acts of these types of the subjects, in order."""
     # Each type is a step in the index: those of other topics are not looked for.
-    of_topic = [type_ for type_ in types if recent.topic_of(type_) == topic]
+    of_topic = _on(topic, tuple(types))
     if not subjects or not of_topic:
         return {}
     query = "select distinct thing from events where topic = ? and subject = any(?) and type = any(?)"
-    return dict.fromkeys(sorted(row[0] for row in db.rows(query, topic, list(subjects), of_topic)))
+    return dict.fromkeys(sorted(row[0] for row in db.rows(query, topic, list(subjects), list(of_topic))))
+
+
+@functools.cache
+def _on(topic: str, types: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the types that land on a topic: rules ask for the same few sets of types."""
+    return tuple(type_ for type_ in types if recent.topic_of(type_) == topic)
 
 
 def _touch_sums(round_: Round, begins: Mapping[str, int]) -> None:
@@ -260,6 +275,6 @@ def _judge_days_of(round_: Round, contracts: Mapping[str, int]) -> None:
     found = {
         (rule, scope)
         for thing, rule, scope in rows
-        if (period := shapes.period_of(rule)) is None or period.ends(scope) >= begun[thing]
+        if shapes.period_of(rule) is None or shapes.ends(rule, scope) >= begun[thing]
     }
     round_.queue(scopes.judged_with(round_, sorted(found)), AGAIN)

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from circulation.daily import UsedAbroad, UsedDay, end_of, span_of
 from circulation.facts.acts import Act
-from circulation.facts.facts import Heard, Loaded, Need
+from circulation.facts.facts import OF_SUMS, Heard, Loaded, Need
 from circulation.rules import Sum
 from circulation.sandbox import DETECTOR as SANDBOX
 from streams.facts import feeds, loading
@@ -24,6 +24,8 @@ from streams.store.queue import Kind
 # Of a thing with so many reports all are taken where they are cached: to find out since when it belongs to a scope, and
 # to read only those from then on, takes longer.
 REPORTS_FEW_MAX: Final = 16
+# What sums need that acts do not have, or that may be another one since these were judged.
+_LOADED_ANEW: Final[frozenset[Need]] = frozenset({"inputs", "made", "runs", "undeclared"})
 
 
 class Asked(NamedTuple):
@@ -70,6 +72,11 @@ class Counted(NamedTuple):
         """Whether there is anything of a scope without acts: also of a contract that was used elsewhere."""
         needs_, scope = asked.shape.needs, asked.scope
         return ("abroad" in needs_ and scope in self.uses) or self.has(asked)
+
+
+# What is counted of scopes.
+_COUNTED: Final[frozenset[Need]] = frozenset({"uses", "abroad", "heard"})
+_NOTHING_COUNTED: Final = Counted({}, {}, {})
 
 
 class Gathered(NamedTuple):
@@ -149,7 +156,7 @@ def gather(round_: Round, asked: Sequence[Asked], going_on: GoingOn) -> Gathered
     # What belongs to rules that ask for nothing but acts may be much, and needs nothing loaded.
     needing = {thing for key, some in things.items() if shapes[key].needs for thing in some}
     acts = [act for thing in sorted(needing) for act in reports[thing].acts]
-    facts = _load(round_, asked, acts, going_on, contracts, counted, days, settling)
+    facts = _load(round_, asked, needing, acts, going_on, contracts, counted, days, settling)
     return Gathered(
         asked=asked,
         silent=silent,
@@ -169,6 +176,7 @@ def gather(round_: Round, asked: Sequence[Asked], going_on: GoingOn) -> Gathered
 def _load(
     round_: Round,
     asked: Sequence[Asked],
+    things: Set[str],
     acts: Sequence[Act],
     going_on: GoingOn,
     contracts: Set[str],
@@ -176,7 +184,8 @@ def _load(
     days: Mapping[str, Sequence[UsedDay]],
     settling: Settling | None,
 ) -> Loaded:
-    """Load the facts that rules need of these acts and contracts, and of what their scopes name."""
+    """Load the facts that rules need of these acts, which are of these things, and contracts, and of what their scopes
+    name; what their acts were judged by in this round is not loaded again."""
     if not asked:
         return Loaded(packs=round_.packs)
     db = round_.db
@@ -186,20 +195,39 @@ def _load(
         for contract, facts in round_.known.contracts(db, counted.abroad.keys()).items():
             stated = (facts.statement(end_of(one.day)) for one in counted.abroad[contract])
             assets |= {one.asset for one in stated if one is not None}
+    wanted = frozenset[Need]().union(*(one.shape.needs for one in asked))
+    if not wanted.isdisjoint(_COUNTED):
+        contracts = contracts | _needing(asked, "uses") | _needing(asked, "abroad")
+    served = summaries.first_served(db, _needing(asked, "served")) if "served" in wanted else {}
+    settled = {} if settling is None else settling.settled
+    acts_facts = round_.acts_facts
+    if (
+        acts_facts is not None
+        and things <= acts_facts.things
+        and wanted <= acts_facts.needs | OF_SUMS
+        and wanted.isdisjoint(_LOADED_ANEW)
+        and contracts <= acts_facts.loaded.contracts.keys()
+        and assets <= acts_facts.loaded.assets.keys()
+        and parties <= acts_facts.loaded.parties.keys()
+        and not (assets and "ancestors" in wanted)
+    ):
+        return acts_facts.loaded.with_sums(
+            uses=counted.uses, served=served, abroad=counted.abroad, days=days, heard=counted.heard, settled=settled
+        )
     return needs.load(
         round_,
         acts,
-        {need for one in asked for need in one.shape.needs},
-        contracts=contracts | _needing(asked, "uses") | _needing(asked, "abroad"),
+        wanted,
+        contracts=contracts,
         assets=assets,
         parties=parties,
         inputs={one.scope: _after(going_on.sums.get(one.thing)) for one in asked if "inputs" in one.shape.needs},
         uses=counted.uses,
-        served=summaries.first_served(db, _needing(asked, "served")),
+        served=served,
         abroad=counted.abroad,
         days=days,
         heard=counted.heard,
-        settled={} if settling is None else settling.settled,
+        settled=settled,
     )
 
 
@@ -210,6 +238,8 @@ def _needing(asked: Iterable[Asked], need: Need) -> set[str]:
 
 def _counted(db: Db, asked: Sequence[Asked]) -> Counted:
     """Read what was counted of the scopes whose rules need it."""
+    if frozenset[Need]().union(*(one.shape.needs for one in asked)).isdisjoint(_COUNTED):
+        return _NOTHING_COUNTED
     abroad, heard = _needing(asked, "abroad"), _needing(asked, "heard")
     used = abroad | _needing(asked, "uses")
     uses = loading.first_uses(db, used) if used else {}

@@ -148,7 +148,7 @@ class Judge:
             round_.errors,
             round_.since,
             round_.told,
-            round_.looks,
+            dict(round_.looks),
             "" if round_.priority == LIVE else kind_of(things[0]),
             len(things),
             round_.stated,
@@ -204,6 +204,7 @@ class Judge:
         db.lock([PACKS_GATE])
         db.run("update horizon set instant = ? where instant > ?", horizon, horizon)
         self._known.horizon = None
+        self._known.periods.clear()
         said = db.rows("select thing from findings where standing and occurred > ? order by occurred, finding", horizon)
         # As after a pack that is not there: all rules are looked at from there on.
         things = [*dict.fromkeys(row[0] for row in said), queue.pack(horizon)]

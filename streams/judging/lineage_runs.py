@@ -7,13 +7,23 @@ import msgspec
 
 from circulation.events.names import ASSETS, EVENT_RETRACTED, OPENLINEAGE_RUN
 from circulation.openlineage.adding import plain_of
-from circulation.openlineage.folding import Folded, heard_of, telling
-from circulation.openlineage.runs import NEVER, Given, Run, Unfinished, by_key, runs_of
+from circulation.openlineage.folding import (
+    SAID_MAX,
+    Folded,
+    heard_of,
+    heard_until,
+    is_settled,
+    latest,
+    saying_of,
+    telling,
+)
+from circulation.openlineage.runs import NEVER, Given, Run, Unfinished, by_key, key_of, runs_of
 from streams.facts import derivations
+from streams.facts.running_sums import EARLIEST
 from streams.judging.round import Round
 from streams.store import queue, schema
 from streams.store.db import Db
-from streams.store.kept_events import COLUMNS
+from streams.store.kept_events import COLUMNS, event_of
 from streams.store.queue import LIVE
 
 _OF_SUBJECT: Final = f"select {COLUMNS} from events where topic = ? and subject = ? and type = any(?)"  # noqa: S608
@@ -22,7 +32,8 @@ _OF_SUBJECT: Final = f"select {COLUMNS} from events where topic = ? and subject 
 def derive(round_: Round, things: Sequence[str]) -> None:
     """Derive what the events of a subject say together.
 
-    0. Where they add names to a plain run at most, add to it what is derived by these.
+    0. Where they add names to a plain run at most, add to it what is derived by these. Where each says what one before
+       it said, of a run that derives, nothing is derived otherwise.
     1. Add up the events of each of its runs, with what runs below it read.
     2. Replace what was derived by them, and what they left unfinished.
     3. Replace what they give to the runs above them, which are derived again where that changed.
@@ -33,11 +44,12 @@ def derive(round_: Round, things: Sequence[str]) -> None:
         subject = queue.rest_of(thing)
         begins_at = round_.begins[thing]
         before = _folded(round_.db, subject)
-        later = before is not None and before.last < begins_at
-        if before is not None and later and (added := _add(round_, subject, before, begins_at)) is not None:
-            round_.queue([queue.fact("asset", output) for output in added], LIVE)
-            continue
-        runs = _runs(round_, subject, before if later else None, begins_at)
+        if before is not None and before.last <= begins_at:
+            new = sorted(_new(round_.db, subject, begins_at), key=lambda row: row[5:8])
+            if (added := _add(round_, subject, before, new)) is not None:
+                round_.queue([queue.fact("asset", output) for output in added], LIVE)
+                continue
+        runs = _runs(round_, subject, _earlier(round_.db, subject, before, begins_at), begins_at)
         _give(round_, subject, runs)
         changed = _derive(round_, subject, runs)
         begins = _leave_unfinished(round_, subject, runs)
@@ -51,22 +63,47 @@ def _folded(db: Db, subject: str) -> Folded | None:
     return None if kept is None else msgspec.msgpack.decode(kept[0], type=Folded)
 
 
+def _keep(db: Db, subject: str, folded: Folded) -> None:
+    db.many(schema.folded_runs, [(subject, msgspec.msgpack.encode(folded))], "upsert")
+
+
 def _new(db: Db, subject: str, begins: int) -> list[tuple[Any, ...]]:
     """The events of a subject from an instant on (µs)."""
     return db.rows(f"{_OF_SUBJECT} and time >= ? and retracted is null", ASSETS, subject, [OPENLINEAGE_RUN], begins)
 
 
-def _add(round_: Round, subject: str, before: Folded, begins: int) -> list[str] | None:
-    """Add what new events name to a plain run; answer with the outputs that are derived otherwise then.
+def _earlier(db: Db, subject: str, before: Folded | None, begins: int) -> Folded | None:
+    """What was folded of a subject as it was before an instant (µs); None where that is not known, or nothing was."""
+    if before is None or begins == EARLIEST or before.last <= begins:
+        return None if begins == EARLIEST else before
+    query = (
+        f"select {COLUMNS} from events where topic = ? and subject = ? and type = ? and time < ?"  # noqa: S608
+        " and retracted is null order by time desc limit 1"
+    )
+    row = db.one(query, ASSETS, subject, OPENLINEAGE_RUN, begins)
+    # Of several runs, or jobs, each would have a last event of its own.
+    if row is None or [*before.heard] != [key_of(event := event_of(row))]:
+        return None
+    heard = {key: heard_until(one, event.time) for key, one in before.heard.items()}
+    return msgspec.structs.replace(before, heard=heard)
 
-    None where there is more to it: events of one instant, those that say more, what runs below it read.
+
+def _add(round_: Round, subject: str, before: Folded, rows: Sequence[tuple[Any, ...]]) -> list[str] | None:
+    """Add what new events name to a plain run, or say once more; answer with the outputs derived otherwise then.
+
+    None where there is more to it: events that say more, what runs below it read.
     """
     db, plain = round_.db, before.plain
-    if plain is None or db.one("select 1 from given where parent = ? limit 1", subject) is not None:
+    if not rows or not before.settled or db.one("select 1 from given where parent = ? limit 1", subject) is not None:
         return None
-    rows = sorted(_new(db, subject, begins), key=lambda row: int(row[5]))
     events = [round_.known.event(row) for row in rows]
-    if not events or len({one.time for one in events}) < len(events) or not all(map(plain.takes, events)):
+    if plain is None:
+        if not {*map(saying_of, events)} <= {*before.said}:
+            return None
+        heard = heard_of(by_key(events), before.heard)
+        _keep(db, subject, msgspec.structs.replace(before, last=events[-1].time, heard=heard))
+        return []
+    if not all(map(plain.takes, events)):
         return None
     origin = derivations.BY_RUN + subject
     steps: dict[tuple[str, str], int] = {}
@@ -79,8 +116,7 @@ def _add(round_: Round, subject: str, before: Folded, begins: int) -> list[str] 
         steps |= dict.fromkeys(new, event.time)
         numbers += [row[0]] * bool(new)
     heard = heard_of({plain.key: events}, before.heard)
-    folded = Folded(events[-1].time, tuple(sorted((*before.numbers, *numbers))), heard, plain)
-    db.many(schema.folded_runs, [(subject, msgspec.msgpack.encode(folded))], "upsert")
+    _keep(db, subject, Folded(events[-1].time, tuple(sorted({*before.numbers, *numbers})), heard, plain, settled=True))
     if not steps:
         return []
     db.many(schema.derivations, sorted((*one, origin, time, False, None, False) for one, time in steps.items()))
@@ -107,23 +143,32 @@ def _runs(round_: Round, subject: str, before: Folded | None, begins: int) -> li
     if before is not None:
         rows = _new(db, subject, begins)
         new = by_key(map(round_.known.event, rows))
-        rows += db.rows(f"select {COLUMNS} from events where id = any(?)", list(before.numbers))  # noqa: S608
+        # Those of the instant at which it begins may be among both.
+        others = sorted({*before.numbers}.difference(row[0] for row in rows))
+        rows += db.rows(f"select {COLUMNS} from events where id = any(?)", others)  # noqa: S608
         heard = heard_of(new, before.heard)
     else:
         rows = db.rows(_OF_SUBJECT, ASSETS, subject, [OPENLINEAGE_RUN, EVENT_RETRACTED])
-        heard = heard_of(by_key(map(round_.known.event, rows)))
+        new = by_key(map(round_.known.event, rows))
+        heard = heard_of(new)
     told = [one for some in by_key(map(round_.known.event, rows)).values() for one in telling(some)]
     names = {(one.time, one.source, one.id) for one in told}
     said = [row for row in rows if row[3] == OPENLINEAGE_RUN]
     runs = runs_of(told, derivations.given_to(db, [subject]), heard)
+    plain = plain_of(runs)
+    said_before = () if before is None else before.said
+    # Of a plain run it is never asked.
+    sayings = [] if plain else [saying_of(one) for some in new.values() for one in some[-SAID_MAX:]]
     folded = Folded(
         last=max((-NEVER if before is None else before.last, *(row[5] for row in said))),
         numbers=tuple(sorted(row[0] for row in said if row[5:8] in names)),
         heard=heard,
-        plain=plain_of(runs),
+        plain=plain,
+        settled=is_settled(runs),
+        said=latest([*said_before, *(one for one in sayings if one is not None)]) if sayings else said_before,
     )
     if folded != before:
-        db.many(schema.folded_runs, [(subject, msgspec.msgpack.encode(folded))], "upsert")
+        _keep(db, subject, folded)
     return runs
 
 

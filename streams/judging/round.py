@@ -1,6 +1,7 @@
 """One round of judging: what its steps share, and the few things that all kinds of items need."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -8,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from circulation.events.event import Event
 from circulation.facts.acts import Act, order
 from circulation.facts.contracts import STATING
-from circulation.facts.facts import Loaded
+from circulation.facts.facts import Loaded, Need
 from circulation.findings import Said
 from circulation.keys import join_key
 from circulation.packs.in_force import Packs
@@ -52,6 +53,14 @@ class Judged(NamedTuple):
     last: bool = False
 
 
+class ActsFacts(NamedTuple):
+    """Facts as they were loaded for acts of these things, of each of which all acts were looked at, and the needs."""
+
+    loaded: Loaded
+    things: Set[str]
+    needs: Set[Need]
+
+
 @dataclass(slots=True)
 class Round:
     """One round: its transaction, what is judged in it, what is known to every judge, and what came of it so far.
@@ -79,29 +88,24 @@ class Round:
     changes: list[Change] = field(default_factory=list)
     # The rules that raised an error.
     errors: list[str] = field(default_factory=list)
-    looks: dict[str, int] = field(default_factory=dict)
+    looks: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     told: int = 0
     stated: int = 0
     agreements: Agreements = field(default_factory=Agreements)
-    # By rule and scope those that are judged where an act of it changed.
-    _touches: dict[tuple[str, str], Sequence[str]] = field(default_factory=dict)
+    # The facts that acts were judged by, where nobody else writes: they serve the sums of these acts, too.
+    acts_facts: "ActsFacts | None" = None
+    # The sums of which nothing stood when the acts that touch them were entered; they were locked before.
+    without_findings: Set[str] = frozenset()
 
     def of(self, kind: Kind) -> list[str]:
         """The things of a kind that this round judges."""
         return self.things.get(kind, [])
 
-    def touches(self, rule: str, scope: str) -> Sequence[str]:
-        """The scopes of a rule that look at this one: of periods it may be several, else the scope itself."""
-        known = self._touches.get((rule, scope))
-        if known is None:
-            period = self.shapes.period_of(rule)
-            known = self._touches[rule, scope] = (scope,) if period is None else period.touches(scope)
-        return known
-
     def judge_at_once(self, begins: Mapping[str, int]) -> None:
         """Have sums judged in this round that nothing asked for yet, each with the instant from which on."""
         for thing, instant in begins.items():
-            self.begins[thing] = min(instant, self.begins.get(thing, instant))
+            known = self.begins.get(thing)
+            self.begins[thing] = instant if known is None or instant < known else known
         if begins:
             self.things[Kind.SUM] = list(dict.fromkeys([*self.of(Kind.SUM), *begins]))
 
@@ -148,21 +152,20 @@ class Round:
     def say(
         self, rule: Rule, act: Act | None, judge: Callable[..., Iterable[Said]], *given: Any
     ) -> list[tuple[Rule, Said]]:
-        """What a rule says, asked by `judge(*given)`; where it raises, that is what is said, and the other rules go on.
-
-        Most rules say nothing of most acts, so that asking them is all that this may cost.
-        """
-        looks, id_ = self.looks, rule.id
-        looks[id_] = looks.get(id_, 0) + 1
+        """What a rule says, asked by `judge(*given)`; where it raises, that is said, and the other rules go on."""
+        self.looks[rule.id] += 1
         try:
-            answers = [*judge(*given)]
-            return [(rule, one) for one in answers] if answers else []
+            return [(rule, one) for one in judge(*given)]
         except Exception as error:
-            self.errors.append(rule.id)
-            if act is None:
-                return []
-            said = error_said(rule.id, error, act, responsible(self.db, act))
-            return [(self.shapes.rules["detector-error"], said)]
+            return self.failed(rule, act, error)
+
+    def failed(self, rule: Rule, act: Act | None, error: Exception) -> list[tuple[Rule, Said]]:
+        """What is said where a rule raised an error, of the act that it was asked of."""
+        self.errors.append(rule.id)
+        if act is None:
+            return []
+        said = error_said(rule.id, error, act, responsible(self.db, act))
+        return [(self.shapes.rules["detector-error"], said)]
 
     def entries(self, thing: str, said: Iterable[tuple[Rule, Said]]) -> list[Entry]:
         """What was said of a thing, as it is entered in the book."""
@@ -176,17 +179,27 @@ class Round:
         reason: Callable[[str, Mapping[str, Any]], str] | None = None,
         facts: Loaded | None = None,
         since: Mapping[str, int] | None = None,
+        beside: Sequence[str] = (),
     ) -> None:
-        """Enter what was said in the book, where what else stood of these things is cleared. See `Book.enter`."""
+        """Enter what was said in the book, where what else stood of these things is cleared. See `Book.enter`.
+
+        In the same question it is asked of which things `beside` nothing stands: nothing can be cleared of those.
+        """
+        standing = None
+        if beside and not since:
+            standing = self.book.standing(self.db, [*things, *beside])
+            self.without_findings = {*beside}.difference(row[1] for row in standing)
+            standing = [row for row in standing if row[1] in things]
         self.changes += self.book.enter(
             self.db,
             entries,
-            things=list(things),
+            things=[one for one in things if one not in self.without_findings],
             now=self.now,
             reason=reason,
             priority=self.priority,
             facts=facts,
             since=since,
+            standing=standing,
         )
 
 

@@ -58,24 +58,26 @@ def enter(round_: Round, named: Named, rows: Iterable[tuple[Any, ...]]) -> None:
     for thing, scopes in named.scopes.items():
         for one in {**before[thing], **scopes}:
             since[one] = min(since.get(one, NEVER), named.firsts[thing], named.reached.get(one, NEVER))
-    for (rule, scope), instant in since.items():
-        touched(round_, rule, scope, instant)
+    if round_.known.sums:
+        for (rule, scope), instant in since.items():
+            touched(round_, rule, scope, instant)
     in_order = sorted(since)
     # A period looks at many acts, so it waits until all that came have been judged.
-    of_periods = [one for one in in_order if shapes.period_of(one[0]) is not None]
+    of_periods = [one for one in in_order if one[0] in shapes.of_periods]
     begins: dict[str, int] = {}
-    for rule, scope in of_periods:
-        for each in round_.touches(rule, scope):
-            asked = queue.sum_(rule, each)
-            begins[asked] = min(since[rule, scope], begins.get(asked, since[rule, scope]))
-    changed = [one for one in judged_with(round_, of_periods) if not _is_over(round_, one, begins[one])]
-    if changed:
-        round_.queue(changed, AGAIN, begins)
+    if ended := judged_with(round_, of_periods):
+        for rule, scope in of_periods:
+            for each in shapes.touches(rule, scope):
+                asked = queue.sum_(rule, each)
+                begins[asked] = min(since[rule, scope], begins.get(asked, since[rule, scope]))
+        changed = [one for one in ended if not _is_over(round_, one, begins[one])]
+        if changed:
+            round_.queue(changed, AGAIN, begins)
     # What is used on a day finds sums through these rows, which others see only after this transaction.
     entered = set() if round_.known.alone else {one[:2] for one in new if one[0] in shapes.daily}
     if entered:
         round_.queue(judged_with(round_, sorted(entered)), LIVE)
-    rest = [one for one in in_order if shapes.period_of(one[0]) is None and one not in entered]
+    rest = [one for one in in_order if one[0] not in shapes.of_periods and one not in entered]
     others = judged_with(round_, rest)
     begins |= {queue.sum_(*one): since[one] for one in rest}
     if len(others) <= round_.at_once_max:
@@ -95,7 +97,7 @@ def _is_over(round_: Round, thing: str, instant: int) -> bool:
     """Whether a sum is one of a period that nothing changes which was done at an instant or later."""
     rule, scope = queue.sum_of(thing)
     period = round_.shapes.period_of(rule)
-    return period is not None and period.before_end and period.ends(scope) <= instant
+    return period is not None and period.before_end and round_.shapes.ends(rule, scope) <= instant
 
 
 def _write(
@@ -124,7 +126,7 @@ def _write(
 
 def touched(round_: Round, rule: str, scope: str, instant: int) -> None:
     """Have the sums that look at this scope go back to before an instant when they are judged next."""
-    for one in round_.touches(rule, scope):
+    for one in round_.shapes.touches(rule, scope):
         round_.known.sums.touched(rule, one, instant)
 
 
@@ -133,14 +135,24 @@ def judged_with(round_: Round, touched: Sequence[Scope]) -> list[str]:
     if not touched:
         return []
     db, shapes = round_.db, round_.shapes
+    # Nobody else writes here, so that deadlines that were written are there until they are over.
+    periods = round_.known.periods if round_.known.alone else None
     found: dict[Scope, None] = {}
     asked: dict[Scope, None] = {}
+    ahead: dict[Scope, int] = {}
     for rule, scope in touched:
         period = shapes.period_of(rule)
-        for one in round_.touches(rule, scope):
+        if period is None:
+            found[rule, scope] = None
+            continue
+        if periods is not None and periods.are_ahead(rule, scope, round_.horizon):
+            continue
+        touches = shapes.touches(rule, scope)
+        for one in touches:
             # A scope that lost its last act is judged once more, so that its findings clear.
-            own = period is None or one == scope or not period.own_acts_only
+            own = one == scope or not period.own_acts_only
             (found if own else asked)[rule, one] = None
+        ahead[rule, scope] = min((shapes.ends(rule, one) for one in touches), default=NEVER)
     if asked:
         there = members.entered(db, asked)
         found.update(dict.fromkeys(one for one in asked if one in there))
@@ -148,10 +160,12 @@ def judged_with(round_: Round, touched: Sequence[Scope]) -> list[str]:
     coming: list[tuple[str, int]] = []
     ended: list[str] = []
     for rule, scope in found:
-        thing, period = queue.sum_(rule, scope), shapes.period_of(rule)
-        if period is not None and (ends := period.ends(scope)) >= round_.horizon:
+        thing, ends = queue.sum_(rule, scope), shapes.ends(rule, scope)
+        if ends >= round_.horizon:
             coming.append((thing, ends))
         else:
             ended.append(thing)
     db.many(schema.deadlines, coming, "ignore")
+    if periods is not None:
+        periods.note(ahead, round_.horizon)
     return ended

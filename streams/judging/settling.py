@@ -122,8 +122,7 @@ class Settling:
         follow = sorted(self._follow - self._asked)
         coming, ended = [], []
         for rule, scope in follow:
-            period = round_.shapes.period_of(rule)
-            if period is not None and (ends := period.ends(scope)) >= round_.horizon:
+            if (ends := round_.shapes.ends(rule, scope)) >= round_.horizon:
                 coming.append((queue.sum_(rule, scope), ends))
             else:
                 ended.append(queue.sum_(rule, scope))

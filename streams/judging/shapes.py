@@ -1,15 +1,27 @@
 """The rules by their shapes: what asks for them, and what they look at. It never changes over the life of a judge."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from circulation.daily import span_of
 from circulation.events.names import ASSET_REGISTERED
-from circulation.facts.facts import Need
+from circulation.facts.acts import NEVER
+from circulation.facts.facts import Facts, Loaded, Need, facts_of
 from circulation.rules import Check, Period, Rule, Screen, Sum
 from streams.facts import circulations as screening
 from streams.judging import late_pack_search as anew
 from streams.store import queue
 from streams.store.queue import Kind, kind_of, sum_of
+
+# Checks and sums with the class of the facts that their rules may ask for; and with these facts.
+Asked = tuple[list[tuple[Rule, Check, type[Facts]]], list[tuple[Rule, Sum, type[Facts]]]]
+Bound = tuple[list[tuple[Rule, Check, Facts]], list[tuple[Rule, Sum, Facts]]]
+# Periods of which is remembered when they end, and which they touch.
+PERIODS_KEPT_MAX: Final = 4_096
+
+
+def _class(rule: Rule, shape: Check | Sum, absent: frozenset[Need]) -> type[Facts]:
+    return facts_of(rule.id, shape.needs, absent, rule.settings)
 
 
 class Shapes:
@@ -26,6 +38,7 @@ class Shapes:
                 self.sums.setdefault(type_, []).append((rule, rule.sum))  # type: ignore[arg-type]
         self._sums = {rule.id: rule.sum for rule in rules.values() if rule.sum is not None}
         self._periods = {id_: sum_.period for id_, sum_ in self._sums.items()}
+        self.of_periods = {id_ for id_, period in self._periods.items() if period is not None}
         # How the keys of the acts begin of which any is needed for a sum to say something (`Sum.triggers`).
         self.triggers = {id_: tuple(map(queue.acts, sorted(sum_.triggers or ()))) for id_, sum_ in self._sums.items()}
         self.having_deadlines = {
@@ -63,6 +76,10 @@ class Shapes:
         self.of_abroad = [rule.id for rule in rules.values() if rule.sum is not None and "abroad" in rule.sum.needs]
         self.of_heard = [rule.id for rule in rules.values() if rule.sum is not None and "heard" in rule.sum.needs]
         self.touched_by_pack = anew.Anew(rules, self.types)
+        # What acts of a type are asked of, by the needs that are absent; and what was made of periods.
+        self._asked: dict[tuple[str, frozenset[Need]], Asked] = {}
+        self._touches: dict[tuple[str, str], Sequence[str]] = {}
+        self._ends: dict[tuple[str, str], int] = {}
         self._needs: dict[str, set[Need]] = {}
         for shape in shapes:
             for type_ in () if shape is None else shape.acts:
@@ -79,6 +96,46 @@ class Shapes:
     def period_of(self, rule: str) -> Period | None:
         """The period of a rule's sum; None where it has none."""
         return self._periods.get(rule)
+
+    def touches(self, rule: str, scope: str) -> Sequence[str]:
+        """The scopes of a rule that are judged where an act of this one changed: of periods it may be several, else the
+        scope itself."""
+        period = self._periods.get(rule)
+        if period is None:
+            return (scope,)
+        known = self._touches.get((rule, scope))
+        if known is None:
+            if len(self._touches) >= PERIODS_KEPT_MAX:
+                self._touches.clear()
+            known = self._touches[rule, scope] = period.touches(scope)
+        return known
+
+    def ends(self, rule: str, scope: str) -> int:
+        """The instant (µs) at which a scope ends that is a period; before all others of one that is none."""
+        period = self._periods.get(rule)
+        if period is None:
+            return -NEVER
+        known = self._ends.get((rule, scope))
+        if known is None:
+            if len(self._ends) >= PERIODS_KEPT_MAX:
+                self._ends.clear()
+            known = self._ends[rule, scope] = period.ends(scope)
+        return known
+
+    def asked(self, type_: str, loaded: Loaded) -> Bound:
+        """The checks and the sums that are asked of acts of a type, each with the facts that its rule may ask for."""
+        absent = loaded.absent
+        known = self._asked.get((type_, absent))
+        if known is None:
+            known = self._asked[type_, absent] = (
+                [(rule, check, _class(rule, check, absent)) for rule, check in self.checks.get(type_, ())],
+                [(rule, sum_, _class(rule, sum_, absent)) for rule, sum_ in self.sums.get(type_, ())],
+            )
+        checks, sums = known
+        return (
+            [(rule, check, facts(loaded)) for rule, check, facts in checks],
+            [(rule, sum_, facts(loaded)) for rule, sum_, facts in sums],
+        )
 
     def is_begun(self, thing: str) -> bool:
         """Whether it is a sum that is judged from an instant on where nothing changed before it."""

@@ -88,7 +88,7 @@ def _asked(round_: Round, things: Iterable[str]) -> tuple[list[Asked], list[tupl
             continue  # what others wait for is never judged
         elif shape.period is None:
             asked.append(Asked(thing, rule, scope, shape, (scope,)))
-        elif (ends := shape.period.ends(scope)) >= round_.horizon:
+        elif (ends := round_.shapes.ends(rule, scope)) >= round_.horizon:
             coming.append((thing, ends))
         else:
             asked.append(Asked(thing, rule, scope, shape, shape.period.members(scope)))

@@ -10,10 +10,12 @@ import contextlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
+from sqlalchemy import Table, delete, func, select
 
 import detectors
 from circulation.admission.admission import Admission
@@ -26,6 +28,7 @@ from streams.facts.rulebook import Rulebook
 from streams.offline.comparison import LAST, Compared, Json, Span, compare
 from streams.offline.replay import BEFORE_ALL, Replay, Tally
 from streams.store import queue, schema
+from streams.store.ask import Question
 from streams.store.db import How
 from streams.store.store import Store
 from streams.wire.files import Record
@@ -53,6 +56,9 @@ NOT_COPIED: Final = frozenset(
 BEGUN: Final[Mapping[str, How]] = {"horizon": "upsert", "counted": "ignore"}
 
 Advance = Callable[[int], None] | None
+
+_EVENTS: Final = Question(select(func.count()).select_from(schema.events))
+_EMPTY_OUTBOX: Final = Question(delete(schema.outbox))
 
 
 class Trial(Rulebook):
@@ -170,8 +176,21 @@ def over_store(
         _settle(engine, clock, judging)
         compared = compare(before, after, tries.span, {}, examples_max)
         with after.reading() as db:
-            (events,) = db.one("select count(*) from events") or (0,)
+            (events,) = _EVENTS.one(db) or (0,)
         return Ran(compared, events, 0)
+
+
+@cache
+def _all(table: Table) -> Question:
+    """All rows, as the index has them: nothing is sorted."""
+    columns = [column for column in table.columns if not (column.primary_key and column.autoincrement is True)]
+    order = [func.key(column) if isinstance(column.type, schema.LongText) else column for column in table.primary_key]
+    return Question(select(*columns).order_by(*order))
+
+
+@cache
+def _counted(table: Table) -> Question:
+    return Question(select(func.count()).select_from(table))
 
 
 def copy(live: Store, into: Store, advance: Advance) -> None:
@@ -180,14 +199,7 @@ def copy(live: Store, into: Store, advance: Advance) -> None:
         for table in schema.metadata.sorted_tables:
             if table.name in NOT_COPIED:
                 continue
-            columns = [column for column in table.columns if not (column.primary_key and column.autoincrement is True)]
-            names = ", ".join(f'"{column.name}"' for column in columns)
-            # as the index has them: nothing is sorted
-            order = ", ".join(
-                f'key("{column.name}")' if isinstance(column.type, schema.LongText) else f'"{column.name}"'
-                for column in table.primary_key
-            )
-            for rows in db.stream(f'select {names} from "{table.name}" order by {order}'):  # noqa: S608
+            for rows in _all(table).stream(db):
                 with into.writing() as target:
                     # Waiting items are judged again from where they were to be.
                     written = schema.queue_begun if table is schema.queue else table
@@ -198,9 +210,9 @@ def copy(live: Store, into: Store, advance: Advance) -> None:
 
 def rows_of(live: Store) -> int:
     """How many rows a copy has."""
-    tables = [table.name for table in schema.metadata.sorted_tables if table.name not in NOT_COPIED]
+    tables = [table for table in schema.metadata.sorted_tables if table.name not in NOT_COPIED]
     with live.reading() as db:
-        return sum(int(row[0]) for table in tables for row in db.rows(f'select count(*) from "{table}"'))  # noqa: S608
+        return sum(int(row[0]) for table in tables for row in _counted(table).rows(db))
 
 
 def _settle(engine: Engine, clock: int, advance: Advance) -> None:
@@ -209,7 +221,7 @@ def _settle(engine: Engine, clock: int, advance: Advance) -> None:
         with engine.store.writing() as db:
             engine.rulebook.refresh(db)
             judged = engine.judge.round(db, clock, SETTLE_ROUND)
-            db.run("delete from outbox")
+            _EMPTY_OUTBOX.run(db)
         if advance is not None and judged.items:
             advance(judged.items)
         if not judged.items and not engine.release(clock, clock):

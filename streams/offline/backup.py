@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 import orjson
-from sqlalchemy import make_url
+from sqlalchemy import make_url, null, update
 
 from circulation.calendar import format_instant
 from streams.health import workers
@@ -37,7 +37,8 @@ from streams.offline.backup_manifest import (
 )
 from streams.offline.disk import sync
 from streams.offline.postgres_programs import environ_of, failed, program_of, run
-from streams.store import schema_version
+from streams.store import schema, schema_version
+from streams.store.ask import Question
 from streams.store.db import Db
 from streams.store.errors import StoreTaken
 from streams.store.files import take
@@ -201,7 +202,7 @@ def _own_file(path: Path, file: Path, manifest: Manifest) -> None:
 def _own() -> tuple[str, ...]:
     """The statements that make a copy a store of its own."""
     return (
-        f"update store_identity set store = '{secrets.token_hex(8)}', wanted = null",  # noqa: S608 hexadecimal digits
+        Question(update(schema.store_identity).values(store=secrets.token_hex(8), wanted=null())).text(postgres=True),
         "delete from workers",
     )
 

@@ -2,15 +2,18 @@
 
 import hashlib
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import orjson
+from sqlalchemy import Text, cast, column, func, literal, literal_column, select, table
 
 from circulation.bounds import shortened
 from streams.feeds.feeds import positions
 from streams.health import workers
-from streams.store import schema_version
+from streams.store import schema, schema_version
+from streams.store.ask import Question
 from streams.store.db import Db
 
 FORMAT: Final = 1
@@ -20,14 +23,24 @@ COUNTED: Final = ("events", "findings", "cases", "outbox")
 # Of what a manifest says, so much is shown where it is wrong.
 _CHARACTERS_MAX: Final = 200
 _MARK: Final = b"circulation "
-_COUNTS: Final = ", ".join(f"'{name}', (select count(*) from {name})" for name in COUNTED)  # noqa: S608 names are ours
-# The query of `contents`, as one line.
-CONTENTS: Final = f"""select '{_MARK.decode()}' || jsonb_build_object(
-    'schema', (select version_num from alembic_version),
-    'store', (select store from store_identity where id = 1),
-    'positions', (select coalesce(jsonb_agg(jsonb_build_array(topic, partition, next, topic_id)), '[]') from progress),
-    'counts', jsonb_build_object({_COUNTS})
-)::text"""  # noqa: S608 names are ours
+_ROWS: Final = {name: select(func.count()).select_from(schema.metadata.tables[name]) for name in COUNTED}
+_COUNTS: Final = {name: Question(rows) for name, rows in _ROWS.items()}
+_PROGRESS: Final = schema.progress.c
+_POSITION: Final = func.jsonb_build_array(_PROGRESS.topic, _PROGRESS.partition, _PROGRESS.next, _PROGRESS.topic_id)
+_POSITIONS: Final = select(func.coalesce(func.jsonb_agg(_POSITION), literal_column("'[]'"))).scalar_subquery()
+_IDENTITY: Final = schema.store_identity.c
+_MEMBERS: Final = {
+    "schema": select(column("version_num")).select_from(table("alembic_version")).scalar_subquery(),
+    "store": select(_IDENTITY.store).where(_IDENTITY.id == 1).scalar_subquery(),
+    "positions": _POSITIONS,
+    "counts": func.jsonb_build_object(
+        *chain.from_iterable((name, rows.scalar_subquery()) for name, rows in _ROWS.items())
+    ),
+}
+# The query of `contents`, as one line of the answer of `psql`.
+CONTENTS: Final = Question(
+    select(literal(_MARK.decode()) + cast(func.jsonb_build_object(*chain.from_iterable(_MEMBERS.items())), Text))
+).text(postgres=True)
 
 
 class BackupError(Exception):
@@ -63,7 +76,7 @@ def contents(db: Db) -> Contents:
             " date"
         )
     where = [(*tp, next_, id_) for tp, (next_, id_) in sorted(positions(db).items())]
-    counts = {name: int(db.rows(f"select count(*) from {name}")[0][0]) for name in COUNTED}  # noqa: S608 names are ours
+    counts = {name: int(question.rows(db)[0][0]) for name, question in _COUNTS.items()}
     return version, workers.identity(db), where, counts
 
 

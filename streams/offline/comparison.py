@@ -5,12 +5,15 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import orjson
+from sqlalchemy import bindparam, func, select
 
 import detectors
 from circulation.packs.pack import Pack
 from streams.breaker import ACTED_UPON, Limits
 from streams.facts.rulebook import types_of
 from streams.offline.replay import BEFORE_ALL
+from streams.store import schema
+from streams.store.ask import Question, Row
 from streams.store.db import Db
 from streams.store.store import Store
 
@@ -20,6 +23,25 @@ ASIDE: Final = frozenset({"revision", "sectors", "rulepack", "detector_version"}
 LAST: Final = 2**62
 
 Json = dict[str, Any]
+
+_FINDINGS, _EVENTS, _CASES, _STATEMENTS = (
+    schema.findings.c,
+    schema.events.c,
+    schema.cases.c,
+    schema.statements.c,
+)
+_STANDING: Final = Question(
+    select(_FINDINGS.finding, _FINDINGS.data)
+    .where(_FINDINGS.standing, _FINDINGS.occurred >= bindparam("since"), _FINDINGS.occurred < bindparam("until"))
+    .order_by(_FINDINGS.finding)
+)
+_TYPES: Final = Question(
+    select(_EVENTS.type, func.count())
+    .where(_EVENTS.retracted.is_(None), _EVENTS.time >= bindparam("since"), _EVENTS.time < bindparam("until"))
+    .group_by(_EVENTS.type)
+)
+_OPEN_CASES: Final = Question(select(func.count()).where(_CASES.standing > 0))
+_SCORES: Final = Question(select(_STATEMENTS.party, _STATEMENTS.score).order_by(_STATEMENTS.party))
 
 
 class Span(NamedTuple):
@@ -131,20 +153,20 @@ def compare(before: Store, after: Store, span: Span, uses: dict[str, int], examp
 
 def _pairs(before: Store, after: Store, span: Span) -> Iterator[tuple[Json | None, Json | None]]:
     """The findings that stand in either store, by their ids: the one of the first, and that of the second."""
-    query = "select finding, data from findings where standing and occurred >= ? and occurred < ? order by finding"
-    since = BEFORE_ALL if span.since is None else span.since
-    until = LAST if span.until is None else span.until
-    for old, new in _merged(_rows(before, query, since, until), _rows(after, query, since, until)):
+    bounds = _bounds(span)
+    for old, new in _merged(_rows(before, _STANDING, **bounds), _rows(after, _STANDING, **bounds)):
         yield (None if old is None else orjson.loads(old[1])), (None if new is None else orjson.loads(new[1]))
 
 
-def _rows(store: Store, query: str, *values: Any) -> Iterator[tuple[Any, ...]]:
+def _bounds(span: Span) -> dict[str, int]:
+    since = BEFORE_ALL if span.since is None else span.since
+    return {"since": since, "until": LAST if span.until is None else span.until}
+
+
+def _rows(store: Store, question: Question, **values: Any) -> Iterator[Row]:
     with store.reading() as db:
-        for rows in db.stream(query, *values):
+        for rows in question.stream(db, **values):
             yield from rows
-
-
-Row = tuple[Any, ...]
 
 
 def _merged(left_rows: Iterator[Row], right_rows: Iterator[Row]) -> Iterator[tuple[Row | None, Row | None]]:
@@ -164,22 +186,19 @@ def _merged(left_rows: Iterator[Row], right_rows: Iterator[Row]) -> Iterator[tup
 
 def _looked_at(db: Db, span: Span, uses: dict[str, int]) -> dict[str, int]:
     by_type = Counter(uses)
-    query = "select type, count(*) from events where retracted is null and time >= ? and time < ? group by type"
-    since = BEFORE_ALL if span.since is None else span.since
-    by_type.update(dict(db.rows(query, since, LAST if span.until is None else span.until)))
+    by_type.update(dict(_TYPES.rows(db, **_bounds(span))))
     return {rule.id: sum(by_type[type_] for type_ in types_of(rule)) for rule in detectors.RULES.values()}
 
 
 def _cases(db: Db) -> int:
-    row = db.one("select count(*) from cases where standing > 0")
+    row = _OPEN_CASES.one(db)
     return int(row[0]) if row else 0
 
 
 def _credit(before: Store, after: Store) -> tuple[int, int]:
     """How many parties have a lower score, and how many a higher one, of those that have a statement in both."""
-    query = "select party, score from statements order by party"
     fell = rose = 0
-    for old, new in _merged(_rows(before, query), _rows(after, query)):
+    for old, new in _merged(_rows(before, _SCORES), _rows(after, _SCORES)):
         if old is not None and new is not None:
             fell += new[1] < old[1]
             rose += new[1] > old[1]

@@ -9,9 +9,10 @@ import base64
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
+from sqlalchemy import delete, func, select
 
 from circulation.admission.admission import Admission
 from circulation.admission.envelope import ANY
@@ -29,6 +30,8 @@ from streams.facts import credit as statements
 from streams.facts.rulebook import shipped
 from streams.health import store_clock
 from streams.intake import Arrival, Outcome, Place, Refused
+from streams.store import schema
+from streams.store.ask import Question
 from streams.store.db import Db
 from streams.store.outbox import canonical
 from streams.store.queue import ASIDE, STATING
@@ -39,6 +42,12 @@ from streams.wire.files import Record
 RUN_MAX = 20_000
 STATEMENTS_AT_ONCE = 1_000
 BEFORE_ALL = -(2**62)
+
+_OUTBOX, _FINDINGS = schema.outbox.c, schema.findings.c
+_OUT: Final = Question(select(_OUTBOX.topic, _OUTBOX.value).order_by(_OUTBOX.id))
+_EMPTY_OUTBOX: Final = Question(delete(schema.outbox))
+_FIRST_DUE: Final = Question(select(func.min(schema.deadlines.c.due)))
+_STANDING: Final = Question(select(_FINDINGS.data).where(_FINDINGS.standing).order_by(_FINDINGS.finding))
 
 
 class Tally(NamedTuple):
@@ -234,9 +243,9 @@ class Replay:
 
     def _relay(self, db: Db) -> None:
         """Takes what is to be told out of the store; it is told once that is committed."""
-        rows = db.rows("select topic, value from outbox order by id")
+        rows = _OUT.rows(db)
         if rows:
-            db.run("delete from outbox")
+            _EMPTY_OUTBOX.run(db)
         self._out += rows
 
     def _tell(self) -> None:
@@ -246,7 +255,7 @@ class Replay:
 
 
 def _next_due(db: Db) -> int:
-    (due,) = db.one("select min(due) from deadlines") or (None,)
+    (due,) = _FIRST_DUE.one(db) or (None,)
     return 2**62 if due is None else int(due)
 
 
@@ -284,7 +293,7 @@ def findings_of(
     replay = Replay(engine, Admission(voices=voices), until=None if until is None else parse_instant(until))
     replay.run(orjson.dumps(event) for event in events)
     with store.reading() as db:
-        rows = db.rows("select data from findings where standing order by finding")
+        rows = _STANDING.rows(db)
     return [orjson.loads(row[0]) for row in rows]
 
 

@@ -11,12 +11,15 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 import orjson
+from sqlalchemy import bindparam, case, exists, func, select
 
 import detectors
 from circulation.calendar import format_instant
 from circulation.packs.in_force import Packs
 from streams.breaker import ACTED_UPON
 from streams.facts.rulebook import types_of
+from streams.store import schema
+from streams.store.ask import Question, any_of
 from streams.store.db import Db
 
 Json = dict[str, Any]
@@ -40,9 +43,64 @@ class Window(NamedTuple):
         )
 
 
+_FINDINGS: Final = schema.findings.c
+_IN_SHADOW: Final = (_FINDINGS.standing, _FINDINGS.mode == "shadow")
+_WITHIN: Final = (_FINDINGS.occurred >= bindparam("since"), _FINDINGS.occurred < bindparam("until"))
+_OF_DETECTOR: Final = _FINDINGS.detector == bindparam("detector")
+_TRIED: Final = Question(select(_FINDINGS.detector).distinct().where(*_IN_SHADOW))
+_COUNTED: Final = Question(
+    select(_FINDINGS.severity, func.count())
+    .where(_FINDINGS.standing, _OF_DETECTOR, _FINDINGS.mode == any_of("modes"), *_WITHIN)
+    .group_by(_FINDINGS.severity)
+    .order_by(_FINDINGS.severity)
+)
+_THINGS: Final = (
+    select(_FINDINGS.about_kind, _FINDINGS.about)
+    .distinct()
+    .where(*_IN_SHADOW, _OF_DETECTOR, _FINDINGS.severity != "blue", *_WITHIN)
+    .subquery("things")
+)
+_OTHER: Final = schema.findings.alias("other")
+_KNOWN: Final = exists().where(
+    _OTHER.c.standing,
+    _OTHER.c.about_kind == _THINGS.c.about_kind,
+    _OTHER.c.about == _THINGS.c.about,
+    _OTHER.c.mode.in_(("warn", "enforce")),
+)
+# Of how many things something was found, and of how many of these others found something.
+_CASES: Final = Question(select(func.count(), func.sum(case((_KNOWN, 1), else_=0))).select_from(_THINGS))
+_PARTIES: Final = Question(select(func.count(_FINDINGS.party.distinct())).where(*_IN_SHADOW, _OF_DETECTOR, *_WITHIN))
+_LATEST: Final = Question(
+    select(_FINDINGS.data)
+    .where(_FINDINGS.standing, _OF_DETECTOR, _FINDINGS.mode == "shadow", *_WITHIN)
+    .order_by(_FINDINGS.occurred.desc(), _FINDINGS.finding)
+    .limit(bindparam("count"))
+)
+_ALSO: Final = Question(
+    select(_FINDINGS.detector)
+    .distinct()
+    .where(
+        _FINDINGS.standing,
+        _FINDINGS.about_kind == bindparam("about_kind"),
+        _FINDINGS.about == bindparam("about"),
+        _FINDINGS.mode.in_(("warn", "enforce")),
+    )
+    .order_by(_FINDINGS.detector)
+)
+_EVENTS: Final = schema.events.c
+_ACTS: Final = Question(
+    select(func.count()).where(
+        _EVENTS.type == any_of("types"),
+        _EVENTS.retracted.is_(None),
+        _EVENTS.time >= bindparam("since"),
+        _EVENTS.time < bindparam("until"),
+    )
+)
+
+
 def tried(db: Db, packs: Packs, now: int) -> list[str]:
     """The detectors that are in shadow now, and those of which findings in shadow stand."""
-    names = {row[0] for row in db.rows("select distinct detector from findings where standing and mode = 'shadow'")}
+    names = {row[0] for row in _TRIED.rows(db)}
     pack = packs.in_force(now)
     return sorted(names | {id_ for id_ in detectors.RULES if pack.setting(id_).mode == "shadow"})
 
@@ -56,18 +114,9 @@ def compare(db: Db, packs: Packs, detector: str, window: Window, now: int, *, ex
     rule = detectors.RULES[detector]
     points = msgspec.to_builtins(packs.in_force(now).credit.finding_points)
     in_shadow = _found(db, detector, window, SHADOW)
-    query = (
-        "select count(*), sum(case when exists (select 1 from findings g where g.standing"
-        " and g.about_kind = a.about_kind and g.about = a.about and g.mode in ('warn', 'enforce')) then 1 else 0 end)"
-        " from (select distinct about_kind, about from findings where standing and mode = 'shadow'"
-        " and detector = ? and severity <> 'blue' and occurred >= ? and occurred < ?) a"
-    )
-    cases, known = db.one(query, detector, *window.bounds()) or (0, 0)
-    query = (
-        "select count(distinct party) from findings where standing and mode = 'shadow' and detector = ?"
-        " and occurred >= ? and occurred < ?"
-    )
-    (parties,) = db.one(query, detector, *window.bounds()) or (0,)
+    since, until = window.bounds()
+    cases, known = _CASES.one(db, detector=detector, since=since, until=until) or (0, 0)
+    (parties,) = _PARTIES.one(db, detector=detector, since=since, until=until) or (0,)
     return {
         "detector": detector,
         "title": rule.title,
@@ -125,39 +174,24 @@ def _spans(packs: Packs, detector: str, window: Window, modes: frozenset[str]) -
 
 
 def _found(db: Db, detector: str, window: Window, modes: frozenset[str]) -> dict[str, int]:
-    rows = db.rows(
-        "select severity, count(*) from findings where standing and detector = ? and mode = any(?)"
-        " and occurred >= ? and occurred < ? group by 1 order by 1",
-        detector,
-        sorted(modes),
-        *window.bounds(),
-    )
+    since, until = window.bounds()
+    rows = _COUNTED.rows(db, detector=detector, modes=sorted(modes), since=since, until=until)
     return {severity: int(number) for severity, number in rows}
 
 
 def _acts(db: Db, detector: str, spans: Iterable[tuple[int, int]]) -> int:
-    query = "select count(*) from events where type = any(?) and retracted is null and time >= ? and time < ?"
     types = sorted(types_of(detectors.RULES[detector]))
-    return sum(int(row[0]) for span in spans for row in db.rows(query, types, *span))
+    counts = (_ACTS.rows(db, types=types, since=since, until=until) for since, until in spans)
+    return sum(int(row[0]) for rows in counts for row in rows)
 
 
 def _examples(db: Db, detector: str, window: Window, examples_max: int) -> list[Json]:
     """The latest, each with the other detectors by which something stands on the same thing."""
-    rows = db.rows(
-        "select data from findings where standing and detector = ? and mode = 'shadow' and occurred >= ?"
-        " and occurred < ? order by occurred desc, finding limit ?",
-        detector,
-        *window.bounds(),
-        examples_max,
-    )
+    since, until = window.bounds()
+    rows = _LATEST.rows(db, detector=detector, since=since, until=until, count=examples_max)
     examples = []
     for (raw,) in rows:
         data = orjson.loads(raw)
-        also = db.rows(
-            "select distinct detector from findings where standing and about_kind = ? and about = ?"
-            " and mode in ('warn', 'enforce') order by 1",
-            data["about"]["kind"],
-            data["about"]["id"],
-        )
+        also = _ALSO.rows(db, about_kind=data["about"]["kind"], about=data["about"]["id"])
         examples.append({**data, "others": [row[0] for row in also]})
     return examples

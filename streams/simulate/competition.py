@@ -7,7 +7,8 @@ from typing import Any, Final
 from circulation.calendar import DAY, HOUR, format_instant, months_later, start_of_month
 from circulation.findings import Kind
 from streams.simulate.conduct import serious_record
-from streams.simulate.ground import Ground, Must, Plant, Told
+from streams.simulate.ground import Ground, Plant
+from streams.simulate.told import Must, Told
 
 # A market looks back over so many months, and months in which nothing was paid are judged as well.
 LOOKS_BACK: Final = 12

@@ -5,7 +5,8 @@ from typing import Final
 
 from circulation.calendar import DAY, HOUR, day_of, format_instant
 from circulation.findings import Kind
-from streams.simulate.ground import Ground, Must, Plant, Told
+from streams.simulate.ground import Ground, Plant
+from streams.simulate.told import Must, Told
 
 
 def serious_record(on: Ground, party: str, time: int) -> Told:

@@ -6,7 +6,8 @@ from typing import Final
 from circulation.calendar import DAY, HOUR, day_of, format_instant, start_of_day
 from circulation.findings import Kind
 from circulation.working_days import Lists, last_day
-from streams.simulate.ground import Ground, Must, Plant, Told
+from streams.simulate.ground import Ground, Plant
+from streams.simulate.told import Must, Told
 
 
 def undeleted(on: Ground) -> Iterator[Told | Must]:

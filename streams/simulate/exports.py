@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from circulation.calendar import DAY, HOUR, day_of, format_instant, parse_instant, start_of_day
 from circulation.findings import Kind, Severity
-from streams.simulate.ground import Ground, Must, Plant, Told
+from streams.simulate.ground import Ground, Plant
+from streams.simulate.told import Must, Told
 
 # The turn of the only whole year within the market, at +08:00.
 NEW_YEAR: Final = parse_instant("2024-01-01")

@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from circulation.calendar import DAY, HOUR, SECOND
 from circulation.findings import Kind
-from streams.simulate.ground import END, Ground, Must, Plant, Told
+from streams.simulate.ground import END, Ground, Plant
+from streams.simulate.told import Must, Told
 
 SILENCE_SECONDS: Final = 300
 # A source that is alive when the file ends. It is one for the whole market.

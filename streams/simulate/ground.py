@@ -9,14 +9,13 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-import orjson
-
 from circulation.calendar import DAY, format_instant, parse_instant, start_of_month
 from circulation.events.names import OPENLINEAGE_RUN
 from circulation.events.types import TYPES
 from circulation.findings import Kind, Severity
 from circulation.identifiers import uscc_check_character
 from circulation.voices import OFFICIALS, takes_official
+from streams.simulate.told import Must, Told, line_of
 
 # The market lies before the story of the demo, so that the two may share a clock. The plants' deadlines and months
 # fit in: the last event comes when all of them are past.
@@ -68,42 +67,6 @@ def credit_code(number: int) -> str:
     return first17 + uscc_check_character(first17)
 
 
-class Told(NamedTuple):
-    """An event before it has its place in the file. `arrives` is when it comes, where that is not left to chance; its
-    source counts it under `epoch`."""
-
-    time: int
-    type: str
-    subject: str
-    id: str
-    source: str
-    data: dict[str, Any]
-    reporter: str | None = None
-    arrives: int | None = None
-    lost: bool = False
-    epoch: int = 0
-
-    def late(self, by: int) -> "Told":
-        """The same event, which comes so much later than it happened."""
-        return self._replace(arrives=self.time + by)
-
-
-class Must(NamedTuple):
-    """A finding that must be there, and why. `more` are other members of its `data` that the plan knows."""
-
-    detector: str
-    severity: str
-    kind: str
-    id: str
-    why: str
-    more: Mapping[str, Any]
-
-    def members(self) -> dict[str, Any]:
-        """As a line of the list."""
-        about = {"kind": self.kind, "id": self.id}
-        return {"detector": self.detector, "severity": self.severity, "about": about, **self.more, "why": self.why}
-
-
 Plant = Callable[["Ground"], Iterator[Told | Must]]
 
 
@@ -150,6 +113,10 @@ class Ground:
     def thing(self, name: str) -> str:
         """The id of an asset, a contract, a source or a document of this ground."""
         return f"{self.kind}-{self.number}-{name}"
+
+    def about(self, name: str) -> tuple[Kind, str]:
+        """Return an asset as what a finding is about."""
+        return ("asset", self.thing(name))
 
     def contract(self, name: str) -> tuple[Kind, str]:
         """Return a contract as what a finding is about."""
@@ -379,35 +346,3 @@ def grow(plant: Plant, on: Ground, seed: int) -> Grown:
     lines.sort(key=lambda line: line[0])
     cancellations = sum(event.type == "usage.cancelled" for event in events)
     return Grown(lines, musts, duplicates, sum(beats.values()) - len(beats), cancellations)
-
-
-def line_of(event: Told, number: int | None) -> bytes:
-    """The event as a line of a file, without its end."""
-    if event.type == OPENLINEAGE_RUN:
-        return orjson.dumps(
-            {
-                "eventType": event.id,
-                "eventTime": format_instant(event.time),
-                "run": {"runId": event.subject},
-                "job": {"namespace": event.source, "name": "job"},
-                "producer": event.source,
-                "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
-                **event.data,
-            }
-        )
-    members: dict[str, Any] = {
-        "specversion": "1.0",
-        "id": event.id,
-        "source": event.source,
-        "type": f"circulation.{event.type}",
-        "subject": event.subject,
-        "time": format_instant(event.time),
-    }
-    if event.reporter is not None:
-        members["reporter"] = event.reporter
-    if number is not None:
-        members |= {"sequence": str(number), "sequencetype": "Integer"}
-    if event.epoch:
-        members["sequenceepoch"] = str(event.epoch)
-    members["data"] = event.data
-    return orjson.dumps(members)

@@ -18,23 +18,28 @@ from streams.simulate import (
     exports,
     feeds,
     licences,
+    negative_list,
     persons,
     provenance,
+    quantities,
     rights,
     self_dealing,
     trade,
     wording,
 )
-from streams.simulate.ground import END, Ground, Grown, Must, Plant, Told, grow, line_of
+from streams.simulate.ground import END, Ground, Grown, Plant, grow
+from streams.simulate.told import Must, Told, line_of
 from streams.simulate.trade import Contract
 
 EVENTS_DEFAULT, VIOLATIONS_DEFAULT, SEED_DEFAULT = 100_000, 0.001, 1
 # One report of so many comes twice.
 EVENTS_A_DUPLICATE: Final = 500
 PLANTS: Final[tuple[Plant, ...]] = (
+    *quantities.PLANTS,
     *licences.PLANTS,
     *deadlines.PLANTS,
     *feeds.PLANTS,
+    *negative_list.PLANTS,
     *provenance.PLANTS,
     *wording.PLANTS,
     *rights.PLANTS,

@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from circulation.calendar import DAY, format_instant
 from circulation.findings import Kind
-from streams.simulate.ground import Ground, Must, Plant, Told
+from streams.simulate.ground import Ground, Plant
+from streams.simulate.told import Must, Told
 
 
 def _ends(on: Ground) -> dict[str, Any]:

@@ -4,14 +4,10 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from circulation.calendar import DAY, format_instant
-from circulation.findings import Kind
-from streams.simulate.ground import Ground, Must, Plant, Told
+from streams.simulate.ground import Ground, Plant
+from streams.simulate.told import Must, Told
 
 _MICROSECOND: Final = 1
-
-
-def _asset(on: Ground, name: str) -> tuple[Kind, str]:
-    return ("asset", on.thing(name))
 
 
 def outlived(on: Ground) -> Iterator[Told | Must]:
@@ -36,9 +32,7 @@ def outlived(on: Ground) -> Iterator[Told | Must]:
     for name, instant in (("ends", end), ("revoked", on.day(21)), ("resold", on.day(22))):
         why = f"listed when the last right ends: {name}"
         party, products = on.who("seller"), [f"product-{on.thing(name)}"]
-        yield on.must(
-            "right-missing", "orange", _asset(on, name), why, occurred=instant, party=party, products=products
-        )
+        yield on.must("right-missing", "orange", on.about(name), why, occurred=instant, party=party, products=products)
 
 
 def unlisted(on: Ground) -> Iterator[Told | Must]:
@@ -57,7 +51,7 @@ def unlisted(on: Ground) -> Iterator[Told | Must]:
         sale = on.signed(f"{name}-sold", sold, asset=name)
         yield from (sale, on.delivered(f"{name}-sold", sold + DAY), on.paid(f"{name}-sold", sold + 2 * DAY))
         if name != "allowed":
-            yield on.must("right-missing", "orange", _asset(on, name), f"sold without a right: {name}", cause=sale)
+            yield on.must("right-missing", "orange", on.about(name), f"sold without a right: {name}", cause=sale)
 
 
 def resold(on: Ground) -> Iterator[Told | Must]:
@@ -84,7 +78,7 @@ def resold(on: Ground) -> Iterator[Told | Must]:
             yield on.must("resale-forbidden", "red", about, why, cause=listing, party=party)
         if name in ("itself", "group", "strange"):
             why = f"listed without an operating right: {name}"
-            yield on.must("right-missing", "orange", _asset(on, name), why, cause=listing)
+            yield on.must("right-missing", "orange", on.about(name), why, cause=listing)
 
 
 def derived_without(on: Ground) -> Iterator[Told | Must]:
@@ -109,7 +103,7 @@ def derived_without(on: Ground) -> Iterator[Told | Must]:
             if name == "forbidden":
                 evidence["contract"] = on.thing("forbidden-bought")
             why = f"derived from another's data: {name}"
-            about, party = _asset(on, output), on.who("buyer")
+            about, party = on.about(output), on.who("buyer")
             yield on.must(
                 "derivation-forbidden", "orange", about, why, cause=derivation, party=party, evidence=evidence
             )
@@ -147,13 +141,13 @@ def withdrawn(on: Ground) -> Iterator[Told | Must]:
         (*registrations, sale, delivery, payment) = on.trade(name, time, asset=name)
         yield from (*registrations, sale, delivery, payment)
         if name == "gone":
-            yield on.must("withdrawn-trade", "orange", _asset(on, name), "sold as it is withdrawn", cause=sale)
+            yield on.must("withdrawn-trade", "orange", on.about(name), "sold as it is withdrawn", cause=sale)
     for name in ("ended", "failed", "passed"):
         listing = on.listed(name, when)
         yield listing
         if name != "passed":
             why = f"listed under an assessment that {name}"
-            yield on.must("withdrawn-trade", "orange", _asset(on, name), why, cause=listing)
+            yield on.must("withdrawn-trade", "orange", on.about(name), why, cause=listing)
 
 
 def overpriced(on: Ground) -> Iterator[Told | Must]:
@@ -179,7 +173,7 @@ def overpriced(on: Ground) -> Iterator[Told | Must]:
         yield from (*registrations, sale, delivery, payment)
         if name.endswith("above"):
             why = f"a contract above the guided ceiling: {name}"
-            yield on.must("guided-price", "orange", _asset(on, name), why, cause=sale, amount=amount)
+            yield on.must("guided-price", "orange", on.about(name), why, cause=sale, amount=amount)
     yield on.granted("seller", "public-operation")
     for name, public in (("open", True), ("closed", None)):
         yield on.asset(name, public=public)
@@ -187,7 +181,7 @@ def overpriced(on: Ground) -> Iterator[Told | Must]:
         yield listing
         if public:
             why = "public data at a guided price without a ceiling"
-            yield on.must("guided-price", "yellow", _asset(on, name), why, cause=listing)
+            yield on.must("guided-price", "yellow", on.about(name), why, cause=listing)
 
 
 PLANTS: Final[tuple[Plant, ...]] = (outlived, unlisted, resold, derived_without, withdrawn, overpriced)

@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from circulation.calendar import DAY, months_later
 from circulation.findings import Kind
-from streams.simulate.ground import Ground, Must, Plant, Told
+from streams.simulate.ground import Ground, Plant
+from streams.simulate.told import Must, Told
 
 
 def related(on: Ground) -> Iterator[Told | Must]:

@@ -11,7 +11,8 @@ from typing import Any, Final, NamedTuple
 
 from circulation.calendar import DAY, HOUR, SECOND, format_instant, start_of_month
 from circulation.events.names import USAGE_REPORTED
-from streams.simulate.ground import END, FIRST_MONTH, NUMBERED, UNNUMBERED, Told, credit_code, line_of
+from streams.simulate.ground import END, FIRST_MONTH, NUMBERED, UNNUMBERED, credit_code
+from streams.simulate.told import Told, line_of
 
 CONTRACTS_A_HOUSE: Final = 5
 EVENTS_A_CONTRACT: Final = 400

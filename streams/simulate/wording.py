@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from circulation.findings import Kind, Severity
-from streams.simulate.ground import Ground, Must, Plant, Told
+from streams.simulate.ground import Ground, Plant
+from streams.simulate.told import Must, Told
 
 
 def disguised(on: Ground) -> Iterator[Told | Must]:

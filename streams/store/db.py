@@ -149,8 +149,8 @@ class Db:
         answer in memory before anybody can count it."""
         text = self._limited.get(sql)
         if text is None:
-            text = sql
-            if not any(word in sql for word in (" limit ", " for update", " for share", "pg_try_advisory")):
+            text, words = sql, sql.lower()
+            if not any(word in words for word in (" limit ", " for update", " for share", "pg_try_advisory")):
                 text += f" limit {meter.rows_max + 1}"
             self._limited[sql] = text
         return text
@@ -244,7 +244,10 @@ class Db:
         if self.postgres:
             self.run("begin")
             return
-        until = time.monotonic() + (hurried_seconds or 0.0)
+        if not hurried_seconds:
+            self.run("begin immediate")
+            return
+        until = time.monotonic() + hurried_seconds
         while True:
             try:
                 self.run("begin immediate")

@@ -5,8 +5,9 @@ keys. They are made and taken apart only here. The queue itself is a table: (id,
 """
 
 import enum
+import functools
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from circulation.keys import join_key, rsplit_key, split_key
 from streams.store import schema
@@ -15,6 +16,8 @@ from streams.store.db import Db
 # Priorities, the first to be judged first: what just came; what is judged again in bulk; statements of credit, which go
 # over all findings of a party and so come after many of them; what older versions set aside.
 LIVE, AGAIN, STATING, ASIDE = 0, 1, 2, 9
+# Keys of sums are made and taken apart several times in the round that judges them.
+SUMS_KEPT_MAX: Final = 2_048
 
 
 class Kind(enum.StrEnum):
@@ -145,6 +148,7 @@ def search(since: int, until: int, after: str = "") -> str:
     return join_key(Kind.SEARCH, str(since), str(until), after)
 
 
+@functools.lru_cache(maxsize=SUMS_KEPT_MAX)
 def sum_(rule: str, scope: str) -> str:
     """Return the key of a rule's sum over a scope."""
     return join_key(Kind.SUM, rule, scope)
@@ -195,6 +199,7 @@ def fact_of(thing: str) -> tuple[str, str]:
     return fact, subject
 
 
+@functools.lru_cache(maxsize=SUMS_KEPT_MAX)
 def sum_of(thing: str) -> tuple[str, str]:
     """Return the rule and the scope of a sum."""
     _, rule, scope = split_key(thing, 2)

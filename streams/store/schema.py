@@ -253,6 +253,12 @@ folded_runs = Table(
     Column("state", LargeBinary, nullable=False),
 )
 
+
+def is_run(column: str) -> str:
+    """The condition that a column names the node of a run."""
+    return f"substr({column}, 1, 1) = '{RUN_MARK}'"
+
+
 # Edges of lineage, from `circulation.asset.derived` and from OpenLineage. `origin` is what stated them, `share`
 # the part of the output that came from the input, where it was stated; `same`, that they are two names of one thing.
 # A run of many inputs and outputs is a node between them (`circulation.lineage.run_node`): `STEPS` shows none.
@@ -269,14 +275,11 @@ derivations = Table(
     Index("derivations_by_input", "input", "output"),
     # of many derivations of one output those from an instant on
     Index("derivations_by_time", "output", "time"),
+    # of many derivations of one output the few that lead through a run
+    Index("derivations_through_runs", "output", **_where(is_run("input"))),
     Index("derivations_by_origin", "origin"),
     **KEY_ONLY,
 )
-
-
-def is_run(column: str) -> str:
-    """The condition that a column names the node of a run."""
-    return f"substr({column}, 1, 1) = '{RUN_MARK}'"
 
 
 # All derivations from asset to asset, for the `from` of a query: those through a run's node as the steps that they are.

@@ -76,6 +76,48 @@ class _Turns:
                 self._taken = False
 
 
+class _Turn:
+    """A transaction of SQLite, from `Store.writing`: it has the turn of its thread.
+
+    A class, as a generator costs as much again as beginning and committing a small transaction.
+    """
+
+    __slots__ = ("_db", "_store", "_undone")
+
+    def __init__(self, store: "Store", undone: Callable[[], None] | None) -> None:
+        self._store = store
+        self._undone = undone
+        self._db: Db | None = None
+
+    def __enter__(self) -> Db:
+        self._store._writer.__enter__()
+        try:
+            db = self._db = self._store._db()
+            db.begin(self._store._hurried_seconds)
+        except BaseException as error:
+            self._end(error)
+            raise
+        return db
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is None and self._db is not None:
+            try:
+                self._db._sending.execute("commit")
+            except BaseException as failed:
+                self._end(failed)
+                raise
+            self._store._writer.__exit__()
+        elif error is not None:
+            self._end(error)
+
+    def _end(self, error: BaseException) -> None:
+        """Undo what was done, then let others have their turn."""
+        try:
+            self._store._undo(self._db, self._undone, error)
+        finally:
+            self._store._writer.__exit__()
+
+
 class Store:
     """The store behind a URL. `writing()` is one transaction, or nothing; each thread has its own connection.
 
@@ -291,33 +333,40 @@ class Store:
             with contextlib.suppress(Exception):
                 db._connection.close()
 
-    @contextlib.contextmanager
-    def writing(self, undone: Callable[[], None] | None = None) -> Iterator[Db]:
+    def writing(self, undone: Callable[[], None] | None = None) -> contextlib.AbstractContextManager[Db]:
         """One transaction: committed at the end, undone where anything raises. Raises `StoreAway`: all that is wrong
         with the store, and not with what is written, for which it may be waited.
 
         `undone` is called after that, before anyone else writes to SQLite.
         """
-        with self._writer if not self.postgres else contextlib.nullcontext():
-            db: Db | None = None
-            try:
-                db = self._db()
-                with db.pipeline():
-                    db.begin(self._hurried_seconds)
-                    yield db
-                    db.run("commit")
-            except BaseException as error:
-                if db is not None:
-                    with contextlib.suppress(Exception):
-                        db.run("rollback")
-                if undone is not None:
-                    undone()
-                self._gone(error)
-                if refused(error):
-                    if not self.memory:
-                        self._drop()
-                    raise StoreRefuses(f"{self.place}: {error}") from error
-                raise
+        return self._pipelined(undone) if self.postgres else _Turn(self, undone)
+
+    @contextlib.contextmanager
+    def _pipelined(self, undone: Callable[[], None] | None) -> Iterator[Db]:
+        """A transaction of PostgreSQL."""
+        db: Db | None = None
+        try:
+            db = self._db()
+            with db.pipeline():
+                db.begin()
+                yield db
+                db.run("commit")
+        except BaseException as error:
+            self._undo(db, undone, error)
+            raise
+
+    def _undo(self, db: Db | None, undone: Callable[[], None] | None, error: BaseException) -> None:
+        """Undo a transaction in which an error was raised; raise what that says of the store, if anything."""
+        if db is not None:
+            with contextlib.suppress(Exception):
+                db.run("rollback")
+        if undone is not None:
+            undone()
+        self._gone(error)
+        if refused(error):
+            if not self.memory:
+                self._drop()
+            raise StoreRefuses(f"{self.place}: {error}") from error
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Db]:

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 import orjson
 from kafka.errors import KafkaError, KafkaTimeoutError
+from sqlalchemy import bindparam, select
 
 from circulation.admission.admission import Admission
 from circulation.admission.envelope import PACKED
@@ -21,6 +22,8 @@ from circulation.voices import OFFICIALS
 from streams.address import silent
 from streams.health import workers
 from streams.health.workers import SILENT_SECONDS, Alive
+from streams.store import schema
+from streams.store.ask import Question
 from streams.store.db import Db
 from streams.store.store import Store
 from streams.wire import emit
@@ -140,6 +143,22 @@ def send(bootstrap: str, record: bytes, pack: Pack, id_: str) -> Sent:
     return Sent(pack.pack, id_, placed.partition, placed.offset, rejected)
 
 
+_EVENTS, _PROGRESS = schema.events.c, schema.progress.c
+_PUBLISHED: Final = Question(
+    select(_EVENTS.id).where(
+        _EVENTS.topic == RULES,
+        _EVENTS.subject == bindparam("pack"),
+        _EVENTS.type == RULEPACK_PUBLISHED,
+        _EVENTS.source == OFFICIALS,
+        _EVENTS.event == bindparam("event"),
+        _EVENTS.retracted.is_(None),
+    )
+)
+_READ: Final = Question(
+    select(_PROGRESS.next).where(_PROGRESS.topic == RULES, _PROGRESS.partition == bindparam("partition"))
+)
+
+
 class Waiting:
     """Tells from what the store says, look after look, what became of a pack; None while that is open."""
 
@@ -153,14 +172,9 @@ class Waiting:
     def look(self, db: Db) -> Seen:
         """Read the state in the store, in one transaction."""
         sent = self._sent
-        row = db.one(
-            "select id from events where topic = ? and subject = ? and type = ? and source = ? and event = ?"
-            " and retracted is null",
-            *(RULES, sent.pack, RULEPACK_PUBLISHED, OFFICIALS, sent.id),
-        )
-        read = db.one("select next from progress where topic = ? and partition = ?", RULES, sent.partition)
-        columns = ", ".join(Alive._fields)
-        known = [Alive(*row) for row in db.rows(f"select {columns} from workers order by started, worker")]  # noqa: S608 ours
+        row = _PUBLISHED.one(db, pack=sent.pack, event=sent.id)
+        read = _READ.one(db, partition=sent.partition)
+        known = workers.known(db)
         return Seen(int(row[0]) if row else None, int(read[0]) if read else 0, known, workers.now(db))
 
     def step(self, seen: Seen) -> Answer | None:

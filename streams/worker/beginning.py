@@ -37,6 +37,7 @@ NOT_BEGUN: Final = State(
     clock_trusted=False,
     clock_skews={},
     clock_doubts=(),
+    clock_unbounded="",
     failing={},
     watch_silent=0.0,
     strangers=(),

@@ -115,6 +115,7 @@ class Condition:
             clock_trusted=clock.trusted,
             clock_skews={name: skew / 1_000_000 for name, skew in clock.skews().items()},
             clock_doubts=clock.doubts(),
+            clock_unbounded=clock.unbounded(),
             failing=self.faults.now(),
             watch_silent=self.watch.silent,
             strangers=self.membership.strangers,

@@ -5,11 +5,15 @@ counting have a small share of the time, however much there is to count.
 """
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import ColumnElement, Select, bindparam, case, func, select
 
 from circulation.findings import SEVERITIES
 from circulation.quality import PARTS, Share, month_of
+from streams.answers import sources
 from streams.store import schema
+from streams.store.ask import Question
 from streams.store.db import Db
 from streams.store.queue import AGAIN, ASIDE, LIVE, STATING
 from streams.wire import unsent
@@ -22,6 +26,46 @@ SOURCES_MAX: Final = 50
 SHARE: Final = 20
 
 Labels = tuple[str, ...]
+
+
+def _by(*columns: ColumnElement[Any]) -> Select[Any]:
+    """How many rows there are of each value of the columns."""
+    return select(*columns, func.count()).group_by(*columns)
+
+
+_FINDINGS: Final = schema.findings.c
+_CASES: Final = schema.cases.c
+_MEMBERS: Final = schema.case_findings.c
+_LABELS: Final = (_FINDINGS.detector, _FINDINGS.severity, _FINDINGS.mode)
+_STANDING: Final = Question(_by(*_LABELS).where(_FINDINGS.standing))
+# Closed cases are few beside standing findings, so open ones are the difference.
+_CLOSED: Final = Question(
+    _by(*_LABELS)
+    .select_from(schema.cases)
+    .join(schema.case_findings, _MEMBERS.case_id == _CASES.case_id)
+    .join(schema.findings, _FINDINGS.finding == _MEMBERS.finding)
+    .where(_CASES.state == "closed", _FINDINGS.standing)
+)
+_RANK: Final = case({name: rank for rank, name in enumerate(SEVERITIES) if rank}, value=_FINDINGS.severity, else_=0)
+_GRAVEST: Final = (
+    select(func.max(_RANK).label("gravest"))
+    .where(_FINDINGS.standing, _FINDINGS.detector == "usage-limit")
+    .group_by(_FINDINGS.about)
+    .subquery("contracts")
+)
+_LIMITS: Final = Question(_by(_GRAVEST.c.gravest))
+_QUEUE: Final = schema.queue.c
+_QUEUED: Final = Question(select(_QUEUE.priority, func.count(), func.min(_QUEUE.since)).group_by(_QUEUE.priority))
+_ASIDE: Final = Question(_by(schema.set_aside.c.budget).where(schema.set_aside.c.aside))
+_OUTBOX: Final = Question(select(func.count()).select_from(schema.outbox))
+_OLDEST: Final = Question(select(schema.outbox.c.since).order_by(schema.outbox.c.id).limit(1))
+_DEADLINES: Final = Question(select(func.count()).select_from(schema.deadlines))
+_DUE: Final = Question(
+    select(func.count(), func.min(schema.deadlines.c.due)).where(schema.deadlines.c.due < bindparam("clock"))
+)
+_OF_CASES: Final = Question(_by(_CASES.state, _CASES.severity))
+_UNATTENDED: Final = Question(_by(_CASES.detector).where(_CASES.state == "opened", _CASES.severity == "red"))
+_GRADES: Final = Question(_by(schema.statements.c.grade))
 
 
 class Counts(NamedTuple):
@@ -55,36 +99,23 @@ class Counts(NamedTuple):
 
 def count(db: Db, clock: int) -> Counts:
     """Counts; `clock` is the clock that deadlines go by (µs)."""
-    standing = _labelled(db, "select detector, severity, mode, count(*) from findings where standing group by 1, 2, 3")
-    # Closed cases are few beside standing findings, so open ones are the difference.
-    closed = _labelled(
-        db,
-        "select f.detector, f.severity, f.mode, count(*) from cases c join case_findings m on m.case_id = c.case_id"
-        " join findings f on f.finding = m.finding where c.state = 'closed' and f.standing group by 1, 2, 3",
-    )
-    limits = _labelled(
-        db,
-        "select gravest, count(*) from (select max(case severity when 'red' then 3 when 'orange' then 2"
-        " when 'yellow' then 1 else 0 end) as gravest from findings"
-        " where standing and detector = 'usage-limit' group by about) as contracts group by 1",
-    )
-    queue = db.rows("select priority, count(*), min(since) from queue group by 1")
-    aside = _labelled(db, "select budget, count(*) from set_aside where aside = true group by 1")
-    outbox = db.one("select count(*) from outbox") or (0,)
-    oldest = db.one("select since from outbox order by id limit 1") or (None,)
-    deadlines = db.one("select count(*) from deadlines") or (0,)
-    due = db.one("select count(*), min(due) from deadlines where due < ?", clock) or (0, None)
+    standing = _labelled(db, _STANDING)
+    closed = _labelled(db, _CLOSED)
+    queue = _QUEUED.rows(db)
+    aside = _labelled(db, _ASIDE)
+    outbox = _OUTBOX.one(db) or (0,)
+    oldest = _OLDEST.one(db) or (None,)
+    deadlines = _DEADLINES.one(db) or (0,)
+    due = _DUE.one(db, clock=clock) or (0, None)
     # Items that older versions set aside stay in the queue until the next start.
     before = sum(number for priority, number, _ in queue if priority == ASIDE)
     return Counts(
         standing=standing,
         open={labels: number - closed.get(labels, 0) for labels, number in standing.items()},
-        cases=_labelled(db, "select state, severity, count(*) from cases group by 1, 2"),
-        unattended=_labelled(
-            db, "select detector, count(*) from cases where state = 'opened' and severity = 'red' group by 1"
-        ),
-        limits={(SEVERITIES[int(rank)],): number for (rank,), number in limits.items()},
-        grades=_labelled(db, "select grade, count(*) from statements group by 1"),
+        cases=_labelled(db, _OF_CASES),
+        unattended=_labelled(db, _UNATTENDED),
+        limits={(SEVERITIES[int(rank)],): number for (rank,), number in _labelled(db, _LIMITS).items()},
+        grades=_labelled(db, _GRADES),
         queue={(PRIORITY_NAMES[priority],): number for priority, number, _ in queue if priority != ASIDE}
         | ({(PRIORITY_NAMES[ASIDE],): away} if (away := before + sum(aside.values())) else {}),
         # Items that the engine failed on wait for the next start, or for a person, not for a judge.
@@ -103,8 +134,7 @@ def count(db: Db, clock: int) -> Counts:
 
 def _quality(db: Db, month: int) -> dict[Labels, Share]:
     """How good what sources said of a month is: of those that the settings name the busiest, and all others as one."""
-    sums = ", ".join(f"{good}, {total}" for good, total in schema.QUALITY_PARTS.values())
-    rows = db.rows(f"select reported_by, {sums} from quality where month = ?", month)  # noqa: S608
+    rows = sources.of_month(db, month)
     named = db.voices().named or frozenset()
     rows.sort(key=lambda row: (row[0] not in named, -row[1 + 2 * PARTS.index("admitted") + 1], row[0]))
     shares: dict[Labels, Share] = {}
@@ -116,8 +146,8 @@ def _quality(db: Db, month: int) -> dict[Labels, Share]:
     return shares
 
 
-def _labelled(db: Db, query: str) -> dict[Labels, int]:
-    return {tuple(map(str, row[:-1])): int(row[-1]) for row in db.rows(query)}
+def _labelled(db: Db, question: Question) -> dict[Labels, int]:
+    return {tuple(map(str, row[:-1])): int(row[-1]) for row in question.rows(db)}
 
 
 class Cadence:

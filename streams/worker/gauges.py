@@ -1,15 +1,23 @@
 """Looks at what waits and at what the store holds, for the gauges and for /ready."""
 
 import time
+from typing import Final
+
+from sqlalchemy import select
 
 from streams.engine import Engine
 from streams.health.clock import Clock
 from streams.health.endings import Endings
+from streams.store import schema
+from streams.store.ask import Question
 from streams.wire.reader import TP
 from streams.worker.assignment import Assignment
 from streams.worker.counts import Cadence, Delay, Oldest, count
 from streams.worker.faults import Faults
 from streams.worker.meter import Meter
+
+_OUTBOX: Final = schema.outbox.c
+_OLDEST: Final = Question(select(_OUTBOX.id, _OUTBOX.since).order_by(_OUTBOX.id).limit(1))
 
 
 class Gauges:
@@ -64,7 +72,7 @@ class Gauges:
         with self._store.reading() as db:
             # A worker that has nothing to do learns of packs here.
             self._engine.rulebook.refresh(db)
-            oldest = db.one("select id, since from outbox order by id limit 1")
+            oldest = _OLDEST.one(db)
         self.outbox_waits = self._oldest.look(oldest, time.monotonic())
         begun = time.monotonic()
         if self._counting.due(begun):

@@ -3,9 +3,13 @@
 import logging
 from typing import Final
 
+from sqlalchemy import func, select
+
 from streams.engine import Engine
 from streams.feeds.homing import Trail
 from streams.health.clock import Clock
+from streams.store import schema
+from streams.store.ask import Question
 from streams.topics import TOPICS_IN
 from streams.wire.broker import Broker
 from streams.wire.reader import TP
@@ -15,6 +19,8 @@ from streams.worker.judge import WorkersJudge
 log = logging.getLogger("circulation")
 
 HORIZON_SECONDS: Final = 0.5
+
+_FIRST_DUE: Final = Question(select(func.min(schema.deadlines.c.due)))
 
 
 class Horizon:
@@ -45,7 +51,7 @@ class Horizon:
                 self._judge.came()
         if self._target is None:
             with self._store.reading() as db:
-                (due,) = db.one("select min(due) from deadlines") or (None,)
+                (due,) = _FIRST_DUE.one(db) or (None,)
             now = self._clock()
             if due is None or due >= now:
                 return HORIZON_SECONDS

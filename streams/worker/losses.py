@@ -2,18 +2,24 @@
 
 import logging
 from collections.abc import Callable, Iterable
+from typing import Final
+
+from sqlalchemy import select
 
 from detectors import feed_lost
 from streams.engine import Engine
 from streams.feeds import feeds
 from streams.findings.book import Change, Entry
 from streams.health.clock import Clock
-from streams.store import queue
+from streams.store import queue, schema
+from streams.store.ask import Question, any_of
 from streams.wire.broker import Broker
 from streams.worker.assignment import Assignment
 from streams.worker.partitions import Look
 
 log = logging.getLogger("circulation")
+
+_THERE: Final = Question(select(schema.findings.c.finding).where(schema.findings.c.finding == any_of("ids")))
 
 
 class Losses:
@@ -71,13 +77,12 @@ class Losses:
         return losses
 
     def _enter(self, losses: list[Entry]) -> None:
-        query = "select finding from findings where finding = any(?)"
         ids = [loss.finding for loss in losses]
         with self._store.reading() as db:
-            if len(ids) == len(db.rows(query, ids)):
+            if len(ids) == len(_THERE.rows(db, ids=ids)):
                 return
         with self._store.writing() as db:
             db.lock(ids)
-            known = {row[0] for row in db.rows(query, ids)}
+            known = {row[0] for row in _THERE.rows(db, ids=ids)}
             changes = self._engine.book.enter(db, [loss for loss in losses if loss.finding not in known])
         self._changed(changes)

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, Protocol
 
+from sqlalchemy import TableClause, bindparam, column, delete, exists, not_, select, table, true, update
+
 from circulation.calendar import DAY
 from circulation.daily import day_scope
 from circulation.quality import month_of
@@ -17,6 +19,7 @@ from streams.facts import used_days as summaries
 from streams.facts.known import Known
 from streams.settings import Settings
 from streams.store import partitions, queue, schema
+from streams.store.ask import Question, any_of, matches, names
 from streams.store.db import Db
 from streams.store.store import Store
 
@@ -44,11 +47,17 @@ SETTLED_DAYS: Final = 62
 # Of these contracts those whose days may not be forgotten, however old: what a case names stays.
 Held = Callable[[Db, Sequence[str]], Collection[str]]
 
+_CASES: Final = schema.cases.c
+_OPEN_ABOUT: Final = Question(
+    select(_CASES.about)
+    .distinct()
+    .where(_CASES.about_kind == "contract", _CASES.about == any_of("contracts"), _CASES.state != "closed")
+)
+
 
 def of_open_cases(db: Db, contracts: Sequence[str]) -> Collection[str]:
     """The contracts that a case is about which is not closed."""
-    query = "select distinct about from cases where about_kind = 'contract' and about = any(?) and state <> 'closed'"
-    return {row[0] for row in db.rows(query, list(contracts))}
+    return {row[0] for row in _OPEN_ABOUT.rows(db, contracts=list(contracts))}
 
 
 class Size:
@@ -79,17 +88,36 @@ class Task(Protocol):
 class _Aged:
     """Rows of a table that were written before an instant (µs of the wall clock), by their key."""
 
-    def __init__(self, table: str, key: str, before: int, size: Size) -> None:
+    def __init__(self, table: TableClause, key: str, before: int, size: Size) -> None:
         self.size = size
         self._before = before
-        self._find = f"select {key} from {table} where taken < ? order by taken limit ?"  # noqa: S608
-        self._drop = f"delete from {table} where {key} = any(?) and taken < ?"  # noqa: S608
+        self._find = _oldest(table, key)
+        self._drop = Question(delete(table).where(table.c[key] == any_of("keys"), table.c.taken < bindparam("before")))
 
     def find(self, db: Db, count: int) -> Sequence[Any]:
-        return [row[0] for row in db.rows(self._find, self._before, count)]
+        return [row[0] for row in self._find.rows(db, before=self._before, count=count)]
 
     def drop(self, db: Db, rows: Sequence[Any]) -> None:
-        db.run(self._drop, list(rows), self._before)
+        self._drop.run(db, keys=list(rows), before=self._before)
+
+
+def _oldest(table: TableClause, *columns: str) -> Question:
+    """The oldest rows of a table that were taken in before an instant."""
+    aged = select(*names(table, *columns)).where(table.c.taken < bindparam("before"))
+    return Question(aged.order_by(table.c.taken).limit(bindparam("count")))
+
+
+_REFUSED: Final = schema.refused_numbers.c
+_OF_REFUSED: Final = (_REFUSED.refused == any_of("refused"), _REFUSED.taken < bindparam("before"))
+_GAPS: Final = schema.gaps.c
+_MISSING: Final = exists().where(
+    _GAPS.feed == _REFUSED.feed, _GAPS.begin <= _REFUSED.number, _GAPS.last >= _REFUSED.number
+)
+_OLDEST_REFUSED: Final = _oldest(schema.refused_numbers, "refused")
+_KEEP_REFUSED: Final = Question(
+    update(schema.refused_numbers).where(*_OF_REFUSED, _MISSING).values(taken=bindparam("again"))
+)
+_DROP_REFUSED: Final = Question(delete(schema.refused_numbers).where(*_OF_REFUSED))
 
 
 class _RefusedNumbers:
@@ -100,18 +128,21 @@ class _RefusedNumbers:
         self._before = before
 
     def find(self, db: Db, count: int) -> Sequence[Any]:
-        query = "select refused from refused_numbers where taken < ? order by taken limit ?"
-        return [row[0] for row in db.rows(query, self._before, count)]
+        return [row[0] for row in _OLDEST_REFUSED.rows(db, before=self._before, count=count)]
 
     def drop(self, db: Db, rows: Sequence[Any]) -> None:
-        missing = (
-            "exists (select 1 from gaps where gaps.feed = refused_numbers.feed and gaps.begin <= refused_numbers.number"
-            " and gaps.last >= refused_numbers.number)"
-        )
-        condition = "where refused = any(?) and taken < ?"
-        query = f"update refused_numbers set taken = ? {condition} and {missing}"  # noqa: S608
-        db.run(query, self._before + DAY, list(rows), self._before)
-        db.run(f"delete from refused_numbers {condition}", list(rows), self._before)  # noqa: S608
+        _KEEP_REFUSED.run(db, refused=list(rows), before=self._before, again=self._before + DAY)
+        _DROP_REFUSED.run(db, refused=list(rows), before=self._before)
+
+
+_COUNTED: Final = schema.quality.c
+_OLDEST_QUALITY: Final = Question(
+    select(_COUNTED.reported_by, _COUNTED.month)
+    .where(_COUNTED.month < bindparam("before"), not_(_COUNTED.reported_by == any_of("owed")))
+    .order_by(_COUNTED.month)
+    .limit(bindparam("count"))
+)
+_DROP_QUALITY: Final = Question(delete(schema.quality).where(*matches(schema.quality, "reported_by", "month")))
 
 
 class _Quality:
@@ -124,14 +155,46 @@ class _Quality:
         self._owed = sorted(owed)
 
     def find(self, db: Db, count: int) -> Sequence[Any]:
-        query = (
-            "select reported_by, month from quality where month < ? and not reported_by = any(?) order by month limit ?"
-        )
-        return db.rows(query, self._before, self._owed, count)
+        return _OLDEST_QUALITY.rows(db, before=self._before, owed=self._owed, count=count)
 
     def drop(self, db: Db, rows: Sequence[Any]) -> None:
         for source, month in rows:
-            db.run("delete from quality where reported_by = ? and month = ?", source, month)
+            _DROP_QUALITY.run(db, reported_by=source, month=month)
+
+
+_USED: Final = schema.used_days
+_OF_DAY: Final = (*matches(_USED, "contract", "day", "reporter"), _USED.c.taken < bindparam("before"))
+_OLDEST_DAYS: Final = _oldest(_USED, "contract", "day", "reporter")
+_KEEP_DAY: Final = Question(update(_USED).where(*_OF_DAY).values(taken=bindparam("again")))
+_DROP_DAY: Final = Question(delete(_USED).where(*_OF_DAY))
+_DAYS_LEFT: Final = Question(
+    select(_USED.c.contract, _USED.c.day).where(_USED.c.contract == any_of("contracts"), _USED.c.day == any_of("days"))
+)
+_FINDINGS: Final = schema.findings.c
+_STANDING_ABOUT: Final = Question(
+    select(_FINDINGS.about)
+    .distinct()
+    .where(
+        _FINDINGS.about_kind == "contract",
+        _FINDINGS.about == any_of("contracts"),
+        _FINDINGS.detector == any_of("rules"),
+        _FINDINGS.standing,
+    )
+)
+_SCOPES: Final = schema.scopes.c
+_OF_SCOPE: Final = (_SCOPES.rule == any_of("rules"), _SCOPES.scope == bindparam("scope"))
+_DROP_SCOPES: Final = Question(delete(schema.scopes).where(*_OF_SCOPE, *matches(schema.scopes, "thing")))
+_SETTLED: Final = schema.settled_days
+_FORGET_SETTLED: Final = Question(
+    update(_SETTLED).where(*matches(_SETTLED, "contract", "day")).values(forgotten=true())
+)
+_DROP_SETTLED: Final = Question(
+    delete(_SETTLED).where(*matches(_SETTLED, "contract"), _SETTLED.c.day < bindparam("until"), _SETTLED.c.forgotten)
+)
+_DROP_REPORTED: Final = Question(delete(schema.reported_days).where(*matches(schema.reported_days, "contract", "day")))
+_DROP_COMPARED: Final = Question(
+    delete(schema.compared).where(*matches(schema.compared, "contract", "day"), ~exists().where(*_OF_SCOPE))
+)
 
 
 class Days:
@@ -154,8 +217,7 @@ class Days:
 
     def find(self, db: Db, count: int) -> Sequence[Any]:
         """The oldest of them, (contract, day, reporter) each."""
-        query = "select contract, day, reporter from used_days where taken < ? order by taken limit ?"
-        return db.rows(query, self._before, count)
+        return _OLDEST_DAYS.rows(db, before=self._before, count=count)
 
     def drop(self, db: Db, rows: Sequence[Any]) -> None:
         """Forgets them but for those that are kept, and with the last of a day that it was looked at."""
@@ -164,39 +226,28 @@ class Days:
         # Settling a day of a contract reads all of its days; see `streams.judging.shapes`.
         things = [queue.sum_(rule, scope) for rule in self._rules for scope in scopes.values()]
         db.lock([*things, *map(queue.uses, contracts)])
-        query = (
-            "select distinct about from findings where about_kind = 'contract' and about = any(?)"
-            " and detector = any(?) and standing"
-        )
-        kept = {row[0] for row in db.rows(query, contracts, self._rules)} | {*self._held(db, contracts)}
+        kept = {row[0] for row in _STANDING_ABOUT.rows(db, contracts=contracts, rules=self._rules)}
+        kept.update(self._held(db, contracts))
         going = [row for row in rows if row[0] not in kept]
         db.many(schema.served, summaries.served_by(db, going, self._before), "upsert")
-        condition = "where contract = ? and day = ? and reporter = ? and taken < ?"
-        for row in rows:
-            if row[0] in kept:
-                db.run(f"update used_days set taken = ? {condition}", self._before + DAY, *row, self._before)  # noqa: S608
+        for contract, day, reporter in rows:
+            used = {"contract": contract, "day": day, "reporter": reporter, "before": self._before}
+            if contract in kept:
+                _KEEP_DAY.run(db, **used, again=self._before + DAY)
             else:
-                db.run(f"delete from used_days {condition}", *row, self._before)  # noqa: S608
-        query = "select contract, day from used_days where contract = any(?) and day = any(?)"
-        left = set(db.rows(query, contracts, sorted({day for _, day in scopes})))
+                _DROP_DAY.run(db, **used)
+        left = set(_DAYS_LEFT.rows(db, contracts=contracts, days=sorted({day for _, day in scopes})))
         for (contract, day), scope in scopes.items():
             if (contract, day) not in left:
-                query = "delete from scopes where rule = any(?) and scope = ? and thing = ?"
-                db.run(query, self._rules, scope, queue.uses(contract))
+                _DROP_SCOPES.run(db, rules=self._rules, scope=scope, thing=queue.uses(contract))
                 # Its settled day stays as it is: later uses of such a day are only a part.
-                settled = "contract = ? and day = ?"
-                db.run(f"update settled_days set forgotten = true where {settled}", contract, day)  # noqa: S608
-                old = "delete from settled_days where contract = ? and day < ? and forgotten"
-                db.run(old, contract, day - SETTLED_DAYS)
+                _FORGET_SETTLED.run(db, contract=contract, day=day)
+                _DROP_SETTLED.run(db, contract=contract, until=day - SETTLED_DAYS)
                 for rule in self._rules:
                     self._known.left(rule, scope)
-                db.run("delete from reported_days where contract = ? and day = ?", contract, day)
+                _DROP_REPORTED.run(db, contract=contract, day=day)
                 # Of a day with deliveries it stays what was counted: they are kept, and may be judged again.
-                query = (
-                    "delete from compared where contract = ? and day = ?"
-                    " and not exists (select 1 from scopes where rule = any(?) and scope = ?)"
-                )
-                db.run(query, contract, day, self._rules, scope)
+                _DROP_COMPARED.run(db, contract=contract, day=day, rules=self._rules, scope=scope)
 
 
 class Pruning:
@@ -258,14 +309,14 @@ class Pruning:
 
     def _begin(self, now: int) -> None:
         settings, sizes = self._settings, self._sizes
-        remembered = "remembered"
+        remembered: TableClause = schema.remembered
         if self._store.postgres:
-            partitions.pass_(self._store, remembered, now, now - settings.usage_days * DAY)
+            partitions.pass_(self._store, schema.remembered.name, now, now - settings.usage_days * DAY)
             # Of the others whole days go.
-            remembered = partitions.rest(remembered)
+            remembered = table(partitions.rest(schema.remembered.name), column("id"), column("taken"))
         days = now - settings.tally_days * DAY
         self._tasks = [
-            _Aged("seen", "digest", now - settings.seen_days * DAY, sizes["seen"]),
+            _Aged(schema.seen, "digest", now - settings.seen_days * DAY, sizes["seen"]),
             _RefusedNumbers(now - settings.seen_days * DAY, sizes["refused_numbers"]),
             _Aged(remembered, "id", now - settings.usage_days * DAY, sizes["remembered"]),
             Days(days, self._each_day, self._known, self._held, sizes["used_days"]),

@@ -5,6 +5,10 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
+from sqlalchemy import select
+
+from streams.store import schema
+from streams.store.ask import Question
 from streams.store.store import Store
 from streams.wire import lookups
 from streams.wire.relay import BATCH, NotConfirmed, Relay
@@ -13,6 +17,8 @@ from streams.worker.registry import Metrics
 
 # Messages that come meanwhile are sent together: each round of sending makes intake and judging wait.
 RELAY_SECONDS: Final = 0.02
+
+_ANY_LOOKUP: Final = Question(select(schema.looks.c.look).limit(1))
 
 
 class Sending:
@@ -39,7 +45,7 @@ class Sending:
     def post_lookups(self) -> None:
         """Sends what people looked at to the journal. There is mostly nothing: then nobody is kept from writing."""
         with self._store.reading() as db:
-            if db.one("select 1 from looks limit 1") is None:
+            if _ANY_LOOKUP.one(db) is None:
                 return
         with self._store.writing() as db:
             sent = lookups.journal(db)

@@ -2,19 +2,23 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from collections import Counter
 
 import orjson
 import pytest
 from click.testing import CliRunner
 from confluent_kafka import Producer
-from running import received
+from running import ROOT, received
 
 from circulation.admission.admission import Admission
 from circulation.admission.sources import Sources
 from circulation.examples import asset, used
 from streams.cli.main import cli
 from streams.intake import Refused, rejected
+from streams.store.store import Store
 from streams.topics import ASSETS, CONTRACTS, REJECTED, TOPICS_IN
 from streams.wire.emit import CLOUDEVENT
 
@@ -101,3 +105,43 @@ def test_what_was_rejected_is_listed_shown_and_sent_again(circulation, topics, t
     new = everything() - before
     expected = (("c-1", good), ("a-1", other), ("c-1", inside))
     assert Counter((key.encode(), orjson.dumps(one)) for key, one in expected) == new
+
+
+# The command, killed at the moment when Kafka has all that it sent.
+KILLED = """
+import os, signal
+from streams.wire import emit
+send = emit.send_records
+def send_and_die(*records):
+    send(*records)
+    os.kill(os.getpid(), signal.SIGKILL)
+emit.send_records = send_and_die
+from streams.cli.main import cli
+cli()
+"""
+
+
+def test_who_sent_again_is_noted_though_the_command_is_killed_once_all_was_sent(topics, tmp_path):
+    store = Store(f"sqlite:///{tmp_path}/store.db")
+    store.migrate()
+    good = orjson.dumps(asset("a-1", "2025-01-01"))
+    rejection = Admission(Sources.parse(b"//other.example: {types: ['*']}")).admit(
+        good, topic=ASSETS, key=b"a-1", headers=CLOUDEVENT, now=2**60
+    )
+    message = rejected(Refused(1, rejection, (ASSETS, 0, 1_000)))
+    sender = Producer({"bootstrap.servers": topics, "log_level": 0})
+    headers = [(name, text.encode()) for name, text in message.headers]
+    sender.produce(REJECTED, message.value, message.key, partition=0, headers=headers)
+    assert 0 == sender.flush(60)
+    (name,) = (f"{one.partition()}@{one.offset()}" for one in received(topics, REJECTED))
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("CIRCULATION_")}
+    environ |= {"CIRCULATION_KAFKA": topics, "CIRCULATION_STORE": f"sqlite:///{tmp_path}/store.db"}
+    words = ["rejected", "send-again", "--reason", "not-authorised"]
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLED, *words], env=environ, cwd=ROOT, capture_output=True, timeout=120
+    )
+    assert -signal.SIGKILL == ended.returncode, ended.stderr
+    assert [good] == [one.value() for topic in TOPICS_IN for one in received(topics, topic)]
+    with store.reading() as db:
+        ((arguments,),) = db.rows("select arguments from looks")
+    assert name in orjson.loads(arguments)

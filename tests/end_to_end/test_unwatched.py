@@ -10,10 +10,11 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 from kafka import KafkaAdminClient
+from kafka.admin import NewTopic
 from running import ROOT, Sender, Worker, wait, wait_drained
 from test_status import status
 
-from circulation.events.names import CONTRACTS, ORDERS
+from circulation.events.names import CLOCK, CONTRACTS, ORDERS
 from circulation.examples import SELLER, event, pack, party, signed
 from deploy.processes import free_port
 from streams import topics as kafka_topics
@@ -54,6 +55,19 @@ def test_a_topic_that_is_deleted_while_others_remain_is_missed(kind, topics, req
                 worker.start()
         kafka_topics.create(topics)
         worker.wait_unready(lambda state: {CONTRACTS} <= {one["topic"] for one in state["stopped"]})
+
+
+def test_a_worker_whose_clock_nobody_bounds_says_so_until_the_broker_tells_its_own(topics, tmp_path):
+    url = f"sqlite:///{tmp_path}/store.db"
+    with KafkaAdminClient(bootstrap_servers=topics) as admin:
+        admin.delete_topics([CLOCK])
+    with Worker(topics, url, tmp_path, clock="wall") as worker:
+        worker.wait_unready(lambda state: [why for why in state["reasons"] if "no clock but this machine's" in why])
+        with KafkaAdminClient(bootstrap_servers=topics) as admin:
+            admin.create_topics([NewTopic(CLOCK, 1, 1, topic_configs={"message.timestamp.type": "CreateTime"})])
+        worker.wait_unready(lambda state: [why for why in state["reasons"] if "type=LogAppendTime" in why])
+        assert 0 == CliRunner(env={"CIRCULATION_KAFKA": topics}).invoke(cli, ["topics", "create", "--apply"]).exit_code
+        worker.wait_ready()
 
 
 def test_two_stores_of_one_id_are_told_apart(topics, tmp_path):

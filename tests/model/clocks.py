@@ -79,9 +79,10 @@ def incidents(world: World) -> None:
 
 
 def done(world: World, contract: str) -> list[tuple[Moment, str]]:
-    """When something was used or delivered, of whatever reporter the uses are."""
+    """When something was used or delivered, of whatever reporter the uses are; a report of nothing is no use."""
     found = [(one.time, "delivery") for one in world.acts("delivery.completed", "delivery", contract)]
-    return found + [(one.time, "use") for one in world.all("usage.reported", subject=contract)]
+    uses = (one for one in world.all("usage.reported", subject=contract) if filled(one) or one.data["uses"])
+    return found + [(one.time, "use") for one in uses]
 
 
 def filled(one: One) -> bool:

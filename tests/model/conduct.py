@@ -5,7 +5,8 @@ from fractions import Fraction
 from typing import Any
 
 from tests.model.credit import published
-from tests.model.events import Json, Moment, One, days_after, months_after
+from tests.model.events import TERMS_TYPES, Json, Moment, One, days_after, months_after
+from tests.model.licences import sellings
 from tests.model.lists import same
 from tests.model.money import counted, currency
 from tests.model.world import World, exact
@@ -23,13 +24,14 @@ def settlements(world: World) -> list[One]:
 
 def reciprocal(world: World) -> None:
     """The parties themselves, else parties of the same ultimate controllers, where these differ."""
-    sold = signings(world)
+    sold = sellings(world, "amount", "currency")
     for at, one in enumerate(sold):
         amount, setting = exact(one.data["amount"]), world.setting("reciprocal-trade", one.time)
         near = [
             other
             for other in sold[:at]
             if currency(other) == currency(one)
+            and other.subject != one.subject
             and one.time <= days_after(other.time, setting["days"])
             and abs(amount - exact(other.data["amount"])) * 100
             <= exact(other.data["amount"]) * exact(setting["percent"])
@@ -228,7 +230,7 @@ def differential(world: World) -> None:
 def exclusive(world: World) -> None:
     acts: list[tuple[One, str | None]] = [
         (one, market(world, one.data["asset"], one.time, currency(one)))
-        for one in signings(world)
+        for one in sellings(world, "exclusive")
         if one.data["terms"].get("exclusive")
     ]
     refused = [
@@ -250,17 +252,20 @@ def exclusive(world: World) -> None:
             and each.order <= one.order
             and each.time >= months_after(one.time, -setting["months"])
         ]
-        enough = one.type == "contract.signed" or len(earlier) >= setting["refusals"]
+        enough = one.type != "request.refused" or len(earlier) >= setting["refusals"]
         if share >= Fraction(setting["share"]) and enough:
-            kind = "exclusive" if one.type == "contract.signed" else "refusals"
+            kind = "exclusive" if one.type != "request.refused" else "refusals"
             about, evidence = ("party", seller), {"kind": kind, "share": str(share)}
             world.say("exclusive-dealing", "yellow", about, seller, one, one.time, **evidence)
 
 
 def crimes(world: World) -> None:
-    for seller in {one.data["seller"] for one in signings(world)}:
+    """Each signing whole; of an amendment what it adds to the most that was sold under its contract before it."""
+    acts = sorted((one for type_ in TERMS_TYPES for one in world.acts(type_, None)), key=lambda one: one.order)
+    for seller in {one.data["seller"] for one in acts}:
         whole, gained = Fraction(0), Fraction(0)
-        for one in signings(world):
+        earlier: list[tuple[One, int, Fraction]] = []
+        for one in acts:
             asset = world.asset(one.data["asset"], one.time) or {}
             if (one.data["seller"], one.data["channel"]) != (seller, "off-exchange"):
                 continue
@@ -274,16 +279,28 @@ def crimes(world: World) -> None:
                     number = setting[f"{class_}_items"]
             served = {same(tag) for tag in asset.get("tags") or ()} & {same(tag) for tag in setting["in_service_tags"]}
             half = Fraction(1, 2) if served else Fraction(1)
-            whole += items / (number * half)
             known = items or asset.get("persons") is None
-            if known and currency(one) == setting["currency"]:
-                gained += exact(one.data["amount"]) / (setting["proceeds"] * half)
+            amount = exact(one.data["amount"]) if known and currency(one) == setting["currency"] else Fraction(0)
+            of_contract = [each for each in earlier if each[0].subject == one.subject]
+            if one.type == "contract.signed" or not of_contract:
+                more_items, more_money = items, amount
+            else:
+                alike = [n for each, n, _ in of_contract if sold_to(each) == sold_to(one)]
+                more_items = max(0, items - max(alike, default=0))
+                more_money = max(Fraction(0), amount - max(money for _, _, money in of_contract))
+            earlier.append((one, items, amount))
+            whole += more_items / (number * half)
+            gained += more_money / (setting["proceeds"] * half)
             if whole >= 1 or gained >= 1:
                 parts = {"sum": whole, "proceeds_sum": gained}
                 about = ("party", seller)
                 evidence = {name: f"{part.numerator}/{part.denominator}" for name, part in parts.items()}
                 world.say("black-market", "red", about, seller, one, one.time, **evidence)
                 break
+
+
+def sold_to(one: One) -> tuple[str, str]:
+    return one.data["asset"], one.data["buyer"]
 
 
 def kept(values: Iterable[int | None]) -> list[int]:

@@ -236,10 +236,12 @@ class Desk:
         use.licence = self.licence(one.time, at)
         self.uses.append(use)
         terms, about, buyer = use.licence.data["terms"], ("contract", self.contract), use.licence.data["buyer"]
+        nothing = not any(use.amount(measure) for measure in ("uses", "bytes", "rows"))
         purposes, purpose = terms.get("purposes"), one.data["purpose"]
-        if purposes is not None and not any(purpose == p or purpose.startswith(f"{p}/") for p in purposes):
+        allowed = nothing or purposes is None or any(purpose == p or purpose.startswith(f"{p}/") for p in purposes)
+        if not allowed:
             self.world.say("purpose-drift", "orange", about, buyer, one, one.time, at, given=purpose, allowed=purposes)
-        for term, given, said in outside(one, terms):
+        for term, given, said in () if nothing else outside(one, terms):
             if given is None and term in self.lacking:
                 continue
             if given is None:
@@ -247,7 +249,6 @@ class Desk:
             severity = "yellow" if given is None else "orange"
             evidence = {"term": term, "given": said, "kind": "use"}
             self.world.say("outside-terms", severity, about, buyer, one, one.time, at, **evidence)
-        nothing = not any(use.amount(measure) for measure in ("uses", "bytes", "rows"))
         if (ended := self.ended(at)) is not None and ended <= one.time and not nothing:
             evidence = {"kind": "use", "terminated": ended.isoformat()}
             self.world.say("use-after-end", "orange", about, buyer, one, one.time, at, **evidence)

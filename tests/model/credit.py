@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.model.events import CHINA, Found, Json, Moment, One, days_after, months_after, over
+from tests.model.licences import sellings
 from tests.model.world import World
 
 PUBLIC_MONTHS = {"minor": 3, "general": 12, "serious": 36}
@@ -118,10 +119,10 @@ def published(world: World, party: str, tier: str, instant: Moment) -> list[str]
 
 
 def barred(world: World) -> None:
-    acts = world.acts("product.listed", "product") + world.acts("contract.signed", None)
+    acts = world.acts("product.listed", "product") + sellings(world)
     parties = sorted({one.subject for one in world.all("credit.determined")})
     for one in acts:
-        trading = [one.data["seller"]] + ([one.data["buyer"]] if one.type == "contract.signed" else [])
+        trading = [one.data["seller"]] + ([one.data["buyer"]] if one.type != "product.listed" else [])
         heads = {world.topmost(each, one.time) for each in trading}
         having = [
             each
@@ -130,7 +131,7 @@ def barred(world: World) -> None:
             and published(world, each, "serious", one.time)
         ]
         if having:
-            about = ("contract" if one.type == "contract.signed" else "asset", one.subject)
+            about = ("contract" if one.type != "product.listed" else "asset", one.subject)
             world.say("barred-party", "red", about, one.data["seller"], one, one.time, of=having)
 
 

@@ -1,9 +1,10 @@
 """Contracts: what is sold, delivered and used, by whom, for how much, and whether that may be."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from tests.model.counting import outside
-from tests.model.events import STATING, Json, Moment, One, moment, months_after
+from tests.model.events import STATING, TERMS_TYPES, Json, Moment, One, moment, months_after
 from tests.model.world import World, exact
 
 PERSONAL = ("personal", "sensitive", "minor")
@@ -12,6 +13,50 @@ CONSENTS = {"sensitive": "consent", "minor": "guardian-consent"}
 
 def signings(world: World) -> list[One]:
     return world.acts("contract.signed", None)
+
+
+def sellings(world: World, *members: str, wider: bool = False) -> list[One]:
+    """The signings, and the amendments before which the contract said nothing, or sold something else: another asset,
+    by another seller, to another buyer, or with others of these members; or, if `wider`, for more purposes or more
+    countries."""
+    found = []
+    for contract in {one.subject for type_ in TERMS_TYPES for one in world.acts(type_, None)}:
+        said = [one for type_ in TERMS_TYPES for one in world.acts(type_, None, contract)]
+        said.sort(key=lambda one: one.order)
+        for at, one in enumerate(said):
+            before = said[at - 1]
+            sells = one.type == "contract.signed" or at == 0 or another(before, one, members)
+            if sells or (wider and more(before.data["terms"], one.data["terms"])):
+                found.append(one)
+    return sorted(found, key=lambda one: one.order)
+
+
+def another(before: One, one: One, members: Sequence[str]) -> bool:
+    names = ("asset", "seller", "buyer", *members)
+    return any(stated(before, name) != stated(one, name) for name in names)
+
+
+def stated(one: One, name: str) -> Any:
+    """A member of a contract or of its terms, as it is compared: amounts as numbers, lists without their order."""
+    found = one.data.get(name, one.data["terms"].get(name, "CNY" if name == "currency" else None))
+    if isinstance(found, list):
+        return set(found)
+    return exact(found) if name == "amount" else found
+
+
+def more(before: Json, now: Json) -> bool:
+    """Whether terms allow a purpose or a country that those before them did not."""
+    for name in ("purposes", "countries"):
+        allowed = before.get(name)
+        if allowed is None:
+            continue
+        if now.get(name) is None:
+            return True
+        for each in now[name]:
+            ways = [each] if name == "countries" else ["/".join(each.split("/")[:to]) for to in range(1, 9)]
+            if not set(ways) & set(allowed):
+                return True
+    return False
 
 
 def deliveries(world: World) -> Iterator[tuple[One, Json]]:
@@ -83,21 +128,21 @@ def consents(world: World) -> None:
 
 
 def authorisations(world: World) -> None:
-    for one in signings(world):
+    for one in sellings(world, wider=True):
         asset, seller = world.asset(one.data["asset"], one.time) or {}, one.data["seller"]
         if asset.get("public") and not world.covered(seller, ["public-operation"], one.time, **sold(one)):
             world.say("authorisation-scope", "orange", ("contract", one.subject), seller, one, one.time)
 
 
 def off_exchange(world: World) -> None:
-    for one in signings(world):
+    for one in sellings(world, "channel"):
         asset = world.asset(one.data["asset"], one.time) or {}
         if asset.get("public") and one.data["channel"] == "off-exchange":
             world.say("off-exchange-public", "yellow", ("contract", one.subject), one.data["seller"], one, one.time)
 
 
 def unverified(world: World) -> None:
-    for one in signings(world):
+    for one in sellings(world, "channel"):
         if one.data["channel"] != "on-exchange":
             continue
         asset = world.asset(one.data["asset"], one.time)
@@ -117,7 +162,7 @@ def unverified(world: World) -> None:
 
 
 def reviews(world: World) -> None:
-    for one in signings(world):
+    for one in sellings(world, "product", "delivery", wider=True):
         asset = world.asset(one.data["asset"], one.time) or {}
         modes = one.data["terms"].get("delivery")
         if modes is None:
@@ -143,7 +188,7 @@ def reviews(world: World) -> None:
 
 
 def prices(world: World) -> None:
-    for one in signings(world):
+    for one in sellings(world, "amount", "currency"):
         assessed = [
             each
             for each in world.acts("asset.assessed", "assessment", one.data["asset"])
@@ -164,7 +209,7 @@ def prices(world: World) -> None:
 
 def related(world: World) -> None:
     earlier: dict[frozenset[str], list[Moment]] = {}
-    for one in signings(world):
+    for one in sellings(world):
         seller, buyer = one.data["seller"], one.data["buyer"]
         common = [each for each in world.above(seller, one.time) if each in world.above(buyer, one.time)]
         if not common:

@@ -242,18 +242,15 @@ unlimited = contracts.map(
 amounts = some(["0", "49.99", "50.00", "99.99", "100", "100.01", "110", "200", "300.00"])
 currencies = some([None, None, None, "CNY", "USD"])
 trades = st.builds(
-    lambda contract, time, data, more, paid_in, since, stated: (
-        signed(contract, time, **data, signed=since or time, terms={"valid_from": "2025-01-01", **stated}, **more) | {}
-        if paid_in is None
-        else signed(
-            contract,
-            time,
-            **data,
-            currency=paid_in,
-            signed=since or time,
-            terms={"valid_from": "2025-01-01", **stated},
-            **more,
-        )
+    lambda contract, time, data, more, paid_in, since, stated, amended: signed(
+        contract,
+        time,
+        amended=amended,
+        **data,
+        **({} if paid_in is None else {"currency": paid_in}),
+        signed=since or time,
+        terms={"valid_from": "2025-01-01", **stated},
+        **more,
     ),
     some([f"c{at}" for at in range(6)]),
     some((TIMES[0], *TIMES, LATEST)),
@@ -289,6 +286,7 @@ trades = st.builds(
             }
         )
     ),
+    some([False, False, False, True]),
 )
 places = {"country": optional(some(["CN", "DE"])), "region": optional(some(["110108", "310115", "310000"]))}
 counts = some([0, 1, 2, 3, 5, 8, 10])
@@ -713,13 +711,14 @@ sales = st.builds(
     reported,
 )
 answered = st.builds(
-    lambda contract, time, pair, amount: signed(
-        contract, time, asset="a0", seller=pair[0], buyer=pair[1], amount=amount
+    lambda contract, time, pair, amount, amended: signed(
+        contract, time, amended=amended, asset="a0", seller=pair[0], buyer=pair[1], amount=amount
     ),
-    some([f"c{at}" for at in range(9)]),
+    some([f"c{at}" for at in range(7)]),
     some((TIMES[0], TIMES[1], TIMES[3], TIMES[5], "2025-03-30T23:59:59.999999+08:00", "2025-03-31T00:00:00+08:00")),
     some([(SELLER, BUYER), (BUYER, SELLER), (BUYER, THIRD), (THIRD, SELLER), (THIRD, OWNER), (OWNER, SELLER)]),
     some(["90", "89.99", "100", "110.00", "110.01"]),
+    some([False, False, False, True]),
 )
 sisters = st.builds(
     lambda party_, time, controller: party(party_, time, controller=controller),
@@ -750,9 +749,10 @@ payments = st.builds(
     st.integers(0, 9),
 )
 sold = st.builds(
-    lambda contract, asset_, seller, exclusive, exchange: signed(
+    lambda contract, asset_, seller, exclusive, exchange, amended: signed(
         contract,
-        TIMES[0],
+        TIMES[4] if amended else TIMES[0],
+        amended=amended,
         asset=asset_,
         seller=seller,
         buyer=BUYER,
@@ -764,6 +764,7 @@ sold = st.builds(
     some(PARTIES),
     st.booleans(),
     some([None, None, OWNER]),
+    some([False, False, False, True]),
 )
 
 COUNTING = (contracts, contracts, uses, uses, uses, uses, cancelled, deliveries, deliveries, endings)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from tests.model import lineage
 from tests.model.events import TERMS_TYPES, Json, Moment, One, moment
-from tests.model.licences import signings, sold
+from tests.model.licences import sellings, signings, sold
 from tests.model.world import World, exact
 
 BEFORE = dt.timedelta(microseconds=1)
@@ -15,11 +15,11 @@ def listings(world: World) -> list[One]:
     return world.acts("product.listed", "product")
 
 
-def sales(world: World) -> Iterator[tuple[One, str, Json]]:
-    """Each listing and each signing: of which asset, and what it names of what a grant may be restricted by."""
+def sales(world: World, *, wider: bool = True) -> Iterator[tuple[One, str, Json]]:
+    """Each listing and each sale: of which asset, and what it names of what a grant may be restricted by."""
     for one in listings(world):
         yield one, one.subject, {"asset": one.subject, "purposes": one.data.get("purposes", ())}
-    for one in signings(world):
+    for one in sellings(world, wider=wider):
         yield one, one.data["asset"], sold(one)
 
 
@@ -163,7 +163,7 @@ def derived(world: World) -> None:
 
 
 def withdrawn(world: World) -> None:
-    for one, asset, _ in sales(world):
+    for one, asset, _ in sales(world, wider=False):
         why = []
         gone = [each.time for each in world.acts("asset.withdrawn", None, asset) if each.time <= one.time]
         if gone and not any(each.time > max(gone) for each in world.registrations(asset, one.time)):
@@ -190,7 +190,7 @@ def guided_prices(world: World) -> None:
                 world.say("guided-price", "yellow", about, seller, one, one.time, product=one.data["product"])
         elif exact(price["amount"]) > exact(price["ceiling"]):
             world.say("guided-price", "orange", about, seller, one, one.time, product=one.data["product"])
-    for one in signings(world):
+    for one in sellings(world, "amount", "currency", "uses_max"):
         asset, seller = one.data["asset"], one.data["seller"]
         for listing in offers(world, seller, asset, one.time):
             price = listing.data.get("price") or {}

@@ -5,6 +5,7 @@ from fractions import Fraction
 
 from tests.model import lineage
 from tests.model.events import Moment, One, days_after
+from tests.model.licences import sellings
 from tests.model.world import World, exact
 
 LEVELS = ("general", "important", "core")
@@ -26,7 +27,7 @@ def owner(world: World, asset: str, instant: Moment) -> str | None:
 
 def provenance(world: World) -> None:
     traded = [(one, one.subject) for one in listings(world)]
-    traded += [(one, one.data["asset"]) for one in world.acts("contract.signed", None)]
+    traded += [(one, one.data["asset"]) for one in sellings(world)]
     for one, asset in traded:
         missing = [
             each

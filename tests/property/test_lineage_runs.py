@@ -211,3 +211,38 @@ def test_what_is_unfinished_is_what_the_slow_model_says(lines: list[Json], hour:
             runs = derivations.derived_by_runs(db, [name]).get(name, [])
             found = unfinished_at(some, runs, instant)
             assert lineage.unfinished(lines, name, moment) == bool(found)
+
+
+@st.composite
+def repeated(draw: st.DrawFn) -> list[Json]:
+    """What one run says, a few things again and again, some of it in one instant."""
+    sayings = [one | {"run": {"runId": "r1"}} for one in draw(st.lists(run_events(), min_size=1, max_size=3))]
+    places = st.tuples(st.sampled_from(range(len(sayings))), st.integers(0, 40))
+    return [
+        sayings[which] | {"eventTime": time(hour), "producer": f"urn:p/{number % 3}"}
+        for number, (which, hour) in enumerate(draw(st.lists(places, min_size=3, max_size=14)))
+    ]
+
+
+@settings(max_examples=150, deadline=None)
+@given(repeated(), st.randoms(use_true_random=False))
+def test_a_run_that_says_a_few_things_again_and_again_derives_what_it_does_when_all_is_known(
+    lines: list[Json], random: Any
+) -> None:
+    in_order = sorted(lines, key=lambda one: str(one["eventTime"]))
+    shuffled = [*lines]
+    random.shuffle(shuffled)
+    kept = []
+    for store in (taken(in_order), taken_one_by_one(in_order), taken_one_by_one(shuffled)):
+        with store.reading() as db:
+            kept.append(
+                [
+                    sorted(db.rows("select output, input, origin, time, same from derivations")),
+                    sorted(db.rows("select output, run, begin, until, since, state, job from unfinished")),
+                    sorted(db.rows("select parent, child, input, time from given")),
+                ]
+            )
+    assert all(kept[0] == one for one in kept[1:])
+    assert {edge: parse_instant(since.isoformat()) for edge, since in lineage.derivations(lines).items()} == derived(
+        taken(lines)
+    )

@@ -593,10 +593,23 @@ def test_an_approved_grading_is_an_officials_word(approved_by: Any, source: str,
     )
 
 
+def test_sources_that_may_say_the_same_may_name_it_once() -> None:
+    text = (
+        b"a: {types: &all ['*'], reporter: provider}\nb: {types: *all}\n/off: {types: *all}\n2026-01-01: {types: *all}"
+    )
+    sources = Sources.parse(text)
+    assert {"a", "b", "/off", "2026-01-01"} == sources.named
+    assert all(sources.allows(name, "circulation.contract.signed") for name in sources.named)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("problems", "text"),
     [
+        (["not YAML: line 1: nothing bears the name of this alias"], b"a: *all"),
+        (["line 2: a key must be a text"], b"a: &all {types: ['*']}\n*all : b"),
+        (["not YAML: line 2: the key 'a' is given twice"], b"a: {types: ['*']}\na: {types: ['*']}"),
+        (["a source is a text"], b"~: {types: ['*']}"),
         (["expected a mapping"], b"[]"),
         (["expected a mapping"], b""),
         (["not YAML"], b"a: ["),

@@ -84,6 +84,25 @@ def test_a_clock_that_cannot_be_asked_is_told_of_and_not_waited_for():
     assert clock.warnings() == []
 
 
+def test_a_clock_that_nobody_bounds_is_told_of_unless_deadlines_go_by_the_events():
+    times = Times()
+    why = "the topic is not there"
+    clock = a_clock(times, BROKER)
+    assert clock.unbounded() == "", "the first answer is waited for"
+    clock.unknown(BROKER, why)
+    assert clock.unbounded() == why
+    clock.hear(BROKER, times.wall, times.monotonic)
+    clock.unknown(BROKER, why)
+    assert clock.unbounded() == "", "what was heard goes on by the monotonic clock"
+    beside_a_database = a_clock(times, BROKER, DATABASE)
+    beside_a_database.unknown(BROKER, why)
+    beside_a_database.hear(DATABASE, times.wall, times.monotonic)
+    assert beside_a_database.unbounded() == ""
+    by_events = Clock(dataclasses.replace(SETTINGS, clock="events"), None, (BROKER,))
+    by_events.unknown(BROKER, why)
+    assert by_events.unbounded() == ""
+
+
 def test_postgresql_is_asked_and_sqlite_has_no_clock_of_its_own(store):
     clock = Clock(SETTINGS, store)
     ask_database(clock, store)

@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 import detectors
+from detectors.feed_lost import GoingOn
 from streams.engine import Engine
 from streams.facts.rulebook import read_pack, shipped
 from streams.feeds.feeds import Feed, State, elsewhere, feeds, positions
@@ -251,3 +252,8 @@ def test_where_every_topic_is_another_the_store_may_be_of_another_kafka() -> Non
     assert not elsewhere([assets._replace(kafka_id=None)])
     assert not elsewhere([feed(None)])
     assert not elsewhere([])
+
+
+@pytest.mark.parametrize(("last", "lost"), [(9, False), (10, True), (11, True), (None, True)])
+def test_what_an_archive_has_whole_is_not_lost(last: int | None, lost: bool) -> None:
+    assert lost == GoingOn(12, 10, last, "an operator").anything_lost

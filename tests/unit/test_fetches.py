@@ -1,23 +1,101 @@
 """The private names of Faust and of its driver that the transport uses are there, and mean what they meant."""
 
+import ast
 import asyncio
 import inspect
+from importlib.metadata import version
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import faust
+import pytest
+from aiokafka import client, consumer
 from aiokafka.cluster import ClusterMetadata
 from aiokafka.consumer import group_coordinator
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from aiokafka.protocol.metadata import MetadataResponse_v1
+from faust.assignor import PartitionAssignor
 from faust.assignor.client_assignment import ClientAssignment, ClientMetadata
 from faust.transport import consumer as base
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+import streams
+from streams.wire import fetches
 from streams.wire.fetches import Assignor, Consumer, Record, Transport
 from streams.wire.reader import Fetch, Part
+
+# Private names of others that the transport uses: of which package, where they stand, and the version that had them.
+HAD = {"faust-streaming": "0.15.3", "aiokafka": "0.14.0"}
+NAMES: list[tuple[str, Any, tuple[str, ...]]] = [
+    ("faust-streaming", base.Consumer, ("_add_gap",)),
+    ("faust-streaming", base.ThreadDelegateConsumer, ("_new_consumer_thread", "_thread", "_to_message")),
+    ("faust-streaming", driver.AIOKafkaConsumerThread, ("_commit", "_consumer", "_ensure_consumer")),
+    ("faust-streaming", PartitionAssignor, ("_perform_assignment",)),
+    ("aiokafka", consumer.AIOKafkaConsumer, ("_client", "_coordinator", "_subscription")),
+    ("aiokafka", client.AIOKafkaClient, ("_conns",)),
+    (
+        "aiokafka",
+        group_coordinator.GroupCoordinator,
+        ("_closing", "_coordination_task", "_maybe_leave_group", "_push_error_to_user", "_rejoin_needed_fut"),
+    ),
+]
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+@pytest.mark.parametrize(("package", "owner", "names"), NAMES, ids=[owner.__name__ for _, owner, _ in NAMES])
+def test_private_names_of_others_stand_where_they_stood(package: str, owner: Any, names: tuple[str, ...]) -> None:
+    written = "".join(inspect.getsource(one) for one in owner.__mro__ if one.__module__.partition(".")[0] in LIBRARIES)
+    moved = [name for name in names if f"self.{name}" not in written and f"def {name}(" not in written]
+    assert [] == moved, f"{package} {version(package)} moved them; {HAD[package]} had them in {owner.__name__}"
+
+
+LIBRARIES = ("aiokafka", "faust", "mode")
+
+
+def test_what_is_used_of_others_is_said_and_stands_in_one_file() -> None:
+    named = {name for _, _, names in NAMES for name in names}
+    source = ast.parse(inspect.getsource(fetches))
+    ours = {
+        name
+        for node in ast.walk(source)
+        for name in ([node.name] if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else assigned(node))
+    }
+    used = {node.attr for node in ast.walk(source) if isinstance(node, ast.Attribute) and is_private(node.attr)}
+    assert named == (used - ours) | (named & ours)
+    for path in Path(streams.__file__).parent.rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        if path != Path(fetches.__file__) and imported(tree) & {*LIBRARIES}:
+            assert [] == [
+                node.attr
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Attribute) and is_private(node.attr) and not is_own(node)
+            ], path
+
+
+def assigned(node: ast.AST) -> list[str]:
+    """The members of itself that a statement makes."""
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    own = [target.attr for target in targets if isinstance(target, ast.Attribute) and is_own(target)]
+    return [*own, *(target.id for target in targets if isinstance(target, ast.Name))]
+
+
+def is_own(node: ast.Attribute) -> bool:
+    """Whether it is a member of the object itself, or of the operating system, where `_exit` is public."""
+    return isinstance(node.value, ast.Name) and node.value.id in ("self", "cls", "os")
+
+
+def imported(tree: ast.Module) -> set[str]:
+    """The packages that a module imports."""
+    nodes = list(ast.walk(tree))
+    return {name.name.partition(".")[0] for node in nodes if isinstance(node, ast.Import) for name in node.names} | {
+        str(node.module).partition(".")[0] for node in nodes if isinstance(node, ast.ImportFrom)
+    }
 
 
 async def nothing(*_: Any) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import packs
+from circulation import plain_yaml
 from circulation.packs import entries, quick_yaml
 from circulation.packs import yaml as pack_yaml
 from circulation.packs.problems import PackInvalid
@@ -28,7 +29,7 @@ ENTRY = {
 
 
 def quick(raw: bytes) -> Any:
-    found = quick_yaml.read(raw, pack_yaml._scalar, nodes_max=NODES_MAX)
+    found = quick_yaml.read(raw, plain_yaml.scalar, nodes_max=NODES_MAX)
     return None if found is None else found.document
 
 
@@ -36,8 +37,8 @@ def slow(raw: bytes) -> Any:
     """What libyaml makes of it; None where anything is wrong."""
     problems: list[str] = []
     try:
-        found = pack_yaml._compose(raw, problems)
-    except yaml.YAMLError:
+        found = plain_yaml.compose(raw, problems, nodes_max=NODES_MAX)
+    except plain_yaml.NoYaml:
         return None
     return None if problems else found
 
@@ -217,7 +218,7 @@ def test_places_have_the_lines_that_libyaml_says(monkeypatch: pytest.MonkeyPatch
     }  # fmt: skip
     expected = lines_of(read_yaml(BY_HAND, lined=True), paths)
     monkeypatch.setattr(pack_yaml, "QUICK_BYTES_MIN", 0)
-    monkeypatch.setattr(pack_yaml.yaml, "parse", None)
+    monkeypatch.setattr(yaml, "parse", None)
     assert lines_of(read_yaml(BY_HAND, lined=True), paths) == expected
     assert expected["$.negative_list[1].match.persons_min"] == 19
 
@@ -226,7 +227,7 @@ def test_a_large_file_is_read_once_for_what_it_says_and_for_its_lines(monkeypatc
     monkeypatch.setattr(pack_yaml, "QUICK_BYTES_MIN", 0)
     written = read_yaml(BY_HAND, lined=True)
     one_line = read_yaml(json.dumps(written.document).encode(), lined=True)
-    monkeypatch.setattr(pack_yaml.yaml, "parse", None)
+    monkeypatch.setattr(yaml, "parse", None)
     monkeypatch.setattr(quick_yaml, "read", None)
     assert {"$.negative_list[1].title": 16} == lines_of(written, {"$.negative_list[1].title"})
     assert {"$.negative_list[1].title": 1} == lines_of(one_line, {"$.negative_list[1].title"})

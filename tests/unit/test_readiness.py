@@ -43,6 +43,7 @@ WELL = State(
     clock_trusted=True,
     clock_skews={"broker": 0.01},
     clock_doubts=(),
+    clock_unbounded="",
     failing={},
     watch_silent=2.0,
     strangers=(),
@@ -82,6 +83,7 @@ NOT_READY = [
     ({"outbox_waits": DELAY_SECONDS_MAX + 1}, "to be sent waits for 61 s", "`circulation outbox list`"),
     ({"clock_trusted": False, "clock_doubts": ["it is 61 s ahead"]}, "61 s ahead", "NTP"),
     ({"clock_trusted": False}, "clocks", "NTP"),
+    ({"clock_unbounded": "it stamps as producers say"}, "stamps as producers say", "topics create"),
     ({"failing": {"taking in": "read-only"}}, "taking in: read-only", "tried again"),
 ]
 

@@ -160,6 +160,47 @@ def test_words_that_a_chinese_summary_has_in_english_are_noticed(summary: str, f
     assert found == untranslated(finding, set())
 
 
+# What summaries count, one of it and several.
+COUNTED = {
+    **{thing: f"{thing}s" for thing in ("asset", "buyer", "byte", "contract", "controller", "day", "event", "group")},
+    **{thing: f"{thing}s" for thing in ("hour", "input", "item", "member", "minute", "month", "payment", "person")},
+    **{thing: f"{thing}s" for thing in ("record", "row", "second", "step", "trade", "use", "week", "year")},
+    "delivery": "deliveries",
+    "entry": "entries",
+    "party": "parties",
+}
+# A number that is no part of another, and the word that it counts, whatever it is like.
+_COUNT = re.compile(r"(?<![\w.,:/-])(\d[\d,]*)(?: (?:such|earlier|working))? ([a-z]+)\b")
+
+
+def miscounted(summary: str) -> list[str]:
+    """What an English summary has as `1 days` or `2 day`."""
+    several = set(COUNTED.values())
+    return [
+        found[0]
+        for found in _COUNT.finditer(summary)
+        if (found[2] in several if found[1] == "1" else found[2] in COUNTED)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("summary", "found"),
+    [
+        ("Within 1 days.", ["1 days"]),
+        ("Within 1 day.", []),
+        ("Within 2 day.", ["2 day"]),
+        ("Within 2,001 use.", ["2,001 use"]),
+        ("Within 0 day.", ["0 day"]),
+        ("Of 1 such trades.", ["1 such trades"]),
+        ("In 10 working day.", ["10 working day"]),
+        ("On 2025-01-1 days and c1 days.", []),
+        ("In 1 of the days.", []),
+    ],
+)
+def test_what_is_counted_in_the_wrong_number_is_noticed(summary: str, found: list[str]) -> None:
+    assert found == miscounted(summary)
+
+
 @pytest.mark.parametrize(("id_", "number"), CASES)
 def test_a_case_finds_exactly_what_it_says(id_: str, number: int) -> None:
     case, found = detectors.CASES[id_][number], orjson.loads(expected_of(id_, number))
@@ -172,6 +213,7 @@ def test_a_case_finds_exactly_what_it_says(id_: str, number: int) -> None:
         assert HAN.search(one["summary_zh"]), f"{place}: summary_zh is in Chinese"
         assert "\n" not in one["summary"] + one["summary_zh"], f"{place}: a summary is one line"
         assert [] == unfounded(one, named), f"{place}: numbers, ids and instants that are not in the evidence"
+        assert [] == miscounted(one["summary"]), f"{place}: circulation.words.many says one thing as one"
         assert [] == untranslated(one, named), f"{place}: words of summary_zh that circulation/words.py has in Chinese"
         assert list(detectors.RULES[id_].articles) == one["legal_basis"]
 

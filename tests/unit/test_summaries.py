@@ -1,6 +1,7 @@
 """Days of uses in either store: rows and what desks remember add up."""
 
 import orjson
+import pytest
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
@@ -27,6 +28,7 @@ NOW = parse_instant("2025-03-01")
 MONTH_OVER = parse_instant("2025-03-03")
 LATER = parse_instant("2025-04-20")
 PACK = only("report-overdue", "reconciliation", "usage-limit")
+SIDES = ("provider", "consumer")
 LASTING = terms(report_within_days=30)
 
 
@@ -224,6 +226,48 @@ def test_a_migration_has_days_settled_from_the_first_of_the_month_on_that_is_not
         one["evidence"]["tallies"] for one in sorted(standing(store), key=occurred) if "day" in one["evidence"]
     ]
     assert [{"provider": 27, "consumer": 20}] == [one["tallies"]["uses"] for one in months(store)]
+
+
+def before_settling(store: Store, first: str) -> None:
+    """Leave a store as it was before days were settled: days from this one on were looked at where both reported."""
+    with store.writing() as db:
+        db.run("delete from findings")
+        db.run("delete from deadlines")
+        db.run("delete from scopes where rule = 'reconciliation'")
+        db.run("drop table settled_days")
+        db.run("alter table used_days drop column edges")
+    migrated(store, "settled_days")
+    migrated(store, "silent_before")
+
+
+@pytest.mark.parametrize("consumed", [7, 6])
+def test_a_side_that_went_silent_before_a_migration_has_reported_0_since(store: Store, consumed: int) -> None:
+    """It reported on each of the last seven days on which the other did, in the month before the first that is not
+    compared yet; on the days after them only the other one did, and of these it is held to the first."""
+    january = [used("c", f"2025-01-{31 - day}T06:00", 5, reporter="provider") for day in range(7)]
+    january += [used("c", f"2025-01-{31 - day}T06:00", 5, reporter="consumer") for day in range(consumed)]
+    alone = [used("c", f"2025-02-0{day}T06:00", 5, reporter="provider") for day in (1, 2)]
+    later = [used("c", "2025-02-20T06:00", 5, reporter="provider")]
+    taken(store, [signed("c", SINCE), *january, *alone], parse_instant("2025-02-10"))
+    before_settling(store, "2025-02-01")
+    taken(store, later, parse_instant("2025-02-25"))
+    found = sorted(one["evidence"]["day"] for one in standing(store) if "day" in one["evidence"])
+    assert (["2025-02-01"] if consumed == 7 else []) == found
+
+
+def test_a_side_that_went_silent_is_told_of_where_days_were_settled_already(store: Store) -> None:
+    """As by a migration of days alone: the first day that was settled is settled again, and those after it."""
+    both = [used("c", f"2025-01-{25 + day}T06:00", 5, reporter=who) for day in range(7) for who in SIDES]
+    alone = [used("c", f"2025-02-0{day}T06:00", 5, reporter="provider") for day in (1, 2)]
+    taken(store, [signed("c", SINCE), *both, *alone], parse_instant("2025-02-10"))
+    whole = sorted(one["evidence"]["day"] for one in standing(store))
+    with store.writing() as db:
+        db.run("delete from settled_days where day < ?", day_number(parse_instant("2025-02-01")))
+        db.run("delete from findings")
+    migrated(store, "silent_before")
+    taken(store, [], parse_instant("2025-02-10"))
+    assert ["2025-02-01"] == whole
+    assert whole == sorted(one["evidence"]["day"] for one in standing(store))
 
 
 def occurred(finding: Json) -> str:

@@ -8,7 +8,11 @@ import msgspec
 import orjson
 import pytest
 from alembic import command
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
 
 from circulation.admission.admission import Admission
 from circulation.calendar import parse_instant
@@ -233,11 +237,77 @@ def test_a_guided_price_holds_for_contracts_too() -> None:
     assert [("guided-price", "a")] == detected([*events, dear])
 
 
+# Amendments.
+
+_HARMLESS = asset("b", owner=SELLER)
+
+
+def _under(asset_: str, time: str, *, amended: bool = False, **data: Any) -> Json:
+    return signed("c", time, amended=amended, asset=asset_, **data)
+
+
+def test_what_nobody_may_sell_is_sold_by_an_amendment_too() -> None:
+    before = [_HARMLESS, asset("a", owner=OWNER), _under("b", "2025-02-01")]
+    assert [] == detected(before)
+    assert [("right-missing", "a")] == detected([*before, _under("a", "2025-02-02", amended=True)])
+
+
+def test_an_amendment_there_and_back_has_sold_it_all_the_same() -> None:
+    gone = event("asset.withdrawn", "a", "2025-01-20", reason="replaced")
+    events = [asset("a", owner=SELLER), gone, _HARMLESS, _under("b", "2025-02-01")]
+    moves = [_under(to, f"2025-02-0{day}", amended=True) for day, to in ((2, "a"), (3, "b"), (4, "a"))]
+    assert [("withdrawn-trade", "a")] * 2 == detected([*events, *moves])
+
+
+def test_an_amendment_whose_signing_is_taken_back_has_sold_what_it_names() -> None:
+    gone = event("asset.withdrawn", "a", "2025-01-20", reason="replaced")
+    signing = _under("a", "2025-01-10")
+    events = [asset("a", owner=SELLER), signing, gone, _under("a", "2025-02-01", amended=True)]
+    assert [] == detected(events)
+    assert [("withdrawn-trade", "a")] == detected([*events, retracted(signing, "2025-02-02")])
+
+
+def test_a_price_is_not_raised_above_its_ceiling_by_an_amendment() -> None:
+    price = {"mode": "guided", "amount": "90", "ceiling": "100"}
+    events = [asset("a", owner=SELLER), listed("a", "2025-02-01", price=price), _under("a", "2025-02-02", amount="99")]
+    assert [] == detected(events)
+    assert [("guided-price", "a")] == detected([*events, _under("a", "2025-02-03", amended=True, amount="101")])
+
+
+def test_amendments_of_a_store_of_before_are_judged_once(store: Store) -> None:
+    """The rules on sales were not asked of them."""
+    events = [_HARMLESS, asset("a", owner=OWNER), _under("b", "2025-02-01"), _under("a", "2025-02-02", amended=True)]
+    kept(store, events, pack=RIGHTS)
+    whole = found(store)
+    with store.writing() as db:
+        db.run("delete from findings")
+        db.run("delete from scopes where rule = 'right-missing'")
+    migrated(store, "sold_by_amendment")
+    kept(store, [party(THIRD, "2025-02-03")], pack=RIGHTS)
+    assert whole == found(store)
+    assert ["right-missing"] == whole
+
+
 # A store of before.
 
 
-def kept(store: Store, events: Sequence[Json], until: str | None = None) -> None:
-    engine = offline(store, parse_pack(LIMITS, published=False))
+def found(store: Store) -> list[str]:
+    with store.reading() as db:
+        return [row[0] for row in db.rows("select detector from findings where standing order by finding")]
+
+
+def migrated(store: Store, name: str) -> None:
+    """Have the one migration of this name run on what is there."""
+    url = store._url.set(drivername="postgresql+psycopg") if store.postgres else store._url
+    revisions = ScriptDirectory.from_config(migrations.config()).walk_revisions()
+    (revision,) = (each for each in revisions if each.path.endswith(f"{name}.py"))
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.begin() as connection, Operations.context(MigrationContext.configure(connection)):
+        revision.module.upgrade()
+
+
+def kept(store: Store, events: Sequence[Json], until: str | None = None, *, pack: Json = LIMITS) -> None:
+    engine = offline(store, parse_pack(pack, published=False))
     Replay(engine, Admission(), until=until and parse_instant(until)).run(orjson.dumps(one) for one in events)
 
 

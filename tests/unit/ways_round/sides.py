@@ -1,12 +1,13 @@
 """Ways in which what two sides report can be kept from being compared: none of them works (each test is named after its
 way)."""
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
 
-from circulation.examples import Json, delivered, event, pack, signed, used
+from circulation.examples import OWNER, Json, delivered, event, pack, party, signed, used
 from streams.offline.replay import findings_of
 
 SIGNED = signed("c", "2025-01-01")
@@ -93,6 +94,42 @@ def test_a_pack_that_takes_the_edge_away_comes_when_it_has_been_used(kind: str) 
     assert apart == found([late], noon, *lines, until=until, measure=measure)[:1]
     after = found(noon, *lines, [late], until=until, measure=measure)
     assert after[:1] == (apart if kind == "deliveries" else [])
+
+
+@pytest.mark.parametrize(
+    ("when", "edge", "provided"),
+    [("00:00", 0, (150, 100)), ("00:30", 3_600, (50, 150)), ("12:00", 3_600, (50, 150))],
+)
+@pytest.mark.parametrize("form", ["alone", "in a run", "before the terms"])
+def test_a_use_is_cancelled_when_a_pack_has_come_by_which_it_would_be_elsewhere(
+    form: str, when: str, edge: int, provided: tuple[int, int]
+) -> None:
+    """What was counted is taken away where it was counted: then nothing of it is left on either side."""
+    members = pack(detectors={"reconciliation": {"edge_seconds": edge}}, version="2", approved_by=["one", "two"])
+    late = event("rulepack.published", "beijing", "2025-02-10", **members | {"valid_from": "2025-01-01"})
+    lines = [one for day, uses in enumerate((*provided, 100), 1) for one in said("provider", uses, [day])]
+    lines += said("consumer", 100, [1, 2, 3])
+    # what is no use in between begins another run
+    counted = [use for second in (10, 20) for use in said("consumer", 25, [2], f"{when}:{second}")]
+    lines += [party(OWNER), *counted, late]
+    lines += [event("usage.cancelled", "c", "2025-02-11", usage=use["id"], uses=25) for use in counted]
+    if form == "in a run":
+        lines = numbered(lines)
+    lines.insert(len(lines) if form == "before the terms" else 0, SIGNED)
+    every = findings_of(lines, pack=pack(), until="2025-02-20")
+    apart = [one["evidence"] for one in every if one["detector"] == "reconciliation"]
+    expected = [(f"2025-02-0{day}", uses) for day, uses in enumerate(provided, 1) if uses != 100]
+    assert expected == sorted((one["day"], one["tallies"]["uses"]["provider"]) for one in apart)
+    assert {100} == {one["tallies"]["uses"]["consumer"] for one in apart}
+
+
+def numbered(lines: Sequence[Json]) -> list[Json]:
+    """The same lines of one source, those of the contract in its numbers: uses are taken in as runs."""
+    numbers = itertools.count(1)
+    return [
+        one if one["subject"] != "c" else one | {"sequence": str(next(numbers)), "sequencetype": "Integer"}
+        for one in lines
+    ]
 
 
 def test_a_side_puts_off_what_is_missing_from_midnight_to_midnight() -> None:
