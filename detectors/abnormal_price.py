@@ -134,7 +134,7 @@ CASES = (
                 _A,
                 asset("b"),
                 _assessed(),
-                signed("c", "2025-01-20", **{"asset": "a", "amount": "300"} | before),
+                signed("c", "2025-01-20", **Json({"asset": "a", "amount": "300"} | before)),
                 _sold(**{"amount": "900.01"} | after, amended=True),
             ],
             fires=fires,

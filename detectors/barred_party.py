@@ -188,7 +188,7 @@ CASES = (
             rules=_RULES,
             events=[
                 _record(BUYER),
-                contract("c", "2025-01-05", asset="a", **before),
+                contract("c", "2025-01-05", asset="a", **Json(before)),
                 contract("c", _DAY, amended=True, asset="a", amount="7"),
             ],
             fires=fires,

@@ -336,7 +336,7 @@ CASES = (
             events=[
                 asset("a", registered),
                 _B,
-                signed("c", "2025-01-20", **{"asset": "a"} | before),
+                signed("c", "2025-01-20", **Json({"asset": "a"} | before)),
                 signed("c", _DAY, amended=True, asset="a"),
             ],
             fires=fires,

@@ -230,7 +230,7 @@ CASES = (
                 asset("b"),
                 offer,
                 _bought("100", "2025-02-20", **before) if "asset" not in before else _elsewhere(),
-                _bought(amount, amended=True, **after),
+                _bought(amount, amended=True, **Json(after)),
             ],
             fires=fires,
         )

@@ -86,7 +86,7 @@ CASES = (
             events=[
                 _PUBLIC,
                 asset("b"),
-                signed("c", "2025-01-20", **before),
+                signed("c", "2025-01-20", **Json(before)),
                 signed("c", _DAY, amended=True, asset="a", channel="off-exchange"),
             ],
             fires=[*signing, *fires],

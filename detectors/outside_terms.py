@@ -412,7 +412,7 @@ CASES = (
     *(
         Case(
             name=f"a report of {counts}",
-            events=[_licensed(**_AT_HOME), used("c", _DAY, country="DE", **counts)],
+            events=[_licensed(**_AT_HOME), used("c", _DAY, country="DE", **Json(counts))],
             fires=fires,
         )
         for counts, fires in (

@@ -177,7 +177,7 @@ CASES = (
             events=[
                 _SELLER,
                 _BUYER,
-                signed("c", "2025-01-02", **before),
+                signed("c", "2025-01-02", **Json(before)),
                 signed("c", "2025-02-01", amended=True, amount="7"),
             ],
             fires=fires,

@@ -323,7 +323,7 @@ CASES = (
                 _A,
                 asset("b"),
                 _BOUGHT_IT,
-                signed("d", "2025-02-10", **{"asset": "b", "seller": BUYER, "buyer": THIRD} | before),
+                signed("d", "2025-02-10", **Json({"asset": "b", "seller": BUYER, "buyer": THIRD} | before)),
                 signed("d", _DAY, amended=True, asset="a", seller=BUYER, buyer=THIRD),
             ],
             fires=fires,

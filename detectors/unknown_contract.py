@@ -164,7 +164,7 @@ CASES = (
     ),
     Case(name="nothing but a signing", rules=_RULES, events=[signed("c", "2025-01-01")]),
     *(
-        Case(name=f"a report of {counts}", rules=_RULES, events=[used("c", "2025-02-01", **counts)], fires=fires)
+        Case(name=f"a report of {counts}", rules=_RULES, events=[used("c", "2025-02-01", **Json(counts))], fires=fires)
         for counts, fires in (
             ({"uses": 0}, []),
             ({"uses": 0, "bytes": 0, "rows": 0}, []),

@@ -117,7 +117,7 @@ CASES = (
                 _SELLER,
                 _BUYER,
                 _OWNER,
-                signed("c", "2025-01-20", asset="a", **before),
+                signed("c", "2025-01-20", asset="a", **Json(before)),
                 signed("c", _DAY, amended=True, asset="a", **after),
             ],
             fires=fires,

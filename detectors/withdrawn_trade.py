@@ -205,7 +205,7 @@ CASES = (
             events=[
                 _A,
                 asset("b"),
-                signed("c", "2025-01-05", **{"asset": "a"} | before),
+                signed("c", "2025-01-05", **Json({"asset": "a"} | before)),
                 _withdrawn(withdrawn),
                 signed("c", _DAY, asset="a", amended=True),
             ],

@@ -217,7 +217,8 @@ def test_nobody_derives_by_a_run_from_what_he_may_only_use() -> None:
     found = ("derivation-forbidden", "wh/made")
     for events in ([mine, theirs, bought, *ran], [*ran, bought, theirs, mine], [bought, *ran, mine, theirs]):
         assert [found] == detected(events)
-        allowed = signed("c", "2025-02-01", amended=True, asset="wh/bought", terms=terms(derivation=True))
+        sold = {"asset": "wh/bought", "seller": OWNER, "terms": terms(derivation=True)}
+        allowed = signed("c", "2025-02-01", amended=True, **sold)
         assert [] == detected([*events, allowed])
         assert [] == detected([allowed, *events])
         assert [] == detected([*events, granted(BUYER, "2025-01-20", "processing-right")])
