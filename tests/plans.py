@@ -222,13 +222,19 @@ class Postgres:
                 text = text.replace("?", f"${number}", 1)
             count = 0 if raw else sql.count("?")
             connection = db._connection
-            connection.execute(f"prepare asked as {text}", prepare=False)
-            try:
-                values = f"({', '.join(['null'] * count)})" if count else ""
-                (plan,) = connection.execute(f"explain (format json) execute asked{values}", prepare=False).fetchone()
-            finally:
-                connection.execute("deallocate asked", prepare=False)
-        yield from _scanned(plan[0]["Plan"], limited=False)
+            values = f"({', '.join(['null'] * count)})" if count else ""
+            found = []
+            # Who reads may have bitmaps made, and so may other programs; who writes may not.
+            for bitmaps in ("on",) if raw else ("on", "off"):
+                connection.execute(f"set enable_bitmapscan = {bitmaps}", prepare=False)
+                connection.execute(f"prepare asked as {text}", prepare=False)
+                try:
+                    explain = f"explain (format json) execute asked{values}"
+                    (plan,) = connection.execute(explain, prepare=False).fetchone()
+                finally:
+                    connection.execute("deallocate asked", prepare=False)
+                found += _scanned(plan[0]["Plan"], limited=False)
+        yield from dict.fromkeys(found)
 
 
 def _scanned(node: dict[str, Any], *, limited: bool) -> Iterator[str]:

@@ -47,9 +47,10 @@ class State(NamedTuple):
     wait until the packs are read; `open_transactions`, the partitions that are not read on since one is open there;
     `judge_silent`, since when the judge has told nothing of itself; `judge_waits` and `outbox_waits`, how long the
     oldest of what is to be judged first, and of what is to be sent, has waited; `outbox_closed`, the topics that
-    take nothing, and why; `outbox_set_aside`, how many messages were refused for good; `watch_silent`, since when it
-    has not looked at store and Kafka; `clock_unbounded`, why no other clock tells whether its own is right;
-    `strangers`, the members of its group that are no workers of its store; `store_silent` and `broker_silent`, since when each of the two has not answered.
+    take nothing, and why; `outbox_set_aside`, how many messages were refused for good; `clock_unbounded`, why no other
+    clock tells whether its own is right; `watch_silent`, since when it has not looked at store and Kafka; `strangers`,
+    the members of its group that are no workers of its store; `store_silent` and `broker_silent`, since when each of
+    the two has not answered.
     """
 
     assigned: int
@@ -151,9 +152,9 @@ def reasons(state: State) -> list[str]:
         )
     if state.clock_unbounded and state.broker_answers:
         sentences.append(
-            f"no clock but this machine's is known, so that nobody would notice if it were wrong: {state.clock_unbounded}"
-            f" (`circulation topics create` makes {CLOCK}, with --apply also sets one right that is there; with"
-            " CIRCULATION_CLOCK=events none is needed)"
+            "no clock but this machine's is known, so that nobody would notice if it were wrong:"
+            f" {state.clock_unbounded} (`circulation topics create` makes {CLOCK}, with --apply also sets one right"
+            " that is there; with CIRCULATION_CLOCK=events none is needed)"
         )
     if not state.clock_trusted:
         doubts = state.clock_doubts or ["the clocks of the broker and the database are not known yet"]

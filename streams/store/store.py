@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 # What PostgreSQL may not choose for a query while there is another way.
 PLANNED_OFF = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit")
+# Nor where it writes: an entry of an index whose row is gone is marked by the scan that comes upon it, and passed over
+# from then on, but not by one that makes a bitmap: each goes through all that is gone until a vacuum.
+PLANNED_OFF_WRITING = (*PLANNED_OFF, "enable_bitmapscan")
 # Fewer rows are not worth another look at a table.
 ANALYZE_ROWS_MIN = 500
 # How long a SQLite file that another process writes is waited for.
@@ -249,7 +252,7 @@ class Store:
             # Every query that is asked often has an index that fits (`tests/plans.py`), but a planner that knows a
             # table as it was when it was small goes through the whole of it. What goes through a table for a purpose
             # still does, and nothing asks so much that it is worth being compiled.
-            for name in PLANNED_OFF:
+            for name in PLANNED_OFF if self._read_only else PLANNED_OFF_WRITING:
                 connection.execute(f"set {name} = off")
             if self._statement_seconds is not None:
                 connection.execute(f"set statement_timeout = '{self._statement_seconds}s'")

@@ -1192,6 +1192,8 @@ PLANNED = (
     "derivations into one output, an input of it graded between",
     "derivations into one output, it is registered between",
     "derivations into one output, approved gradings of it between",
+    "amendments of one contract, to seven sellers by turns, a delivery between",
+    "amendments of one contract that is to be paid, each to another seller, a settlement between",
 )
 # A run states the credit of parties at its end: what it leaves in the queue by then is counted once, by the next run.
 ACTS_A_RUN = 10
