@@ -1,7 +1,6 @@
 """The facts that rules ask for, and the needs that they have to declare for it."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from copy import copy
 from functools import cache, lru_cache
 from typing import Any, ClassVar, Final, Literal, NamedTuple, NoReturn, TypeVar
 
@@ -140,7 +139,8 @@ class Loaded:
         settled: Mapping[str, Mapping[int, Settled]],
     ) -> "Loaded":
         """The same facts with what only sums have; none of these look at inputs."""
-        loaded = copy(self)
+        loaded = Loaded.__new__(Loaded)
+        loaded.__dict__.update(self.__dict__)
         loaded.inputs = {}
         loaded.uses, loaded.served, loaded.abroad = uses, served, abroad
         loaded.days, loaded.heard, loaded.settled = days, heard, settled

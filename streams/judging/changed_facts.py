@@ -167,7 +167,7 @@ def _of_contracts(db: Db, contracts: Sequence[str], types: Sequence[str]) -> dic
         return {}
     query = (
         "select 0, thing, type from events where topic = ? and subject = any(?) and type = any(?)"
-        " union select 1, e.thing, e.type from refs r join events e on e.id = r.event"
+        " union all select 1, e.thing, e.type from refs r join events e on e.id = r.event"
         " where r.kind = ? and r.ref = any(?)"
     )
     # Of what names a contract a planner is not told the types: it would look for these, wherever they are.
