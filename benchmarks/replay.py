@@ -111,7 +111,7 @@ def _stages(path: Path, stated: int, events: int, report: Report) -> None:
         begun = time.perf_counter()
         outcome = engine.take(arrivals, [], now)
         taking += time.perf_counter() - begun
-        count += sum(outcome.taken.values())
+        count += sum(outcome.type_counts.values())
     report.same("uses taken in, by stage", events, count)
     report.line("stage: admit", f"{events / admitting:,.0f} uses/s", _micro(admitting, events))
     report.line(f"stage: take ({RUN_MAX:,} at once)", f"{events / taking:,.0f} uses/s", _micro(taking, events))

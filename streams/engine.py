@@ -141,7 +141,7 @@ class Engine:
         while more:
             db.written.discard(schema.queue.name)
             judged = self._round(db, clock, SETTLE_ROUND, below=below)
-            changed = changed or bool(judged.changes or judged.told or judged.stated)
+            changed = changed or bool(judged.changes or judged.case_events or judged.stated)
             more = not judged.last or schema.queue.name in db.written
         return changed
 

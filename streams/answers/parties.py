@@ -24,7 +24,7 @@ from streams.facts import circulations as screening
 from streams.facts import loading
 from streams.facts.known import with_groups
 from streams.facts.reports import counting, thing_of
-from streams.store.ask import ANYTHING, Question, any_of
+from streams.store.ask import ANY_ROW, Question, any_of
 from streams.store.db import Db
 from streams.store.kept_events import event_of
 from streams.store.schema import refs
@@ -106,8 +106,8 @@ def schema() -> dict[str, Any]:
 _REFS: Final = refs.c
 _KNOWN: Final = Question(
     union_all(
-        ANYTHING.where(EVENTS.topic == PARTIES, EVENTS.subject == bindparam("party")),
-        ANYTHING.where(_REFS.kind == any_of("kinds"), _REFS.ref == bindparam("party")),
+        ANY_ROW.where(EVENTS.topic == PARTIES, EVENTS.subject == bindparam("party")),
+        ANY_ROW.where(_REFS.kind == any_of("kinds"), _REFS.ref == bindparam("party")),
     ).limit(1)
 )
 _ALIKE: Final = Question(

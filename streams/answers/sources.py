@@ -7,7 +7,7 @@ from sqlalchemy import literal_column, select
 
 from circulation.quality import PARTS, Part, Share, format_month, score
 from circulation.words import QUALITY
-from streams.facts.quality import OTHERS
+from streams.facts.quality import OTHER_SOURCES
 from streams.store import schema
 from streams.store.ask import Question, Row, matches
 from streams.store.db import Db
@@ -31,9 +31,9 @@ def quality(db: Db, month: int, source: str | None = None) -> list[dict[str, Any
     """Say how good what sources said of a month is, in the order of their names; those that have no row of their own
     are one, without a name, at the end. With `source` of the sources whose names begin so, and of no others."""
     documents = []
-    for name, *numbers in sorted(of_month(db, month), key=lambda row: (row[0] == OTHERS, row[0])):
+    for name, *numbers in sorted(of_month(db, month), key=lambda row: (row[0] == OTHER_SOURCES, row[0])):
         # Of others it is known when they were heard, and nothing else.
-        if any(numbers) and (source is None or (name != OTHERS and name.startswith(source))):
+        if any(numbers) and (source is None or (name != OTHER_SOURCES and name.startswith(source))):
             documents.append(_row(name or None, month, numbers))
     return documents
 

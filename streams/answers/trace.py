@@ -24,7 +24,7 @@ from streams.answers.seen import Seen, concerned, contracts_over
 from streams.answers.trace_document import Asset, Cut, CutOff, Derivation, End, Limits, Trace, schema
 from streams.facts import loading
 from streams.facts.known import with_controllers
-from streams.store.ask import ANYTHING, Question, any_of
+from streams.store.ask import ANY_ROW, Question, any_of
 from streams.store.db import Db
 from streams.store.schema import derivations, refs
 
@@ -43,10 +43,10 @@ __all__ = ["Limits", "Trace", "is_known", "known_assets", "look_through", "schem
 _DERIVATIONS, _REFS = derivations.c, refs.c
 _KNOWN: Final = Question(
     union_all(
-        ANYTHING.where(EVENTS.topic == ASSETS, EVENTS.subject == bindparam("asset")),
-        ANYTHING.where(_DERIVATIONS.output == bindparam("asset")),
-        ANYTHING.where(_DERIVATIONS.input == bindparam("asset")),
-        ANYTHING.where(_REFS.kind == any_of("kinds"), _REFS.ref == bindparam("asset")),
+        ANY_ROW.where(EVENTS.topic == ASSETS, EVENTS.subject == bindparam("asset")),
+        ANY_ROW.where(_DERIVATIONS.output == bindparam("asset")),
+        ANY_ROW.where(_DERIVATIONS.input == bindparam("asset")),
+        ANY_ROW.where(_REFS.kind == any_of("kinds"), _REFS.ref == bindparam("asset")),
     ).limit(1)
 )
 _ALIKE: Final = Question(

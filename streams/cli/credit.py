@@ -16,10 +16,10 @@ from streams.facts import credit as statements
 from streams.facts.rulebook import Rulebook, start
 from streams.health.store_clock import of_store
 from streams.store import schema
-from streams.store.ask import ANYTHING, Question
+from streams.store.ask import ANY_ROW, Question
 
 _EVENTS: Final = schema.events.c
-_KNOWN: Final = Question(ANYTHING.where(_EVENTS.topic == PARTIES, _EVENTS.subject == bindparam("party")).limit(1))
+_KNOWN: Final = Question(ANY_ROW.where(_EVENTS.topic == PARTIES, _EVENTS.subject == bindparam("party")).limit(1))
 
 
 @click.command()

@@ -67,7 +67,7 @@ def looked_at(settings: "Settings", *, read_only: bool = False, noted: bool = Tr
         store.voices = voices_of_settings()
         try:
             with store.reading() as db:
-                if schema_version.holds(schema_version.names(db)) is Holds.NOTHING:
+                if schema_version.holds(schema_version.names(db)) is Holds.EMPTY:
                     raise no_store
                 if older := schema_version.behind(db, store.place):
                     raise click.ClickException(older)

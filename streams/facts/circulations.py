@@ -32,7 +32,7 @@ from streams.facts.known import controlled
 from streams.store.db import Db
 from streams.store.kept_events import COLUMNS, event_of
 
-# What begins or ends the circulation of an asset: each of them has it screened again.
+# The types of events that begin or end the circulation of an asset: each of them has it screened again.
 OFFERS = (PRODUCT_LISTED, PRODUCT_DELISTED, ASSET_WITHDRAWN)
 CIRCULATING = frozenset({*OFFERS, *TERMS_TYPES, CONTRACT_TERMINATED})
 
@@ -51,19 +51,21 @@ class Slice(NamedTuple):
 
 def circulations(db: Db, assets: Collection[str]) -> tuple[dict[str, Circulation], dict[str, list[Event]], set[str]]:
     """Where these assets circulate; what was stated of their listings, by asset; and the contracts over them."""
-    acts: dict[str, list[Event]] = {one: [] for one in assets}
+    acts: dict[str, list[Event]] = {asset: [] for asset in assets}
     query = (
         f"select {COLUMNS} from events where topic = ? and subject = any(?) and type = any(?)"  # noqa: S608
         " and retracted is null"
     )
     for row in sorted(db.rows(query, ASSETS, list(assets), list(OFFERS))):
         acts[row[2]].append(event_of(row))
-    over: dict[str, set[str]] = {one: set() for one in assets}
+    over: dict[str, set[str]] = {asset: set() for asset in assets}
     for asset, contract in _contracts_over(db, assets):
         over[asset].add(contract)
-    facts = loading.contracts(db, {one for some in over.values() for one in some})
-    found = {one: Circulation(one, acts[one], [facts[each] for each in sorted(over[one])]) for one in acts}
-    return found, acts, set(facts)
+    facts = loading.contracts(db, {contract for contracts in over.values() for contract in contracts})
+    by_asset = {
+        asset: Circulation(asset, acts[asset], [facts[contract] for contract in sorted(over[asset])]) for asset in acts
+    }
+    return by_asset, acts, set(facts)
 
 
 def _contracts_over(db: Db, assets: Collection[str]) -> list[tuple[str, str]]:
@@ -81,12 +83,12 @@ def touched(db: Db, events: Iterable[Event], screens: Screens, horizon: int) -> 
     """
     since: dict[str, int] = {}
     contracts: dict[str, int] = {}
-    for one in events:
-        known, id_ = (contracts, one.subject) if one.topic == CONTRACTS else (since, one.subject)
-        known[id_] = min(known.get(id_, one.time), one.time)
-        if one.type in TERMS_TYPES:
-            since[one.data.asset] = min(since.get(one.data.asset, one.time), one.time)
-    contracts = {one: time for one, time in contracts.items() if screens.between(time, horizon)}
+    for event in events:
+        known, id_ = (contracts, event.subject) if event.topic == CONTRACTS else (since, event.subject)
+        known[id_] = min(known.get(id_, event.time), event.time)
+        if event.type in TERMS_TYPES:
+            since[event.data.asset] = min(since.get(event.data.asset, event.time), event.time)
+    contracts = {contract: time for contract, time in contracts.items() if screens.between(time, horizon)}
     if contracts:
         for id_, facts in loading.contracts(db, contracts).items():
             for asset in facts.assets():
@@ -99,29 +101,29 @@ def search(db: Db, screens: Screens, since: int, until: int, after: str) -> Slic
 
     The first slice (`after` is empty) has all that entries name as well. In the order of the store's own collation.
     """
-    asked = _asked(screens, since, until)
-    found: set[str] = set()
+    criteria = _asked(screens, since, until)
+    matches: set[str] = set()
     if not after:
-        found |= asked.assets
-        found |= of_parties(db, asked.parties)
+        matches |= criteria.assets
+        matches |= of_parties(db, criteria.parties)
     going_on = None
-    if asked.by_facts or asked.parties or asked.hexadecimal:
-        ids = _slice(db, after, unregistered_only=not (asked.by_facts or asked.hexadecimal))
+    if criteria.by_facts or criteria.parties or criteria.hexadecimal:
+        ids = _slice(db, after, unregistered_only=not (criteria.by_facts or criteria.hexadecimal))
         going_on = ids[-1] if len(ids) == SLICE_MAX else None
-        found |= _fitting(db, ids, asked)
-        found.update(one for one in ids if fold_id(one) in asked.hexadecimal)
-    return Slice(_circulating(db, loading.below(db, sorted(found))), going_on) if found else Slice([], going_on)
+        matches |= _fitting(db, ids, criteria)
+        matches.update(asset for asset in ids if fold_id(asset) in criteria.hexadecimal)
+    return Slice(_circulating(db, loading.below(db, sorted(matches))), going_on) if matches else Slice([], going_on)
 
 
 class _Asked(NamedTuple):
-    """What entries ask for: the assets that they name (`hexadecimal` those that are spelled in several ways), the
-    parties, and of those that name no assets (`others`) whether any goes by facts alone, whether any asks for an
-    industry, and the words, folded, that one of them needs."""
+    """The criteria of entries: the assets that they name (`hexadecimal` those that are spelled in several ways), the
+    parties, and of those that name no assets (`without_assets`) whether any goes by facts alone, whether any asks for
+    an industry, and the words, folded, that one of them needs."""
 
     assets: frozenset[str]
     hexadecimal: frozenset[str]
     parties: frozenset[str]
-    others: CompiledList
+    without_assets: CompiledList
     by_facts: bool
     by_industry: bool
     words: re.Pattern[str] | None
@@ -129,19 +131,19 @@ class _Asked(NamedTuple):
 
 @lru_cache(maxsize=ASKED_KEPT_MAX)
 def _asked(screens: Screens, since: int, until: int) -> _Asked:
-    """What the entries that take effect in [`since`, `until`) (µs) ask for: each slice asks, of maybe 100,000."""
-    entries = [one for instant in screens.between(since, until) for one in screens.entries(instant).values()]
+    """The criteria of the entries that take effect in [`since`, `until`) (µs): each slice asks, of maybe 100,000."""
+    entries = [entry for instant in screens.between(since, until) for entry in screens.entries(instant).values()]
     # Whether an asset without owner is one of a party's cannot be told.
-    others = [one for one in entries if one.match.assets is None]
-    assets = frozenset(asset for one in entries for asset in one.match.assets or ())
+    without_assets = [entry for entry in entries if entry.match.assets is None]
+    assets = frozenset(asset for entry in entries for asset in entry.match.assets or ())
     return _Asked(
         assets,
         frozenset(filter(has_hexadecimal, assets)),
-        frozenset(party for one in others for party in one.match.parties or ()),
-        CompiledList(others),
-        any(one.match.parties is None for one in others),
-        any(one.match.industry is not None for one in others),
-        _words(others),
+        frozenset(party for entry in without_assets for party in entry.match.parties or ()),
+        CompiledList(without_assets),
+        any(entry.match.parties is None for entry in without_assets),
+        any(entry.match.industry is not None for entry in without_assets),
+        _words(without_assets),
     )
 
 
@@ -156,7 +158,7 @@ def of_parties(db: Db, parties: Collection[str]) -> set[str]:
         [ASSET_REGISTERED, PRODUCT_LISTED, *TERMS_TYPES],
     )
     contracts = loading.contracts(db, {subject for topic, subject in rows if topic == CONTRACTS})
-    named = {asset for one in contracts.values() for asset in one.assets()}
+    named = {asset for contract in contracts.values() for asset in contract.assets()}
     return named | {subject for topic, subject in rows if topic == ASSETS}
 
 
@@ -172,7 +174,7 @@ def _spelled(db: Db, parties: Collection[str]) -> set[str]:
         " from kept where kept.ref is not null) select ref from kept where lower(ref) like ?"
     )
     rows = [row for kind in ("controller", "party") for row in db.rows(query, kind, "%0x%")]
-    return {*parties, *(one for (one,) in rows if fold_id(one) in hexadecimal)}
+    return {*parties, *(party for (party,) in rows if fold_id(party) in hexadecimal)}
 
 
 def candidates(db: Db, entry: Entry) -> Iterator[list[str]]:
@@ -209,33 +211,40 @@ def _slice(db: Db, after: str, *, unregistered_only: bool) -> list[str]:
     return [row[0] for row in rows]
 
 
-def _fitting(db: Db, ids: Sequence[str], asked: _Asked) -> set[str]:
+def _fitting(db: Db, ids: Sequence[str], criteria: _Asked) -> set[str]:
     """Of the assets those that an entry may match, by anything that was ever stated of them."""
-    rows: dict[str, list[tuple[Any, ...]]] = {one: [] for one in ids}
+    rows: dict[str, list[tuple[Any, ...]]] = {asset: [] for asset in ids}
     for row in loading.stated(db, ASSETS, ids, loading.DESCRIBING):
         rows[row[2]].append(row)
-    # What a level was stated as may stand though it was taken back.
+    # A statement of a level may stand though it was taken back.
     gone = loading.undone(db, ids)
     assets = {
-        one: AssetFacts(one, list(map(event_of, some)), db.voices(), gone[one])
-        for one, some in rows.items()
-        if asked.words is None or _may(some, asked.words)
+        asset: AssetFacts(asset, list(map(event_of, asset_rows)), db.voices(), gone[asset])
+        for asset, asset_rows in rows.items()
+        if criteria.words is None or _may(asset_rows, criteria.words)
     }
     owners = (
-        loading.parties(db, {one for each in assets.values() for one in each.owners()}) if asked.by_industry else {}
+        loading.parties(db, {owner for facts in assets.values() for owner in facts.owners()})
+        if criteria.by_industry
+        else {}
     )
-    return {one for one, facts in assets.items() if any(map(asked.others.may_match, _versions(facts, owners)))}
+    return {
+        asset
+        for asset, facts in assets.items()
+        if any(map(criteria.without_assets.may_match, _versions(facts, owners)))
+    }
 
 
 def _words(entries: Iterable[Entry]) -> re.Pattern[str] | None:
-    """What is in the text of everything registered that any of the entries may match; None where that may be anything.
+    """The words of which one is in the text of everything registered that any of the entries may match; None where that
+    may be any text.
 
     Of its texts, tags and category are stated by a registration as they are, folded aside. JSON may write them in other
     ways too, which takes a backslash.
     """
     words = {"\\"}
-    for one in entries:
-        texts = one.match.category if one.match.tags is None else one.match.tags
+    for entry in entries:
+        texts = entry.match.category if entry.match.tags is None else entry.match.tags
         if texts is None:
             return None
         words |= texts
@@ -255,19 +264,19 @@ def _versions(asset: AssetFacts, owners: Mapping[str, PartyFacts]) -> list[Subje
     """An asset as it was at every instant at which something was stated of it or of an owner."""
     stated = asset.times()
     if len(stated) < 2 and not owners:
-        return [asset.subject(0, None)]  # which is the same at every instant
-    times = {*stated, *(time for one in asset.owners() if one in owners for time in owners[one].times())}
-    found = []
+        return [asset.subject(0, None)]  # it is the same at every instant
+    times = {*stated, *(time for party in asset.owners() if party in owners for time in owners[party].times())}
+    versions = []
     # before the first of them an asset is what was stated first, without a grading
     for instant in (min(times, default=0) - 1, *sorted(times)):
         data = asset.registration(instant)
         owner = None if data is None or data.owner not in owners else owners[data.owner].at(instant)
-        found.append(asset.subject(instant, None if owner is None else owner.industry))
-    return found
+        versions.append(asset.subject(instant, None if owner is None else owner.industry))
+    return versions
 
 
 def _circulating(db: Db, assets: Collection[str]) -> list[str]:
     """Of the assets those that were ever listed or traded."""
     query = "select distinct subject from events where topic = ? and subject = any(?) and type = ?"
-    found = {row[0] for row in db.rows(query, ASSETS, list(assets), PRODUCT_LISTED)}
-    return sorted(found | {asset for asset, _ in _contracts_over(db, assets)})
+    listed = {row[0] for row in db.rows(query, ASSETS, list(assets), PRODUCT_LISTED)}
+    return sorted(listed | {asset for asset, _ in _contracts_over(db, assets)})

@@ -12,7 +12,7 @@ from streams.store.kept_events import COLUMNS, event_of
 
 
 class Ledger(NamedTuple):
-    """What was recorded of a party and not taken back, and the findings that count against it."""
+    """The records of a party that were not taken back, and the findings that count against it."""
 
     events: list[Event]
     findings: list[Standing]
@@ -20,17 +20,17 @@ class Ledger(NamedTuple):
 
 def ledgers(db: Db, parties: Collection[str]) -> dict[str, Ledger]:
     """The ledger of each party, also of one of which nothing is known."""
-    found = {party: Ledger([], []) for party in parties}
+    by_party = {party: Ledger([], []) for party in parties}
     query = (
         f"select {COLUMNS} from events where topic = ? and subject = any(?) and type = any(?)"  # noqa: S608
         " and retracted is null"
     )
-    for row in sorted(db.rows(query, PARTIES, list(found), list(TYPES))):
-        found[row[2]].events.append(event_of(row))
+    for row in sorted(db.rows(query, PARTIES, list(by_party), list(TYPES))):
+        by_party[row[2]].events.append(event_of(row))
     query = "select party, finding, severity, occurred from findings where party = any(?) and standing and mode = ?"
-    for party, *rest in db.rows(query, list(found), "enforce"):
-        found[party].findings.append(Standing(*rest))
-    return found
+    for party, *rest in db.rows(query, list(by_party), "enforce"):
+        by_party[party].findings.append(Standing(*rest))
+    return by_party
 
 
 def statements(ledgers_: Mapping[str, Ledger], packs: Packs, as_of: int) -> dict[str, Statement]:

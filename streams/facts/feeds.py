@@ -1,4 +1,4 @@
-"""What of a feed's gap is missing still, and what of it came and was rejected; and when sources were heard last."""
+"""A feed's gap: the numbers still missing, and those that were rejected; and when sources were heard last."""
 
 from collections.abc import Collection
 from typing import Final
@@ -29,9 +29,9 @@ def missing(db: Db, topic: str, subject: str, source: str, gap: Gap) -> list[tup
     row = db.one("select state from desks where topic = ? and subject = ?", topic, subject)
     known = None if row is None else _numbers(bytes(row[0])).sequences.get(source)
     sequence = None if known is None else of_epoch(known, gap.epoch)
-    for one in [] if sequence is None else sequence.gaps:
-        if one.begin == gap.begin:
-            return one.missing
+    for known_gap in [] if sequence is None else sequence.gaps:
+        if known_gap.begin == gap.begin:
+            return known_gap.missing
     feed = queue.feed(topic, subject, source, gap.epoch)
     row = db.one("select gap from older_gaps where feed = ? and begin = ?", feed, gap.begin)
     return [] if row is None else msgspec.msgpack.decode(row[0], type=Gap).missing
@@ -55,5 +55,5 @@ def newest(db: Db, sources: Collection[str]) -> dict[str, int]:
 def heard(db: Db, sources: Collection[str]) -> dict[str, Heard]:
     """When each of these sources that owe events was heard last, and within how many seconds the next one is due."""
     owed = db.voices().owed
-    found = newest(db, owed.keys() & sources) if owed and sources else {}
-    return {source: Heard(last, owed[source]) for source, last in found.items()}
+    last_heard = newest(db, owed.keys() & sources) if owed and sources else {}
+    return {source: Heard(last, owed[source]) for source, last in last_heard.items()}

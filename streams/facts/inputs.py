@@ -8,14 +8,14 @@ from circulation.facts.assets import AssetFacts
 from circulation.lineage import Edge, Inputs, is_run, steps
 from streams.facts import loading
 from streams.facts.known import Known
-from streams.facts.loading import TOLD, edges_of, grouped
+from streams.facts.loading import BY_EVENT, edges_of, grouped
 from streams.facts.running_sums import EARLIEST
 from streams.store import schema
 from streams.store.db import Db
 
 # Statements since an instant, of whatever assets, that are looked at; where there are more, those of inputs are sought.
 STATED_MAX: Final = 200
-# What is stated of the level of an asset.
+# Statements of the level of an asset.
 _LEVELS: Final = (ASSET_REGISTERED, ASSET_GRADED)
 
 # Whether a derivation leads to the node of a run.
@@ -24,66 +24,70 @@ _STEPS: Final = "select output, input, time, stops, share, same, origin from der
 
 
 def derived_in_one_step(
-    db: Db, known: Known, asked: Mapping[str, int]
+    db: Db, known: Known, wanted: Mapping[str, int]
 ) -> dict[str, tuple[Inputs, dict[str, AssetFacts]]]:
-    """What each asset was derived from in one step, from an instant on, with the facts of what of it is new or changed.
+    """The inputs that each asset was derived from in one step, from an instant on, with the facts of those that are new
+    or changed.
 
     Where it is all (`EARLIEST`), these are the facts of all inputs.
     """
-    begun = {asset: since for asset, since in asked.items() if since > EARLIEST}
-    rows: dict[str, list[tuple[Any, ...]]] = {asset: [] for asset in asked}
+    begun = {asset: since for asset, since in wanted.items() if since > EARLIEST}
+    rows: dict[str, list[tuple[Any, ...]]] = {asset: [] for asset in wanted}
     for row in db.rows(f"{_STEPS} and time >= ?", list(begun), min(begun.values())) if begun else ():
         if row[2] >= begun[row[0]]:
             rows[row[0]].append(row)
     stated = _stated_since(db, min(begun.values())) if begun else []
     # A run's node may be older than what leads through it, so all of it is asked for.
     all_of = set(begun) if stated is None else _through_runs_since(db, begun)
-    all_of |= asked.keys() - begun.keys()
-    for one in all_of:
-        rows[one] = []
+    all_of |= wanted.keys() - begun.keys()
+    for output in all_of:
+        rows[output] = []
     for row in db.rows(_STEPS, list(all_of)) if all_of else ():
         rows[row[0]].append(row)
-    runs = sorted({row[1] for some in rows.values() for row in some if is_run(row[1])})
+    runs = sorted({row[1] for asset_rows in rows.values() for row in asset_rows if is_run(row[1])})
     halves = grouped(db.rows(_STEPS, runs)) if runs else {}
-    edges = {asset: steps({asset: edges_of(some)} | halves, asset) for asset, some in rows.items()}
+    edges = {asset: steps({asset: edges_of(asset_rows)} | halves, asset) for asset, asset_rows in rows.items()}
     changed: dict[str, set[str]] = {}
-    for asset, some in edges.items():
-        whole = {edge.input for edge in some}
+    for asset, asset_edges in edges.items():
+        whole = {edge.input for edge in asset_edges}
         if asset not in begun:
             changed[asset] = whole
         elif stated is not None:
-            changed[asset] = {edge.input for edge in some if edge.time >= begun[asset]}.union(stated)
+            changed[asset] = {edge.input for edge in asset_edges if edge.time >= begun[asset]}.union(stated)
         else:
-            new = {edge.input for edge in some if edge.time >= begun[asset]}
+            new = {edge.input for edge in asset_edges if edge.time >= begun[asset]}
             changed[asset] = new | _stated_of(db, whole - new, begun[asset])
     facts = known.assets(db, set[str]().union(*changed.values()))
-    found: dict[str, tuple[Inputs, dict[str, AssetFacts]]] = {}
-    for asset, some in edges.items():
-        of_asset = {one: facts[one] for one in sorted(changed[asset] - {asset})}
-        since = asked[asset]
-        told = {(row[1], row[2]) for row in rows[asset] if row[6].startswith(TOLD)}
-        untold = max((edge.time for edge in some if (edge.input, edge.time) not in told), default=EARLIEST)
-        found[asset] = (Inputs(some, {one: of_asset[one].times(since) for one in of_asset}, untold), of_asset)
-    return found
+    by_asset: dict[str, tuple[Inputs, dict[str, AssetFacts]]] = {}
+    for asset, asset_edges in edges.items():
+        of_asset = {input_: facts[input_] for input_ in sorted(changed[asset] - {asset})}
+        since = wanted[asset]
+        by_event = {(row[1], row[2]) for row in rows[asset] if row[6].startswith(BY_EVENT)}
+        untold = max((edge.time for edge in asset_edges if (edge.input, edge.time) not in by_event), default=EARLIEST)
+        by_asset[asset] = (
+            Inputs(asset_edges, {input_: of_asset[input_].times(since) for input_ in of_asset}, untold),
+            of_asset,
+        )
+    return by_asset
 
 
 def made_by_runs(db: Db, assets: Collection[str]) -> dict[str, list[Edge]]:
-    """What OpenLineage derived each asset from in one step: of each input the earliest, in the order of the inputs."""
+    """The steps by which OpenLineage derived each asset: of each input the earliest, in the order of the inputs."""
     # Few assets are what a run wrote, and those may be derived by many acts.
     query = "select 1 from refs where kind = 'output' and ref = ? limit 1"
-    written = [one for one in sorted(assets) if db.one(query, one) is not None]
-    by_runs = f"{_STEPS} and not same and substr(origin, 1, {len(TOLD)}) <> ?"
-    rows = db.rows(by_runs, written, TOLD) if written else []
+    written = [asset for asset in sorted(assets) if db.one(query, asset) is not None]
+    by_runs = f"{_STEPS} and not same and substr(origin, 1, {len(BY_EVENT)}) <> ?"
+    rows = db.rows(by_runs, written, BY_EVENT) if written else []
     runs = sorted({row[1] for row in rows if is_run(row[1])})
     edges = grouped(rows) | (grouped(db.rows(_STEPS, runs)) if runs else {})
-    found: dict[str, list[Edge]] = {}
+    by_asset: dict[str, list[Edge]] = {}
     for asset in edges.keys() & {*assets}:
         first: dict[str, Edge] = {}
         for edge in steps(edges, asset):
             if edge.input != asset and (edge.input not in first or edge.time < first[edge.input].time):
                 first[edge.input] = edge
-        found[asset] = [first[one] for one in sorted(first)]
-    return found
+        by_asset[asset] = [first[input_] for input_ in sorted(first)]
+    return by_asset
 
 
 def _through_runs_since(db: Db, begun: Mapping[str, int]) -> set[str]:

@@ -128,18 +128,18 @@ class Periods:
 
 
 class Known:
-    """What was read of the store and still holds. Used within writing transactions only.
+    """A cache of facts and events read from the store. Used within writing transactions only.
 
-    What an event said never changes. Facts change, so they are kept only where no other process writes the store
-    (`alone`); who writes says what to forget, and all of it is forgotten where a transaction was undone. With
-    `known_at` it is what was known then.
+    An event never changes. Facts change, so they are kept only where no other process writes the store (`alone`); who
+    writes says what to forget, and all of it is forgotten where a transaction was undone. With `known_at` it is what
+    was known then.
     """
 
     def __init__(self, *, alone: bool = False, known_at: int | None = None) -> None:
         self.alone = alone
         self._known_at = known_at
-        # What is asked for at every transaction: the horizon, the next number of an event (None: not known), and
-        # whether packs came or went.
+        # Every transaction asks for these: the horizon, the next number of an event (None: not known), and whether
+        # packs came or went.
         self.horizon: int | None = None
         self.number: int | None = None
         self.packs_changed = True
@@ -161,8 +161,8 @@ class Known:
         self._lasting = Lasting()
         self.payments = Kept()
         self.periods = Periods()
-        # Whether facts are kept: always where nobody else writes, else for one round of judging. What others state
-        # meanwhile brings an item of its own, whose judge finds what was judged without it.
+        # Whether facts are kept: always where nobody else writes, else for one round of judging. A statement that comes
+        # meanwhile brings an item of its own, whose judge finds the acts judged without it.
         self._keeps = alone
 
     @contextlib.contextmanager
@@ -178,15 +178,15 @@ class Known:
     def doubt(self) -> None:
         """Has facts read again that may have changed since they were, in the midst of a round: where others write."""
         if not self.alone:
-            for one in self._facts():
-                one.clear()
+            for cache in self._facts():
+                cache.clear()
             self.recorded.clear()
             self.payments.clear()
 
     def _facts(self) -> tuple[dict[Any, Any], ...]:
         return (self._assets, self._parties, self._contracts, self._edges, self._controlled, self._reported)
 
-    # What is written.
+    # Changes by writers.
 
     def came(self, number: int, event: Event, thing: str, *, void: bool = False) -> None:
         """An event is kept under this number, and is a report of this thing; of one that is `void` nothing is known."""
@@ -202,7 +202,7 @@ class Known:
             if not void:
                 self._learn(event)
             elif event.topic == ASSETS:
-                # What it states of levels may stand all the same.
+                # Its statement of a level may stand all the same.
                 self._forget(event)
         elif event.topic == RULES:
             self.packs_changed = True
@@ -221,7 +221,7 @@ class Known:
             self.payments.moved()
 
     def _learn(self, event: Event) -> None:
-        """What is known of an entity has one statement more: of one that is stated again and again little is new."""
+        """Add a statement to the facts of its entity: of one that is stated again and again little is new."""
         subject = event.subject
         if event.topic == CONTRACTS:
             if (contract := self._contracts.get(subject)) is not None:
@@ -258,14 +258,14 @@ class Known:
             self._controlled.pop(getattr(event.data, "controller", None) or "", None)
 
     def forget_edges(self, outputs: Iterable[str]) -> None:
-        """What these were derived from is no longer what it was."""
+        """Forget the derivations of these outputs: they have changed."""
         for output in outputs:
             self._edges.pop(output, None)
 
     def clear(self) -> None:
         """All of it: what was read may have been undone."""
-        for one in (*self._facts(), self._events, self._members):
-            one.clear()
+        for cache in (*self._facts(), self._events, self._members):
+            cache.clear()
         self.sums.clear()
         self.recorded.clear()
         self.stated.clear()
@@ -286,10 +286,11 @@ class Known:
         """A run left something unfinished."""
         self._unfinished = None
 
-    # What is read.
+    # Reading.
 
     def counted(self, db: Db) -> frozenset[str]:
-        """The sellers whose sandboxes count uses. Who adds one waits for whoever has asked, and the other way round."""
+        """The sellers whose sandboxes count uses. A writer that adds one waits for every reader that asked, and a
+        reader for it."""
         if self._counted is not None and self.alone:
             return self._counted
         if db.postgres:
@@ -307,66 +308,66 @@ class Known:
 
     def event(self, row: tuple[Any, ...]) -> Event:
         """As `event_of`."""
-        found = self._events.get(row[0])
-        if found is None:
+        event = self._events.get(row[0])
+        if event is None:
             _bounded(self._events, EVENTS_KEPT_MAX)
-            found = self._events[row[0]] = event_of(row)
-        return found
+            event = self._events[row[0]] = event_of(row)
+        return event
 
     def reported(
         self, db: Db, things: Collection[str], make: Callable[[str, list[tuple[Event, bool]]], _V]
     ) -> dict[str, _V]:
-        """What `make` makes of all reports of a thing, in the order in which they came: (event, whether it counts)."""
+        """All reports of each thing as `make` makes them up; it gets them in order: (event, whether it counts)."""
         kept: dict[str, _V] = self._reported
-        found = {one: some for one in things if (some := kept.get(one)) is not None}
-        _count(db, len(found))
-        if missing := [one for one in things if one not in found]:
-            rows: dict[str, list[tuple[Event, bool]]] = {one: [] for one in missing}
+        by_thing = {thing: cached for thing in things if (cached := kept.get(thing)) is not None}
+        _count(db, len(by_thing))
+        if missing := [thing for thing in things if thing not in by_thing]:
+            rows: dict[str, list[tuple[Event, bool]]] = {thing: [] for thing in missing}
             query = f"select {COLUMNS} from events where thing = any(?)"  # noqa: S608
             for row in sorted(db.rows(query, missing)):
                 rows[row[4]].append((self.event(row), row[10] is None))
-            new = {one: make(one, some) for one, some in rows.items()}
-            found |= new
+            new = {thing: make(thing, reports) for thing, reports in rows.items()}
+            by_thing |= new
             if self._keeps:
                 _bounded(kept, EVENTS_KEPT_MAX)
                 kept |= new
-        return found
+        return by_thing
 
     def cached_reports(self, thing: str) -> Any | None:
-        """What was made of all reports of a thing, if that is kept; see `reported`."""
+        """The reports of a thing as `reported` made them up, if they are kept."""
         return self._reported.get(thing)
 
     def members(self, db: Db, scopes: Collection[tuple[str, str]]) -> dict[tuple[str, str], Members]:
         """The things that belong to each scope (rule, scope)."""
         kept = self._members
-        found = {one: some for one in scopes if (some := kept.get(one)) is not None}
-        _count(db, sum(map(len, found.values())))
-        if missing := [one for one in scopes if one not in found]:
-            new: dict[tuple[str, str], Members] = {one: {} for one in missing}
+        by_scope = {key: cached for key in scopes if (cached := kept.get(key)) is not None}
+        _count(db, sum(map(len, by_scope.values())))
+        if missing := [key for key in scopes if key not in by_scope]:
+            new: dict[tuple[str, str], Members] = {key: {} for key in missing}
             for rule, scope, thing, since in members(db, missing):
                 new[rule, scope][thing] = since
-            found |= new
+            by_scope |= new
             if self.alone:
                 if self._members_count > MEMBERS_KEPT_MAX:
                     kept.clear()
                     self._members_count = 0
                 kept |= new
                 self._members_count += sum(map(len, new.values()))
-        return found
+        return by_scope
 
     def _of(
         self, db: Db, ids: Collection[str], kept: dict[str, _V], read: Callable[[list[str]], dict[str, _V]]
     ) -> dict[str, _V]:
-        found = {id_: facts for id_ in ids if (facts := kept.get(id_)) is not None}
+        by_id = {id_: facts for id_ in ids if (facts := kept.get(id_)) is not None}
         if db.meter is not None:
-            db.meter.known(len(found))
-        if len(found) < len(ids):
-            new = read([id_ for id_ in ids if id_ not in found])
-            found |= new
+            db.meter.known(len(by_id))
+        if len(by_id) < len(ids):
+            new = read([id_ for id_ in ids if id_ not in by_id])
+            by_id |= new
             if self._keeps:
                 _bounded(kept, FACTS_KEPT_MAX)
                 kept |= new
-        return found
+        return by_id
 
     def assets(self, db: Db, ids: Collection[str]) -> dict[str, AssetFacts]:
         """Facts of assets, also of those that are not registered."""
@@ -376,13 +377,13 @@ class Known:
         voices = db.voices()
         if self._keeps and not self.alone:
 
-            def make(id_: str, some: list[Read]) -> AssetFacts:
-                gone = [] if all(one.stands for one in some) else undone(db, [id_])[id_]
-                return AssetFacts(id_, _standing(some), voices, gone)
+            def make(id_: str, reads: list[Read]) -> AssetFacts:
+                gone = [] if all(read.stands for read in reads) else undone(db, [id_])[id_]
+                return AssetFacts(id_, _standing(reads), voices, gone)
 
             return self._lasting.facts(db, ASSETS, missing, make, self.event)
-        found, gone = asset_statements(db, missing, self._known_at, self.event)
-        return {id_: AssetFacts(id_, some, voices, gone[id_]) for id_, some in found.items()}
+        by_id, gone = asset_statements(db, missing, self._known_at, self.event)
+        return {id_: AssetFacts(id_, events, voices, gone[id_]) for id_, events in by_id.items()}
 
     def parties(self, db: Db, ids: Collection[str]) -> dict[str, PartyFacts]:
         """Facts of parties, also of those that are not registered."""
@@ -390,8 +391,10 @@ class Known:
 
     def _made(self, db: Db, topic: str, ids: Collection[str], make: Callable[[str, list[Event]], _F]) -> dict[str, _F]:
         if self._keeps and not self.alone:
-            return self._lasting.facts(db, topic, ids, lambda id_, some: make(id_, _standing(some)), self.event)
-        return {id_: make(id_, some) for id_, some in statements(db, topic, ids, self._known_at, self.event).items()}
+            return self._lasting.facts(db, topic, ids, lambda id_, reads: make(id_, _standing(reads)), self.event)
+        return {
+            id_: make(id_, events) for id_, events in statements(db, topic, ids, self._known_at, self.event).items()
+        }
 
     def contracts(self, db: Db, ids: Collection[str]) -> dict[str, ContractFacts]:
         """Facts of contracts, also of those that are not signed."""
@@ -400,27 +403,27 @@ class Known:
     def _read_contracts(self, db: Db, missing: list[str]) -> dict[str, ContractFacts]:
         voices = db.voices()
 
-        def make(id_: str, some: list[Read]) -> ContractFacts:
+        def make(id_: str, reads: list[Read]) -> ContractFacts:
             home = Home(voices)
-            for one in some:
-                if one.event.type == CONTRACT_SIGNED and one.stood:
-                    home.take(one.event.source, one.event.reporter)
-            return ContractFacts(id_, _standing(some), home)
+            for read in reads:
+                if read.event.type == CONTRACT_SIGNED and read.stood:
+                    home.take(read.event.source, read.event.reporter)
+            return ContractFacts(id_, _standing(reads), home)
 
         if self._keeps and not self.alone:
             return self._lasting.facts(db, CONTRACTS, missing, make, self.event)
-        found, homes = contract_statements(db, missing, self._known_at, self.event)
-        return {id_: ContractFacts(id_, some, homes[id_]) for id_, some in found.items()}
+        by_id, homes = contract_statements(db, missing, self._known_at, self.event)
+        return {id_: ContractFacts(id_, events, homes[id_]) for id_, events in by_id.items()}
 
     def controlled(self, db: Db, ids: Collection[str]) -> list[str]:
         """The parties and all that were ever stated to be controlled by them, as far as a chain is looked at."""
-        found = set(ids)
-        layer = sorted(found)
+        group = set(ids)
+        layer = sorted(group)
         kept = self._controlled
         for _ in range(CONTROLLERS_MAX):
             if not layer:
                 break
-            below_: dict[str, set[str]] = {one: set() for one in layer if one not in kept}
+            below_: dict[str, set[str]] = {party: set() for party in layer if party not in kept}
             if below_:
                 rows = db.rows(
                     "select r.ref, e.subject from refs r join events e on e.id = r.event"
@@ -429,25 +432,27 @@ class Known:
                 )
                 for controller, subject in rows:
                     below_[controller].add(subject)
-            here = [below_[one] if one in below_ else kept[one] for one in layer]
-            layer = sorted(set[str]().union(*here) - found)
-            found.update(layer)
+            subsidiaries = [below_[party] if party in below_ else kept[party] for party in layer]
+            layer = sorted(set[str]().union(*subsidiaries) - group)
+            group.update(layer)
             if self._keeps:
                 _bounded(kept, FACTS_KEPT_MAX)
                 kept |= below_
-        return sorted(found)
+        return sorted(group)
 
     def with_controllers(self, db: Db, ids: Collection[str]) -> dict[str, PartyFacts]:
         """Facts of parties and of all that ever controlled them, as far as a chain is looked at."""
-        found: dict[str, PartyFacts] = {}
+        by_party: dict[str, PartyFacts] = {}
         layer = set(ids)
         for _ in range(CONTROLLERS_MAX):
             if not layer:
                 break
-            some = self.parties(db, layer)
-            found.update(some)
-            layer = {one for facts in some.values() for one in facts.controllers()} - found.keys()
-        return found
+            layer_facts = self.parties(db, layer)
+            by_party.update(layer_facts)
+            layer = {
+                controller for facts in layer_facts.values() for controller in facts.controllers()
+            } - by_party.keys()
+        return by_party
 
     def with_groups(self, db: Db, ids: Collection[str]) -> dict[str, PartyFacts]:
         """Facts of parties and of all that ever had a controller in common with them, with all their controllers."""
@@ -461,12 +466,12 @@ class Known:
         most = RECORDED_MAX if self.alone else RECORDED_MAX_OF_ROUND if self._keeps else 0
 
         def load() -> list[str]:
-            some = recorded(db, most + 1)
-            if len(some) <= most:
-                self.with_controllers(db, some)  # in few queries, where they are asked for one by one below
-            return some
+            recorded_parties = recorded(db, most + 1)
+            if len(recorded_parties) <= most:
+                self.with_controllers(db, recorded_parties)  # in few queries, where they are asked for one by one below
+            return recorded_parties
 
-        below = self.recorded.below(above, most, load, lambda one: self.with_controllers(db, [one]))
+        below = self.recorded.below(above, most, load, lambda party: self.with_controllers(db, [party]))
         return self.with_groups(db, ids) if below is None else above | self.with_controllers(db, below - above.keys())
 
     def edges_above(self, db: Db, ids: Collection[str]) -> dict[str, list[Edge]]:
@@ -475,29 +480,29 @@ class Known:
             return edges_above(db, ids)
         kept = self._edges
         # Most assets were derived from nothing.
-        if all(kept.get(one) == [] for one in ids):
-            return {one: [] for one in ids}
+        if all(kept.get(node) == [] for node in ids):
+            return {node: [] for node in ids}
         read = 0
-        if missing := [one for one in nodes_above(ids, _reached(ids, kept)) if one not in kept]:
+        if missing := [node for node in nodes_above(ids, _reached(ids, kept)) if node not in kept]:
             new = edges_above(db, missing)
             read = sum(map(len, new.values()))
-            kept |= {one: new.get(one, []) for one in nodes_above(missing, new)}
-        found = _reached(ids, kept)
-        _count(db, max(0, sum(map(len, found.values())) - read))
+            kept |= {node: new.get(node, []) for node in nodes_above(missing, new)}
+        by_output = _reached(ids, kept)
+        _count(db, max(0, sum(map(len, by_output.values())) - read))
         _bounded(kept, FACTS_KEPT_MAX)
-        return found
+        return by_output
 
 
-def _standing(some: Iterable[Read]) -> list[Event]:
-    return [one.event for one in some if one.stands]
+def _standing(reads: Iterable[Read]) -> list[Event]:
+    return [read.event for read in reads if read.stands]
 
 
 def _reached(ids: Iterable[str], edges: Mapping[str, list[Edge]]) -> dict[str, list[Edge]]:
     """Of the derivations, by output, those upstream of these assets."""
-    found: dict[str, list[Edge]] = {}
+    by_output: dict[str, list[Edge]] = {}
     layer = list(ids)
     while layer:
-        some = {one: edges[one] for one in layer if one in edges and one not in found}
-        found |= some
-        layer = [edge.input for each in some.values() for edge in each]
-    return found
+        layer_edges = {node: edges[node] for node in layer if node in edges and node not in by_output}
+        by_output |= layer_edges
+        layer = [edge.input for node_edges in layer_edges.values() for edge in node_edges]
+    return by_output

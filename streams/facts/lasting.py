@@ -1,8 +1,8 @@
 """Facts of entities of which much was stated, kept from one round to the next where other processes write, too.
 
-What a party with ten thousand grants is, is not read whole for each round: a round asks what was stated since. Events
-of one entity come from one partition, whose transactions follow each other at its fence, and take their numbers there:
-of one entity no lower number is committed after a higher one.
+A party with ten thousand grants is not read whole for each round: a round reads the statements since the last one.
+Events of one entity come from one partition, whose transactions follow each other at its fence, and take their numbers
+there: of one entity no lower number is committed after a higher one.
 """
 
 from collections.abc import Callable, Collection
@@ -31,7 +31,7 @@ _SINCE: Final = (
 class Folded(Protocol):
     """The facts of one entity, to which what is stated is added as it comes."""
 
-    def add(self, one: Event) -> None:
+    def add(self, event: Event) -> None:
         """Add a statement that came."""
 
 
@@ -77,30 +77,30 @@ class Lasting:
         1. Of those that are kept, read what came since, and add it; one of which something was taken back is forgotten.
         2. Read the others whole, and keep those of which there is much.
         """
-        found: dict[str, _F] = self._current(db, topic, ids, read)
-        missing = [one for one in ids if one not in found]
+        by_id: dict[str, _F] = self._current(db, topic, ids, read)
+        missing = [id_ for id_ in ids if id_ not in by_id]
         if missing:
-            rows: dict[str, list[tuple[Any, ...]]] = {one: [] for one in missing}
+            rows: dict[str, list[tuple[Any, ...]]] = {id_: [] for id_ in missing}
             for row in sorted(db.rows(_WHOLE, topic, missing)):
                 rows[row[2]].append(row)
-            for one, some in rows.items():
-                found[one] = make(one, [_stated(row, read) for row in some if row[3] != EVENT_RETRACTED])
-                if len(some) >= STATEMENTS_MIN:
-                    self._keep((topic, one), _Kept(found[one], some[-1][0], len(some)))
-        return found
+            for id_, entity_rows in rows.items():
+                by_id[id_] = make(id_, [_stated(row, read) for row in entity_rows if row[3] != EVENT_RETRACTED])
+                if len(entity_rows) >= STATEMENTS_MIN:
+                    self._keep((topic, id_), _Kept(by_id[id_], entity_rows[-1][0], len(entity_rows)))
+        return by_id
 
     def _current(
         self, db: Db, topic: str, ids: Collection[str], read: Callable[[tuple[Any, ...]], Event]
     ) -> dict[str, Any]:
-        kept = {id_: one for id_ in ids if (one := self._kept.pop((topic, id_), None)) is not None}
+        kept = {id_: entry for id_ in ids if (entry := self._kept.pop((topic, id_), None)) is not None}
         if not kept:
             return {}
-        rows = db.rows(_SINCE, list(kept), [one.newest for one in kept.values()], topic)
+        rows = db.rows(_SINCE, list(kept), [entry.newest for entry in kept.values()], topic)
         for row in sorted(rows):
             number, subject, type_, retracted = row[0], row[2], row[3], row[10]
-            if (one := kept.get(subject)) is None:
+            if (entry := kept.get(subject)) is None:
                 continue
-            one.newest = number
+            entry.newest = number
             if type_ == EVENT_RETRACTED:
                 if read(row).data.type in STATEMENTS[topic]:
                     self._statements -= kept.pop(subject).statements
@@ -108,18 +108,18 @@ class Lasting:
                 # It was taken back before it came: facts that hang on what was taken back are read whole.
                 self._statements -= kept.pop(subject).statements
             else:
-                one.facts.add(read(row))
-                one.statements += 1
+                entry.facts.add(read(row))
+                entry.statements += 1
                 self._statements += 1
         # Used last, it stays longest.
-        self._kept |= {(topic, id_): one for id_, one in kept.items()}
+        self._kept |= {(topic, id_): entry for id_, entry in kept.items()}
         if db.meter is not None:
             db.meter.known(len(kept))
-        return {id_: one.facts for id_, one in kept.items()}
+        return {id_: entry.facts for id_, entry in kept.items()}
 
-    def _keep(self, key: tuple[str, str], one: _Kept) -> None:
-        self._kept[key] = one
-        self._statements += one.statements
+    def _keep(self, key: tuple[str, str], entry: _Kept) -> None:
+        self._kept[key] = entry
+        self._statements += entry.statements
         while self._statements > STATEMENTS_KEPT_MAX and len(self._kept) > 1:
             oldest = next(iter(self._kept))
             self._statements -= self._kept.pop(oldest).statements

@@ -22,8 +22,8 @@ from streams.store.kept_events import COLUMNS, event_of, standing
 # How far payments are followed: no ring is longer, and no rule looks at more days.
 PAYMENT_STEPS_MAX, PAYMENT_DAYS_MAX = 5, 60
 # The origins of derivations that acts of their outputs tell of.
-TOLD: Final = "event:"
-# What negative lists ask of an asset is stated in these.
+BY_EVENT: Final = "event:"
+# Negative lists ask about members of an asset that are stated in these.
 DESCRIBING: Final = (ASSET_REGISTERED, ASSET_GRADED)
 
 
@@ -34,12 +34,12 @@ def statements(
     known_at: int | None = None,
     read: Callable[[tuple[Any, ...]], Event] = event_of,
 ) -> dict[str, list[Event]]:
-    """What was stated about each entity and not taken back, in the order in which it came."""
-    found: dict[str, list[Event]] = {subject: [] for subject in subjects}
-    if found:
-        for row in stated(db, topic, list(found), STATEMENTS[topic], known_at):
-            found[row[2]].append(read(row))
-    return found
+    """The statements about each entity that were not taken back, in the order in which they came."""
+    by_subject: dict[str, list[Event]] = {subject: [] for subject in subjects}
+    if by_subject:
+        for row in stated(db, topic, list(by_subject), STATEMENTS[topic], known_at):
+            by_subject[row[2]].append(read(row))
+    return by_subject
 
 
 def stated(
@@ -79,8 +79,8 @@ def since(
 
 def assets(db: Db, ids: Collection[str], known_at: int | None = None) -> dict[str, AssetFacts]:
     """Facts of assets, also of those that are not registered."""
-    found, undone = asset_statements(db, ids, known_at)
-    return {id_: AssetFacts(id_, some, db.voices(), undone[id_]) for id_, some in found.items()}
+    by_id, undone = asset_statements(db, ids, known_at)
+    return {id_: AssetFacts(id_, events, db.voices(), undone[id_]) for id_, events in by_id.items()}
 
 
 def asset_statements(
@@ -89,11 +89,11 @@ def asset_statements(
     known_at: int | None = None,
     read: Callable[[tuple[Any, ...]], Event] = event_of,
 ) -> tuple[dict[str, list[Event]], dict[str, list[Undone]]]:
-    """What was stated of each asset and not taken back, in the order in which it came; and what describes it and was
-    taken back."""
-    found: dict[str, list[Event]] = {id_: [] for id_ in ids}
-    if not found:
-        return found, {}
+    """The statements of each asset that were not taken back, in the order in which they came; and those that describe
+    it and were taken back."""
+    by_id: dict[str, list[Event]] = {id_: [] for id_ in ids}
+    if not by_id:
+        return by_id, {}
     stood, values = standing(known_at)
     left, times = ("", []) if known_at is None else (" and taken <= ?", [known_at])
     rows = db.rows(
@@ -101,7 +101,7 @@ def asset_statements(
         f" and ({stood} or (type = any(?){left}))",
         *values,
         ASSETS,
-        list(found),
+        list(by_id),
         list(STATEMENTS[ASSETS]),
         *values,
         list(DESCRIBING),
@@ -111,14 +111,14 @@ def asset_statements(
     for *columns, stands in sorted(rows):
         row = tuple(columns)
         if stands:
-            found[row[2]].append(read(row))
+            by_id[row[2]].append(read(row))
         else:
             gone.append(row)
-    return found, _undone(db, found, gone, read)
+    return by_id, _undone(db, by_id, gone, read)
 
 
 def undone(db: Db, ids: Collection[str]) -> dict[str, list[Undone]]:
-    """What describes each asset and was taken back."""
+    """The statements that describe each asset and were taken back."""
     query = (
         f"select {COLUMNS} from events where topic = ? and subject = any(?) and type = any(?)"  # noqa: S608
         " and retracted is not null"
@@ -129,18 +129,18 @@ def undone(db: Db, ids: Collection[str]) -> dict[str, list[Undone]]:
 def _undone(
     db: Db, ids: Collection[str], rows: Sequence[tuple[Any, ...]], read: Callable[[tuple[Any, ...]], Event]
 ) -> dict[str, list[Undone]]:
-    found: dict[str, list[Undone]] = {id_: [] for id_ in ids}
+    by_id: dict[str, list[Undone]] = {id_: [] for id_ in ids}
     if rows:
         query = "select id, time, source, event from events where id = any(?)"
-        by = {one[0]: Undoing(*one[1:]) for one in db.rows(query, sorted({row[10] for row in rows}))}
+        by = {columns[0]: Undoing(*columns[1:]) for columns in db.rows(query, sorted({row[10] for row in rows}))}
         for row in rows:
-            found[row[2]].append(Undone(read(row), by.get(row[10])))
-    return found
+            by_id[row[2]].append(Undone(read(row), by.get(row[10])))
+    return by_id
 
 
 def parties(db: Db, ids: Collection[str], known_at: int | None = None) -> dict[str, PartyFacts]:
     """Facts of parties, also of those that are not registered."""
-    return {id_: PartyFacts(id_, some) for id_, some in statements(db, PARTIES, ids, known_at).items()}
+    return {id_: PartyFacts(id_, events) for id_, events in statements(db, PARTIES, ids, known_at).items()}
 
 
 def payments_after(
@@ -148,20 +148,20 @@ def payments_after(
 ) -> list[str]:
     """The settlements, by thing, to which money may have gone that a party had at an instant; void ones among them.
 
-    Over as many steps and as long as rules look. Whom a `group` has in common with a party may pay in its place.
+    Over as many steps and as long as rules look. A party of the same `group` may pay in its place.
     """
     if not of:
         return []
     since = min(time for _, time in of)
     until = max(time for _, time in of) + days(PAYMENT_DAYS_MAX)
     things: dict[str, None] = {}
-    met: set[str] = set()
+    visited: set[str] = set()
     layer = sorted(group({party for party, _ in of}))
     for _ in range(PAYMENT_STEPS_MAX):
-        met.update(layer)
+        visited.update(layer)
         rows = payments(db, ("payer",), layer, since, until)
         things.update((row[4], None) for row in sorted(rows))
-        layer = sorted({*group({event_of(row).data.payee for row in rows} - met)} - met)
+        layer = sorted({*group({event_of(row).data.payee for row in rows} - visited)} - visited)
         if not layer:
             break
     return sorted(things)
@@ -185,8 +185,8 @@ def payments(
 
 def contracts(db: Db, ids: Collection[str], known_at: int | None = None) -> dict[str, ContractFacts]:
     """Facts of contracts, also of those that are not signed."""
-    found, homes = contract_statements(db, ids, known_at)
-    return {id_: ContractFacts(id_, some, homes[id_]) for id_, some in found.items()}
+    by_id, homes = contract_statements(db, ids, known_at)
+    return {id_: ContractFacts(id_, events, homes[id_]) for id_, events in by_id.items()}
 
 
 def contract_statements(
@@ -195,12 +195,12 @@ def contract_statements(
     known_at: int | None = None,
     read: Callable[[tuple[Any, ...]], Event] = event_of,
 ) -> tuple[dict[str, list[Event]], dict[str, Home]]:
-    """What was stated of each contract and not taken back, in the order in which it came, and the home of each.
+    """The statements of each contract that were not taken back, in the order in which they came, and the home of each.
 
     A signing that was taken back since leaves a home.
     """
     voices = db.voices()
-    found: dict[str, list[Event]] = {id_: [] for id_ in ids}
+    by_id: dict[str, list[Event]] = {id_: [] for id_ in ids}
     homes = {id_: Home(voices) for id_ in ids}
     stood, values = standing(known_at)
     left, times = ("", []) if known_at is None else (" and taken <= ?", [known_at])
@@ -209,7 +209,7 @@ def contract_statements(
         f" and ({stood} or (type = ? and retracted > id{left}))",
         *values,
         CONTRACTS,
-        list(found),
+        list(by_id),
         list(STATEMENTS[CONTRACTS]),
         *values,
         CONTRACT_SIGNED,
@@ -220,8 +220,8 @@ def contract_statements(
         if event.type == CONTRACT_SIGNED:
             homes[event.subject].take(event.source, event.reporter)
         if stands:
-            found[event.subject].append(event)
-    return found, homes
+            by_id[event.subject].append(event)
+    return by_id, homes
 
 
 def first_uses(db: Db, ids: Collection[str]) -> dict[str, int]:
@@ -254,23 +254,25 @@ def edges_of(rows: Iterable[tuple[Any, ...]]) -> list[Edge]:
 
 def grouped(rows: Iterable[tuple[Any, ...]]) -> dict[str, list[Edge]]:
     """Rows of `derivations` as edges, by their output."""
-    found: dict[str, list[Edge]] = {}
+    by_output: dict[str, list[Edge]] = {}
     for edge in edges_of(rows):
-        found.setdefault(edge.output, []).append(edge)
-    return found
+        by_output.setdefault(edge.output, []).append(edge)
+    return by_output
 
 
 def derived_from(db: Db, outputs: Sequence[str], inputs_: Sequence[str]) -> list[tuple[str, str]]:
-    """Which of the outputs were derived in one step from which of the inputs, whenever it was: (output, input)."""
+    """The pairs (output, input) of these where the output was ever derived from the input in one step."""
     query = "select distinct output, input from derivations where output = any(?) and input = any(?)"
-    found = db.rows(query, list(outputs), list(inputs_))
-    if made := [one for one in outputs if db.one("select 1 from refs where kind = 'output' and ref = ? limit 1", one)]:
+    pairs = db.rows(query, list(outputs), list(inputs_))
+    if run_outputs := [
+        output for output in outputs if db.one("select 1 from refs where kind = 'output' and ref = ? limit 1", output)
+    ]:
         query = (
             "select distinct o.output, i.input from derivations o join derivations i on i.output = o.input"
             " where o.output = any(?) and i.input = any(?)"
         )
-        found += [(output, input_) for output, input_ in db.rows(query, made, list(inputs_))]
-    return found
+        pairs += [(output, input_) for output, input_ in db.rows(query, run_outputs, list(inputs_))]
+    return pairs
 
 
 def is_run_since(db: Db, assets_: Sequence[str], since: int) -> bool:
@@ -282,21 +284,21 @@ def is_run_since(db: Db, assets_: Sequence[str], since: int) -> bool:
         layer = {row[0] for row in rows if is_run(row[0])}
         outputs |= {row[0] for row in rows} - layer
     query = "select origin from derivations where output = any(?) and time >= ?"
-    return any(not row[0].startswith(TOLD) for row in db.rows(query, sorted(outputs), since))
+    return any(not row[0].startswith(BY_EVENT) for row in db.rows(query, sorted(outputs), since))
 
 
 def assets_above(ids: Iterable[str], edges: Mapping[str, Collection[Edge]]) -> set[str]:
     """The assets and all their ancestors."""
-    return {one for one in nodes_above(ids, edges) if not is_run(one)}
+    return {node for node in nodes_above(ids, edges) if not is_run(node)}
 
 
 def nodes_above(ids: Iterable[str], edges: Mapping[str, Collection[Edge]]) -> set[str]:
     """The same with the runs in between."""
-    found = set(ids)
-    for some in edges.values():
-        found.update(edge.output for edge in some)
-        found.update(edge.input for edge in some)
-    return found
+    nodes = set(ids)
+    for output_edges in edges.values():
+        nodes.update(edge.output for edge in output_edges)
+        nodes.update(edge.input for edge in output_edges)
+    return nodes
 
 
 def below(db: Db, assets: Collection[str]) -> list[str]:

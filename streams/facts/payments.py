@@ -1,4 +1,4 @@
-"""What was paid, by payer and by payee, for the search of rings: read a party at a time, and kept.
+"""Payments by payer and by payee, for the search of rings: read a party at a time, and kept.
 
 A search asks for few parties mostly, and for all that paid each other within 60 days at worst. So payments are read by
 party and span of time when they are asked for, and what is kept is mended where a settlement came or was taken back.
@@ -35,7 +35,7 @@ class Kept:
         self._placed: dict[str, Payment] = {}
         self._changed: set[str] = set()
         self._count = 0
-        # Who controls a party at any time, where that never changes.
+        # The controller of a party, where that never changes.
         self.always: dict[str, str | None] = {}
         self.controlled: bool | None = None
 
@@ -58,21 +58,21 @@ class Kept:
         self.moved()
 
     def read(self, db: Db, known: "Known", kind: str, party: str, since: int, until: int) -> Sequence[Payment]:
-        """What a party paid (`BY`) or was paid (`TO`) between two instants, both included, in its order."""
+        """The payments by a party (`BY`) or to it (`TO`) between two instants, both included, in their order."""
         if self._count > PAYMENTS_KEPT_MAX:
             self.clear()
         if self._changed:
             self._mend(db, known)
         spans = range(since // SPAN, until // SPAN + 1)
-        missing = [one for one in spans if (kind, party, one) not in self._spans]
+        missing = [span for span in spans if (kind, party, span) not in self._spans]
         if missing:
             self._load(db, known, kind, party, range(missing[0], missing[-1] + 1))
-        found = [one for span in spans for one in self._spans[kind, party, span]]
+        payments = [payment for span in spans for payment in self._spans[kind, party, span]]
         if db.meter is not None and not missing:
-            # What is kept counts as what is read: what an item costs does not depend on what was judged before it.
-            db.meter.known(len(found))
-        first = bisect_left(found, since, key=_time)
-        return found[first : bisect_right(found, until, key=_time)]
+            # Kept payments count as read: the cost of an item does not depend on what was judged before it.
+            db.meter.known(len(payments))
+        first = bisect_left(payments, since, key=_time)
+        return payments[first : bisect_right(payments, until, key=_time)]
 
     def _load(self, db: Db, known: "Known", kind: str, party: str, spans: range) -> None:
         rows = db.rows(
@@ -116,8 +116,8 @@ def _places(payment: Payment) -> tuple[_Place, _Place]:
     return (BY, payment.payer, span), (TO, payment.payee, span)
 
 
-def _time(one: Payment) -> int:
-    return one.order[0]
+def _time(payment: Payment) -> int:
+    return payment.order[0]
 
 
 def _paid(db: Db, known: "Known", things: Sequence[str]) -> dict[str, Payment]:
@@ -126,22 +126,22 @@ def _paid(db: Db, known: "Known", things: Sequence[str]) -> dict[str, Payment]:
 
     # By whom a contract is stated does not bear on what is paid.
     reports = known.reported(db, things, partial(reported, {})) if things else {}
-    return {thing: payment_of(act) for thing, one in reports.items() for act in one.acts}
+    return {thing: payment_of(act) for thing, report in reports.items() for act in report.acts}
 
 
 class Paid:
-    """What was paid, as settled: `circulation.rings.Payments`."""
+    """Payments as they were settled: `circulation.rings.Payments`."""
 
     def __init__(self, db: Db, known: "Known") -> None:
         self._db = db
         self._known = known
 
     def by(self, party: str, since: int, until: int) -> Sequence[Payment]:
-        """What a party paid."""
+        """The payments by a party."""
         return self._known.payments.read(self._db, self._known, BY, party, since, until)
 
     def to(self, party: str, since: int, until: int) -> Sequence[Payment]:
-        """What a party was paid."""
+        """The payments to a party."""
         return self._known.payments.read(self._db, self._known, TO, party, since, until)
 
     @property
@@ -169,20 +169,20 @@ class PaidByGroups:
         self._paid = paid
 
     def by(self, party: str, since: int, until: int) -> Sequence[Payment]:
-        """What parties paid while this one was their ultimate controller."""
+        """The payments by parties while this one was their ultimate controller."""
         members = self._known.controlled(self._db, [party])
-        found = [self.seen(one) for member in members for one in self._paid.by(member, since, until)]
-        return _ordered([one for one in found if one.payer == party], members)
+        payments = [self.seen(payment) for member in members for payment in self._paid.by(member, since, until)]
+        return _ordered([payment for payment in payments if payment.payer == party], members)
 
     def to(self, party: str, since: int, until: int) -> Sequence[Payment]:
-        """What parties were paid while this one was their ultimate controller."""
+        """The payments to parties while this one was their ultimate controller."""
         members = self._known.controlled(self._db, [party])
-        found = [self.seen(one) for member in members for one in self._paid.to(member, since, until)]
-        return _ordered([one for one in found if one.payee == party], members)
+        payments = [self.seen(payment) for member in members for payment in self._paid.to(member, since, until)]
+        return _ordered([payment for payment in payments if payment.payee == party], members)
 
     def seen(self, payment: Payment) -> Payment:
         """The payment between the ultimate controllers of then."""
-        payer, payee = (self._head(one, payment.order[0]) for one in (payment.payer, payment.payee))
+        payer, payee = (self._head(party, payment.order[0]) for party in (payment.payer, payment.payee))
         if payer == payment.payer and payee == payment.payee:
             return payment
         return payment._replace(payer=payer, payee=payee)

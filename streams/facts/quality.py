@@ -1,4 +1,4 @@
-"""Which sources have a row of their own in a month: those that are named, and of all others so many."""
+"""The sources that have a row of their own in a month: those that are named, and of all others so many."""
 
 from collections.abc import Iterable
 from typing import Final, NamedTuple
@@ -8,7 +8,7 @@ from streams.store.db import Db
 # Sources that the settings do not name and that have a row of their own in a month.
 SOURCES_MAX: Final = 1_000
 # The name of those that have none: no source has such a name.
-OTHERS: Final = ""
+OTHER_SOURCES: Final = ""
 
 # A source, and a month.
 Key = tuple[str, int]
@@ -17,7 +17,7 @@ Key = tuple[str, int]
 class Rows(NamedTuple):
     """Of sources that nobody named: those that have a row already, those that get none, and months that are full."""
 
-    there: frozenset[Key]
+    existing: frozenset[Key]
     aside: frozenset[Key]
     full: frozenset[int]
 
@@ -30,11 +30,11 @@ def look(db: Db, keys: Iterable[Key], full: frozenset[int] = frozenset()) -> Row
         return Rows(frozenset(), frozenset(), full)
     query = "select reported_by, month from quality where reported_by = any(?) and month = any(?)"
     sources, months = (sorted({key[at] for key in wanted}) for at in range(2))
-    there = frozenset((source, month) for source, month in db.rows(query, sources, months))
-    new = [key for key in wanted if key not in there]
+    existing = frozenset((source, month) for source, month in db.rows(query, sources, months))
+    new = [key for key in wanted if key not in existing]
     open_ = sorted({month for _, month in new} - full)
     if not open_:
-        return Rows(there, frozenset(new), full)
+        return Rows(existing, frozenset(new), full)
     db.lock(["quality"])
     query = "select month, count(*) from quality where month = any(?) group by month"
     counts = dict(db.rows(query, open_))
@@ -46,4 +46,4 @@ def look(db: Db, keys: Iterable[Key], full: frozenset[int] = frozenset()) -> Row
             aside.add((source, month))
         else:
             counts[month] = counts.get(month, 0) + 1
-    return Rows(there, frozenset(aside), full)
+    return Rows(existing, frozenset(aside), full)

@@ -1,6 +1,6 @@
 """Finds the acts that a statement touches which holds from an instant on: of all acts the few since then.
 
-What is stated of an asset or a party with ten thousand acts mostly comes behind all of them, and then nothing has to be
+A statement of an asset or a party with ten thousand acts mostly comes behind all of them, and then nothing has to be
 judged again. So a request for a changed fact says from which instant on it may have changed; what an act looks at is
 what would be loaded to judge it. Where it may have changed all along, or too many acts came since, the acts are found
 through what they name (`streams.judging.changed_facts`).
@@ -28,7 +28,7 @@ RECENT_MAX: Final = 100
 ENTITIES: Final = {"grant": "party", "assessed": "asset", "derived": "asset", "withdrawn": "asset"}
 _OF_ASSETS: Final = frozenset({"asset", "assessed", "derived", "withdrawn"})
 _CONTRACT: Final = "contract"
-# What a product is offered as, and for how much, its listing says to what is signed later.
+# A listing says to contracts signed later as what a product is offered, and for how much.
 _OFFERED: Final = "offered"
 _GRANT: Final = "grant"
 _OF_PARTIES: Final = frozenset({"party", _GRANT, "group"})
@@ -58,7 +58,7 @@ class Found(NamedTuple):
     among all acts."""
 
     acts: dict[str, int]
-    others: list[Change]
+    broad_changes: list[Change]
 
 
 def find(
@@ -68,63 +68,63 @@ def find(
     screened: Callable[[int], bool],
     types: Types,
 ) -> Found:
-    """The acts that changes touch. What is `screened` since an instant is looked for among all."""
-    found = Found({}, [])
+    """The acts that changes touch. A change that is `screened` since an instant is looked for among all acts."""
+    reach = Found({}, [])
     recent: list[Change] = []
-    for one in changes:
-        since = _since(db, known, one)
+    for change in changes:
+        since = _since(db, known, change)
         if since > EARLIEST and not screened(since):
-            recent.append(one._replace(since=since))
-            if one.kind == _CONTRACT and _is_first_sold_on(db, known, one.subject, since):
-                found.acts.update((queue.act(type_, one.subject), EARLIEST) for type_ in TERMS_TYPES)
+            recent.append(change._replace(since=since))
+            if change.kind == _CONTRACT and _is_first_sold_on(db, known, change.subject, since):
+                reach.acts.update((queue.act(type_, change.subject), EARLIEST) for type_ in TERMS_TYPES)
         else:
-            found.others.append(one)
+            reach.broad_changes.append(change)
     if not recent:
-        return found
-    assets = [one.subject for one in recent if one.kind in _OF_ASSETS]
-    rows = _rows(db, min(one.since for one in recent), types.judged, assets)
-    made = _made_since(db, recent) if ASSET_REGISTERED in types.inputs else {}
-    if rows is None or made is None:
-        found.others.extend(recent)
-        return found
-    found.acts.update(made)
+        return reach
+    assets = [change.subject for change in recent if change.kind in _OF_ASSETS]
+    rows = _rows(db, min(change.since for change in recent), types.judged, assets)
+    registrations = _made_since(db, recent) if ASSET_REGISTERED in types.inputs else {}
+    if rows is None or registrations is None:
+        reach.broad_changes.extend(recent)
+        return reach
+    reach.acts.update(registrations)
     heads: dict[str, set[str]] = {}
     # By asset of which an act may look at inputs: the changes to which it may be one, with the act's thing.
     inputs: dict[str, list[tuple[Change, str]]] = {}
     for row in rows:
         event = known.event(row)
         looks = _Looks(db, known, event, types)
-        for one in recent:
-            if event.time < one.since:
+        for change in recent:
+            if event.time < change.since:
                 continue
-            if one.kind == _OFFERED:
-                touched = event.type in TERMS_TYPES and one.subject == event.data.asset
-            elif one.kind == _CONTRACT:
-                touched = one.subject in looks.contracts or (
+            if change.kind == _OFFERED:
+                touched = event.type in TERMS_TYPES and change.subject == event.data.asset
+            elif change.kind == _CONTRACT:
+                touched = change.subject in looks.contracts or (
                     event.type in types.recalling
-                    and event.subject in known.contracts(db, [one.subject])[one.subject].assets()
+                    and event.subject in known.contracts(db, [change.subject])[change.subject].assets()
                 )
-            elif one.kind in _OF_ASSETS:
-                touched = one.subject in looks.named or one.subject in looks.assets
+            elif change.kind in _OF_ASSETS:
+                touched = change.subject in looks.named or change.subject in looks.assets
                 if not touched and event.type in types.inputs:
                     for asset in looks.named:
-                        inputs.setdefault(asset, []).append((one, row[4]))
+                        inputs.setdefault(asset, []).append((change, row[4]))
             else:
-                touched = one.subject in looks.parties
+                touched = change.subject in looks.parties
                 if not touched and event.type in types.whole_groups:
                     # of the same group are those who ever had a controller in common
-                    if one.subject not in heads:
-                        heads[one.subject] = set(known.with_controllers(db, [one.subject]))
-                    touched = not heads[one.subject].isdisjoint(looks.parties)
+                    if change.subject not in heads:
+                        heads[change.subject] = set(known.with_controllers(db, [change.subject]))
+                    touched = not heads[change.subject].isdisjoint(looks.parties)
             if touched:
-                found.acts[row[4]] = min(one.since, found.acts.get(row[4], one.since))
+                reach.acts[row[4]] = min(change.since, reach.acts.get(row[4], change.since))
     if inputs:
-        subjects = sorted({one.subject for some in inputs.values() for one, _ in some})
+        subjects = sorted({change.subject for pairs in inputs.values() for change, _ in pairs})
         for output, input_ in loading.derived_from(db, sorted(inputs), subjects):
-            for one, thing in inputs[output]:
-                if one.subject == input_:
-                    found.acts[thing] = min(one.since, found.acts.get(thing, one.since))
-    return found
+            for change, thing in inputs[output]:
+                if change.subject == input_:
+                    reach.acts[thing] = min(change.since, reach.acts.get(thing, change.since))
+    return reach
 
 
 def _since(db: Db, known: Known, change: Change) -> int:
@@ -140,8 +140,8 @@ def _since(db: Db, known: Known, change: Change) -> int:
         return asset.assessed_since(since) if kind == "assessed" else since
     if kind == _CONTRACT:
         contract = known.contracts(db, [subject])[subject]
-        # What is done in a sandbox, which a seller holds, is looked at together, whatever of it came first.
-        tried = any(one.trials for one in known.parties(db, contract.sellers_since(since)).values())
+        # The acts in a sandbox, which a seller holds, are looked at together, whichever of them came first.
+        tried = any(party.trials for party in known.parties(db, contract.sellers_since(since)).values())
         return EARLIEST if tried else contract.changed_since(since)
     if kind == _OFFERED:
         return since
@@ -152,7 +152,7 @@ def _since(db: Db, known: Known, change: Change) -> int:
         return party.granted_since(since)
     if kind == "group":
         return party.recorded_since(since)
-    # Who controls whom is asked of the parties to what was done before, too.
+    # Control is asked of the parties to earlier acts, too.
     return EARLIEST if party.moved_since(since) else party.changed_since(since)
 
 
@@ -164,8 +164,10 @@ def _is_first_sold_on(db: Db, known: Known, id_: str, since: int) -> bool:
     contract = known.contracts(db, [id_])[id_]
     if not contract.is_sold_by_others_since(since):
         return False
-    owners = [one.owners() for one in known.assets(db, contract.assets()).values()]
-    return any(contract.is_sold_on(one) and not contract.is_sold_on(one, since) for one in owners)
+    owners = [asset.owners() for asset in known.assets(db, contract.assets()).values()]
+    return any(
+        contract.is_sold_on(asset_owners) and not contract.is_sold_on(asset_owners, since) for asset_owners in owners
+    )
 
 
 def _rows(db: Db, since: int, types: Sequence[str], assets: Sequence[str]) -> list[tuple[Any, ...]] | None:
@@ -180,27 +182,27 @@ def _rows(db: Db, since: int, types: Sequence[str], assets: Sequence[str]) -> li
 def _made_since(db: Db, changes: Iterable[Change]) -> dict[str, int] | None:
     """The registrations of what runs may have derived since a grant was issued or revoked, of which no act tells; None
     where there are too many runs."""
-    since = min((one.since for one in changes if one.kind == _GRANT), default=None)
+    since = min((change.since for change in changes if change.kind == _GRANT), default=None)
     rows = [] if since is None else loading.since(db, [OPENLINEAGE_RUN], since, RECENT_MAX + 1, "subject")
     if len(rows) > RECENT_MAX:
         return None
     subjects = {row[0] for row in rows}
     ahead = subjects
     while ahead:
-        # What a run without outputs reads is derived by those above it.
+        # Inputs of a run without outputs are derived by the runs above it.
         parents = db.rows("select distinct parent from given where run = any(?)", sorted(ahead))
         ahead = {row[0] for row in parents} - subjects
         subjects |= ahead
     if not subjects:
         return {}
-    origins = [origin for one in sorted(subjects) for origin in derivations.origins(one)]
+    origins = [origin for subject in sorted(subjects) for origin in derivations.origins(subject)]
     outputs = [row[0] for row in db.rows("select distinct output from derivations where origin = any(?)", origins)]
     query = "select distinct thing from events where topic = ? and subject = any(?) and type = ?"
     return {row[0]: EARLIEST for row in db.rows(query, ASSETS, outputs, ASSET_REGISTERED)}
 
 
 class _Looks:
-    """What is loaded to judge an act; each part of it is looked up when it is asked for.
+    """The entities that are loaded to judge an act; each part of them is looked up when it is asked for.
 
     `named` are the assets that it names, `assets` these with what they were derived from, where a rule looks at that;
     `parties` those that it names, or that owned any of these, with all who control them.
@@ -226,10 +228,10 @@ class _Looks:
 
     @functools.cached_property
     def parties(self) -> set[str]:
-        found = {*parties_of(self._event)}
-        found |= {one for contract in self._facts.values() for one in contract.parties_at(self._event.time)}
-        found |= {owner for asset in self._known.assets(self._db, self.assets).values() for owner in asset.owners()}
-        return set(self._known.with_controllers(self._db, found))
+        parties = {*parties_of(self._event)}
+        parties |= {party for contract in self._facts.values() for party in contract.parties_at(self._event.time)}
+        parties |= {owner for asset in self._known.assets(self._db, self.assets).values() for owner in asset.owners()}
+        return set(self._known.with_controllers(self._db, parties))
 
 
 # The members of `data` that name parties.
@@ -237,7 +239,7 @@ _PARTIES: Final = ("seller", "buyer", "recipient", "owner", "payer", "payee")
 
 
 class _Members(NamedTuple):
-    """Which members of a type of data name a contract, an asset, parties."""
+    """The members of a type of data that name a contract, an asset, parties."""
 
     contract: bool
     asset: bool
@@ -261,28 +263,28 @@ def contracts_of(act: Act | Event) -> list[str]:
     """The contracts that an act names."""
     data = act.data
     named = data.contract if _members(data).contract else None
-    own = [act.subject] if topic_of(act.type) == CONTRACTS else []
-    return own if named is None else [*own, named]
+    subjects = [act.subject] if topic_of(act.type) == CONTRACTS else []
+    return subjects if named is None else [*subjects, named]
 
 
 def assets_of(act: Act | Event, contracts: Mapping[str, ContractFacts]) -> list[str]:
     """The assets that an act names, or one of these contracts then."""
     data = act.data
-    found = [act.subject] if topic_of(act.type) == ASSETS else []
+    assets = [act.subject] if topic_of(act.type) == ASSETS else []
     if _members(data).asset and data.asset is not None:
-        found.append(data.asset)
+        assets.append(data.asset)
     if act.type == ASSET_DERIVED:
-        found += [one.asset for one in data.inputs]
+        assets += [input_.asset for input_ in data.inputs]
     for contract in contracts_of(act):
-        found += contracts[contract].assets_at(act.time)
-    return found
+        assets += contracts[contract].assets_at(act.time)
+    return assets
 
 
 def parties_of(act: Act | Event) -> list[str]:
     """The parties that an act names."""
     data = act.data
-    found = [act.subject] if topic_of(act.type) == PARTIES else []
-    return found + [named for member in _members(data).parties if (named := getattr(data, member)) is not None]
+    parties = [act.subject] if topic_of(act.type) == PARTIES else []
+    return parties + [named for member in _members(data).parties if (named := getattr(data, member)) is not None]
 
 
 def topic_of(type_: str) -> str:

@@ -1,7 +1,7 @@
 """The parties of which there are records, by who ever stood above them.
 
-Whoever signs is held against the records of all that have the same controller. Of the thousands of a group few have
-any, so these are found from above, and the others are never asked for.
+A signatory is held against the records of all that have the same controller. Of the thousands of a group few have any,
+so these are found from above, and the others are never asked for.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -48,14 +48,14 @@ class Recorded:
             self._loaded = True
         if len(self._stale) + len(self._above) > most:
             return None
-        for one in self._stale:
-            for each in self._above.get(one, ()):
-                self._below[each].discard(one)
-            self._above[one] = frozenset(above(one))
-            for each in self._above[one]:
-                self._below.setdefault(each, set()).add(one)
+        for party in self._stale:
+            for controller in self._above.get(party, ()):
+                self._below[controller].discard(party)
+            self._above[party] = frozenset(above(party))
+            for controller in self._above[party]:
+                self._below.setdefault(controller, set()).add(party)
         self._stale = set()
-        return {one for party in parties for one in self._below.get(party, ())}
+        return {subsidiary for party in parties for subsidiary in self._below.get(party, ())}
 
     def clear(self) -> None:
         """Forgets all of it."""

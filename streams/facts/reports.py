@@ -65,10 +65,10 @@ STATED = frozenset({ASSET_REGISTERED, ASSET_GRADED, ASSET_DERIVED, PARTY_REGISTE
 
 # A product is listed, a mark seen, a buyer refused again and again: each such event is an act of its own, though of
 # several reporters the best one's count.
-EACH = frozenset({PRODUCT_LISTED, PRODUCT_DELISTED, WATERMARK_SIGHTED, REQUEST_REFUSED})
+RECURRING = frozenset({PRODUCT_LISTED, PRODUCT_DELISTED, WATERMARK_SIGHTED, REQUEST_REFUSED})
 
 # Of these one thing may have any number of reports that count.
-AGAIN_AND_AGAIN = STATED | EACH | {*TERMS_TYPES}
+AGAIN_AND_AGAIN = STATED | RECURRING | {*TERMS_TYPES}
 # How the keys of such acts begin.
 _AGAIN: Final = tuple(queue.acts(type_) for type_ in sorted(AGAIN_AND_AGAIN))
 
@@ -86,25 +86,30 @@ def is_repeated(thing: str) -> bool:
 
 def each_counts(db: Db, known: Known, things: Collection[str]) -> set[str]:
     """The acts each of whose reports counts by itself, whatever others there are."""
-    found: set[str] = set()
-    asked: dict[str, list[str]] = {}
+    acts: set[str] = set()
+    recurring: dict[str, list[str]] = {}
     terms: dict[str, list[tuple[str, str]]] = {}
     for thing in things:
         if queue.kind_of(thing) != queue.Kind.ACT:
             continue
         type_, subject, _ = queue.act_of(thing)
         if type_ in STATED:
-            found.add(thing)
-        elif type_ in EACH:
-            asked.setdefault(subject, []).append(thing)
+            acts.add(thing)
+        elif type_ in RECURRING:
+            recurring.setdefault(subject, []).append(thing)
         elif type_ in TERMS_TYPES:
             terms.setdefault(subject, []).append((type_, thing))
     if terms:
         contracts = known.contracts(db, terms)
-        found.update(thing for one, some in terms.items() for type_, thing in some if contracts[one].each_counts(type_))
-    if asked:
-        found.update(thing for asset in alone_reported(db, asked) for thing in asked[asset])
-    return found
+        acts.update(
+            thing
+            for contract, pairs in terms.items()
+            for type_, thing in pairs
+            if contracts[contract].each_counts(type_)
+        )
+    if recurring:
+        acts.update(thing for asset in alone_reported(db, recurring) for thing in recurring[asset])
+    return acts
 
 
 class Reported(NamedTuple):
@@ -121,35 +126,35 @@ class Reported(NamedTuple):
 def reported(contracts: Mapping[str, ContractFacts], thing: str, reports: Sequence[tuple[Event, bool]]) -> Reported:
     """Sort the reports of one thing; each comes with whether it stands (it was not taken back).
 
-    What is stated of one of the `contracts` counts by its home alone.
+    A statement of one of the `contracts` counts by its home alone.
     """
-    standing = [one for one, counts in reports if counts]
+    standing = [event for event, counts in reports if counts]
     stated = standing and standing[0].type in STATING
     home = contracts[standing[0].subject].home if stated else None
     return Reported(
-        counting(thing, standing if home is None else [one for one in standing if home.has(one.source)]),
+        counting(thing, standing if home is None else [event for event in standing if home.has(event.source)]),
         acting(thing, standing),
-        {(one.source, one.id) for one, counts in reports if not counts},
-        [one for one, _ in reports if one.type in CIRCULATING],
-        min((one.time for one, _ in reports), default=EARLIEST),
+        {(event.source, event.id) for event, counts in reports if not counts},
+        [event for event, _ in reports if event.type in CIRCULATING],
+        min((event.time for event, _ in reports), default=EARLIEST),
     )
 
 
 def counting(thing: str, reports: Sequence[Event]) -> list[Act]:
     """Of several reports of one act that of the exchange, else the provider, else the consumer.
 
-    Where the act has a business id the earliest of one reporter counts; else each event is an act of its own, and so
-    is each listing of a product, each sighting of a watermark, each refusal of a buyer. What facts are folded from
-    whoever stated it counts as facts do.
+    Where the act has a business id the earliest of one reporter counts; else each event is an act of its own, and so is
+    each listing of a product, each sighting of a watermark, each refusal of a buyer. Statements that facts are folded
+    from, whoever made them, count as facts do.
     """
     if not reports:
         return []
     if reports[0].type in STATED:
         return acting(thing, sorted(reports, key=order))
-    best = min(one.reporter for one in reports)
-    kept = sorted((one for one in reports if one.reporter == best), key=order)
+    best = min(event.reporter for event in reports)
+    kept = sorted((event for event in reports if event.reporter == best), key=order)
     business = queue.business_of(thing)
-    if business and reports[0].type not in EACH:
+    if business and reports[0].type not in RECURRING:
         kept = kept[:1]
     return acting(thing, kept)
 
@@ -159,15 +164,15 @@ def acting(thing: str, events: Iterable[Event]) -> list[Act]:
     return [
         Act(
             thing=thing,
-            type=one.type,
-            subject=one.subject,
-            source=one.source,
-            id=one.id,
-            time=one.time,
-            reporter=one.reporter,
-            data=one.data,
+            type=event.type,
+            subject=event.subject,
+            source=event.source,
+            id=event.id,
+            time=event.time,
+            reporter=event.reporter,
+            data=event.data,
         )
-        for one in events
+        for event in events
     ]
 
 
@@ -187,7 +192,7 @@ _reporters = msgspec.msgpack.Decoder(_Reporters).decode
 
 
 def alone_reported(db: Db, assets: Collection[str]) -> set[str]:
-    """The assets of which all acts that are reported again and again (`EACH`) were reported by one reporter."""
+    """The assets of which all acts that are reported again and again (`RECURRING`) were reported by one reporter."""
     query = "select subject, state from desks where topic = ? and subject = any(?)"
     rows = db.rows(query, ASSETS, sorted(assets))
     masks = {subject: _reporters(bytes(state)).reporters for subject, state in rows}

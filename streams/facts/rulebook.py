@@ -33,10 +33,10 @@ AHEAD_MAX: Final = 2
 
 def types_of(rule: Rule) -> frozenset[str]:
     """The types of acts and events that a rule looks at."""
-    found: frozenset[str] = frozenset()
+    types: frozenset[str] = frozenset()
     for shape in (rule.check, rule.sum):
-        found |= frozenset() if shape is None else shape.acts
-    return found if rule.tally is None else found | rule.tally.events
+        types |= frozenset() if shape is None else shape.acts
+    return types if rule.tally is None else types | rule.tally.events
 
 
 def read_pack(raw: bytes, rules: Mapping[str, Rule]) -> Pack:
@@ -75,7 +75,7 @@ class Rulebook:
         self._seen: tuple[Any, ...] | None = None
         # By the number of its event, which is kept for good: a pack is large, and one comes at a time.
         self._read: dict[int, Published] = {}
-        # What `read` has read and `refresh` has not asked for yet, by what the store keeps of it.
+        # Packs that `read` has read and `refresh` has not asked for yet, by the bytes that the store keeps of them.
         self._ahead: dict[bytes, Pack] = {}
         self._lock = threading.Lock()
 
@@ -114,7 +114,9 @@ class Rulebook:
         stood, values = standing(known_at)
         query = f"select {COLUMNS} from events where topic = ? and subject = ? and type = ? and {stood}"  # noqa: S608
         events = map(event_of, db.rows(query, RULES, self.name, RULEPACK_PUBLISHED, *values))
-        published = [Published(parse_pack(one.data, published=True), one.time, one.source, one.id) for one in events]
+        published = [
+            Published(parse_pack(event.data, published=True), event.time, event.source, event.id) for event in events
+        ]
         return Packs(self._default, published)
 
     def asks(self) -> tuple[str, tuple[str, ...]]:

@@ -2,7 +2,8 @@
 
 A sum that can be taken a step at a time (`Sum.step`) leaves a ledger behind. Between rounds it is kept here with the
 place of each act in it, so that an act behind all others costs one step, and one that came late, was taken back or is
-judged by other facts now costs the steps from there on. What is kept is a cache: without it all acts are gone over.
+judged by other facts now costs the steps from there on. The sums that are kept are a cache: without it all acts are
+gone over.
 """
 
 from bisect import bisect_left
@@ -73,8 +74,10 @@ class Running:
 
     def deadlines(self, horizon: int) -> tuple[list[int], list[int]]:
         """The deadlines to come that this time brought, and those that it took away."""
-        coming = sorted(one for one in self.moved if one >= horizon)
-        return [one for one in coming if self.ledger.due(one)], [one for one in coming if not self.ledger.due(one)]
+        coming = sorted(instant for instant in self.moved if instant >= horizon)
+        return [instant for instant in coming if self.ledger.due(instant)], [
+            instant for instant in coming if not self.ledger.due(instant)
+        ]
 
 
 class Sums:
@@ -92,10 +95,10 @@ class Sums:
 
     def take(self, rule: str, scope: str) -> Running | None:
         """Takes a sum out, for who goes on with it and gives it back: whoever fails leaves nothing half done behind."""
-        found = self._kept.pop((rule, scope), None)
-        if found is not None:
-            self._acts -= len(found)
-        return found
+        running = self._kept.pop((rule, scope), None)
+        if running is not None:
+            self._acts -= len(running)
+        return running
 
     def give(self, rule: str, scope: str, running: Running) -> None:
         """Keeps a sum; of those that were not used for long as many go as are too much."""
@@ -109,11 +112,11 @@ class Sums:
 
     def touched(self, rule: str, scope: str, instant: int) -> None:
         """Something changed in a scope from an instant on."""
-        found = self._kept.get((rule, scope))
-        if found is not None:
-            before = len(found)
-            found.back(instant)
-            self._acts -= before - len(found)
+        running = self._kept.get((rule, scope))
+        if running is not None:
+            before = len(running)
+            running.back(instant)
+            self._acts -= before - len(running)
 
     def clear(self) -> None:
         """Forgets all of it."""
@@ -124,8 +127,8 @@ class Sums:
 class Versions:
     """How often each sum was judged, where other processes judge them too, and from which instants on the last times.
 
-    A sum that another process has judged since goes back to what is older than all that was judged there. Whoever reads
-    and writes the row of a sum has its lock.
+    A sum that another process has judged since goes back to what is older than all that was judged there. A judge that
+    reads and writes the row of a sum has its lock.
     """
 
     def __init__(self, db: Db, sums: Collection[tuple[str, str]]) -> None:
@@ -135,7 +138,7 @@ class Versions:
         self._new: list[tuple[str, str, int, bytes]] = []
         if sums:
             query = "select rule, scope, judged, since from sums where rule = any(?) and scope = any(?)"
-            wanted = (sorted({one[at] for one in sums}) for at in (0, 1))
+            wanted = (sorted({key[at] for key in sums}) for at in (0, 1))
             for rule, scope, judged, since in db.rows(query, *wanted):
                 self._rows[rule, scope] = (judged, orjson.loads(bytes(since)))
 

@@ -1,4 +1,4 @@
-"""What statements of credit list, as it was when they were stated last: a cache of what the store has."""
+"""The lines that statements of credit list, as they were when they were stated last: a cache of the store."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -20,20 +20,20 @@ from streams.store import queue, schema
 from streams.store.db import Db
 from streams.store.outbox import Message, canonical, cloudevent, post
 
-# What a finding bears besides what was said.
+# Members that a finding bears besides the statement.
 NOT_SAID: Final = frozenset({"revision", "sectors", "sectors" + LEFT_OUT})
 RECEIVERS_BYTES_MAX: Final = 128 * 1024
-# What a cleared finding bears as it was raised, so that who receives it knows what is over.
+# Members that a cleared finding bears as it was raised, so that its receiver knows what is over.
 OF_CLEARED: Final = ("detector", "severity", "mode", "about", "party", "sectors", "sectors" + LEFT_OUT)
 # Two sources: a finding's `raised` and `cleared` share the id `finding.revision`, and identity is (source, id).
 REFUTED, UPHELD, RETRACTED = "refuted", "objection-upheld", "retracted"
-# What all who raise share, and who upholds an objection has alone: a finding that is upheld does not stand.
+# A lock that all who raise share, and one who upholds an objection has alone: a finding that is upheld does not stand.
 UPHOLDING = "upholding"
 RAISED_BY, CLEARED_BY = "/circulation/findings/raised", "/circulation/findings/cleared"
 
 
 class Entry(NamedTuple):
-    """What a rule said, the pack that was in force, the thing that was judged, and the clock when it was said.
+    """One statement of a rule, the pack that was in force, the thing that was judged, and the clock when it was said.
 
     `within` tells that it was said of what is tried in a sandbox, where the rule only watches.
     """
@@ -41,14 +41,14 @@ class Entry(NamedTuple):
     thing: str
     rule: Rule
     pack: Pack
-    said: Said
+    statement: Said
     now: int
     within: bool = False
 
     @property
     def finding(self) -> str:
         """The finding's id."""
-        return finding_id(self.rule.id, self.said.about, self.said.cause, self.said.apart)
+        return finding_id(self.rule.id, self.statement.about, self.statement.cause, self.statement.apart)
 
     @property
     def mode(self) -> str:
@@ -62,7 +62,7 @@ def whose_credit(data: Mapping[str, Any]) -> str | None:
 
 
 class Change(NamedTuple):
-    """What happened to a finding: for the metrics."""
+    """The change of a finding: for the metrics."""
 
     detector: str
     severity: str
@@ -79,7 +79,7 @@ def note(db: Db, steps: Sequence[tuple[str, Step]]) -> None:
 
 
 class _Page:
-    """What one transaction writes down: messages, changes for the metrics, and what follows from them."""
+    """The page that one transaction writes: messages, changes for the metrics, and what follows from them."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -91,7 +91,7 @@ class _Page:
     def changed(
         self, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, at: int, *, stood: bool = True
     ) -> None:
-        """What follows from a finding that was raised, revised or cleared; `stood` tells whether it did before."""
+        """Note what follows from a finding that was raised, revised or cleared; `stood` tells whether it did before."""
         for data in (before, after):
             if data is not None and (party := whose_credit(data)) is not None:
                 self.follow.add(queue.credit(party))
@@ -116,7 +116,7 @@ class _Page:
         of_credit = queue.Kind.CREDIT
         queue.put_each(
             db,
-            {one: queue.STATING if queue.kind_of(one) == of_credit else priority for one in sorted(self.follow)},
+            {thing: queue.STATING if queue.kind_of(thing) == of_credit else priority for thing in sorted(self.follow)},
             now,
         )
         return self.changes
@@ -154,7 +154,7 @@ class Book:
 
         Of a thing in `since` only what occurred at that instant or later is looked at: it was not judged before that.
 
-        What follows in cases does not come before what it was said with, which was of this `priority`. Of the `facts`
+        Follow-ups in cases do not come before the item that caused them, which was of this `priority`. Of the `facts`
         that it was said by none is loaded again to look up who receives it. What stands of all the things is not asked
         where it is given.
         """
@@ -162,27 +162,29 @@ class Book:
             return []
         if standing is None:
             db.share(UPHOLDING)
-        said = {entry.finding: entry for entry in entries}
+        by_finding = {entry.finding: entry for entry in entries}
         begun = {thing: since[thing] for thing in things if thing in since} if since else {}
         whole = [thing for thing in things if thing not in begun] if begun else things
-        asked: list[tuple[str, list[Any]]] = [
+        queries: list[tuple[str, list[Any]]] = [
             (query, [list(of)])
-            for query, of in ((_OF_SAID, said), (_OF_THINGS, whole if standing is None else ()))
+            for query, of in ((_OF_SAID, by_finding), (_OF_THINGS, whole if standing is None else ()))
             if of
         ]
         if begun:
-            asked.append((f"{_OF_THINGS} and occurred >= ?", [list(begun), min(begun.values())]))
+            queries.append((f"{_OF_THINGS} and occurred >= ?", [list(begun), min(begun.values())]))
         rows = [*(standing or ())]
-        if asked:
-            rows += db.rows(" union all ".join(query for query, _ in asked), *(one for _, of in asked for one in of))
-        known = {row[0]: row for row in rows if row[0] in said}
-        if others := sorted(one for one, row in known.items() if row[2] and row[1] != said[one].thing):
-            known |= self._taken_over(db, said, others)
-        gone = sorted(row for row in rows if row[0] not in said and row[8] >= begun.get(row[1], row[8]))
+        if queries:
+            rows += db.rows(
+                " union all ".join(query for query, _ in queries), *(values for _, of in queries for values in of)
+            )
+        known = {row[0]: row for row in rows if row[0] in by_finding}
+        if moved := sorted(finding for finding, row in known.items() if row[2] and row[1] != by_finding[finding].thing):
+            known |= self._taken_over(db, by_finding, moved)
+        gone = sorted(row for row in rows if row[0] not in by_finding and row[8] >= begun.get(row[1], row[8]))
         if gone and db.postgres:
             gone = self._left(db, gone)
         new: list[tuple[str, Entry, int, dict[str, Any]]] = []
-        for finding, entry in said.items():
+        for finding, entry in by_finding.items():
             data = _data(finding, entry)
             old = known.get(finding)
             if old is not None and old[2] and _same(orjson.loads(old[4]), data):
@@ -216,16 +218,16 @@ class Book:
         return db.rows(_OF_THINGS, list(things))
 
     @staticmethod
-    def _taken_over(db: Db, said: Mapping[str, Entry], others: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    def _taken_over(db: Db, by_finding: Mapping[str, Entry], findings: Sequence[str]) -> dict[str, tuple[Any, ...]]:
         """Gives findings of others to the things that say them now; answers with them as they were.
 
-        What said one before is asked later, or by another judge, and clears only what is still its own.
+        The thing that said one before is asked later, or by another judge, and clears only what is still its own.
         """
         query = f"select {_COLUMNS} from findings where finding = any(?) order by finding for update"  # noqa: S608
-        rows = db.rows(query, others)
+        rows = db.rows(query, findings)
         for row in rows:
             if row[2]:
-                db.run("update findings set thing = ? where finding = ?", said[row[0]].thing, row[0])
+                db.run("update findings set thing = ? where finding = ?", by_finding[row[0]].thing, row[0])
         return {row[0]: row for row in rows}
 
     @staticmethod
@@ -241,16 +243,17 @@ class Book:
     def _not_upheld(
         db: Db, new: list[tuple[str, Entry, int, dict[str, Any]]]
     ) -> list[tuple[str, Entry, int, dict[str, Any]]]:
-        """What an upheld objection of the party that is responsible cleared is not raised again (contract §4)."""
-        rows = db.rows("select finding, party from upheld where finding = any(?)", [one[0] for one in new])
+        """Leave out findings that an upheld objection of the responsible party cleared: they are not raised again
+        (contract §4)."""
+        rows = db.rows("select finding, party from upheld where finding = any(?)", [draft[0] for draft in new])
         gone = set(rows)
-        return [one for one in new if (one[0], objector(one[3])) not in gone] if gone else new
+        return [draft for draft in new if (draft[0], objector(draft[3])) not in gone] if gone else new
 
     def uphold(self, db: Db, party: str, before: set[str], findings: set[str], now: int) -> list[Change]:
         """Clears what an objection of this party was upheld to, and raises anew what it no longer is upheld to."""
         if findings == before:
             return []
-        # Who raises has read by now what is upheld, or reads it when this is there.
+        # A raiser has read by now what is upheld, or reads it when this is there.
         db.lock([UPHOLDING])
         page = _Page()
         query = f"select {_COLUMNS} from findings where finding = any(?) order by finding"  # noqa: S608
@@ -304,7 +307,7 @@ class Book:
         key: str,
         messages: list[Message],
     ) -> tuple[Any, ...]:
-        said, now = entry.said, entry.now
+        statement, now = entry.statement, entry.now
         data = {**data, "revision": revision, **bounded({"sectors": list(receivers)}, RECEIVERS_BYTES_MAX)}
         messages += _raised(finding, revision, data, key, now)
         return (
@@ -313,11 +316,11 @@ class Book:
             entry.thing,
             entry.rule.id,
             data["mode"],
-            said.severity,
-            said.about.kind,
-            said.about.id,
-            said.party,
-            said.occurred,
+            statement.severity,
+            statement.about.kind,
+            statement.about.id,
+            statement.party,
+            statement.occurred,
             revision,
             True,
             now,
@@ -362,7 +365,7 @@ class Book:
 
 
 def objector(data: Mapping[str, Any]) -> str:
-    """Whose objection counts: that of the responsible party, else of what the finding is about."""
+    """The party whose objection counts: the responsible one, else the one that the finding is about."""
     party: str = data.get("party") or data["about"]["id"]
     return party
 
@@ -374,30 +377,30 @@ def _raised(finding: str, revision: int, data: Mapping[str, Any], key: str, now:
 
 def _change(entry: Entry, *, first: bool) -> Change:
     return Change(
-        entry.rule.id, entry.said.severity, entry.mode, raised=True, first=first, occurred=entry.said.occurred
+        entry.rule.id, entry.statement.severity, entry.mode, raised=True, first=first, occurred=entry.statement.occurred
     )
 
 
 def _data(finding: str, entry: Entry) -> dict[str, Any]:
-    said, rule, pack = entry.said, entry.rule, entry.pack
+    statement, rule, pack = entry.statement, entry.rule, entry.pack
     data: dict[str, Any] = {
         "finding": finding,
         "detector": rule.id,
         "detector_version": rule.version,
         "rulepack": {"pack": pack.pack, "version": pack.version, "digest": pack.digest},
         "mode": entry.mode,
-        "severity": said.severity,
-        "about": {"kind": said.about.kind, "id": said.about.id},
-        "occurred": format_instant(said.occurred),
-        "summary": shortened(said.summary),
-        "summary_zh": shortened(said.summary_zh),
-        "evidence": bounded(said.evidence),
+        "severity": statement.severity,
+        "about": {"kind": statement.about.kind, "id": statement.about.id},
+        "occurred": format_instant(statement.occurred),
+        "summary": shortened(statement.summary),
+        "summary_zh": shortened(statement.summary_zh),
+        "evidence": bounded(statement.evidence),
         "legal_basis": list(rule.articles),
     }
-    if said.party is not None:
-        data["party"] = said.party
-    if said.cause is not None:
-        data["cause"] = {"source": said.cause.source, "id": said.cause.id}
+    if statement.party is not None:
+        data["party"] = statement.party
+    if statement.cause is not None:
+        data["cause"] = {"source": statement.cause.source, "id": statement.cause.id}
     return data
 
 

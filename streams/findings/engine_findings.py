@@ -1,4 +1,4 @@
-"""What the engine itself finds and says: gaps in the numbers of a feed, and rules that failed on an act."""
+"""Findings of the engine itself: gaps in the numbers of a feed, and rules that failed on an act."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from circulation.findings import About, Cause, Kind, Said
 from detectors import feed_gap
 from streams.store import queue
 
-# What lands on a topic is about such an entity.
+# Events of a topic are about such an entity.
 KINDS: Mapping[str, Kind] = {PARTIES: "party", ASSETS: "asset", CONTRACTS: "contract"}
 
 
@@ -27,12 +27,12 @@ class OpenGap(msgspec.Struct, array_like=True, frozen=True):
 
     @property
     def thing(self) -> str:
-        """What it is called: the feed and its first missing number."""
+        """The key of the gap: the feed and its first missing number."""
         return queue.gap(self.topic, self.subject, self.source, self.gap.begin, self.gap.epoch)
 
     def said(self, refused: Sequence[tuple[int, str]] = ()) -> Said:
-        """What it says, with all numbers that its event revealed as missing, and which of them were `refused` and why
-        (number, code)."""
+        """The statement on the gap, with all numbers that its event revealed as missing, and which of them were
+        `refused` and why (number, code)."""
         gap, cause = self.gap, Cause(self.source, self.gap.id)
         if gap.ended is not None:
             return feed_gap.ended(self.topic, self.subject, cause, gap.time, gap.epoch, *gap.ended)
@@ -62,7 +62,7 @@ def error_said(rule: str, error: Exception, event: Any, party: str | None) -> Sa
 
 
 def about_of(event: Any) -> tuple[Kind, str]:
-    """What a finding about an act itself is about: the entity that the act lands on."""
+    """The subject of a finding about an act itself: the entity that the act lands on."""
     if event.type == SOURCE_HEARTBEAT:
         return "source", event.subject
     return KINDS[TYPES[event.type][0] or CONTRACTS], event.subject

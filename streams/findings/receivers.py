@@ -1,4 +1,4 @@
-"""Who receives a finding: what packs say of the industry concerned."""
+"""The receivers of a finding: those that packs name for the industry concerned."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -21,28 +21,28 @@ class Sectors:
 
     def __call__(self, db: Db, entries: Sequence[Entry], facts: Loaded | None = None) -> list[tuple[str, ...]]:
         """The receivers of each finding, as known now, or by these facts."""
-        with_sectors = [one for one in entries if one.pack.sectors]
-        wanted = {asset for one in with_sectors if (asset := self._asset(one)) is not None}
+        with_sectors = [entry for entry in entries if entry.pack.sectors]
+        wanted = {asset for entry in with_sectors if (asset := self._asset(entry)) is not None}
         assets = {} if facts is None else facts.assets_of(wanted)
         assets |= self._known.assets(db, wanted - assets.keys())
         named = {owner for asset in assets.values() for owner in asset.owners()}
-        named |= {one.said.party for one in with_sectors if one.said.party is not None}
+        named |= {entry.statement.party for entry in with_sectors if entry.statement.party is not None}
         parties = {} if facts is None else facts.parties_of(named)
         parties |= self._known.parties(db, named - parties.keys())
-        return [() if not one.pack.sectors else self._of(one, assets, parties) for one in entries]
+        return [() if not entry.pack.sectors else self._of(entry, assets, parties) for entry in entries]
 
     def _of(self, entry: Entry, assets: Mapping[str, AssetFacts], parties: Mapping[str, PartyFacts]) -> tuple[str, ...]:
-        asset, at = self._asset(entry), entry.said.occurred
+        asset, at = self._asset(entry), entry.statement.occurred
         stated = None if asset is None else assets[asset].registration(at)
         industry = None if stated is None else stated.industry
         owner = None if stated is None else stated.owner
-        for party in (owner, entry.said.party):
+        for party in (owner, entry.statement.party):
             if industry is None and party is not None and (registered := parties[party].at(at)) is not None:
                 industry = registered.industry
         return entry.pack.receivers(industry) if industry else ()
 
     @staticmethod
     def _asset(entry: Entry) -> str | None:
-        if entry.said.asset is not None:
-            return entry.said.asset
-        return entry.said.about.id if entry.said.about.kind == "asset" else None
+        if entry.statement.asset is not None:
+            return entry.statement.asset
+        return entry.statement.about.id if entry.statement.about.kind == "asset" else None

@@ -279,7 +279,7 @@ class Heart:
     def _is_the_same(self, db: Db) -> None:
         """A database can be emptied, and a backup restored into it, under a worker that keeps the group of the id that
         the store had."""
-        emptied = schema_version.of(db) is None and schema_version.holds(schema_version.names(db)) is Holds.NOTHING
+        emptied = schema_version.of(db) is None and schema_version.holds(schema_version.names(db)) is Holds.EMPTY
         if emptied or identity(db) != self._id:
             raise Replaced(self._store.place)
 

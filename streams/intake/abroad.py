@@ -60,5 +60,5 @@ def write(batch: Batch) -> None:
 
 
 def _count(batch: Batch, arrival: Arrival, key: tuple[str, str, int, int], uses: int) -> None:
-    found = batch.abroad.setdefault(key, [arrival.order, 0])
-    found[1] += uses
+    counts = batch.abroad.setdefault(key, [arrival.order, 0])
+    counts[1] += uses

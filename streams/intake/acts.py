@@ -33,7 +33,7 @@ from circulation.rights import OPERATING
 from circulation.shares import stated
 from streams.facts.derivations import BY_FORM
 from streams.facts.payments import BY, TO
-from streams.facts.reports import AGAIN_AND_AGAIN, EACH, thing_of
+from streams.facts.reports import AGAIN_AND_AGAIN, RECURRING, thing_of
 from streams.intake.batch import Arrival, Batch
 from streams.intake.desk import Desk
 from streams.store import queue
@@ -54,10 +54,10 @@ FACT_OF: Final = {
     CONTRACT_TERMINATED: "contract",
 }
 
-# What a seller offers changes with these.
+# The offer of a seller changes with these.
 OFFERS: Final = (PRODUCT_LISTED, PRODUCT_DELISTED)
 
-# What an event names besides its subject: (member of `data`, kind of entity).
+# Names of an event besides its subject: (member of `data`, kind of entity).
 NAMED: Final = (
     ("asset", "asset"),
     ("contract", "contract"),
@@ -80,7 +80,7 @@ LOOKED_UP: Final = ("", "", "")
 def keep(batch: Batch, desk: Desk, arrival: Arrival) -> tuple[int, str, bool]:
     """Keep an event as a row, and queue what has to be judged; return its number, its act, and whether it is void.
 
-    What an event takes back is another step: `retractions.take_back`.
+    Taking back is another step: `retractions.take_back`.
     """
     event = arrival.event
     number = batch.number()
@@ -91,13 +91,13 @@ def keep(batch: Batch, desk: Desk, arrival: Arrival) -> tuple[int, str, bool]:
     _name(batch, event, number)
     for asset in _named_assets(event):
         _link_forms(batch, asset, arrival.order)
-    if event.type in EACH:
+    if event.type in RECURRING:
         _note_reporter(batch, desk, event)
     if event.type == EVENT_RETRACTED:
         return number, thing, False
     if void:
         if event.type in (ASSET_REGISTERED, ASSET_GRADED):
-            # What it states of levels may stand all the same.
+            # Its statement of a level may stand all the same.
             batch.queue(queue.fact("asset", event.subject), queue.LIVE, arrival.order)
         return number, thing, True
     batch.by_thing.setdefault(thing, []).append((number, event))
@@ -105,7 +105,7 @@ def keep(batch: Batch, desk: Desk, arrival: Arrival) -> tuple[int, str, bool]:
         data = event.data
         stopping = stops(data.process, data.irreversible, data.evidence)
         batch.known.forget_edges([event.subject])
-        for source, share in stated((one.asset, one.share) for one in data.inputs).items():
+        for source, share in stated((input_.asset, input_.share) for input_ in data.inputs).items():
             if source != event.subject:
                 batch.edges.append((event.subject, source, f"event:{number}", event.time, stopping, share, False))
     alone = event.type in OFFERS and not desk.several
@@ -171,7 +171,7 @@ def replace_heartbeat(batch: Batch, event: Event) -> bool:
     return True
 
 
-def _row(number: int, event: Event, thing: str, retracted: int | None, taken: int) -> tuple[Any, ...]:
+def _row(number: int, event: Event, thing: str, retracted: int | None, taken_at: int) -> tuple[Any, ...]:
     return (
         number,
         event.topic,
@@ -184,7 +184,7 @@ def _row(number: int, event: Event, thing: str, retracted: int | None, taken: in
         event.reporter,
         event.raw_data,
         retracted,
-        taken,
+        taken_at,
     )
 
 
@@ -197,19 +197,21 @@ def _name(batch: Batch, event: Event, number: int) -> None:
     if event.type == OPENLINEAGE_RUN:
         data = event.data
         more = (data.listed, data.whole, data.renamed, data.aliases)
-        inputs = {*data.inputs, *(one for some in more for names in some.values() for one in names)}
-        inputs.update(one.input for columns in data.columns.values() for some in columns.values() for one in some)
-        batch.refs += [("input", one, number, None) for one in sorted(inputs)]
-        batch.refs += [("output", one, number, None) for one in sorted({*data.outputs, *data.listed})]
+        inputs = {*data.inputs, *(name for by_dataset in more for names in by_dataset.values() for name in names)}
+        inputs.update(
+            source.input for columns in data.columns.values() for sources in columns.values() for source in sources
+        )
+        batch.refs += [("input", asset, number, None) for asset in sorted(inputs)]
+        batch.refs += [("output", asset, number, None) for asset in sorted({*data.outputs, *data.listed})]
     elif event.type == ASSET_DERIVED:
-        batch.refs += [("input", one.asset, number, None) for one in event.data.inputs]
+        batch.refs += [("input", input_.asset, number, None) for input_ in event.data.inputs]
 
 
 def _named_by(data: type) -> tuple[tuple[str, str], ...]:
     """Return which of `NAMED` data of a type may have."""
     members = _NAMED_BY.get(data)
     if members is None:
-        members = _NAMED_BY[data] = tuple(one for one in NAMED if hasattr(data, one[0]))
+        members = _NAMED_BY[data] = tuple(pair for pair in NAMED if hasattr(data, pair[0]))
     return members
 
 
@@ -217,12 +219,12 @@ def _named_assets(event: Event) -> list[str]:
     """The assets that a CloudEvent names, as it spells them."""
     if event.type == OPENLINEAGE_RUN:
         return []
-    found = [event.subject] if event.topic == ASSETS else []
+    assets = [event.subject] if event.topic == ASSETS else []
     if (named := getattr(event.data, "asset", None)) is not None:
-        found.append(named)
+        assets.append(named)
     if event.type == ASSET_DERIVED:
-        found += [one.asset for one in event.data.inputs]
-    return found
+        assets += [input_.asset for input_ in event.data.inputs]
+    return assets
 
 
 def _link_forms(batch: Batch, asset: str, order: int) -> None:
@@ -245,7 +247,7 @@ def _note_reporter(batch: Batch, desk: Desk, event: Event) -> None:
     """Note who reports such acts of an asset; at the first time also who did before that was noted."""
     if not desk.reporters:
         query = "select distinct reporter from events where topic = ? and subject = ? and type = any(?)"
-        for (reporter,) in batch.db.rows(query, event.topic, event.subject, sorted(EACH)):
+        for (reporter,) in batch.db.rows(query, event.topic, event.subject, sorted(RECURRING)):
             desk.reporters |= 1 << reporter
     desk.reporters |= 1 << event.reporter
 
@@ -253,8 +255,8 @@ def _note_reporter(batch: Batch, desk: Desk, event: Event) -> None:
 def _begins(event: Event) -> int | None:
     """From when on a statement may change what is known, as far as it tells by itself; None where it does not.
 
-    Who asks what holds in a sandbox asks what comes later, too; and so does who asks when a right to sell ends, which
-    a grant of it for all assets tells of none by itself, and a revocation of neither.
+    A rule that asks what holds in a sandbox asks what comes later, too; and so does one that asks when a right to sell
+    ends, which a grant of it for all assets tells of none by itself, and a revocation of neither.
     """
     if event.type == GRANT_REVOKED:
         return None

@@ -1,4 +1,4 @@
-"""What one fetch brings and changes, on its way through intake."""
+"""One fetch and its changes, on their way through intake."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
@@ -62,11 +62,11 @@ class Refused(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a fetch did. `ignored` are the arrivals that were duplicates, refused, or not at home: they did not move the
-    clock. `away` are those that are at home in another partition: nothing was done with them. `unknown` counts the
-    members that nobody knows, by the type of the events that bore them."""
+    """The results of a fetch. `ignored` are the arrivals that were duplicates, refused, or not at home: they did not
+    move the clock. `away` are those that are at home in another partition: nothing was done with them. `unknown` counts
+    the members that nobody knows, by the type of the events that bore them."""
 
-    taken: dict[str, int]
+    type_counts: dict[str, int]
     unknown: dict[str, int]
     duplicates: int
     rejected: dict[str, int]
@@ -96,9 +96,9 @@ class Batch(msgspec.Struct):
     sources: Sources
     voices: Voices
 
-    # What was loaded for all events at once: the desks by (topic, subject); identities that came before, and those of
-    # events without numbers by their order; the sellers whose sandboxes count uses; and reports of deliveries by act,
-    # with their numbers.
+    # Loaded for all events at once: the desks by (topic, subject); identities that came before, and those of events
+    # without numbers by their order; the sellers whose sandboxes count uses; and reports of deliveries by act, with
+    # their numbers.
     desks: dict[tuple[str, str], Desk] = msgspec.field(default_factory=dict)
     seen: set[str] = msgspec.field(default_factory=set)
     identities: dict[int, str] = msgspec.field(default_factory=dict)
@@ -120,10 +120,10 @@ class Batch(msgspec.Struct):
     # Assets whose other form was looked for.
     forms: set[str] = msgspec.field(default_factory=set)
     by_thing: dict[str, list[tuple[int, Event]]] = msgspec.field(default_factory=dict)
-    # What was taken back, as `refs` call it.
+    # Events that were taken back, as `refs` call them.
     retracted: set[str] = msgspec.field(default_factory=set)
     orders: list[tuple[str, Order]] = msgspec.field(default_factory=list)
-    # What of the credit of a party is to be folded again: (party, kind, id).
+    # The parts of a party's credit that are to be folded again: (party, kind, id).
     credit: dict[tuple[str, str, str], None] = msgspec.field(default_factory=dict)
 
     # Of desks.
@@ -142,8 +142,8 @@ class Batch(msgspec.Struct):
     # By feed the numbers of what was rejected: (order, number, code).
     refused_numbers: dict[str, list[tuple[int, int, str]]] = msgspec.field(default_factory=dict)
 
-    # What is to be judged, by priority and thing: the order of the first who asked; and from which instant on, where
-    # that is not the first.
+    # Things that are to be judged, by priority and thing: the order of the first arrival that asked; and from which
+    # instant on, where that is not the first.
     queued: dict[tuple[int, str], int] = msgspec.field(default_factory=dict)
     begins: dict[tuple[int, str], int | None] = msgspec.field(default_factory=dict)
     # By source and month what came, in the order of the columns of the store; and what of it came in runs of uses, not
@@ -152,15 +152,14 @@ class Batch(msgspec.Struct):
     plain: dict[tuple[str, int], list[int]] = msgspec.field(default_factory=dict)
     # (contract, day, source) of uses that a provider or consumer reports.
     reported: set[tuple[str, int, str]] = msgspec.field(default_factory=set)
-    # What goes out, with the order of the arrival: findings raised, findings cleared (order, clock, finding, reason),
-    # records.
+    # Output with the order of the arrival: findings raised, findings cleared (order, clock, finding, reason), records.
     entries: list[tuple[int, Entry]] = msgspec.field(default_factory=list)
     closed: list[tuple[int, int, str, str]] = msgspec.field(default_factory=list)
     journal: list[tuple[int, Message]] = msgspec.field(default_factory=list)
     refused: list[Refused] = msgspec.field(default_factory=list)
 
-    # What the outcome tells.
-    taken: dict[str, int] = msgspec.field(default_factory=dict)
+    # For the outcome.
+    type_counts: dict[str, int] = msgspec.field(default_factory=dict)
     duplicates: int = 0
     changes: list[Change] = msgspec.field(default_factory=list)
     errors: list[str] = msgspec.field(default_factory=list)
@@ -193,11 +192,11 @@ class Batch(msgspec.Struct):
         else:
             self.begins[key] = min(begins, before)
 
-    def say(self, arrival: Arrival, rule: str, said: Said, thing: str) -> None:
+    def say(self, arrival: Arrival, rule: str, statement: Said, thing: str) -> None:
         """Raise what a rule says, where the pack of that instant has it on."""
-        pack = self.packs.in_force(said.occurred)
+        pack = self.packs.in_force(statement.occurred)
         if pack.setting(rule).mode != "off":
-            self.entries.append((arrival.order, Entry(thing, self.shapes.rules[rule], pack, said, arrival.clock)))
+            self.entries.append((arrival.order, Entry(thing, self.shapes.rules[rule], pack, statement, arrival.clock)))
 
     def close(self, arrival: Arrival, finding: str, reason: str) -> None:
         """Clear a finding that was raised."""
@@ -216,7 +215,7 @@ class Batch(msgspec.Struct):
 
     def reject(self, refused: Refused) -> None:
         """Keep what was rejected, and note its number: it stays missing until a good event bears it, and its gap tells
-        why. What is not authorised says nothing about the source that it claims."""
+        why. A record that is not authorised says nothing about the source that it claims."""
         self.refused.append(refused)
         claim, reason = refused.rejection.claim, refused.rejection.reason
         number, topic, subject, source = claim.sequence, claim.topic, claim.subject, claim.source
@@ -260,8 +259,8 @@ def rejected(refused: Refused) -> Message:
     rejection = refused.rejection
     claim = rejection.claim
     headers: list[tuple[str, str]] = [("reason", str(rejection.reason)), ("detail", rejection.detail)]
-    said = (("source", claim.source), ("type", claim.type), ("subject", claim.subject), ("id", claim.id))
-    headers += [(name, text) for name, text in said if text is not None]
+    members = (("source", claim.source), ("type", claim.type), ("subject", claim.subject), ("id", claim.id))
+    headers += [(name, text) for name, text in members if text is not None]
     headers += zip(("topic", "partition", "offset"), map(str, refused.place), strict=True)
     if rejection.index is not None:
         headers.append(("index", str(rejection.index)))

@@ -67,7 +67,7 @@ class Pending:
 
 
 class Cancellable:
-    """What may be cancelled, of each partition: in the store, and what is pending.
+    """The uses that may be cancelled, of each partition: in the store, and pending.
 
     Of a partition no more than `pending_max` uses stay pending at the end of a fetch.
     """
@@ -161,7 +161,7 @@ def _take_off(details: bytearray, at: int, uses: int, volumes: bytes | bytearray
     DETAIL.pack_into(details, at * DETAIL.size, time, EMPTIED if emptied else left - given_back, placed, coded)
     bytes_ = rows = 0
     if emptied:
-        bytes_, rows = next((one[1:] for one in VOLUME.iter_unpack(volumes) if one[0] == at), (0, 0))
+        bytes_, rows = next((volume[1:] for volume in VOLUME.iter_unpack(volumes) if volume[0] == at), (0, 0))
     index = placed if placed < 0 else placed & _INDEX
     reporter, country = coded & _REPORTER, _OF_CODE.get(placed - index)
     return Detail(time, given_back, index, reporter, country, emptied, bytes_, rows, side_of_code(coded - reporter))

@@ -27,7 +27,7 @@ from streams.intake.cancellable import Pending
 from streams.intake.desk import Desk
 from streams.intake.waiting import WAITING_MAX
 
-_NONE: Final = numbers.Sequence()
+_EMPTY: Final = numbers.Sequence()
 
 
 def take(batch: Batch, desk: Desk, group: Sequence[Arrival], pending: Pending) -> None:
@@ -37,7 +37,7 @@ def take(batch: Batch, desk: Desk, group: Sequence[Arrival], pending: Pending) -
     """
     run: list[Arrival] = []
     source, expected, epoch = "", 0, 0
-    before = _NONE
+    before = _EMPTY
     for arrival in group:
         event = arrival.event
         if event.type == USAGE_REPORTED:
@@ -49,7 +49,7 @@ def take(batch: Batch, desk: Desk, group: Sequence[Arrival], pending: Pending) -
                 _take_run(batch, desk, run, before, pending)
                 run = []
             if event.sequence is not None and desk.licences.current:
-                before = desk.sequences.get(event.source) or _NONE
+                before = desk.sequences.get(event.source) or _EMPTY
                 if event.sequence == before.highest + 1 and event.epoch == before.epoch:
                     source, expected, epoch = event.source, event.sequence + 1, event.epoch
                     run.append(arrival)
@@ -108,22 +108,22 @@ def _take_one(batch: Batch, desk: Desk, arrival: Arrival, pending: Pending) -> N
     5. Keep any other event, and fold it, or take back what it names.
     """
     event = arrival.event
-    taken = sequences.fresh(batch, desk, arrival)
-    if taken is numbers.Repeated.DUPLICATE:
+    effect = sequences.fresh(batch, desk, arrival)
+    if effect is numbers.Repeated.DUPLICATE:
         batch.duplicate(arrival)
         return
     if event.type == USAGE_CANCELLED:
-        _cancel(batch, desk, arrival, taken, pending)
+        _cancel(batch, desk, arrival, effect, pending)
         return
     is_use = event.type == USAGE_REPORTED
     waits = is_use and not desk.licences
     if waits and desk.waiting_uses >= WAITING_MAX:
         batch.refuse(arrival, f"$.subject: {WAITING_MAX} uses wait for the terms of this contract")
         return
-    if isinstance(taken, numbers.Repeated):
-        sequences.refuse_reused(batch, desk, arrival, taken)
+    if isinstance(effect, numbers.Repeated):
+        sequences.refuse_reused(batch, desk, arrival, effect)
         return
-    sequences.advance(batch, desk, arrival, taken)
+    sequences.advance(batch, desk, arrival, effect)
     if is_use:
         side = days.add(batch, desk, arrival)
         abroad.add(batch, desk, arrival)
@@ -144,24 +144,24 @@ def _take_one(batch: Batch, desk: Desk, arrival: Arrival, pending: Pending) -> N
 
 
 def _cancel(
-    batch: Batch, desk: Desk, arrival: Arrival, taken: numbers.Taken | numbers.Repeated | None, pending: Pending
+    batch: Batch, desk: Desk, arrival: Arrival, effect: numbers.Taken | numbers.Repeated | None, pending: Pending
 ) -> None:
     """Give back what a use counted; refuse the cancellation where no such use is remembered, or its number is used
     again."""
     event = arrival.event
-    reused = isinstance(taken, numbers.Repeated)
-    # What is refused takes nothing off the use.
-    asked = msgspec.structs.replace(event, data=UsageCancelled(usage=event.data.usage, uses=0)) if reused else event
-    cancelled = uses.cancel(batch, desk, asked, pending)
+    reused = isinstance(effect, numbers.Repeated)
+    # A cancellation that is refused takes nothing off the use.
+    request = msgspec.structs.replace(event, data=UsageCancelled(usage=event.data.usage, uses=0)) if reused else event
+    cancelled = uses.cancel(batch, desk, request, pending)
     if cancelled is None:
         batch.refuse(
             arrival, f"$.data.usage: no use {event.data.usage!r} of this source is remembered on this contract"
         )
         return
-    if isinstance(taken, numbers.Repeated):
-        sequences.refuse_reused(batch, desk, arrival, taken)
+    if isinstance(effect, numbers.Repeated):
+        sequences.refuse_reused(batch, desk, arrival, effect)
         return
-    sequences.advance(batch, desk, arrival, taken)
+    sequences.advance(batch, desk, arrival, effect)
     detail, licence = cancelled
     uses_, bytes_, rows = detail.given_back, detail.bytes, detail.rows
     if uses_ or bytes_ or rows or licence is None:
@@ -169,9 +169,9 @@ def _cancel(
     if uses_:
         abroad.give_back(batch, desk, arrival, detail)
     if (uses_ or detail.emptied) and licence is not None:
-        given = msgspec.structs.replace(event, time=detail.time, reporter=detail.reporter)
+        counted_use = msgspec.structs.replace(event, time=detail.time, reporter=detail.reporter)
         gone = Cause(event.source, event.data.usage) if detail.emptied else None
-        tallies.step(batch, desk, arrival, Counted(given, -uses_, -bytes_, -rows, by=event, gone=gone), licence)
+        tallies.step(batch, desk, arrival, Counted(counted_use, -uses_, -bytes_, -rows, by=event, gone=gone), licence)
 
 
 def _fold(batch: Batch, desk: Desk, arrival: Arrival, number: int, thing: str, pending: Pending) -> None:

@@ -87,15 +87,15 @@ def give_back(batch: Batch, desk: Desk, arrival: Arrival, cancelled: Detail) -> 
 
 
 def since(batch: Batch, desk: Desk, contract: str, first: int) -> list[UsedDay]:
-    """What was used from a day on, by reporter, in the order of days: of this fetch what came before this."""
-    found: dict[tuple[int, int], Used] = {}
+    """The uses from a day on, by reporter, in the order of days: of this fetch those that came before this."""
+    totals: dict[tuple[int, int], Used] = {}
     closed = ((day, by, used) for (name, day, by), used in batch.days.items() if name == contract)
     remembered = ((*of_key(key), used) for key, used in desk.days.items())
     for day, reporter, used in (*summaries.rows_since(batch.db, contract, first), *closed, *remembered):
         if day >= first:
-            whole = found.setdefault((day, reporter), Used())
+            whole = totals.setdefault((day, reporter), Used())
             whole.merge(used)
-    return [UsedDay(*key, used) for key, used in sorted(found.items(), key=lambda one: one[0])]
+    return [UsedDay(*key, used) for key, used in sorted(totals.items(), key=lambda item: item[0])]
 
 
 def watch(batch: Batch, desk: Desk, arrival: Arrival) -> None:
@@ -225,8 +225,8 @@ def _close_oldest(batch: Batch, desk: Desk, contract: str) -> None:
 def _changed(batch: Batch, desk: Desk, arrival: Arrival, day: int, *, news: bool) -> None:
     """Have a day judged: at its end, and at once where it has ended or something was used earlier than was known.
 
-    What comes later on a day that has not ended changes nothing that stands: the deadline reads it. Whether it
-    has ended is told by the horizon, which the lock keeps where it is until this is there for the judges to see.
+    A later use on a day that has not ended changes nothing that stands: the deadline reads it. Whether it has ended is
+    told by the horizon, which the lock keeps where it is until this is there for the judges to see.
     """
     if batch.horizon is None:
         (batch.horizon,) = batch.db.one("select instant from horizon for share") or (0,)

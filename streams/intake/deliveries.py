@@ -15,7 +15,7 @@ from streams.store.kept_events import COLUMNS, event_of
 
 def load(batch: Batch, arrivals: Sequence[Arrival]) -> None:
     """Load the standing reports of the deliveries among the arrivals."""
-    things = [thing_of(one.event) for one in arrivals if one.event.type == DELIVERY_COMPLETED]
+    things = [thing_of(arrival.event) for arrival in arrivals if arrival.event.type == DELIVERY_COMPLETED]
     if things:
         batch.delivered = {thing: [] for thing in things}
         query = f"select {COLUMNS} from events where thing = any(?) and retracted is null"  # noqa: S608
@@ -29,19 +29,21 @@ def count(batch: Batch, desk: Desk, number: int, event: Event, thing: str) -> tu
     Of several reports of an act, the `thing`, the earliest by (time, source, id) counts; it takes the place of the one
     that did.
     """
-    others = [one for _, one in _reports(batch, event, thing, number)]
-    if min([*others, event], key=_order) is not event:
+    other_reports = [report for _, report in _reports(batch, event, thing, number)]
+    if min([*other_reports, event], key=_order) is not event:
         return None
-    return _difference(desk, event, min(others, key=_order, default=None))
+    return _difference(desk, event, min(other_reports, key=_order, default=None))
 
 
 def take_off(
     batch: Batch, desk: Desk, number: int, event: Event, thing: str, by: Event
 ) -> tuple[Counted, Licence] | None:
     """Return what a delivery gives back that is taken back by another event; the next report of it counts instead."""
-    others = [one for each, one in _reports(batch, event, thing, 2**62) if each != number]
-    counts = min([*others, event], key=_order) is event
-    difference = _difference(desk, min(others, key=_order, default=None) if counts else event, event)
+    other_reports = [
+        report for report_number, report in _reports(batch, event, thing, 2**62) if report_number != number
+    ]
+    counts = min([*other_reports, event], key=_order) is event
+    difference = _difference(desk, min(other_reports, key=_order, default=None) if counts else event, event)
     if difference is None:
         return None
     counted, licence = difference
@@ -55,7 +57,7 @@ def _reports(batch: Batch, event: Event, thing: str, before: int) -> list[tuple[
         query = f"select {COLUMNS} from events where thing = ? and retracted is null"  # noqa: S608
         stored = [(row[0], event_of(row)) for row in batch.db.rows(query, thing)]
     reports = [*stored, *batch.by_thing.get(thing, ())]
-    return [(number, one) for number, one in reports if number < before and one.reporter == event.reporter]
+    return [(number, report) for number, report in reports if number < before and report.reporter == event.reporter]
 
 
 def _difference(desk: Desk, event: Event | None, instead_of: Event | None) -> tuple[Counted, Licence] | None:

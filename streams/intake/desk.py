@@ -48,7 +48,7 @@ class Desk:
         # The newest position of those that wait, and how many uses have come to wait.
         self.waiting = 0
         self.waiting_uses = 0
-        # What was taken back, (source, id, type), as far as that is not looked up.
+        # Events that were taken back, (source, id, type), as far as they are not looked up.
         self.retracted: list[tuple[str, str, str]] = []
         # By tally, in the order of the rules; None where there is nothing to remember.
         self.memories: list[Any] = [None] * tallies
@@ -63,8 +63,8 @@ class Desk:
         self.served_day = NEVER
         # Countries and days of which uses are known that are left. Not kept.
         self.abroad: set[tuple[str, int]] = set()
-        # What was used on the newest days, by reporter; and, a bit each, all reporters of uses and deliveries, of an
-        # asset those of acts that are reported again and again.
+        # The uses of the newest days, by reporter; and, a bit each, all reporters of uses and deliveries, of an asset
+        # those of acts that are reported again and again.
         self.days: dict[int, Used] = {}
         self.reporters = 0
         # Whether rules look at its days: they last, or more than one reporter says something of them.

@@ -78,7 +78,7 @@ class Desks:
                 self.decode(desk)
                 stored.append(subject)
             if topic == CONTRACTS:
-                # Whatever came of a contract left a state of its desk.
+                # Any event of a contract left a state of its desk.
                 if stored:
                     _load_licences(batch, stored)
                 for subject in subjects:

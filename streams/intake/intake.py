@@ -120,7 +120,7 @@ class Intake:
            afterwards, so nothing depends on how the work was grouped.
         3. Load all that they need, in bulk: `{key: Desk}`, what came before, parts of tallies, deliveries.
         4. Take in each key's events: leave those that are not at home, then skip duplicates, advance the sequence, keep
-           acts, fold facts, step tallies. What that changes gathers in the batch; the desk is encoded and evicted.
+           acts, fold facts, step tallies. Changes gather in the batch; the desk is encoded and evicted.
         5. Tell the clock without what was ignored.
         6. Write the batch.
 
@@ -131,10 +131,10 @@ class Intake:
         packs, voices = self._packs(), db.voices()
         batch = Batch(db, now, self.shapes, packs, self._known, self.cancellable, self.earlier, self._sources, voices)
         self._owed = voices.owed
-        for one in refused:
-            batch.reject(one)
-        groups, others = _grouped(arrivals)
-        self._load(batch, groups, others)
+        for refusal in refused:
+            batch.reject(refusal)
+        groups, other_arrivals = _grouped(arrivals)
+        self._load(batch, groups, other_arrivals)
         for key, group in groups.items():
             desk = batch.desks[key]
             if desk.evicted:
@@ -162,31 +162,33 @@ class Intake:
         elif arrivals:
             clock = max(clock, arrivals[-1].clock)
         write.write(batch, self._book)
-        return _outcome(batch, others, clock)
+        return _outcome(batch, other_arrivals, clock)
 
-    def _load(self, batch: Batch, groups: Mapping[tuple[str, str], list[Arrival]], others: Sequence[Arrival]) -> None:
-        """Load what the events of these groups need; `others` are those among them that are no plain uses."""
+    def _load(
+        self, batch: Batch, groups: Mapping[tuple[str, str], list[Arrival]], other_arrivals: Sequence[Arrival]
+    ) -> None:
+        """Load what the events of these groups need; `other_arrivals` are those among them that are no plain uses."""
         self.desks.load(batch, groups, self.home)
         desks.load_sellers(batch, groups)
         parts.load(batch, groups)
-        if others:
-            sequences.load_seen(batch, others)
-            deliveries.load(batch, others)
+        if other_arrivals:
+            sequences.load_seen(batch, other_arrivals)
+            deliveries.load(batch, other_arrivals)
 
     def _take_other(self, batch: Batch, desk: Desk, arrival: Arrival) -> None:
         """Take in an event of a party, an asset, a run, a source, the rules or an order, unless it came before."""
         event = arrival.event
-        taken = sequences.fresh(batch, desk, arrival)
-        if taken is Repeated.DUPLICATE:
+        effect = sequences.fresh(batch, desk, arrival)
+        if effect is Repeated.DUPLICATE:
             batch.duplicate(arrival)
             return
         pack = None
         if event.type == RULEPACK_PUBLISHED and (pack := self._read_pack(batch, arrival)) is None:
             return
-        if isinstance(taken, Repeated):
-            sequences.refuse_reused(batch, desk, arrival, taken)
+        if isinstance(effect, Repeated):
+            sequences.refuse_reused(batch, desk, arrival, effect)
             return
-        sequences.advance(batch, desk, arrival, taken)
+        sequences.advance(batch, desk, arrival, effect)
         if pack is not None:
             _accept_pack(batch, arrival, pack)
         if event.type == SOURCE_HEARTBEAT and (
@@ -209,7 +211,7 @@ class Intake:
 def _grouped(arrivals: Sequence[Arrival]) -> tuple[dict[tuple[str, str], list[Arrival]], list[Arrival]]:
     """Return the arrivals by (topic, subject), and those of them that are no uses with a number and nothing unknown."""
     groups: dict[tuple[str, str], list[Arrival]] = {}
-    others: list[Arrival] = []
+    other_arrivals: list[Arrival] = []
     topic = ""
     of_topic: dict[str, list[Arrival]] = {}
     by_topic = {topic: of_topic}
@@ -224,8 +226,8 @@ def _grouped(arrivals: Sequence[Arrival]) -> tuple[dict[tuple[str, str], list[Ar
             group = of_topic[subject] = groups[topic, subject] = []
         group.append(arrival)
         if event.type != USAGE_REPORTED or event.sequence is None or event.unknown:
-            others.append(arrival)
-    return groups, others
+            other_arrivals.append(arrival)
+    return groups, other_arrivals
 
 
 def _accept_pack(batch: Batch, arrival: Arrival, pack: Pack) -> None:
@@ -248,12 +250,12 @@ def _at_home(batch: Batch, desk: Desk, group: list[Arrival]) -> list[Arrival]:
 
     A run's events may have any key, and are judged under a lock of the run: they are at home everywhere.
     """
-    away = [one for one in group if one.place[1] != desk.home and one.event.type != OPENLINEAGE_RUN]
+    away = [arrival for arrival in group if arrival.place[1] != desk.home and arrival.event.type != OPENLINEAGE_RUN]
     if not away:
         return group
     batch.away += away
-    batch.ignored.update(one.order for one in away)
-    return [one for one in group if one.order not in batch.ignored]
+    batch.ignored.update(arrival.order for arrival in away)
+    return [arrival for arrival in group if arrival.order not in batch.ignored]
 
 
 def _set_clocks(batch: Batch, arrivals: Sequence[Arrival], clock: int) -> int:
@@ -278,21 +280,21 @@ def _unknown(batch: Batch, arrivals: Sequence[Arrival]) -> dict[str, int]:
     return unknown
 
 
-def _outcome(batch: Batch, others: Sequence[Arrival], clock: int) -> Outcome:
-    """Return what this fetch did; `others` are the arrivals that are no plain uses."""
+def _outcome(batch: Batch, other_arrivals: Sequence[Arrival], clock: int) -> Outcome:
+    """Return what this fetch did; `other_arrivals` are those that are no plain uses."""
     reasons: dict[str, int] = {}
     for refused in batch.refused:
         reasons[refused.rejection.reason] = reasons.get(refused.rejection.reason, 0) + 1
     return Outcome(
-        batch.taken,
-        _unknown(batch, others),
+        batch.type_counts,
+        _unknown(batch, other_arrivals),
         batch.duplicates,
         reasons,
         batch.changes,
         len(batch.queued),
-        sorted(batch.refused, key=lambda one: one.order),
+        sorted(batch.refused, key=lambda item: item.order),
         batch.errors,
         batch.ignored,
         clock,
-        sorted(batch.away, key=lambda one: one.order),
+        sorted(batch.away, key=lambda item: item.order),
     )

@@ -1,7 +1,7 @@
 """How good what each source says is, by month: counted as it comes, once for each fetch, source and month.
 
-What each part counts is in `docs/quality.md`. A source that nobody named may call itself as it likes, so only so many
-of them have a row of their own in a month; the others share one.
+The parts are described in `docs/quality.md`. A source that nobody named may call itself as it likes, so only so many of
+them have a row of their own in a month; the others share one.
 """
 
 from collections.abc import Sequence
@@ -17,26 +17,26 @@ from circulation.rules import Uses
 from circulation.sequences import NEVER, Gap, Taken, of_epoch
 from circulation.sequences import Sequence as Numbers
 from streams.facts import feeds
-from streams.facts.quality import OTHERS, Key, look
+from streams.facts.quality import OTHER_SOURCES, Key, look
 from streams.intake.batch import Arrival, Batch, Refused
 from streams.store import queue, schema
 
 # So many rows are remembered to be there, from fetch to fetch.
 ROWS_KNOWN_MAX: Final = 100_000
 REPORTED_KNOWN_MAX: Final = 200_000
-# What one gap counts for at most: a number may be anything, and the sum of all gaps must be one that a store can hold.
+# The most that one gap counts for: a number may be anything, and the sum of all gaps must be one that a store can hold.
 MISSING_MAX: Final = 1_000_000_000
 # As far ahead of the wall clock an event may be (contract §1).
 AHEAD: Final = 10 * MINUTE
 # Where what is counted of a source and month stands, in the order of the columns.
 ADMITTED, REJECTED, TIMED, ON_TIME, LINKABLE, LINKED, NUMBERED, MISSING, LAST = (*range(8), 10)
-_NOTHING: Final = (*[0] * 10, NEVER)
+_NO_COUNTS: Final = (*[0] * 10, NEVER)
 # Of uses that came in runs all are admitted, linked and numbered: how many, how many with a stamp, how many on time;
 # and the latest instant.
 PLAIN: Final = (0, 0, 0, NEVER)
 
 
-def add(batch: Batch, arrival: Arrival, taken: Taken | None, before: Numbers | None) -> None:
+def add(batch: Batch, arrival: Arrival, effect: Taken | None, before: Numbers | None) -> None:
     """Count an event that was taken in, and what its number reveals or fills; `before` is what its desk knew of it."""
     event = arrival.event
     row = _row(batch, event.source, event.time)
@@ -46,12 +46,12 @@ def add(batch: Batch, arrival: Arrival, taken: Taken | None, before: Numbers | N
     if arrival.stamp:
         row[TIMED] += 1
         row[ON_TIME] += arrival.stamp - event.time <= batch.voices.late
-    if taken is None or event.sequence is None:
+    if effect is None or event.sequence is None:
         return
     row[NUMBERED] += 1
-    if taken.opened is not None:
-        row[MISSING] += min(sum(last - first + 1 for first, last in taken.opened.missing), MISSING_MAX)
-    elif (gap := _filled(event.sequence, event.epoch, taken, before)) is not None:
+    if effect.opened is not None:
+        row[MISSING] += min(sum(last - first + 1 for first, last in effect.opened.missing), MISSING_MAX)
+    elif (gap := _filled(event.sequence, event.epoch, effect, before)) is not None:
         _row(batch, event.source, gap.time)[MISSING] -= 1
 
 
@@ -84,7 +84,7 @@ def add_up(batch: Batch) -> None:
     """Add what came in runs to what else is counted, and to what was taken in."""
     for key, (count, timed, on_time, last) in batch.plain.items():
         row = batch.quality[key]
-        batch.taken[USAGE_REPORTED] = batch.taken.get(USAGE_REPORTED, 0) + count
+        batch.type_counts[USAGE_REPORTED] = batch.type_counts.get(USAGE_REPORTED, 0) + count
         for at in (ADMITTED, LINKABLE, LINKED, NUMBERED):
             row[at] += count
         row[TIMED] += timed
@@ -152,12 +152,12 @@ def write(batch: Batch) -> None:
     aside = _aside(batch, unknown) if unknown else frozenset()
     totals: dict[tuple[str, int], list[int]] = {}
     for (source, month), counts in batch.quality.items():
-        key = (OTHERS if (source, month) in aside else source, month)
+        key = (OTHER_SOURCES if (source, month) in aside else source, month)
         total = totals.get(key)
         if total is None:
             totals[key] = counts
         else:
-            total[:LAST] = [one + more for one, more in zip(total[:LAST], counts[:LAST], strict=True)]
+            total[:LAST] = [count + more for count, more in zip(total[:LAST], counts[:LAST], strict=True)]
             total[LAST] = max(total[LAST], counts[LAST])
     batch.db.many(schema.quality, [(*key, *counts) for key, counts in sorted(totals.items())], "add")
 
@@ -165,12 +165,12 @@ def write(batch: Batch) -> None:
 def _aside(batch: Batch, unknown: Sequence[Key]) -> frozenset[Key]:
     """Return those that get no row, and remember which have one."""
     known = batch.sources
-    found = look(batch.db, unknown, known.full)
+    rows = look(batch.db, unknown, known.full)
     if len(known.rows) > ROWS_KNOWN_MAX:
         known.rows.clear()
-    known.rows |= found.there
-    known.full = found.full
-    return found.aside
+    known.rows |= rows.existing
+    known.full = rows.full
+    return rows.aside
 
 
 def _add_apart(batch: Batch, run: Sequence[Arrival]) -> None:
@@ -188,7 +188,7 @@ def _add_apart(batch: Batch, run: Sequence[Arrival]) -> None:
 
 def _plain(batch: Batch, key: Key) -> list[int]:
     """Begin to count the runs of a source and month, whose row has its place from now on."""
-    batch.quality.setdefault(key, [*_NOTHING])
+    batch.quality.setdefault(key, [*_NO_COUNTS])
     row = batch.plain[key] = [*PLAIN]
     return row
 
@@ -198,18 +198,20 @@ def _row(batch: Batch, source: str, instant: int) -> list[int]:
     key = (source, months.month if months.begin <= instant < months.end else months.of(instant))
     row = batch.quality.get(key)
     if row is None:
-        row = batch.quality[key] = [*_NOTHING]
+        row = batch.quality[key] = [*_NO_COUNTS]
     return row
 
 
-def _filled(number: int, epoch: int, taken: Taken, before: Numbers | None) -> Gap | None:
+def _filled(number: int, epoch: int, effect: Taken, before: Numbers | None) -> Gap | None:
     """Return the gap that a number was missing from."""
-    if taken.older is not None:
-        return taken.older
-    own = None if before is None else of_epoch(before, epoch)
-    if own is None or number > own.highest:
+    if effect.older is not None:
+        return effect.older
+    epoch_numbers = None if before is None else of_epoch(before, epoch)
+    if epoch_numbers is None or number > epoch_numbers.highest:
         return None
-    return next((gap for gap in own.gaps if any(first <= number <= last for first, last in gap.missing)), None)
+    return next(
+        (gap for gap in epoch_numbers.gaps if any(first <= number <= last for first, last in gap.missing)), None
+    )
 
 
 def _reject(batch: Batch, refused: Refused) -> None:
@@ -219,7 +221,7 @@ def _reject(batch: Batch, refused: Refused) -> None:
     if rejection.reason == Reason.NOT_AUTHORISED or claim.source is None or check_source(claim.source) is not None:
         return
     instant = claim.time
-    # Whoever claims to be of the future has its month from when it came.
+    # A record that claims to be of the future has its month from when it came.
     if instant is None or instant > batch.now + AHEAD:
         instant = refused.came
     if instant is not None:

@@ -22,7 +22,7 @@ from streams.intake.desk import Desk
 from streams.store import queue
 from streams.store.kept_events import COLUMNS, event_of
 
-# What is kept and waits for the terms of its contract.
+# Types that are kept and wait for the terms of their contract.
 MAY_WAIT: Final = (DELIVERY_COMPLETED, SETTLEMENT_PAID)
 # The event of an id (event, subject, topic, type, source), unless it was taken back. A planner without statistics would
 # take topic, subject and type for the better index, and go through all events of a subject.
@@ -70,7 +70,7 @@ def take_back(batch: Batch, desk: Desk, arrival: Arrival, number: int) -> None:
 def _take_back_order(batch: Batch, target: Event) -> None:
     """Have an order take no effect, where it has taken none yet; later only another order undoes it."""
     order, docket = order_of(target), docket_of(target.subject)
-    batch.orders = [one for one in batch.orders if one[1] != order]
+    batch.orders = [pair for pair in batch.orders if pair[1] != order]
     query = "select id, step from docket where docket = ? and (waits is null or waits = ?)"
     for number, step in batch.db.rows(query, docket, target.subject):
         if msgspec.msgpack.decode(step, type=Step) == order:

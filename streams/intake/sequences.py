@@ -1,6 +1,6 @@
 """Numbers of feeds: which events came before, and which numbers are missing."""
 
-from collections.abc import Sequence as Several
+from collections.abc import Sequence as AbstractSequence
 from typing import Final
 
 import msgspec
@@ -23,9 +23,11 @@ from streams.store import queue, schema
 encode: Final = msgspec.msgpack.Encoder().encode
 
 
-def load_seen(batch: Batch, arrivals: Several[Arrival]) -> None:
+def load_seen(batch: Batch, arrivals: AbstractSequence[Arrival]) -> None:
     """Find which of the events without a number came before."""
-    batch.identities = {one.order: _identity(one.event) for one in arrivals if one.event.sequence is None}
+    batch.identities = {
+        arrival.order: _identity(arrival.event) for arrival in arrivals if arrival.event.sequence is None
+    }
     if batch.identities:
         rows = batch.db.rows("select digest from seen where digest = any(?)", list(batch.identities.values()))
         batch.seen.update(row[0] for row in rows)
@@ -37,12 +39,12 @@ def fresh(batch: Batch, desk: Desk, arrival: Arrival) -> Taken | Repeated | None
     if event.sequence is None:
         return Repeated.DUPLICATE if batch.identities[arrival.order] in batch.seen else None
     known = desk.sequences.get(event.source) or Sequence()
-    taken = take(known, event.sequence, event.id, event.time, event.epoch)
-    if isinstance(taken, Repeated):
+    effect = take(known, event.sequence, event.id, event.time, event.epoch)
+    if isinstance(effect, Repeated):
         sequence = of_epoch(known, event.epoch)
         if sequence is not None and sequence.older and (older := _older_gap(batch, event)) is not None:
-            return take_older(known, older, event.sequence, event.time) or taken
-    return taken
+            return take_older(known, older, event.sequence, event.time) or effect
+    return effect
 
 
 def refuse_reused(batch: Batch, desk: Desk, arrival: Arrival, repeated: Repeated) -> None:
@@ -59,39 +61,39 @@ def refuse_reused(batch: Batch, desk: Desk, arrival: Arrival, repeated: Repeated
     batch.refuse(arrival, detail, Reason.SEQUENCE_REUSED)
 
 
-def advance(batch: Batch, desk: Desk, arrival: Arrival, taken: Taken | None) -> None:
+def advance(batch: Batch, desk: Desk, arrival: Arrival, effect: Taken | None) -> None:
     """Note that an event came, and raise or clear the gap that its number opened or closed."""
     event = arrival.event
     # Events of a run come on any key, so their desk may be open on two workers: it remembers nothing.
     desk.dirty = desk.dirty or event.type != OPENLINEAGE_RUN
-    batch.taken[event.type] = batch.taken.get(event.type, 0) + 1
+    batch.type_counts[event.type] = batch.type_counts.get(event.type, 0) + 1
     before = desk.sequences.get(event.source)
-    quality.add(batch, arrival, taken, before)
-    if taken is None:
+    quality.add(batch, arrival, effect, before)
+    if effect is None:
         identity = batch.identities[arrival.order]
         batch.seen.add(identity)
         batch.seen_new.append((identity, batch.now))
         return
-    desk.sequences[event.source], older = put_away(taken.sequence)
-    if taken.ended is not None and before is not None and before.before is not None:
+    desk.sequences[event.source], older = put_away(effect.sequence)
+    if effect.ended is not None and before is not None and before.before is not None:
         # An epoch that is kept no more: what it lacks stays missing.
         older = [*older, *before.before.gaps]
     for gap in older:
         batch.older_gaps[_feed(event, gap.epoch), gap.begin] = gap
-    if taken.older is not None:
-        batch.older_gaps[_feed(event, event.epoch), taken.older.begin] = taken.older if taken.older.missing else None
-    for opened in (taken.ended, taken.opened):
+    if effect.older is not None:
+        batch.older_gaps[_feed(event, event.epoch), effect.older.begin] = effect.older if effect.older.missing else None
+    for opened in (effect.ended, effect.opened):
         if opened is not None:
             _open(batch, arrival, opened)
-    if taken.closed is not None:
-        gap_ = gap_of(event, taken.closed)
+    if effect.closed is not None:
+        gap_ = gap_of(event, effect.closed)
         batch.gaps[gap_.thing] = None
-        said = gap_.said()
-        finding = finding_id("feed-gap", said.about, said.cause, said.apart)
+        statement = gap_.said()
+        finding = finding_id("feed-gap", statement.about, statement.cause, statement.apart)
         batch.close(arrival, finding, REFUTED)
         # A judge that enters it again for a late pack may just have seen it open.
         batch.queue(gap_.thing, queue.LIVE, arrival.order)
-    elif event.sequence is not None and _is_below(taken.sequence, event) and _may_be_refused(batch, event):
+    elif event.sequence is not None and _is_below(effect.sequence, event) and _may_be_refused(batch, event):
         # It is rejected no more, and its gap is open still.
         thing = queue.gap(event.topic, event.subject, event.source, event.sequence, event.epoch)
         batch.queue(thing, queue.LIVE, arrival.order)
@@ -103,32 +105,33 @@ def _open(batch: Batch, arrival: Arrival, gap: Gap) -> None:
     batch.gaps[opened.thing] = (gap.time, encode(opened), _feed(event, gap.epoch), gap.begin, gap.last)
     batch.say(arrival, "feed-gap", opened.said(_refused(batch, arrival, gap)), opened.thing)
     if not batch.known.alone:
-        # Who looks for what a late pack touches may not have seen it yet, nor who rejects one of its numbers just now.
+        # A search for things that a late pack touches may not have seen it yet, nor may whoever rejects one of its
+        # numbers just now.
         batch.queue(opened.thing, queue.LIVE, arrival.order)
 
 
 def _refused(batch: Batch, arrival: Arrival, gap: Gap) -> list[tuple[int, str]]:
     """The numbers of a gap that came before this arrival and were rejected, each with its code."""
     feed = _feed(arrival.event, gap.epoch)
-    found = {*refused(batch.db, feed, gap)}
-    found |= {
+    rejected_numbers = {*refused(batch.db, feed, gap)}
+    rejected_numbers |= {
         (number, reason)
         for order, number, reason in batch.refused_numbers.get(feed, ())
         if order < arrival.order and gap.begin <= number <= gap.last
     }
-    return sorted(found)[:REFUSED_MAX]
+    return sorted(rejected_numbers)[:REFUSED_MAX]
 
 
 def _is_below(sequence: Sequence, event: Event) -> bool:
     """Whether an event bears a number that was missing."""
-    own = of_epoch(sequence, event.epoch)
-    return own is not None and event.sequence is not None and event.sequence < own.highest
+    epoch_numbers = of_epoch(sequence, event.epoch)
+    return epoch_numbers is not None and event.sequence is not None and event.sequence < epoch_numbers.highest
 
 
 def _may_be_refused(batch: Batch, event: Event) -> bool:
     """Whether an event with the number of this one was rejected, or may just be."""
     feed = _feed(event, event.epoch)
-    if not batch.known.alone or any(one[1] == event.sequence for one in batch.refused_numbers.get(feed, ())):
+    if not batch.known.alone or any(entry[1] == event.sequence for entry in batch.refused_numbers.get(feed, ())):
         return True
     query = "select 1 from refused_numbers where feed = ? and number = ? limit 1"
     return batch.db.one(query, feed, event.sequence) is not None

@@ -1,4 +1,4 @@
-"""What the rules ask of intake: tallies over uses, planned by pack, and the types of events that are to be judged."""
+"""The rules as intake asks them: tallies over uses, planned by pack, and the types of events that are to be judged."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -17,8 +17,8 @@ class Plan(NamedTuple):
     rule: Rule
     tally: Tally
     parameters: Mapping[str, Any]
-    # what is remembered before anything was
-    nothing: Any
+    # the memory of a tally before its first event
+    blank: Any
 
 
 class Shapes:
@@ -47,8 +47,8 @@ class Shapes:
         # The rule, and its parameter, that say how near to midnight uses are told apart.
         edges = [(rule.id, rule.sum.edge) for rule in rules.values() if rule.sum is not None and rule.sum.edge]
         self.edge = edges[0] if edges else None
-        # What tallies say of a termination that comes late, by rule.
-        self.of_ends = [(one.id, one.tally.ended) for one in self.tallies if one.tally and one.tally.ended]
+        # Statements of tallies on a termination that comes late, by rule.
+        self.of_ends = [(rule.id, rule.tally.ended) for rule in self.tallies if rule.tally and rule.tally.ended]
         self._edges: dict[str, int] = {}
         self._plans: dict[str, list[Plan]] = {}
         self._use_plans: dict[str, list[Plan]] = {}
@@ -80,6 +80,6 @@ class Shapes:
         """Return those of them that count plain uses."""
         plan = self._use_plans.get(pack.digest)
         if plan is None:
-            plan = [one for one in self.plan(pack) if USAGE_REPORTED in one.tally.events]
+            plan = [planned for planned in self.plan(pack) if USAGE_REPORTED in planned.tally.events]
             self._use_plans[pack.digest] = plan
         return plan

@@ -1,4 +1,4 @@
-"""What is known of sources from fetch to fetch: which have a row in a month, and when they were heard."""
+"""The sources as known from fetch to fetch: which have a row in a month, and when they were heard."""
 
 from circulation.quality import Months
 

@@ -22,17 +22,17 @@ _NO_PARTS: Mapping[str, Any] = {}
 def quietly(plan: Sequence[Plan], desk: Desk, uses: Uses, licence: Licence) -> bool:
     """Count a run that says nothing. Answer False, with nothing of it counted, where it may say something."""
     stepped = []
-    memories, given = desk.memories, _NO_PARTS
+    memories, given_parts = desk.memories, _NO_PARTS
     windowed = licence.terms.windows
-    for at, rule, tally, parameters, nothing in plan:
+    for at, rule, tally, parameters, blank in plan:
         if windowed and tally.names is not None:
             names = tally.names(uses.first, licence)
             if any(f"{rule.id}/{name}" not in desk.parts for name in names):
                 return False
-            given = {name: desk.parts[f"{rule.id}/{name}"] for name in names}
-        memory = memories[at] or nothing
+            given_parts = {name: desk.parts[f"{rule.id}/{name}"] for name in names}
+        memory = memories[at] or blank
         try:
-            answer = tally.quiet(memory, given, uses, licence, parameters)
+            answer = tally.quiet(memory, given_parts, uses, licence, parameters)
         except Exception:
             return False  # stepping through the run finds the event that it fails on
         if answer is None:
@@ -56,8 +56,8 @@ def end(batch: Batch, desk: Desk, arrival: Arrival) -> None:
         return  # uses that wait are counted under terms that know of it
     used = days.since(batch, desk, event.subject, day_number(event.time))
     for rule, ended in batch.shapes.of_ends:
-        for said in ended(event, licence, used):
-            batch.say(arrival, rule, said, queue.tally(event.subject))
+        for statement in ended(event, licence, used):
+            batch.say(arrival, rule, statement, queue.tally(event.subject))
 
 
 def resume(batch: Batch, arrival: Arrival, termination: Event) -> None:
@@ -73,30 +73,30 @@ def step(batch: Batch, desk: Desk, arrival: Arrival, counted: Counted, licence: 
     event = counted.event
     pack = batch.packs.in_force((counted.by or event).time)
     desk.dirty = True
-    for at, rule, tally, parameters, nothing in batch.shapes.plan(pack):
+    for at, rule, tally, parameters, blank in batch.shapes.plan(pack):
         if event.type not in tally.events:
             continue
         names = [] if tally.names is None else [f"{rule.id}/{name}" for name in tally.names(event.time, licence)]
         if missing := [(event.subject, desk, name) for name in names if name not in desk.parts]:
             parts.fetch(batch, missing)
-        given = {name.split("/", 1)[1]: desk.parts[name] for name in names}
-        memory = desk.memories[at] or nothing
-        told = pack.setting(rule.id).mode != "off"
-        counted = counted._replace(told=told) if told != counted.told else counted
+        given_parts = {name.split("/", 1)[1]: desk.parts[name] for name in names}
+        memory = desk.memories[at] or blank
+        is_told = pack.setting(rule.id).mode != "off"
+        counted = counted._replace(told=is_told) if is_told != counted.told else counted
         try:
-            answer = tally.step(memory, given, counted, licence, parameters)
+            answer = tally.step(memory, given_parts, counted, licence, parameters)
         except Exception as error:
             batch.errors.append(rule.id)
             batch.say(
                 arrival, "detector-error", error_said(rule.id, error, event, licence.seller), queue.tally(event.subject)
             )
             continue
-        desk.memories[at] = answer.memory if answer.memory != nothing else None
+        desk.memories[at] = answer.memory if answer.memory != blank else None
         for name, part in answer.parts.items():
             desk.parts[f"{rule.id}/{name}"] = part
             desk.parts_dirty.add(f"{rule.id}/{name}")
         for about, cause, apart in answer.cleared:
             batch.close(arrival, finding_id(rule.id, about, cause, apart), RETRACTED)
-        for said in answer.said if told else ():
+        for statement in answer.said if is_told else ():
             thing = queue.tally(event.subject)
-            batch.entries.append((arrival.order, Entry(thing, rule, pack, said, arrival.clock)))
+            batch.entries.append((arrival.order, Entry(thing, rule, pack, statement, arrival.clock)))

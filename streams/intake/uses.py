@@ -81,7 +81,7 @@ def sum_up(
         first=first,
         last=latest,
         count=len(run),
-        each=lambda: (one.event for one in run),
+        each=lambda: (arrival.event for arrival in run),
     )
     return summed, licence, states_bytes, states_rows, reports_none, late
 
@@ -148,6 +148,6 @@ def cancel(batch: Batch, desk: Desk, event: Event, pending: Pending) -> tuple[De
     earlier = batch.earlier(CONTRACTS, event.subject)
     recall, uses = batch.cancellable.recall, event.data.uses
     detail = recall(batch.db, pending.partition, digest, uses, alone=not earlier)
-    for other in earlier:
-        detail = detail or recall(batch.db, (pending.partition[0], other), digest, uses, alone=False)
+    for partition in earlier:
+        detail = detail or recall(batch.db, (pending.partition[0], partition), digest, uses, alone=False)
     return None if detail is None else (detail, desk.licences.past(detail.licence))

@@ -18,12 +18,13 @@ def write(batch: Batch, book: Book) -> None:
 
     1. Desks and their parts, first uses, days, and the deadlines of days; uses abroad.
     2. Events that are kept, and those that wait.
-    3. What came, so that it is known when it comes again, which numbers are missing, and which were rejected.
+    3. Identities, so that an event is known when it comes again, the numbers that are missing, and those that were
+       rejected.
     4. Uses that may be cancelled.
     5. The queue: what is to be judged, in the order of arrival; and what of the credit of parties is.
     6. Orders of officials; rejections and notes, in the order of arrival.
     7. Findings that tallies and sequences raised and cleared.
-    8. What was counted of each source.
+    8. The counts of each source.
     """
     db = batch.db
     write_states(batch)
@@ -50,14 +51,14 @@ def write(batch: Batch, book: Book) -> None:
         quality.hear(batch)
     batch.cancellable.write(db, batch.now, more_than=batch.cancellable.pending_max)
     if batch.queued:
-        queued = sorted(batch.queued.items(), key=lambda one: one[1])
+        queued = sorted(batch.queued.items(), key=lambda item: item[1])
         db.many(schema.queue_begun, [(*key, batch.now, batch.begins[key]) for key, _ in queued])
     _many(db, schema.credit_touched, list(batch.credit))
     if batch.orders:
         note(db, batch.orders)
-    out = [(one.order, rejected(one)) for one in batch.refused] + batch.journal
+    out = [(refusal.order, rejected(refusal)) for refusal in batch.refused] + batch.journal
     if out:
-        post(db, [message for _, message in sorted(out, key=lambda one: one[0])])
+        post(db, [message for _, message in sorted(out, key=lambda item: item[0])])
     if batch.entries or batch.closed:
         _enter(batch, book)
     quality.write(batch)
@@ -77,9 +78,9 @@ def _many(db: Db, table: Table, rows: Sequence[Sequence[Any]], how: How = "inser
 
 def _enter(batch: Batch, book: Book) -> None:
     """Clear and raise in the order of arrival; what is raised in a row goes in one statement."""
-    steps: list[tuple[int, Entry | tuple[int, str, str]]] = [(one[0], one[1:]) for one in batch.closed]
+    steps: list[tuple[int, Entry | tuple[int, str, str]]] = [(closing[0], closing[1:]) for closing in batch.closed]
     steps += batch.entries
-    steps.sort(key=lambda one: one[0])
+    steps.sort(key=lambda item: item[0])
     raised: list[Entry] = []
     for _, step in steps:
         if isinstance(step, Entry):

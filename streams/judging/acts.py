@@ -29,16 +29,17 @@ def judge(round_: Round, things: Sequence[str]) -> None:
     """
     db, shapes = round_.db, round_.shapes
     since = _since(round_, things)
-    whole = [one for one in things if one not in since] if since else things
+    whole = [thing for thing in things if thing not in since] if since else things
     scoped = db.ask(f"{scopes.ROWS} where thing = any(?)", list(whole)) if whole else list
     reports = round_.reports(whole)
     later = round_.reports_since(since) if since else {}
-    acts = {thing: one.acts for thing, one in (reports | later).items()}
+    acts = {thing: report.acts for thing, report in (reports | later).items()}
     if shapes.screens:
         _queue_screens(
-            round_, [event for some in (reports, later) for one in some.values() for event in one.circulating]
+            round_,
+            [event for by_thing in (reports, later) for report in by_thing.values() for event in report.circulating],
         )
-    flat = sorted((act for some in acts.values() for act in some), key=order)
+    flat = sorted((act for thing_acts in acts.values() for act in thing_acts), key=order)
     aside = _aside(round_, reports)
     of_types = shapes.needs_of({act.type for act in (*flat, *aside)})
     facts = needs.load(round_, [*flat, *aside], of_types)
@@ -48,8 +49,8 @@ def judge(round_: Round, things: Sequence[str]) -> None:
     rows = scoped()
     if since:
         rows += scopes.rows_since(db, since, named_scopes)
-    firsts = {thing: one.first for thing, one in (reports | later).items()}
-    lasts = {thing: some[-1].time for thing, some in acts.items() if some}
+    firsts = {thing: report.first for thing, report in (reports | later).items()}
+    lasts = {thing: thing_acts[-1].time for thing, thing_acts in acts.items() if thing_acts}
     scopes.enter(round_, Named(named_scopes, reached, firsts, lasts, since), rows)
     entries = sandboxes.mark(round_, entries, things, {(act.thing, act.source, act.id): act for act in [*flat, *aside]})
 
@@ -75,9 +76,9 @@ def _whole_sums(round_: Round) -> list[str]:
 def _since(round_: Round, things: Sequence[str]) -> dict[str, int]:
     """The instants from which on things are judged that are stated again and again: only what came or changed since."""
     begins = round_.begins
-    begun = [one for one in things if begins.get(one, EARLIEST) > EARLIEST]
+    begun = [thing for thing in things if begins.get(thing, EARLIEST) > EARLIEST]
     apart = each_counts(round_.db, round_.known, begun)
-    return {one: begins[one] for one in things if one in apart}
+    return {thing: begins[thing] for thing in things if thing in apart}
 
 
 def _queue_screens(round_: Round, circulating: Sequence[Event]) -> None:
@@ -85,19 +86,19 @@ def _queue_screens(round_: Round, circulating: Sequence[Event]) -> None:
     if not circulating:
         return
     screens = round_.packs.screens
-    if screens.between(min(one.time for one in circulating), round_.horizon):
+    if screens.between(min(event.time for event in circulating), round_.horizon):
         again = screening.touched(round_.db, circulating, screens, round_.horizon)
-        round_.queue([queue.screen(one) for one in again], AGAIN)
+        round_.queue([queue.screen(asset) for asset in again], AGAIN)
 
 
 def _aside(round_: Round, reports: Mapping[str, Reported]) -> list[Act]:
     """The reports that do not count as acts, and that a check is asked of all the same."""
-    found: list[Act] = []
-    for one in reports.values():
-        if one.reports and one.reports[0].type in round_.shapes.types_of_every_report:
-            counting = {(act.source, act.id) for act in one.acts}
-            found += [act for act in one.reports if (act.source, act.id) not in counting]
-    return sorted(found, key=order)
+    acts: list[Act] = []
+    for report in reports.values():
+        if report.reports and report.reports[0].type in round_.shapes.types_of_every_report:
+            counting = {(act.source, act.id) for act in report.acts}
+            acts += [act for act in report.reports if (act.source, act.id) not in counting]
+    return sorted(acts, key=order)
 
 
 def _ask(
@@ -108,7 +109,8 @@ def _ask(
     reports: Mapping[str, Reported],
     facts: Loaded,
 ) -> tuple[list[Entry], dict[str, dict[Scope, int]], dict[Scope, int]]:
-    """What is said of acts, the scopes that they belong to, by thing, and from when on they change these.
+    """Ask the rules of acts; answer with the entries, the scopes that the acts belong to, by thing, and from when on
+    they change these.
 
     See `scopes.Named`. Of those `aside`, which do not count, the checks of every report alone are asked.
     """
@@ -117,38 +119,38 @@ def _ask(
     reached: dict[Scope, int] = {}
     named_scopes: dict[str, dict[Scope, int]] = {thing: {} for thing in things}
     # Most rules say nothing of most acts, so that asking them is all that this may cost.
-    asked = {type_: shapes.asked(type_, facts) for type_ in {act.type for act in (*acts, *aside)}}
+    bound_shapes = {type_: shapes.asked(type_, facts) for type_ in {act.type for act in (*acts, *aside)}}
     for act in acts:
-        checks, sums = asked[act.type]
+        checks, sums = bound_shapes[act.type]
         for rule, check, bound in checks:
             looks[rule.id] += 1
             try:
-                said = [*check.check(act, bound)]
+                statements = [*check.check(act, bound)]
             except Exception as error:
                 entries += round_.entries(act.thing, round_.failed(rule, act, error))
                 continue
-            if said:
-                entries += round_.entries(act.thing, [(rule, one) for one in said])
+            if statements:
+                entries += round_.entries(act.thing, [(rule, statement) for statement in statements])
         for rule, sum_, bound in sums:
             looks[rule.id] += 1
             named: dict[str, int] = {}
             # All that stand, also those that do not count.
-            every = sum_.every_report and act.thing in reports
-            some: Sequence[Act] = reports[act.thing].reports if every else (act,)
+            is_every_report = sum_.every_report and act.thing in reports
+            acts_of_thing: Sequence[Act] = reports[act.thing].reports if is_every_report else (act,)
             try:
-                _name(named, sum_, some, bound)
+                _name(named, sum_, acts_of_thing, bound)
             except Exception as error:
                 entries += round_.entries(act.thing, round_.failed(rule, act, error))
             if not named:
                 continue
-            earliest = min(one.time for one in some) if every else act.time
+            earliest = min(report.time for report in acts_of_thing) if is_every_report else act.time
             scopes_of_thing = named_scopes[act.thing]
             for name, instant in named.items():
                 scope = (rule.id, name)
                 reached[scope] = min(instant, reached.get(scope, instant))
                 scopes_of_thing.setdefault(scope, earliest)
     for act in aside:
-        for rule, check, bound in asked[act.type][0]:
+        for rule, check, bound in bound_shapes[act.type][0]:
             if check.every_report and (said_of := round_.say(rule, act, check.check, act, bound)):
                 entries += round_.entries(act.thing, said_of)
     return entries, named_scopes, reached

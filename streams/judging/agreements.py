@@ -13,7 +13,7 @@ from circulation.daily import end_of
 from circulation.facts.contracts import ContractFacts
 from circulation.quality import month_of
 from circulation.sequences import NEVER
-from streams.facts.quality import OTHERS, Key, look
+from streams.facts.quality import OTHER_SOURCES, Key, look
 from streams.store import schema
 from streams.store.db import Db
 
@@ -38,7 +38,7 @@ class Looked(NamedTuple):
 
 
 class Noted(msgspec.Struct, array_like=True, frozen=True):
-    """What is kept of a day: the names of the rows that it counts in, and whether the reporters differed."""
+    """The note on a day: the names of the rows that it counts in, and whether the reporters differed."""
 
     rows: tuple[str, ...] = ()
     differs: bool = False
@@ -46,8 +46,8 @@ class Noted(msgspec.Struct, array_like=True, frozen=True):
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(Noted).decode
-_NOTHING: Final = Noted()
-# What intake counts of a source, it adds.
+_EMPTY: Final = Noted()
+# Zeros for the columns that intake adds to.
 _OF_INTAKE: Final = (0,) * 8
 
 
@@ -73,9 +73,9 @@ class Agreements:
         names = self._names(db)
         rows = []
         changes: dict[Key, list[int]] = {}
-        for day, one in sorted(self._looked.items()):
-            now = Noted(tuple(sorted(names[day])), one.differs) if one.compared else _NOTHING
-            was = before.get(day, _NOTHING)
+        for day, looked in sorted(self._looked.items()):
+            now = Noted(tuple(sorted(names[day])), looked.differs) if looked.compared else _EMPTY
+            was = before.get(day, _EMPTY)
             if now == was:
                 continue
             rows.append((*day, _encode(now)))
@@ -93,19 +93,22 @@ class Agreements:
 
     def _names(self, db: Db) -> dict[Day, set[str]]:
         """Return the names of the rows in which each day counts: those of all sources that reported of it."""
-        sources: dict[Day, set[str]] = {day: set() for day, one in self._looked.items() if one.compared}
+        sources: dict[Day, set[str]] = {day: set() for day, looked in self._looked.items() if looked.compared}
         for day in sources:
-            one, home = self._looked[day], self._homes[day[0]]
-            sources[day] |= one.sources
-            if home is not None and EXCHANGE in one.reporters:
+            looked, home = self._looked[day], self._homes[day[0]]
+            sources[day] |= looked.sources
+            if home is not None and EXCHANGE in looked.reporters:
                 sources[day].add(home)
         query = "select contract, day, reported_by from reported_days where contract = any(?) and day = any(?)"
         for contract, number, source in db.rows(query, *self._ids()):
             if (contract, number) in sources:
                 sources[contract, number].add(source)
         named = db.voices().named or frozenset()
-        aside = look(db, {(one, _month(day)) for day, some in sources.items() for one in some - named}).aside
-        return {day: {OTHERS if (one, _month(day)) in aside else one for one in some} for day, some in sources.items()}
+        aside = look(db, {(name, _month(day)) for day, names in sources.items() for name in names - named}).aside
+        return {
+            day: {OTHER_SOURCES if (name, _month(day)) in aside else name for name in names}
+            for day, names in sources.items()
+        }
 
 
 def _month(day: Day) -> int:

@@ -5,8 +5,8 @@ of the queue, so that the others go on; a finding (`detector-error`) says so, an
 a death all things of that round are tried by themselves, and marked before (`mark`): what is at fault is found, and
 what only stood beside it is judged.
 
-What is set aside for its cost or for an error is tried again by the next start; what the process died of only when a
-person says so (`circulation queue retry`), or each start would be one more death.
+An item set aside for its cost or for an error is tried again by the next start; one that the process died of only when
+a person says so (`circulation queue retry`), or each start would be one more death.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -27,15 +27,15 @@ DEATHS_MAX: Final = 2
 # A death in a round of more things says nothing of any one of them: it makes them suspect, and is not counted.
 SUSPECTS_MAX: Final = 20
 ERROR_CHARACTERS_MAX: Final = 500
-# What an item is about that no entity stands behind.
-ITSELF: Final = About("source", "/circulation/judge")
+# The subject of findings on items that no entity stands behind.
+JUDGE_SOURCE: Final = About("source", "/circulation/judge")
 
 # On which topic the subject of a changed fact has its events.
 _FACTS: Final = {"asset": ASSETS, "party": PARTIES, "group": PARTIES, "contract": CONTRACTS}
 
 
 class Item(NamedTuple):
-    """What the store has of one thing. It is aside, or (`aside` false) it is tried by itself.
+    """The row of one thing. It is aside, or (`aside` false) it is tried by itself.
 
     `budget` is the name of the budget that it went over, `error`, or `deaths`; absent where it is only suspect.
     """
@@ -51,7 +51,7 @@ class Item(NamedTuple):
 
     @property
     def barred(self) -> bool:
-        """Whether it is not judged though it is asked for again. What the engine failed on is."""
+        """Whether it is not judged though it is asked for again. An item that the engine failed on is judged."""
         return self.aside and self.budget != ERROR
 
 
@@ -59,14 +59,14 @@ _ITEMS: Final = "select digest, thing, aside, deaths, budget, error, since, find
 
 
 def key(thing: str) -> str:
-    """What a thing is called here: its text may be too long for an index."""
+    """The digest that a thing has here: its text may be too long for an index."""
     return digest(thing)
 
 
 def of(db: Db, things: Iterable[str]) -> dict[str, Item]:
     """Those of the things that are aside or suspect, in the order in which they are tried."""
     query = f"{_ITEMS} where digest = any(?) order by deaths, since, digest"
-    return {one.thing: one for one in map(_item, db.rows(query, [key(thing) for thing in things]))}
+    return {item.thing: item for item in map(_item, db.rows(query, [key(thing) for thing in things]))}
 
 
 def all_of(db: Db) -> list[Item]:
@@ -99,7 +99,7 @@ def died(db: Db, things: Sequence[str], now: int) -> list[Item]:
     """Counts a death for what was in hand; answers with what that sets aside."""
     before = of(db, things)
     counts = len(things) <= SUSPECTS_MAX
-    found = []
+    items = []
     for thing in things:
         old = before.get(thing) or Item(key(thing), thing, False, 0, None, "", now, None)
         # In company one death makes a suspect, however often it comes back: only what is alone in hand is counted on.
@@ -107,43 +107,43 @@ def died(db: Db, things: Sequence[str], now: int) -> list[Item]:
         error = f"the process died {deaths} times while it was judged" if deaths >= DEATHS_MAX else old.error
         aside = old.aside or deaths >= DEATHS_MAX
         budget = DEATHS if deaths >= DEATHS_MAX else old.budget
-        found.append(old._replace(deaths=deaths, aside=aside, budget=budget, error=error))
-    keep(db, found)
-    return [one for one in found if one.deaths >= DEATHS_MAX]
+        items.append(old._replace(deaths=deaths, aside=aside, budget=budget, error=error))
+    keep(db, items)
+    return [item for item in items if item.deaths >= DEATHS_MAX]
 
 
 def take_up(db: Db, now: int) -> None:
     """Queues what is aside for another reason than deaths, to be tried by itself; at a start. `now` is a wall clock."""
-    # Who was suspect may have been judged by another worker meanwhile.
+    # A suspect may have been judged by another worker meanwhile.
     db.run("delete from set_aside where aside = false and thing not in (select thing from queue)")
-    _again(db, [one for one in all_of(db) if one.deaths < DEATHS_MAX], now)
-    # What older versions set aside.
+    _again(db, [item for item in all_of(db) if item.deaths < DEATHS_MAX], now)
+    # Items set aside by older versions.
     db.run("update queue set priority = ? where priority = ?", AGAIN, ASIDE)
 
 
 def retry(db: Db, digests: Sequence[str], now: int) -> int:
     """Queues these, whatever set them aside, since a person says so; one more death sets them aside again."""
     wanted = {*digests}
-    found = [one for one in all_of(db) if one.digest in wanted]
-    _again(db, [one._replace(deaths=min(one.deaths, DEATHS_MAX - 1)) for one in found], now)
-    return len(found)
+    items = [item for item in all_of(db) if item.digest in wanted]
+    _again(db, [item._replace(deaths=min(item.deaths, DEATHS_MAX - 1)) for item in items], now)
+    return len(items)
 
 
 def _again(db: Db, items: Sequence[Item], now: int) -> None:
-    keep(db, [one._replace(aside=False) for one in items])
-    queue.put(db, [one.thing for one in items], AGAIN, now)
+    keep(db, [item._replace(aside=False) for item in items])
+    queue.put(db, [item.thing for item in items], AGAIN, now)
 
 
 def said(thing: str, event: Event | None, budget: str, error: str, party: str | None, now: int) -> Said:
-    """What is said of an item that is set aside; `event` is the newest of what it is about."""
+    """The finding on an item that is set aside; `event` is the newest of what it is about."""
     kind = queue.kind_of(thing)
     rule = queue.sum_of(thing)[0] if kind == queue.Kind.SUM else None
-    about = ITSELF if event is None else About(KINDS[event.topic], event.subject)
+    about = JUDGE_SOURCE if event is None else About(KINDS[event.topic], event.subject)
     evidence: dict[str, Any] = {"item": kind, "error": error[:ERROR_CHARACTERS_MAX], "budget": budget}
     if rule is not None:
         evidence["rule"] = rule
-    what = f"An item of judging ({kind}) failed" if rule is None else f"The rule {rule} could not look at this"
-    what_zh = f"一项判定（{kind}）出错" if rule is None else f"规则 {rule} 无法完成判定"
+    failure = f"An item of judging ({kind}) failed" if rule is None else f"The rule {rule} could not look at this"
+    failure_zh = f"一项判定（{kind}）出错" if rule is None else f"规则 {rule} 无法完成判定"
     return Said(
         severity="yellow",
         about=about,
@@ -151,8 +151,8 @@ def said(thing: str, event: Event | None, budget: str, error: str, party: str | 
         occurred=now if event is None else event.time,
         cause=None if event is None else Cause(event.source, event.id),
         apart=("item", thing),
-        summary=f"{what}, and was set aside: {error[:ERROR_CHARACTERS_MAX]}.",
-        summary_zh=f"{what_zh}，已搁置：{error[:ERROR_CHARACTERS_MAX]}。",
+        summary=f"{failure}, and was set aside: {error[:ERROR_CHARACTERS_MAX]}.",
+        summary_zh=f"{failure_zh}，已搁置：{error[:ERROR_CHARACTERS_MAX]}。",
         evidence=evidence,
     )
 

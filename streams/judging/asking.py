@@ -18,7 +18,7 @@ from streams.judging.round import Round
 
 
 class Answers(NamedTuple):
-    """What sums said. `causes` are the acts, by (thing, source, id), where sandboxes are watched.
+    """The answers of sums. `causes` are the acts, by (thing, source, id), where sandboxes are watched.
 
     `empty` are the things that were asked, and of which nothing is left. Of those in `since` only what occurred from an
     instant on was
@@ -42,23 +42,23 @@ def ask(round_: Round, going_on: GoingOn, gathered: Gathered) -> Answers:
     answers = Answers([], {}, set(), {**going_on.since, **gathered.reported}, [], [], set())
     since, deadlines = answers.since, answers.deadlines
     if versions:
-        for one in gathered.silent.values():
-            versions.judged(one.rule, one.scope, Running(), EARLIEST)
-    asked = gathered.asked
+        for request in gathered.silent.values():
+            versions.judged(request.rule, request.scope, Running(), EARLIEST)
+    requests = gathered.requests
     if gathered.settling is not None:
         # Days go on from the days before them, and months from their days.
-        asked = sorted(asked, key=lambda one: one.scope if one.shape.each_day else "")
-    for one in asked:
-        thing, scope, shape = one.thing, one.scope, one.shape
-        rule, bound, begin = rules[one.rule], bounds[one.rule], since.get(thing, EARLIEST)
+        requests = sorted(requests, key=lambda request: request.scope if request.shape.each_day else "")
+    for request in requests:
+        thing, scope, shape = request.thing, request.scope, request.shape
+        rule, bound, begin = rules[request.rule], bounds[request.rule], since.get(thing, EARLIEST)
         running = going_on.sums.get(thing)
         if running is None and shape.step is not None and going_on.keeping:
             running = Running()
-        acts = [] if thing in gathered.reported else _acts_of(one, gathered, bound)
+        acts = [] if thing in gathered.reported else _acts_of(request, gathered, bound)
         if thing in since:
             acts = [act for act in acts if act.time >= begin]
         judged = acts or running or thing in gathered.reported
-        if not judged and not shape.each_day and not gathered.counted.is_left(one):
+        if not judged and not shape.each_day and not gathered.counted.is_left(request):
             answers.empty.add(thing)
             if running is not None:
                 versions.judged(rule.id, scope, running, begin)
@@ -69,24 +69,24 @@ def ask(round_: Round, going_on: GoingOn, gathered: Gathered) -> Answers:
         # A scope of no acts, but of what was counted, is judged by that alone.
         if running is not None and shape.step is not None and (acts or running):
             judge = partial(running.on, shape.step, scope, acts, bound, horizon)
-        said = round_.say(rule, acts[-1] if acts else None, judge)
+        statements = round_.say(rule, acts[-1] if acts else None, judge)
         if running is not None:
             is_actless = thing in gathered.actless
             versions.judged(rule.id, scope, running, EARLIEST if is_actless else begin)
-            _keep(round_, one, running, answers, is_actless=is_actless)
+            _keep(round_, request, running, answers, is_actless=is_actless)
         standing = []
-        for who, what in said:
-            if what.occurred < gathered.reported.get(thing, what.occurred):
+        for speaker, statement in statements:
+            if statement.occurred < gathered.reported.get(thing, statement.occurred):
                 continue
-            if what.due is None or what.due < horizon:
-                standing.append((who, what))
+            if statement.due is None or statement.due < horizon:
+                standing.append((speaker, statement))
             else:
-                deadlines.append((thing, what.due))
+                deadlines.append((thing, statement.due))
         if rule.id == SANDBOX:
             contracts = sorted({act.subject for act in acts})
             used_on = (day for contract in contracts for day, _, _ in gathered.days.get(contract, ()))
             deadlines += [(thing, end_of(day)) for day in used_on if end_of(day) >= horizon]
-        if shape.each_day and any(who is rule for who, _ in standing):
+        if shape.each_day and any(speaker is rule for speaker, _ in standing):
             answers.differing.add(thing)
         answers.entries.extend(round_.entries(thing, standing))
         if not going_on.keeping:
@@ -94,11 +94,13 @@ def ask(round_: Round, going_on: GoingOn, gathered: Gathered) -> Answers:
     return answers
 
 
-def _acts_of(asked: Asked, gathered: Gathered, facts: Facts) -> list[Act]:
+def _acts_of(request: Asked, gathered: Gathered, facts: Facts) -> list[Act]:
     """The acts of a sum, in its order."""
-    shape = asked.shape
+    shape = request.shape
     acts: list[Act] = []
-    for thing in dict.fromkeys(one for scope in asked.looks_at for one in gathered.members[asked.rule, scope]):
+    for thing in dict.fromkeys(
+        member for scope in request.looks_at for member in gathered.members[request.rule, scope]
+    ):
         reports = gathered.reports[thing]
         if shape.every_report:
             acts += reports.reports
@@ -107,19 +109,19 @@ def _acts_of(asked: Asked, gathered: Gathered, facts: Facts) -> list[Act]:
         else:
             # Several signings of one contract are one thing, and may belong to different scopes. Of what was stated the
             # scopes of earlier statements may be there still.
-            acts += [act for act in reports.acts if not {*asked.looks_at}.isdisjoint(shape.scopes(act, facts))]
+            acts += [act for act in reports.acts if not {*request.looks_at}.isdisjoint(shape.scopes(act, facts))]
     return shape.in_order(acts)
 
 
-def _keep(round_: Round, asked: Asked, running: Running, answers: Answers, *, is_actless: bool) -> None:
+def _keep(round_: Round, request: Asked, running: Running, answers: Answers, *, is_actless: bool) -> None:
     """Keep a sum for who goes on with it, and note what its deadlines have become."""
-    thing, since = asked.thing, answers.since
+    thing, since = request.thing, answers.since
     if running.until != NEVER:
         # It failed on the way, and nothing that it said before stands.
         since.pop(thing, None)
         return
     if not is_actless:
-        round_.known.sums.give(asked.rule, asked.scope, running)
+        round_.known.sums.give(request.rule, request.scope, running)
     coming, gone_by = running.deadlines(round_.horizon)
     answers.deadlines.extend((thing, due) for due in coming)
     if thing in since:

@@ -38,25 +38,25 @@ def enter(round_: Round, things: Sequence[str]) -> None:
     steps: list[tuple[int, str, Step]] = [(number, id_, _decode(raw)) for number, id_, raw in rows]
     dockets = _load(db, ids, sorted({step.finding for _, _, step in steps if not isinstance(step, Order)}))
     waited = _waited(db, dockets, steps)
-    told: list[Told] = []
+    case_events: list[Told] = []
     for _, id_, step in steps:
-        told += dockets[id_].enter(step)
+        case_events += dockets[id_].enter(step)
     for docket in dockets.values():
-        told += docket.pass_(round_.horizon)
+        case_events += docket.pass_(round_.horizon)
     # An order for a case that is not there waits: its row keeps its place.
-    done, waits = list[int](), dict[str, list[int]]()
+    entered, waits = list[int](), dict[str, list[int]]()
     for number, id_, step in steps:
         if isinstance(step, Order) and step.case not in dockets[id_].cases:
             waits.setdefault(step.case, []).append(number)
         else:
-            done.append(number)
-    done += [number for number, id_, order in waited if order.case in dockets[id_].cases]
-    db.run("delete from docket where id = any(?)", done)
+            entered.append(number)
+    entered += [number for number, id_, order in waited if order.case in dockets[id_].cases]
+    db.run("delete from docket where id = any(?)", entered)
     for case, numbers in waits.items():
         db.run("update docket set waits = ? where id = any(?)", case, numbers)
     db.run("delete from deadlines where thing = any(?)", list(things))
-    _keep(db, dockets, told)
-    round_.told += len(told)
+    _keep(db, dockets, case_events)
+    round_.case_events += len(case_events)
 
 
 def _waited(db: Db, dockets: dict[str, Docket], steps: Sequence[tuple[int, str, Step]]) -> list[tuple[int, str, Order]]:
@@ -66,10 +66,10 @@ def _waited(db: Db, dockets: dict[str, Docket], steps: Sequence[tuple[int, str, 
     if not coming:
         return []
     query = "select id, docket, step from docket where docket = any(?) and waits = any(?)"
-    found = [(number, id_, _decode_order(raw)) for number, id_, raw in sorted(db.rows(query, sorted(raised), coming))]
-    for _, id_, order in found:
+    orders = [(number, id_, _decode_order(raw)) for number, id_, raw in sorted(db.rows(query, sorted(raised), coming))]
+    for _, id_, order in orders:
         dockets[id_].enter(order)
-    return found
+    return orders
 
 
 def _load(db: Db, ids: Sequence[str], findings: Sequence[str]) -> dict[str, Docket]:
@@ -85,13 +85,13 @@ def _load(db: Db, ids: Sequence[str], findings: Sequence[str]) -> dict[str, Dock
     for id_, *row in db.rows(query, list(ids)):
         values: dict[str, Any] = dict(zip(names, row, strict=True))
         cases[id_].append(Case(**values | {"overdue": bool(values["overdue"])}))
-    mine: dict[str, dict[str, Member]] = {id_: {} for id_ in ids}
+    by_docket: dict[str, dict[str, Member]] = {id_: {} for id_ in ids}
     for finding, member in members.items():
-        mine[member.case.rpartition("-")[0]][finding] = member
-    return {id_: Docket(id_, cases[id_], mine[id_]) for id_ in ids}
+        by_docket[member.case.rpartition("-")[0]][finding] = member
+    return {id_: Docket(id_, cases[id_], by_docket[id_]) for id_ in ids}
 
 
-def _keep(db: Db, dockets: dict[str, Docket], told: Sequence[Told]) -> None:
+def _keep(db: Db, dockets: dict[str, Docket], case_events: Sequence[Told]) -> None:
     cases, members, deadlines = [], [], []
     for id_, docket in dockets.items():
         cases += [_row(id_, docket.cases[case]) for case in sorted(docket.changed_cases)]
@@ -101,20 +101,20 @@ def _keep(db: Db, dockets: dict[str, Docket], told: Sequence[Told]) -> None:
     db.many(schema.cases, cases, "upsert")
     db.many(schema.case_findings, members, "upsert")
     db.many(schema.deadlines, deadlines)
-    db.many(schema.case_events, [(*one[:4], canonical(one.data).decode()) for one in told])
+    db.many(schema.case_events, [(*case_event[:4], canonical(case_event.data).decode()) for case_event in case_events])
     post(
         db,
         [
             cloudevent(
                 topic,
-                one.case,
-                type_=CASE_PREFIX + one.what,
+                case_event.case,
+                type_=CASE_PREFIX + case_event.what,
                 source=SOURCE,
-                id_=f"{one.case}.{one.number}",
-                time=one.time,
-                data=one.data,
+                id_=f"{case_event.case}.{case_event.number}",
+                time=case_event.time,
+                data=case_event.data,
             )
-            for one in told
+            for case_event in case_events
             for topic in (CASES, JOURNAL)
         ],
     )

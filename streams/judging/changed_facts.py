@@ -57,23 +57,23 @@ def find(round_: Round, things: Sequence[str]) -> None:
         shapes.types_recalling,
     )
     late = recent.find(round_.db, round_.known, stated, screened, types)
-    for kind, subject, _ in late.others:
+    for kind, subject, _ in late.broad_changes:
         subjects[recent.ENTITIES.get(kind, kind)].append(subject)
     # Of acts from which instant on they are judged.
-    found = dict.fromkeys(_of_all(round_, subjects), EARLIEST)
+    acts = dict.fromkeys(_of_all(round_, subjects), EARLIEST)
     for thing, instant in late.acts.items():
-        found[thing] = min(instant, found.get(thing, instant))
+        acts[thing] = min(instant, acts.get(thing, instant))
     if shapes.looks_at_payments:
-        found |= dict.fromkeys(_closing_between_groups(round_, stated), EARLIEST)
-    _touch_sums(round_, found)
+        acts |= dict.fromkeys(_closing_between_groups(round_, stated), EARLIEST)
+    _touch_sums(round_, acts)
     for thing in round_.of(Kind.ACT):
-        if thing in found:
-            begins[thing] = min(found.pop(thing), begins.get(thing, EARLIEST))
-    round_.queue(found, LIVE if len(found) <= EXPANDED_MAX else AGAIN, found)
-    others = {(one.kind, one.subject) for one in late.others}
-    begun = {one.subject: one.since for one in stated if one.kind == "contract" and one[:2] not in others}
+        if thing in acts:
+            begins[thing] = min(acts.pop(thing), begins.get(thing, EARLIEST))
+    round_.queue(acts, LIVE if len(acts) <= EXPANDED_MAX else AGAIN, acts)
+    broad = {(change.kind, change.subject) for change in late.broad_changes}
+    begun = {change.subject: change.since for change in stated if change.kind == "contract" and change[:2] not in broad}
     _judge_days_of(round_, dict.fromkeys(subjects["contract"], EARLIEST) | begun)
-    _judge_uses_abroad_of(round_, [one.subject for one in stated if one.kind == "asset"])
+    _judge_uses_abroad_of(round_, [change.subject for change in stated if change.kind == "asset"])
     if subjects["uses"] or subjects["reports"]:
         _judge_days(round_, *(list(map(queue.contract_day_of, subjects[kind])) for kind in ("uses", "reports")))
 
@@ -81,42 +81,42 @@ def find(round_: Round, things: Sequence[str]) -> None:
 def _of_all(round_: Round, subjects: Mapping[str, list[str]]) -> dict[str, None]:
     """All acts that look at any of these, whenever they were."""
     db, shapes, known = round_.db, round_.shapes, round_.known
-    found: dict[str, None] = {}
+    acts: dict[str, None] = {}
     assets, contracts = set(subjects["asset"]), set(subjects["contract"])
     if parties := subjects["party"]:
-        found |= _acts_of(db, PARTIES, parties, shapes.types)
+        acts |= _acts_of(db, PARTIES, parties, shapes.types)
         named = naming(db, "party", parties)
-        found |= _acts_among(db, named, shapes.types)
+        acts |= _acts_among(db, named, shapes.types)
         contracts |= {row[1] for row in named if row[2] == CONTRACTS}
         assets |= {row[1] for row in named if row[3] == ASSET_REGISTERED}
     if assets:
-        found |= _of_assets(db, loading.below(db, sorted(assets)), shapes.types)
-    found |= _of_contracts(db, sorted(contracts), shapes.types)
+        acts |= _of_assets(db, loading.below(db, sorted(assets)), shapes.types)
+    acts |= _of_contracts(db, sorted(contracts), shapes.types)
     if paid := subjects["payment"]:
-        # What was paid later may close a ring with it.
-        found |= _closing(round_, db.rows(f"select {COLUMNS} from events where thing = any(?)", paid))  # noqa: S608
+        # A later payment may close a ring with it.
+        acts |= _closing(round_, db.rows(f"select {COLUMNS} from events where thing = any(?)", paid))  # noqa: S608
     if offered := subjects["offered"]:
-        # What a product is offered as, and for which price, its listing says; a contract on it may not say it again.
-        found |= _acts_among(db, naming(db, "asset", offered), [*TERMS_TYPES])
+        # A listing says as what a product is offered, and for which price; a contract on it may not say it again.
+        acts |= _acts_among(db, naming(db, "asset", offered), [*TERMS_TYPES])
     groups = list(subjects["group"])
     if parties and (types := sorted({*shapes.types_of_groups, *shapes.types_of_whole_groups})):
         below = known.controlled(db, parties)
-        found |= _of_groups(db, below, types)
-        # Who owns an asset is controlled by whom its controllers are controlled by.
+        acts |= _of_groups(db, below, types)
+        # An owner of an asset is controlled by the controllers of its controllers.
         owned = {row[1] for row in naming(db, "party", below) if row[3] == ASSET_REGISTERED} - assets
         if owned and shapes.types_of_groups:
-            found |= _of_assets(db, loading.below(db, sorted(owned)), shapes.types_of_groups)
+            acts |= _of_assets(db, loading.below(db, sorted(owned)), shapes.types_of_groups)
         # Where nobody below has a record, nobody else of the group is judged by them.
-        groups += [one for one, facts in known.parties(db, below).items() if facts.recorded]
+        groups += [party for party, facts in known.parties(db, below).items() if facts.recorded]
     if groups and (types := shapes.types_of_whole_groups):
-        found |= _of_groups(db, list(with_groups(db, groups)), types)
-    return found
+        acts |= _of_groups(db, list(with_groups(db, groups)), types)
+    return acts
 
 
 def _closing(round_: Round, settlements: Sequence[tuple[Any, ...]]) -> dict[str, None]:
     """The settlements that may close a ring with these."""
     known, db = round_.known, round_.db
-    of = {(one.data.payee, one.time) for one in map(event_of, settlements)}
+    of = {(event.data.payee, event.time) for event in map(event_of, settlements)}
     return dict.fromkeys(loading.payments_after(db, of, lambda parties: known.with_groups(db, parties)))
 
 
@@ -127,7 +127,7 @@ def _closing_between_groups(round_: Round, stated: Sequence[recent.Change]) -> d
     anything.
     """
     known, db = round_.known, round_.db
-    found: dict[str, None] = {}
+    acts: dict[str, None] = {}
     for kind, subject, since in stated:
         if kind != "party":
             continue
@@ -137,27 +137,27 @@ def _closing_between_groups(round_: Round, stated: Sequence[recent.Change]) -> d
                 continue
             since = party.changed_since(since)
         rows = loading.payments(db, ("payer", "payee"), known.controlled(db, [subject]), since)
-        found |= dict.fromkeys(sorted(row[4] for row in rows)) | _closing(round_, rows)
-    return found
+        acts |= dict.fromkeys(sorted(row[4] for row in rows)) | _closing(round_, rows)
+    return acts
 
 
 def _of_groups(db: Db, parties: Sequence[str], types: Sequence[str]) -> dict[str, None]:
     """Acts of these types that the parties do, that name them, or what they own: rules look at who controls them."""
-    found = _acts_of(db, PARTIES, parties, types)
+    acts = _acts_of(db, PARTIES, parties, types)
     named = naming(db, "party", parties)
-    found |= _acts_among(db, named, types)
+    acts |= _acts_among(db, named, types)
     # Of a settlement rules ask for whom payer and payee act; nothing else of its contract hangs on that.
-    found |= _acts_among(db, [row for kind in ("payer", "payee") for row in naming(db, kind, parties)], types)
+    acts |= _acts_among(db, [row for kind in ("payer", "payee") for row in naming(db, kind, parties)], types)
     if owned := sorted({row[1] for row in named if row[3] == ASSET_REGISTERED}):
-        found |= _of_assets(db, loading.below(db, owned), types)
-    return found | _of_contracts(db, sorted({row[1] for row in named if row[2] == CONTRACTS}), types)
+        acts |= _of_assets(db, loading.below(db, owned), types)
+    return acts | _of_contracts(db, sorted({row[1] for row in named if row[2] == CONTRACTS}), types)
 
 
 def _of_assets(db: Db, assets: Sequence[str], types: Sequence[str]) -> dict[str, None]:
-    found = _acts_of(db, ASSETS, assets, types)
+    acts = _acts_of(db, ASSETS, assets, types)
     named = naming(db, "asset", assets)
-    found |= _acts_among(db, named, types)
-    return found | _of_contracts(db, sorted({row[1] for row in named if row[2] == CONTRACTS}), types)
+    acts |= _acts_among(db, named, types)
+    return acts | _of_contracts(db, sorted({row[1] for row in named if row[2] == CONTRACTS}), types)
 
 
 def _of_contracts(db: Db, contracts: Sequence[str], types: Sequence[str]) -> dict[str, None]:
@@ -230,14 +230,14 @@ def _judge_days(round_: Round, used: Sequence[tuple[str, int]], reported: Sequen
     )
     begins: dict[str, int] = {}
     for rule, shape in shapes.daily.items():
-        contracts = sorted({one for one, day in used if not shape.ended_days or end_of(day) < round_.horizon})
+        contracts = sorted({contract for contract, day in used if not shape.ended_days or end_of(day) < round_.horizon})
         if contracts:
             touched.update(db.rows(query, CONTRACTS, contracts, sorted(shape.acts), rule))
         if shape.since_report:
             for contract, day in sorted(used, reverse=True):
                 begins[queue.sum_(rule, contract)] = end_of(day - 1)
     things = scopes.judged_with(round_, sorted(touched))
-    round_.queue(things, LIVE, {one: begins.get(one, EARLIEST) for one in things})
+    round_.queue(things, LIVE, {thing: begins.get(thing, EARLIEST) for thing in things})
     # No act tells of such a day, so the uses themselves are what belongs to the scope: a late pack finds it.
     rows = [
         (rule, day_scope(day, contract), queue.uses(contract), None, None)
@@ -261,7 +261,7 @@ def _judge_uses_abroad_of(round_: Round, assets: Sequence[str]) -> None:
         " and r.ref = any(?) and e.topic = ? and exists (select 1 from used_abroad u where u.contract = e.subject)"
     )
     contracts = sorted(row[0] for row in round_.db.rows(query, list(assets), CONTRACTS))
-    round_.queue([queue.sum_(rule, one) for rule in rules for one in contracts], LIVE)
+    round_.queue([queue.sum_(rule, contract) for rule in rules for contract in contracts], LIVE)
 
 
 def _judge_days_of(round_: Round, contracts: Mapping[str, int]) -> None:
@@ -272,9 +272,9 @@ def _judge_days_of(round_: Round, contracts: Mapping[str, int]) -> None:
         return
     begun = {queue.uses(contract): since for contract, since in contracts.items()}
     rows = round_.db.rows("select thing, rule, scope from scopes where thing = any(?)", list(begun))
-    found = {
+    scopes_of_days = {
         (rule, scope)
         for thing, rule, scope in rows
         if shapes.period_of(rule) is None or shapes.ends(rule, scope) >= begun[thing]
     }
-    round_.queue(scopes.judged_with(round_, sorted(found)), AGAIN)
+    round_.queue(scopes.judged_with(round_, sorted(scopes_of_days)), AGAIN)

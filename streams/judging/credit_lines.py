@@ -1,8 +1,8 @@
 """Keeps what statements of credit are made of: a line of each record, finding and merit, and how each claim stands.
 
-Whoever changes what bears on one notes that in `credit_touched`, in the same transaction, and asks for the statement of
-the party. Then that one is folded again out of all that is known of it, and what it bears on: an objection on a record,
-a record on the finding that it names. All others are as they were, as far as time has not changed them.
+A transaction that changes anything that bears on one notes that in `credit_touched`, and asks for the statement of the
+party. Then that one is folded again out of all that is known of it, and what it bears on: an objection on a record, a
+record on the finding that it names. All others are as they were, as far as time has not changed them.
 """
 
 import json
@@ -49,7 +49,7 @@ from streams.store.kept_events import COLUMNS
 from streams.store.outbox import canonical
 
 # Before a round begins with a party there is nothing of it.
-_NOTHING: Final[Mapping[str, Sum]] = {kind: Sum() for kind in LISTS}
+_NO_SUMS: Final[Mapping[str, Sum]] = {kind: Sum() for kind in LISTS}
 
 
 class State(NamedTuple):
@@ -98,12 +98,12 @@ def refresh(
         fold.begin(whole)
     fold.touch_due(list(kept), [party for party, (until, _) in kept.items() if as_of < until])
     fold.run()
-    sums = {party: _decoded(kept[party][1]) if party in kept else _NOTHING for party in parties}
+    sums = {party: _decoded(kept[party][1]) if party in kept else _NO_SUMS for party in parties}
     for party, lists_ in fold.moves.items():
-        sums[party] = {kind: _moved(some, lists_.get(kind, ())) for kind, some in sums[party].items()}
+        sums[party] = {kind: _moved(sum_, lists_.get(kind, ())) for kind, sum_ in sums[party].items()}
     changed = sorted({*fold.parties, *whole})
     versions |= {party: versions.get(party, 0) + 1 for party in {*fold.moves, *whole}}
-    rows = [(one, as_of, in_force, _encoded(sums[one]), versions[one]) for one in changed]
+    rows = [(party, as_of, in_force, _encoded(sums[party]), versions[party]) for party in changed]
     db.many(schema.credit_sums, rows, "upsert")
     query = (
         "select s.party, (select min(until) from credit_lines l where l.party = s.party),"
@@ -111,7 +111,8 @@ def refresh(
         " from credit_sums s where s.party = any(?)"
     )
     until = {
-        party: min(NEVER if one is None else one for one in some) for party, *some in db.rows(query, list(parties))
+        party: min(NEVER if instant is None else instant for instant in instants)
+        for party, *instants in db.rows(query, list(parties))
     }
     before, after = fold.upheld(whole)
     return {
@@ -138,7 +139,7 @@ def _moved(before: Sum, moves: Sequence[Move[Listed]]) -> Sum:
 
 
 def _decoded(sums: bytes) -> dict[str, Sum]:
-    return {kind: Sum(*some) for kind, some in json.loads(sums).items()}
+    return {kind: Sum(*values) for kind, values in json.loads(sums).items()}
 
 
 def _encoded(sums: Mapping[str, Sum]) -> bytes:
@@ -148,7 +149,7 @@ def _encoded(sums: Mapping[str, Sum]) -> bytes:
 
 def lists(db: Db, states: Mapping[str, State], cache: Stated) -> dict[str, dict[str, list[Listed]]]:
     """The lines of each list of parties that are sent, by kind and in their order."""
-    found: dict[str, Lists] = {}
+    by_party: dict[str, Lists] = {}
     for party, state in states.items():
         known = cache.take(party, state.version - 1) if state.moves is not None else None
         if known is None:
@@ -156,24 +157,24 @@ def lists(db: Db, states: Mapping[str, State], cache: Stated) -> dict[str, dict[
         for kind, moves in (state.moves or {}).items():
             for move in moves:
                 known[kind].move(move)
-        if not any(one.is_short() for one in known.values()):
-            found[party] = known
-    found |= _read_lists(db, {party: state for party, state in states.items() if party not in found})
-    for party, some in found.items():
-        cache.keep(party, states[party].version, some)
-    return {party: {kind: one.lines() for kind, one in found[party].items()} for party in states}
+        if not any(heaviest.is_short() for heaviest in known.values()):
+            by_party[party] = known
+    by_party |= _read_lists(db, {party: state for party, state in states.items() if party not in by_party})
+    for party, party_lists in by_party.items():
+        cache.keep(party, states[party].version, party_lists)
+    return {party: {kind: heaviest.lines() for kind, heaviest in by_party[party].items()} for party in states}
 
 
 def _read_lists(db: Db, states: Mapping[str, State]) -> dict[str, Lists]:
     lines: dict[tuple[str, str], list[tuple[str, Listed]]] = {}
     columns = "party, kind, rank, points, bytes, data"
-    few = [one for one, state in states.items() if sum(each.lines for each in state.sums.values()) <= STATED_MAX]
-    rows = db.rows(f"select {columns} from credit_lines where party = any(?) and listed", few) if few else []  # noqa: S608
+    small = [party for party, state in states.items() if sum(sum_.lines for sum_ in state.sums.values()) <= STATED_MAX]
+    rows = db.rows(f"select {columns} from credit_lines where party = any(?) and listed", small) if small else []  # noqa: S608
     query = (
         f"select {columns} from credit_lines where party = ? and kind = ? and listed"  # noqa: S608
         " order by points desc, key(rank) desc limit ?"
     )
-    for party in states.keys() - {*few}:
+    for party in states.keys() - {*small}:
         for kind in LISTS:
             rows += db.rows(query, party, kind, STATED_MAX)
     for party, kind, rank, points, size, data in rows:
@@ -222,9 +223,9 @@ class _Fold:
         """Have folded what no longer holds, and of parties that were folded by a later clock what does not hold yet."""
         for table, key in (("credit_lines", "line"), ("credit_claims", "claim")):
             query = f"select {key} from {table} where party = any(?) and"  # noqa: S608 names are ours
-            for over, some in ((f"{query} until <= ?", parties), (f"{query} since > ?", gone_back)):
-                if some:
-                    self.touch(row[0] for row in self._db.rows(over, some, self._as_of))
+            for over, party_ids in ((f"{query} until <= ?", parties), (f"{query} since > ?", gone_back)):
+                if party_ids:
+                    self.touch(row[0] for row in self._db.rows(over, party_ids, self._as_of))
 
     def run(self) -> None:
         """Fold what is touched, in the order in which it bears on each other."""
@@ -242,11 +243,11 @@ class _Fold:
             for type_ in TYPES
             if KINDS[type_] == kind
         }
-        found: dict[str, list[Event]] = {}
+        by_key: dict[str, list[Event]] = {}
         query = f"select {COLUMNS} from events where thing = any(?) and retracted is null"  # noqa: S608
         for row in self._db.rows(query, list(things)) if things else ():
-            found.setdefault(things[row[4]], []).append(self._read(row))
-        return found
+            by_key.setdefault(things[row[4]], []).append(self._read(row))
+        return by_key
 
     def _fold_claims(self, keys: set[str]) -> None:
         if not keys:
@@ -254,12 +255,12 @@ class _Fold:
         rows, gone = [], []
         query = "select claim, about, upholds from credit_claims where claim = any(?)"
         old = {row[0]: row[1:] for row in self._db.rows(query, list(keys))}
-        said = self._events(keys)
+        by_key = self._events(keys)
         for key in sorted(keys):
             party, kind, _ = split_key(key, 2)
             about, upholds = old.get(key, (None, None))
             self._bears(about, upholds)
-            if (events := said.get(key)) is None:
+            if (events := by_key.get(key)) is None:
                 gone.append(key)
                 continue
             now, ever = claim(kind, events, self._as_of), claim(kind, events)
@@ -268,7 +269,7 @@ class _Fold:
             if ever is not None and ever.about[0] == FINDING and ever.state == UPHELD:
                 upholds = join_key(party, *ever.about)
             self._bears(about, upholds)
-            holds = around((one.time for one in events), self._as_of)
+            holds = around((event.time for event in events), self._as_of)
             rows.append((key, party, about, state, rank, filed, upholds, *holds))
         self.parties.update(split_key(key, 1)[0] for key in keys)
         self._db.many(schema.credit_claims, rows, "upsert")
@@ -283,14 +284,14 @@ class _Fold:
 
     def _states(self, keys: Collection[str]) -> dict[str, dict[str, str]]:
         """By what claims are about the states that any is in, each with the latest place, and what suspends."""
-        found: dict[str, dict[str, str]] = {}
+        by_about: dict[str, dict[str, str]] = {}
         query = "select about, state, max(rank) from credit_claims where about = any(?) group by about, state"
         for about, state, rank in self._db.rows(query, list(keys)):
-            found.setdefault(about, {})[state] = rank
-        for about, states in found.items():
+            by_about.setdefault(about, {})[state] = rank
+        for about, states in by_about.items():
             if OPEN in states and (suspending := self._suspending(about)) is not None:
                 states[SUSPENDING] = suspending
-        return found
+        return by_about
 
     def _suspending(self, about: str) -> str | None:
         """Of the first objection, and the first that is filed after each correction, the latest that is open."""
@@ -306,18 +307,20 @@ class _Fold:
     def _fold_records(self, keys: set[str]) -> None:
         if not keys:
             return
-        said, states = self._events(keys), self._states(keys)
+        by_key, states = self._events(keys), self._states(keys)
         self._keep(
             {
-                key: record_line(said[key], states.get(key, {}), self._as_of, self._settings) if key in said else None
+                key: record_line(by_key[key], states.get(key, {}), self._as_of, self._settings)
+                if key in by_key
+                else None
                 for key in keys
             }
         )
 
     def _fold_merits(self, keys: set[str]) -> None:
         if keys:
-            said = self._events(keys)
-            self._keep({key: merit_line(said[key], self._as_of) if key in said else None for key in keys})
+            by_key = self._events(keys)
+            self._keep({key: merit_line(by_key[key], self._as_of) if key in by_key else None for key in keys})
 
     def _fold_findings(self, keys: set[str]) -> None:
         if not keys:
@@ -327,15 +330,15 @@ class _Fold:
         query = "select party, finding, severity, occurred, standing, mode from findings where finding = any(?)"
         rows = db.rows(query, sorted({split_key(key, 2)[2] for key in keys}))
         standing = {
-            join_key(party, FINDING, one[0]): Standing(*one)
-            for party, *one, stands, mode in rows
+            join_key(party, FINDING, columns[0]): Standing(*columns)
+            for party, *columns, stands, mode in rows
             if party is not None and stands and mode == "enforce"
         }
-        some = list(standing.keys() & keys)
-        states = self._states(some)
-        named = {row[0] for row in db.rows("select named from credit_lines where named = any(?)", some)}
+        standing_keys = list(standing.keys() & keys)
+        states = self._states(standing_keys)
+        named = {row[0] for row in db.rows("select named from credit_lines where named = any(?)", standing_keys)}
         lines: dict[str, Line | None] = dict.fromkeys(keys)
-        for key in some:
+        for key in standing_keys:
             lines[key] = finding_line(
                 standing[key], states.get(key, {}), self._as_of, self._settings, named=key in named
             )
@@ -351,12 +354,12 @@ class _Fold:
             self.parties.add(party)
             was_listed, points, rank, named = old.get(key, (False, 0, "", None))
             names = None if line is None or line.named is None else join_key(party, FINDING, line.named)
-            self.touch(one for one in (named, names) if one is not None)
-            one = None if line is None or line.row is None else listed(line.row)
+            self.touch(finding for finding in (named, names) if finding is not None)
+            listed_row = None if line is None or line.row is None else listed(line.row)
             data, came = None, None
-            if line is not None and one is not None:
-                data = canonical(one.value)
-                came = line.place, one._replace(value=orjson.Fragment(data))
+            if line is not None and listed_row is not None:
+                data = canonical(listed_row.value)
+                came = line.place, listed_row._replace(value=orjson.Fragment(data))
             if was_listed or came is not None:
                 move = Move((points, rank) if was_listed else None, came)
                 self.moves.setdefault(party, {}).setdefault(kind, []).append(move)
@@ -364,8 +367,8 @@ class _Fold:
                 gone.append(key)
                 continue
             holds = around(line.instants, self._as_of)
-            points, size = (0, 0) if one is None else (one.points, one.bytes)
-            rows.append((key, party, kind, one is not None, points, line.place, names, *holds, size, data))
+            points, size = (0, 0) if listed_row is None else (listed_row.points, listed_row.bytes)
+            rows.append((key, party, kind, listed_row is not None, points, line.place, names, *holds, size, data))
         self._db.many(schema.credit_lines, rows, "upsert")
         if gone:
             self._db.run("delete from credit_lines where line = any(?)", gone)
@@ -381,9 +384,9 @@ class _Fold:
         if self._upheld:
             pairs = [(key, *split_key(key, 2)) for key in sorted(self._upheld)]
             query = "select party, finding from upheld where finding = any(?)"
-            held = set(db.rows(query, [one[3] for one in pairs]))
+            held = set(db.rows(query, [pair[3] for pair in pairs]))
             query = "select upholds from credit_claims where upholds = any(?)"
-            upholding = {row[0] for row in db.rows(query, [one[0] for one in pairs])}
+            upholding = {row[0] for row in db.rows(query, [pair[0] for pair in pairs])}
             for key, party, _, finding in pairs:
                 if (party, finding) in held:
                     before.setdefault(party, set()).add(finding)

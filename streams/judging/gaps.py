@@ -39,6 +39,6 @@ def judge(round_: Round, things: Sequence[str]) -> None:
 def _refused(round_: Round, open_: OpenGap) -> list[tuple[int, str]]:
     """The numbers of a gap that came, were rejected, and are missing still, each with its code."""
     db, gap, names = round_.db, open_.gap, (open_.topic, open_.subject, open_.source)
-    found = feeds.refused(db, queue.feed(*names, gap.epoch), gap)
-    spans = feeds.missing(db, *names, gap) if found else []
-    return [(number, reason) for number, reason in found if any(first <= number <= last for first, last in spans)]
+    refused = feeds.refused(db, queue.feed(*names, gap.epoch), gap)
+    spans = feeds.missing(db, *names, gap) if refused else []
+    return [(number, reason) for number, reason in refused if any(first <= number <= last for first, last in spans)]

@@ -52,7 +52,7 @@ JUDGES: Final[dict[Kind, Callable[[Round, Sequence[str]], None]]] = {
 }
 # Of what waits in bulk, so many requests for one thing are looked for: it is judged once for all of them.
 ALIKE_MAX: Final = 20
-# What every judge shares while it judges by the packs that it knows.
+# A lock that every judge shares while it judges by the packs that it knows.
 PACKS_GATE: Final = "packs"
 
 
@@ -94,7 +94,7 @@ class Judge:
                 return Judged(count, [], [], 0)
         self._claimed = items
         if mark is not None:
-            mark.begin(list(dict.fromkeys(one.thing for one in items)))
+            mark.begin(list(dict.fromkeys(item.thing for item in items)))
         with self._known.round():
             judged = self._settle(db, items, now, 1 if alone is not None else limit, last=last and alone is None)
             if alone is not None:
@@ -117,7 +117,7 @@ class Judge:
            judged at once, in step 4.
         7. At the end count the days on which reporters agree: others add to the same rows, and wait for the commit.
         """
-        things = list(dict.fromkeys(one.thing for one in items))
+        things = list(dict.fromkeys(item.thing for item in items))
         begins = self._begins(items)
         _take_off(db, items)
         if db.postgres:
@@ -128,7 +128,7 @@ class Judge:
             now=now,
             horizon=horizon,
             priority=items[0].priority,
-            since=min(one.since for one in items),
+            since=min(item.since for item in items),
             things=_by_kind(things),
             begins=begins,
             # Where items are judged one by one to find one that fails, what follows from it is not part of it.
@@ -147,7 +147,7 @@ class Judge:
             round_.changes,
             round_.errors,
             round_.since,
-            round_.told,
+            round_.case_events,
             dict(round_.looks),
             "" if round_.priority == LIVE else kind_of(things[0]),
             len(things),
@@ -159,13 +159,13 @@ class Judge:
         """The instant from which on each thing is judged: the earliest that any of its items asks for."""
         watching = sandboxes.watching(self._packs())
         begins: dict[str, int] = {}
-        for one in items:
-            whole = watching and kind_of(one.thing) != Kind.RUN
-            begin = EARLIEST if one.begins is None or whole else one.begins
-            begins[one.thing] = min(begin, begins.get(one.thing, begin))
+        for item in items:
+            whole = watching and kind_of(item.thing) != Kind.RUN
+            begin = EARLIEST if item.begins is None or whole else item.begins
+            begins[item.thing] = min(begin, begins.get(item.thing, begin))
         return begins
 
-    # What packs there are, and the instant up to which deadlines have fired.
+    # Packs, and the instant up to which deadlines have fired.
 
     def _read_packs(self, db: Db) -> int:
         """Look for packs, and answer with the horizon; where others may write, in one question."""
@@ -205,9 +205,9 @@ class Judge:
         db.run("update horizon set instant = ? where instant > ?", horizon, horizon)
         self._known.horizon = None
         self._known.periods.clear()
-        said = db.rows("select thing from findings where standing and occurred > ? order by occurred, finding", horizon)
+        rows = db.rows("select thing from findings where standing and occurred > ? order by occurred, finding", horizon)
         # As after a pack that is not there: all rules are looked at from there on.
-        things = [*dict.fromkeys(row[0] for row in said), queue.pack(horizon)]
+        things = [*dict.fromkeys(row[0] for row in rows), queue.pack(horizon)]
         queue.put(db, things, AGAIN, horizon)
 
     def due(self, db: Db, horizon: int, now: int) -> int:
@@ -221,7 +221,9 @@ class Judge:
         for thing, due in rows:
             things.setdefault(thing, due)
         is_begun = self._shapes.is_begun
-        queued = [(self._priority_of(one), one, now, due if is_begun(one) else None) for one, due in things.items()]
+        queued = [
+            (self._priority_of(thing), thing, now, due if is_begun(thing) else None) for thing, due in things.items()
+        ]
         db.many(schema.queue_begun, queued)
         return len(rows)
 
@@ -233,14 +235,14 @@ class Judge:
         of_period = kind == Kind.SUM and self._shapes.period_of(sum_of(thing)[0]) is not None
         return AGAIN if of_period or kind in (Kind.SCREEN, Kind.SEARCH) else LIVE
 
-    # What is set aside.
+    # Setting aside.
 
     def set_aside(self, db: Db, now: int, error: Exception) -> str:
         """Sets aside what was just claimed, and failed by itself; answers with its thing, empty where nothing was."""
         if not self._claimed:
             raise error
         thing = self._claimed[0].thing
-        numbers = [one.id for one in self._claimed if one.thing == thing]
+        numbers = [item.id for item in self._claimed if item.thing == thing]
         db.run("delete from queue where priority = ? and id = any(?)", self._claimed[0].priority, numbers)
         item = aside.of(db, [thing]).get(thing) or aside.Item(aside.key(thing), thing, True, 0, None, "", now, None)
         budget = error.name if isinstance(error, OverBudget) else ERROR
@@ -252,7 +254,7 @@ class Judge:
     def over(self, db: Db, now: int, error: OverBudget) -> str:
         """After a round went over its budget: sets its thing aside, and answers with it; of several, has each tried by
         itself."""
-        things = list(dict.fromkeys(one.thing for one in self._claimed))
+        things = list(dict.fromkeys(item.thing for item in self._claimed))
         if len(things) == 1:
             return self.set_aside(db, now, error)
         if not things:
@@ -272,8 +274,8 @@ class Judge:
             (act,) = acting(item.thing, [newest])
             with contextlib.suppress(OverBudget):
                 party = responsible(db, act)
-        said = aside.said(item.thing, newest, item.budget or ERROR, item.error, party, now)
-        entries = entries_of(self._packs(), item.thing, [(self._shapes.rules["detector-error"], said)], now)
+        statement = aside.said(item.thing, newest, item.budget or ERROR, item.error, party, now)
+        entries = entries_of(self._packs(), item.thing, [(self._shapes.rules["detector-error"], statement)], now)
         self._book.enter(db, entries, now=now)
         finding = entries[0].finding if entries else None
         aside.keep(db, [item._replace(finding=finding)])
@@ -286,11 +288,11 @@ def claim(db: Db, limit: int, pace: Pace | None, first: int, below: int) -> tupl
     query = "select id, thing, since, priority, begins, (select 1 from set_aside limit 1) from queue where priority"
     # Of an equal priority a planner would take the order of ids for that of the index, and go through all that just
     # came to find what else waits.
-    one = f"{query} between ? and ? order by priority, id"
+    by_priority = f"{query} between ? and ? order by priority, id"
     rows: list[Any] = []
     if first != LIVE:
-        # What another judge has is not asked for again.
-        rows = db.rows(f"{one} limit 1 for update skip locked", first, first)
+        # Items in another judge's hands are not asked for again.
+        rows = db.rows(f"{by_priority} limit 1 for update skip locked", first, first)
     if not rows:
         rows = db.rows(f"{query} < ? order by priority, id limit ? for update skip locked", below, limit)
     waiting = len(rows) if first == LIVE and len(rows) < limit else -1
@@ -299,7 +301,7 @@ def claim(db: Db, limit: int, pace: Pace | None, first: int, below: int) -> tupl
         return items, len(items) == waiting
     size = limit if pace is None else pace(kind_of(rows[0][1]))
     most = size * ALIKE_MAX
-    rows = db.rows(f"{one} limit ? for update skip locked", priority, priority, most)
+    rows = db.rows(f"{by_priority} limit ? for update skip locked", priority, priority, most)
     things: dict[str, None] = {}
     claimed = []
     for item in map(Item._make, rows):
@@ -313,30 +315,32 @@ def claim(db: Db, limit: int, pace: Pace | None, first: int, below: int) -> tupl
 
 def _apart(db: Db, items: list[Item]) -> tuple[list[Item], aside.Item | None]:
     """Leave out what is set aside, and of what is to be tried by itself take the first, and nothing else."""
-    known = aside.of(db, {one.thing for one in items})
+    known = aside.of(db, {item.thing for item in items})
     if not known:
         return items, None
-    barred = {thing for thing, one in known.items() if one.barred}
-    if numbers := [one.id for one in items if one.thing in barred]:
+    barred = {thing for thing, aside_item in known.items() if aside_item.barred}
+    if numbers := [item.id for item in items if item.thing in barred]:
         # Its row says that it waits, however often it was asked for.
         db.run("delete from queue where priority = ? and id = any(?)", items[0].priority, numbers)
-    for thing, one in known.items():
-        if not one.barred:
-            found = [item for item in items if item.thing == thing]
+    for thing, aside_item in known.items():
+        if not aside_item.barred:
+            claimed = [item for item in items if item.thing == thing]
             # All of a run: what was new when it failed is not folded.
-            return [item._replace(begins=None) for item in found] if kind_of(thing) == Kind.RUN else found, one
+            return [item._replace(begins=None) for item in claimed] if kind_of(
+                thing
+            ) == Kind.RUN else claimed, aside_item
     return [item for item in items if item.thing not in barred], None
 
 
 def _take_off(db: Db, items: Sequence[Item]) -> None:
-    numbers = [one.id for one in items]
+    numbers = [item.id for item in items]
     # By the numbers alone, a planner that takes the queue for empty, as it mostly is, goes through all of an index.
     bounds = items[0].priority, min(numbers), max(numbers)
     db.run("delete from queue where priority = ? and id between ? and ? and id = any(?)", *bounds, numbers)
 
 
 def _lock(db: Db, things: Sequence[str], more: Sequence[str]) -> None:
-    # What a pack touches is looked for when nobody judges any longer who does not know of it.
+    # The search for things that a pack touches begins when no judge is left that does not know of it.
     if any(kind_of(thing) == Kind.PACK for thing in things):
         db.lock([PACKS_GATE])
     else:
@@ -345,7 +349,7 @@ def _lock(db: Db, things: Sequence[str], more: Sequence[str]) -> None:
 
 
 def _by_kind(things: Sequence[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    by_kind: dict[str, list[str]] = {}
     for thing in things:
-        found.setdefault(kind_of(thing), []).append(thing)
-    return found
+        by_kind.setdefault(kind_of(thing), []).append(thing)
+    return by_kind

@@ -18,11 +18,12 @@ from streams.store.db import Db
 SLICE_MAX: Final = 2_000
 CREDIT: Final = "credit"
 # Findings of sums and screens are looked for: acts, which have findings as well, are found by themselves.
-_FOUND: Final = frozenset({queue.Kind.SUM, queue.Kind.SCREEN})
+_JUDGED_AGAIN: Final = frozenset({queue.Kind.SUM, queue.Kind.SCREEN})
 
 
 class Slice(NamedTuple):
-    """What is to be judged, by thing or by (rule, scope), and the place where the next slice begins, if any does.
+    """A slice of the search: what is to be judged, by thing or by (rule, scope), and the place where the next slice
+    begins, if any does.
 
     A place is a text, and `kind` what was looked through.
     """
@@ -34,7 +35,7 @@ class Slice(NamedTuple):
 
 
 class _Rows(NamedTuple):
-    """What was found, and the key of the last row that was looked at, where there may be more."""
+    """The things of a slice, and the key of the last row that was looked at, where there may be more."""
 
     things: list[str]
     scopes: list[tuple[str, str]]
@@ -46,7 +47,7 @@ class Anew:
 
     def __init__(self, rules: Mapping[str, Rule], types: Iterable[str]) -> None:
         sums = {id_: rule.sum for id_, rule in rules.items() if rule.sum is not None}
-        # What a sum says may come after all its acts: a deadline has an instant of its own.
+        # A finding of a sum may come after all its acts: a deadline has an instant of its own.
         self._later = {id_ for id_, shape in sums.items() if shape.due}
         # Of a contract that has uses and no acts, nothing else tells.
         self._using = [id_ for id_, shape in sums.items() if shape.needs & {"uses", "abroad"}]
@@ -60,13 +61,13 @@ class Anew:
         """The place where it begins for a pack that is in force from `since` on (µs) and sets these rules otherwise."""
         later = sorted(self._later.intersection(rules))
         kinds = [
-            # What stands is first, before there is more of it.
+            # Standing findings are first, before there are more of them.
             ("findings", ""),
             (CREDIT, ""),
             *(("acts", type_) for type_ in self._types),
             *([("scopes", ",".join(later))] if later else []),
-            *(("uses", one) for one in self._using if one in rules),
-            *(("sources", one) for one in self._hearing if one in rules),
+            *(("uses", rule) for rule in self._using if rule in rules),
+            *(("sources", rule) for rule in self._hearing if rule in rules),
             ("gaps", ""),
         ]
         return _place(kinds, since, [])
@@ -77,7 +78,7 @@ class Anew:
 
     @staticmethod
     def find(db: Db, place: str) -> Slice:
-        """What is found from a place on."""
+        """Search one slice from a place on."""
         kinds, since, key = orjson.loads(place)
         kind, of = kinds[0]
         rows = _FIND[kind](db, since, of, key)
@@ -126,8 +127,8 @@ def _uses(db: Db, since: int, rule: str, key: list[Any]) -> _Rows:
 
 def _sources(db: Db, _: int, rule: str, key: list[Any]) -> _Rows:
     after = key[0] if key else ""
-    found = sorted(one for one in db.voices().owed if one > after)[:SLICE_MAX]
-    return _Rows([queue.sum_(rule, one) for one in found], [], _last([(one,) for one in found], 1))
+    sources = sorted(source for source in db.voices().owed if source > after)[:SLICE_MAX]
+    return _Rows([queue.sum_(rule, source) for source in sources], [], _last([(source,) for source in sources], 1))
 
 
 def _gaps(db: Db, since: int, _: str, key: list[Any]) -> _Rows:
@@ -142,12 +143,12 @@ def _findings(db: Db, since: int, _: str, key: list[Any]) -> _Rows:
         " order by key(thing), finding limit ?"
     )
     rows = db.rows(query, *(key or ["", ""]), SLICE_MAX)
-    found = [
+    things = [
         thing
         for thing, _, standing, occurred in rows
-        if standing and occurred >= since and queue.kind_of(thing) in _FOUND
+        if standing and occurred >= since and queue.kind_of(thing) in _JUDGED_AGAIN
     ]
-    return _Rows(found, [], _last(rows, 2))
+    return _Rows(things, [], _last(rows, 2))
 
 
 def _last(rows: list[tuple[Any, ...]], columns: int) -> list[Any] | None:

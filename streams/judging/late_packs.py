@@ -28,7 +28,10 @@ def begin(round_: Round, things: Sequence[str]) -> None:
         since, digest = queue.pack_of(thing)
         first = round_.shapes.touched_by_pack.first(since, _set_otherwise(round_, since, digest))
         round_.queue([queue.anew(first)], AGAIN)
-        published = min((one.time for one in round_.packs.published if one.pack.digest == digest), default=since)
+        published = min(
+            (publication.time for publication in round_.packs.published if publication.pack.digest == digest),
+            default=since,
+        )
         if published < since and (coming := round_.shapes.touched_by_pack.coming(published)) is not None:
             round_.queue([queue.anew(coming)], AGAIN)
         if round_.shapes.screens:
@@ -54,28 +57,28 @@ def _set_otherwise(round_: Round, since: int, digest: str) -> list[str]:
     packs agree on a rule, nothing changes. Of a pack that is not there (any more) nothing is known, so it is all rules.
     """
     packs, rules = round_.packs, round_.shapes.rules
-    if all(one.pack.digest != digest for one in packs.published):
+    if all(publication.pack.digest != digest for publication in packs.published):
         return list(rules)
-    found = []
+    differing = []
     lasting = packs.lasting(since)
     for rule in rules.values():
-        first, *others = (pack.setting(rule.id) for pack in lasting)
-        said = (first.mode, rule.settings(first.parameters))
-        if any((one.mode, rule.settings(one.parameters)) != said for one in others):
-            found.append(rule.id)
+        first, *rest = (pack.setting(rule.id) for pack in lasting)
+        first_values = (first.mode, rule.settings(first.parameters))
+        if any((setting.mode, rule.settings(setting.parameters)) != first_values for setting in rest):
+            differing.append(rule.id)
     if len({pack.home for pack in lasting}) > 1:
-        found += [one for one in round_.shapes.of_abroad if one not in found]
-    return found
+        differing += [id_ for id_ in round_.shapes.of_abroad if id_ not in differing]
+    return differing
 
 
 def go_on(round_: Round, things: Sequence[str]) -> None:
     """Look through some slices of what a pack touches; the next one waits its turn behind it."""
 
     def step(place: str) -> str | None:
-        found = round_.shapes.touched_by_pack.find(round_.db, place)
-        round_.queue(found.things, STATING if found.kind == anew.CREDIT else AGAIN)
-        round_.queue(scopes.judged_with(round_, found.scopes), AGAIN)
-        return found.then
+        slice_ = round_.shapes.touched_by_pack.find(round_.db, place)
+        round_.queue(slice_.things, STATING if slice_.kind == anew.CREDIT else AGAIN)
+        round_.queue(scopes.judged_with(round_, slice_.scopes), AGAIN)
+        return slice_.then
 
     for thing in things:
         if (then := _slices(queue.rest_of(thing), step)) is not None:
@@ -88,9 +91,9 @@ def search(round_: Round, things: Sequence[str]) -> None:
         since, until, place = queue.search_of(thing)
 
         def step(after: str, since: int = since, until: int = until) -> str | None:
-            found = screening.search(round_.db, round_.packs.screens, since, until, after)
-            round_.queue([queue.screen(one) for one in found.assets], AGAIN)
-            return found.after
+            slice_ = screening.search(round_.db, round_.packs.screens, since, until, after)
+            round_.queue([queue.screen(asset) for asset in slice_.assets], AGAIN)
+            return slice_.after
 
         if (after := _slices(place, step)) is not None:
             round_.queue([queue.search(since, until, after)], AGAIN)

@@ -84,7 +84,7 @@ def _earlier(db: Db, subject: str, before: Folded | None, begins: int) -> Folded
     # Of several runs, or jobs, each would have a last event of its own.
     if row is None or [*before.heard] != [key_of(event := event_of(row))]:
         return None
-    heard = {key: heard_until(one, event.time) for key, one in before.heard.items()}
+    heard = {key: heard_until(hearing, event.time) for key, hearing in before.heard.items()}
     return msgspec.structs.replace(before, heard=heard)
 
 
@@ -119,7 +119,7 @@ def _add(round_: Round, subject: str, before: Folded, rows: Sequence[tuple[Any, 
     _keep(db, subject, Folded(events[-1].time, tuple(sorted({*before.numbers, *numbers})), heard, plain, settled=True))
     if not steps:
         return []
-    db.many(schema.derivations, sorted((*one, origin, time, False, None, False) for one, time in steps.items()))
+    db.many(schema.derivations, sorted((*step, origin, time, False, None, False) for step, time in steps.items()))
     round_.known.forget_edges(output for output, _ in steps)
     changed = {output for output, _ in steps}
     if plain.node in changed:
@@ -131,7 +131,7 @@ def _add(round_: Round, subject: str, before: Folded, rows: Sequence[tuple[Any, 
 def _derived(db: Db, origin: str, steps: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
     """Those of the steps that are there; all have an output or an input in common."""
     query = "select output, input from derivations where output = any(?) and input = any(?) and origin = ?"
-    return set(db.rows(query, *(sorted({one[at] for one in steps}) for at in (0, 1)), origin)) if steps else set()
+    return set(db.rows(query, *(sorted({step[at] for step in steps}) for at in (0, 1)), origin)) if steps else set()
 
 
 def _runs(round_: Round, subject: str, before: Folded | None, begins: int) -> list[Run]:
@@ -144,28 +144,30 @@ def _runs(round_: Round, subject: str, before: Folded | None, begins: int) -> li
         rows = _new(db, subject, begins)
         new = by_key(map(round_.known.event, rows))
         # Those of the instant at which it begins may be among both.
-        others = sorted({*before.numbers}.difference(row[0] for row in rows))
-        rows += db.rows(f"select {COLUMNS} from events where id = any(?)", others)  # noqa: S608
+        other_numbers = sorted({*before.numbers}.difference(row[0] for row in rows))
+        rows += db.rows(f"select {COLUMNS} from events where id = any(?)", other_numbers)  # noqa: S608
         heard = heard_of(new, before.heard)
     else:
         rows = db.rows(_OF_SUBJECT, ASSETS, subject, [OPENLINEAGE_RUN, EVENT_RETRACTED])
         new = by_key(map(round_.known.event, rows))
         heard = heard_of(new)
-    told = [one for some in by_key(map(round_.known.event, rows)).values() for one in telling(some)]
-    names = {(one.time, one.source, one.id) for one in told}
-    said = [row for row in rows if row[3] == OPENLINEAGE_RUN]
-    runs = runs_of(told, derivations.given_to(db, [subject]), heard)
+    telling_events = [
+        event for run_events in by_key(map(round_.known.event, rows)).values() for event in telling(run_events)
+    ]
+    names = {(event.time, event.source, event.id) for event in telling_events}
+    run_rows = [row for row in rows if row[3] == OPENLINEAGE_RUN]
+    runs = runs_of(telling_events, derivations.given_to(db, [subject]), heard)
     plain = plain_of(runs)
     said_before = () if before is None else before.said
     # Of a plain run it is never asked.
-    sayings = [] if plain else [saying_of(one) for some in new.values() for one in some[-SAID_MAX:]]
+    sayings = [] if plain else [saying_of(event) for run_events in new.values() for event in run_events[-SAID_MAX:]]
     folded = Folded(
-        last=max((-NEVER if before is None else before.last, *(row[5] for row in said))),
-        numbers=tuple(sorted(row[0] for row in said if row[5:8] in names)),
+        last=max((-NEVER if before is None else before.last, *(row[5] for row in run_rows))),
+        numbers=tuple(sorted(row[0] for row in run_rows if row[5:8] in names)),
         heard=heard,
         plain=plain,
         settled=is_settled(runs),
-        said=latest([*said_before, *(one for one in sayings if one is not None)]) if sayings else said_before,
+        said=latest([*said_before, *(saying for saying in sayings if saying is not None)]) if sayings else said_before,
     )
     if folded != before:
         _keep(db, subject, folded)
@@ -182,7 +184,7 @@ def _derive(round_: Round, subject: str, runs: Iterable[Run]) -> list[str]:
         return []
     db.run("delete from derivations where origin = any(?)", origins)
     db.many(schema.derivations, sorted(new), "upsert")
-    round_.known.forget_edges(one[0] for one in new ^ old)
+    round_.known.forget_edges(row[0] for row in new ^ old)
     return derivations.changed(old, new)
 
 
@@ -192,15 +194,15 @@ def _leave_unfinished(round_: Round, subject: str, runs: Iterable[Run]) -> dict[
     query = "select output, begin, until, since, state, job from unfinished where run = ?"
     old = {Unfinished(*row) for row in db.rows(query, subject)}
     # Of jobs that share a run's id one is named.
-    said = sorted((one for run in runs for one in run.unfinished()), reverse=True)
-    new = set({(one.output, one.begin, one.state): one for one in said}.values())
+    attempts = sorted((attempt for run in runs for attempt in run.unfinished()), reverse=True)
+    new = set({(attempt.output, attempt.begin, attempt.state): attempt for attempt in attempts}.values())
     if new != old:
         db.run("delete from unfinished where run = ?", subject)
         db.many(schema.unfinished, [(output, subject, *rest) for output, *rest in sorted(new)], "upsert")
         round_.known.left_unfinished()
     begins: dict[str, int] = {}
-    for one in new ^ old:
-        begins[one.output] = min(one.begin, begins.get(one.output, one.begin))
+    for attempt in new ^ old:
+        begins[attempt.output] = min(attempt.begin, begins.get(attempt.output, attempt.begin))
     return begins
 
 
@@ -208,11 +210,11 @@ def _give(round_: Round, subject: str, runs: Sequence[Run]) -> None:
     """Replace what runs without outputs give to those above them, and queue these where it changed."""
     db = round_.db
     old = {Given(*row) for row in db.rows("select parent, child, input, time from given where run = ?", subject)}
-    new = {one for run in runs for one in run.gives()}
+    new = {reading for run in runs for reading in run.gives()}
     if new == old:
         return
     db.run("delete from given where run = ?", subject)
-    db.many(schema.given, [(*one[:3], subject, one.time) for one in sorted(new)], "upsert")
+    db.many(schema.given, [(*reading[:3], subject, reading.time) for reading in sorted(new)], "upsert")
     # Of the events of these none is new.
-    parents = {queue.run(parent): NEVER for parent in sorted({one.parent for one in new ^ old})}
+    parents = {queue.run(parent): NEVER for parent in sorted({reading.parent for reading in new ^ old})}
     round_.queue(parents, LIVE, parents)

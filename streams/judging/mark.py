@@ -1,7 +1,8 @@
-"""Which things a judge has in hand, where it outlives the judge: in a file that nobody waits for the disk to write.
+"""A mark of the things that a judge has in hand, which outlives the judge: in a file that nobody waits for the disk to
+write.
 
-What a process wrote to a file stays when it is killed, runs out of memory or breaks: only the machine must stay up. So
-a mark costs some µs a round, and nothing in the store. Who judges next finds what its predecessor had in hand.
+A mark that a process wrote stays when it is killed, runs out of memory or breaks: only the machine must stay up. So a
+mark costs some µs a round, and nothing in the store. The next judge finds the things that its predecessor had in hand.
 """
 
 import contextlib
@@ -16,11 +17,11 @@ import orjson
 # Things beyond these bytes are left out; a round has some 30 KB of them.
 BYTES_MAX: Final = 1 << 20
 _LENGTH: Final = struct.Struct("<Q")
-_NOTHING: Final = _LENGTH.pack(0)
+_EMPTY: Final = _LENGTH.pack(0)
 
 
 class Mark:
-    """A mark in an open file. What is wrong with the file is nobody's trouble: then there is no mark."""
+    """A mark in an open file. Trouble with the file is nobody's trouble: then there is no mark."""
 
     def __init__(self, handle: int) -> None:
         self.handle = handle
@@ -40,10 +41,10 @@ class Mark:
     def end(self) -> None:
         """Says that nothing is judged."""
         with contextlib.suppress(OSError):
-            os.pwrite(self.handle, _NOTHING, 0)
+            os.pwrite(self.handle, _EMPTY, 0)
 
     def left(self) -> list[str]:
-        """What was being judged when the process before this one ended."""
+        """The things that were being judged when the process before this one ended."""
         try:
             head = os.pread(self.handle, _LENGTH.size, 0)
             if len(head) < _LENGTH.size:
@@ -52,4 +53,4 @@ class Mark:
             things = orjson.loads(os.pread(self.handle, length, _LENGTH.size)) if 0 < length <= BYTES_MAX else []
         except (OSError, ValueError):
             return []
-        return [one for one in things if isinstance(one, str)]
+        return [thing for thing in things if isinstance(thing, str)]

@@ -54,7 +54,7 @@ def load(
     edges: dict[str, Any] = {}
     db, known = round_.db, round_.known
     registered = {act.subject for act in acts if act.type == ASSET_REGISTERED} if "made" in needs else ()
-    made = made_by_runs(db, registered) if registered else {}
+    run_edges = made_by_runs(db, registered) if registered else {}
     of_acts = [recent.contracts_of(act) for act in acts]
     if not _OF_CONTRACTS.isdisjoint(needs):
         contracts_ = known.contracts(db, {*contracts}.union(*of_acts))
@@ -63,18 +63,20 @@ def load(
         named = [recent.assets_of(act, contracts_) for act in acts]
     if not _OF_OWNERS.isdisjoint(needs):
         ids = {*assets}.union(*named)
-        ids.update(edge.input for some in made.values() for edge in some)
+        ids.update(edge.input for asset_edges in run_edges.values() for edge in asset_edges)
         if "ancestors" in needs:
             looking = round_.shapes.types_of_ancestors
-            below = {*assets}.union(*(some for act, some in zip(acts, named, strict=True) if act.type in looking))
+            below = {*assets}.union(
+                *(act_assets for act, act_assets in zip(acts, named, strict=True) if act.type in looking)
+            )
             edges = known.edges_above(db, below)
             ids |= loading.assets_above(below, edges)
         assets_ = known.assets(db, ids)
     if not _OF_PARTIES.isdisjoint(needs):
         wanted = set(parties)
-        for act, some in zip(acts, of_acts, strict=True):
+        for act, act_contracts in zip(acts, of_acts, strict=True):
             wanted.update(recent.parties_of(act))
-            for contract in some:
+            for contract in act_contracts:
                 if contract in contracts_:
                     wanted.update(contracts_[contract].parties_at(act.time))
         for facts in assets_.values():
@@ -90,7 +92,7 @@ def load(
     left: dict[str, list[Unfinished]] = {}
     if "runs" in needs and known.has_unfinished(db):
         looked_at = set[str]().union(*named)
-        looked_at |= {edge.input for one in looked_at for edge in edges.get(one, ()) if edge.same}
+        looked_at |= {edge.input for asset in looked_at for edge in edges.get(asset, ()) if edge.same}
         left = derivations.unfinished(db, looked_at)
     return Loaded(
         packs=round_.packs,
@@ -100,7 +102,7 @@ def load(
         edges=edges,
         payments=Paid(db, known),
         undeclared=undeclared,
-        inputs=None if inputs is None else {asset: one for asset, (one, _) in inputs_.items()},
+        inputs=None if inputs is None else {asset: asset_inputs for asset, (asset_inputs, _) in inputs_.items()},
         uses=uses,
         served=served,
         abroad=abroad,
@@ -109,7 +111,7 @@ def load(
         settled=settled,
         unfinished=left,
         derived_by_runs=derivations.derived_by_runs(db, left) if left else None,
-        made=made,
+        made=run_edges,
     )
 
 
@@ -120,18 +122,18 @@ def _undeclared(
 
     A finding of that, raised or cleared, has its delivery judged again: see `streams.findings.book`.
     """
-    asked: dict[str, tuple[str, str, str]] = {}
+    deliveries: dict[str, tuple[str, str, str]] = {}
     for act in acts:
         if act.type != DELIVERY_COMPLETED or not is_abroad(act.data, round_.packs.in_force(act.time).home):
             continue
         contract = contracts[act.subject].statement(act.time)
         if contract is not None:
             finding = finding_id(UNDECLARED, About("party", contract.seller), act.cause, (act.subject,))
-            asked[finding] = (act.subject, act.source, act.id)
-    if not asked:
+            deliveries[finding] = (act.subject, act.source, act.id)
+    if not deliveries:
         return set()
-    rows = round_.db.rows("select finding from findings where finding = any(?) and standing", sorted(asked))
-    return {asked[row[0]] for row in rows}
+    rows = round_.db.rows("select finding from findings where finding = any(?) and standing", sorted(deliveries))
+    return {deliveries[row[0]] for row in rows}
 
 
 # By shape, by what is absent and by rule: the rule, and the class of its facts there.
@@ -139,7 +141,7 @@ _CLASSES: Final[dict[tuple[str, frozenset[Need]], dict[str, tuple[Rule, type[Fac
 
 
 class Bound(dict[str, Facts]):
-    """What was loaded, for each rule by the needs of one of its shapes; bound when it is first asked."""
+    """The loaded facts, for each rule by the needs of one of its shapes; bound when it is first asked."""
 
     def __init__(self, loaded: Loaded, rules: Mapping[str, Rule], shape: Literal["check", "sum", "screen"]) -> None:
         super().__init__()

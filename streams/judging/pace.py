@@ -2,7 +2,7 @@
 
 from typing import Final
 
-# What just came waits no longer than about this for a round of what else there is.
+# An item that just came waits no longer than about this for a round of other items.
 ROUND_SECONDS: Final = 0.03
 # Fewer are not worth a transaction.
 THINGS_MIN: Final = 25

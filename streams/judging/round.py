@@ -36,16 +36,16 @@ _SINCE: Final = (
 
 
 class Judged(NamedTuple):
-    """What one round of judging did: for the metrics. `told` counts events of cases that are to be sent, `stated`
-    statements of credit, `looks` by rule the acts, scopes and screenings that it was asked about. Of what waits in
-    bulk, so many `things` of one `kind`. `last` tells that nothing else waited that might have been taken.
+    """The results of one round of judging: for the metrics. `case_events` counts events of cases that are to be sent,
+    `stated` statements of credit, `looks` by rule the acts, scopes and screenings that it was asked about. Of what
+    waits in bulk, so many `things` of one `kind`. `last` tells that nothing else waited that might have been taken.
     """
 
     items: int
     changes: list[Change]
     errors: list[str]
     since: int
-    told: int = 0
+    case_events: int = 0
     looks: Mapping[str, int] = {}
     kind: str = ""
     things: int = 0
@@ -89,7 +89,7 @@ class Round:
     # The rules that raised an error.
     errors: list[str] = field(default_factory=list)
     looks: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
-    told: int = 0
+    case_events: int = 0
     stated: int = 0
     agreements: Agreements = field(default_factory=Agreements)
     # The facts that acts were judged by, where nobody else writes: they serve the sums of these acts, too.
@@ -117,25 +117,25 @@ class Round:
         """The reports of each thing; which of them count."""
         if not things:
             return {}
-        # What is stated of a contract counts by where its home is.
-        stated = {queue.act_of(one)[1] for one in things if one.startswith(_STATING)}
+        # A statement of a contract counts by where its home is.
+        stated = {queue.act_of(thing)[1] for thing in things if thing.startswith(_STATING)}
         contracts = self.known.contracts(self.db, stated) if stated else {}
         return self.known.reported(self.db, things, partial(reported, contracts))
 
     def reports_since(self, begins: Mapping[str, int]) -> dict[str, Reported]:
         """The same of what each thing says from an instant on: each report counts by itself."""
-        found: dict[str, list[Event]] = {one: [] for one in begins}
-        void: dict[str, set[tuple[str, str]]] = {one: set() for one in begins}
+        standing: dict[str, list[Event]] = {thing: [] for thing in begins}
+        void: dict[str, set[tuple[str, str]]] = {thing: set() for thing in begins}
         for row in self._rows_since(begins):
             event = self.known.event(row)
             if row[10] is None:
-                found[row[4]].append(event)
+                standing[row[4]].append(event)
             else:
                 void[row[4]].add((event.source, event.id))
         since = {}
-        for thing, events in found.items():
+        for thing, events in standing.items():
             acts = acting(thing, sorted(events, key=order))
-            circulating = [one for one in events if one.type in CIRCULATING]
+            circulating = [event for event in events if event.type in CIRCULATING]
             since[thing] = Reported(acts, acts, void[thing], circulating, begins[thing])
         return since
 
@@ -150,12 +150,12 @@ class Round:
         return [row for instant, things in at.items() for row in self.db.rows(query, things, instant)]
 
     def say(
-        self, rule: Rule, act: Act | None, judge: Callable[..., Iterable[Said]], *given: Any
+        self, rule: Rule, act: Act | None, judge: Callable[..., Iterable[Said]], *args: Any
     ) -> list[tuple[Rule, Said]]:
         """What a rule says, asked by `judge(*given)`; where it raises, that is said, and the other rules go on."""
         self.looks[rule.id] += 1
         try:
-            return [(rule, one) for one in judge(*given)]
+            return [(rule, statement) for statement in judge(*args)]
         except Exception as error:
             return self.failed(rule, act, error)
 
@@ -164,12 +164,12 @@ class Round:
         self.errors.append(rule.id)
         if act is None:
             return []
-        said = error_said(rule.id, error, act, responsible(self.db, act))
-        return [(self.shapes.rules["detector-error"], said)]
+        statement = error_said(rule.id, error, act, responsible(self.db, act))
+        return [(self.shapes.rules["detector-error"], statement)]
 
-    def entries(self, thing: str, said: Iterable[tuple[Rule, Said]]) -> list[Entry]:
-        """What was said of a thing, as it is entered in the book."""
-        return entries_of(self.packs, thing, said, self.now)
+    def entries(self, thing: str, statements: Iterable[tuple[Rule, Said]]) -> list[Entry]:
+        """The statements of a thing as entries of the book."""
+        return entries_of(self.packs, thing, statements, self.now)
 
     def enter(
         self,
@@ -193,7 +193,7 @@ class Round:
         self.changes += self.book.enter(
             self.db,
             entries,
-            things=[one for one in things if one not in self.without_findings],
+            things=[thing for thing in things if thing not in self.without_findings],
             now=self.now,
             reason=reason,
             priority=self.priority,
@@ -203,18 +203,19 @@ class Round:
         )
 
 
-def entries_of(packs: Packs, thing: str, said: Iterable[tuple[Rule, Said]], now: int) -> list[Entry]:
-    """What was said of a thing, with the pack that was in force; without what that pack has switched off."""
-    found = []
-    for rule, one in said:
-        pack = packs.in_force(one.occurred)
+def entries_of(packs: Packs, thing: str, statements: Iterable[tuple[Rule, Said]], now: int) -> list[Entry]:
+    """The entries of a thing's statements, each with the pack that was in force; without those that this pack has
+    switched off."""
+    entries = []
+    for rule, statement in statements:
+        pack = packs.in_force(statement.occurred)
         if pack.setting(rule.id).mode != "off":
-            found.append(Entry(thing, rule, pack, one, now))
-    return found
+            entries.append(Entry(thing, rule, pack, statement, now))
+    return entries
 
 
 def responsible(db: Db, act: Act) -> str | None:
-    """Who answers for an act: its party; the seller of a listing or contract; else the owner of the asset.
+    """The party that answers for an act: its own; the seller of a listing or contract; else the owner of the asset.
 
     Looked up here, and not in what the rule asked for: whoever judges it along with what, the answer is the same.
     """

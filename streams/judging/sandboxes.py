@@ -1,6 +1,6 @@
 """Sandboxes in a round: what is said within them is marked, and judged again when a cap is passed.
 
-Which findings they hold back, and what is kept of that: `streams.judging.tried`.
+The findings that they hold back, and what is kept of that: `streams.judging.tried`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -55,14 +55,14 @@ def _passing(round_: Round, scopes: Sequence[str]) -> dict[str, Place | None]:
     members: dict[str, list[str]] = {}
     for scope, thing in round_.db.rows(query, DETECTOR, list(scopes)):
         members.setdefault(scope, []).append(thing)
-    reports = round_.reports(sorted({one for some in members.values() for one in some}))
-    flat = [act for one in reports.values() for act in one.acts]
+    reports = round_.reports(sorted({thing for things in members.values() for thing in things}))
+    flat = [act for report in reports.values() for act in report.acts]
     days = summaries.used_days(round_.db, {act.subject for act in flat})
     facts = needs.load(round_, flat, NEEDS, days=days).bound(DETECTOR, NEEDS, dict)
     places: dict[str, Place | None] = dict.fromkeys(scopes)
-    for scope, some in members.items():
-        acts = (act for one in some for act in reports[one].acts if scope in scopes_of(act, facts))
-        places[scope] = min((one.place for one in passed(scope, sorted(acts, key=order), facts)), default=None)
+    for scope, things in members.items():
+        acts = (act for thing in things for act in reports[thing].acts if scope in scopes_of(act, facts))
+        places[scope] = min((breach.place for breach in passed(scope, sorted(acts, key=order), facts)), default=None)
     return places
 
 
@@ -73,11 +73,11 @@ def count_uses(db: Db, known: Known, scopes: Collection[str]) -> None:
         return
     holders -= {row[0] for row in db.rows("select party from counted where party = any(?)", sorted(holders))}
     parties = loading.parties(db, holders).items()
-    new = sorted(holder for holder, facts in parties if any(one.grant.uses_max is not None for one in facts.trials))
+    new = sorted(holder for holder, facts in parties if any(trial.grant.uses_max is not None for trial in facts.trials))
     if not new:
         return
     db.one("select party from counted where party = '' for update")
-    db.many(schema.counted, [(one,) for one in new], "ignore")
+    db.many(schema.counted, [(holder,) for holder in new], "ignore")
     known.changed_counted()
     contracts = sorted({row[1] for row in naming(db, "party", new) if row[2] == CONTRACTS})
     db.run("update used_days set taken = null where contract = any(?)", contracts)

@@ -18,7 +18,7 @@ Scope = members.Scope
 
 
 class Named(NamedTuple):
-    """What acts said of their scopes.
+    """The scopes of acts, as the acts name them.
 
     `scopes` are those that they belong to now, by thing, each from when on; `reached` is from when on acts change the
     sums that they belong to. `firsts` and `lasts` are the times of the earliest report of each thing, void or not, and
@@ -39,9 +39,9 @@ def rows_since(db: Db, begun: Mapping[str, int], scopes: Mapping[str, Mapping[Sc
     As `ROWS`: (thing, rule, scope, time, since).
     """
     rows = db.rows(f"{ROWS} where thing = any(?) and time >= ?", list(begun), min(begun.values()))
-    found = {row[:3]: row for row in rows if row[3] >= begun[row[0]]}
-    missing = {(thing, *one) for thing in begun for one in scopes[thing]} - found.keys()
-    return [*found.values(), *(members.belonging(db, missing) if missing else ())]
+    existing = {row[:3]: row for row in rows if row[3] >= begun[row[0]]}
+    missing = {(thing, *scope) for thing in begun for scope in scopes[thing]} - existing.keys()
+    return [*existing.values(), *(members.belonging(db, missing) if missing else ())]
 
 
 def enter(round_: Round, named: Named, rows: Iterable[tuple[Any, ...]]) -> None:
@@ -56,41 +56,41 @@ def enter(round_: Round, named: Named, rows: Iterable[tuple[Any, ...]]) -> None:
     new = _write(round_, named, before)
     since: dict[Scope, int] = {}
     for thing, scopes in named.scopes.items():
-        for one in {**before[thing], **scopes}:
-            since[one] = min(since.get(one, NEVER), named.firsts[thing], named.reached.get(one, NEVER))
+        for key in {**before[thing], **scopes}:
+            since[key] = min(since.get(key, NEVER), named.firsts[thing], named.reached.get(key, NEVER))
     if round_.known.sums:
         for (rule, scope), instant in since.items():
             touched(round_, rule, scope, instant)
     in_order = sorted(since)
     # A period looks at many acts, so it waits until all that came have been judged.
-    of_periods = [one for one in in_order if one[0] in shapes.of_periods]
+    of_periods = [key for key in in_order if key[0] in shapes.of_periods]
     begins: dict[str, int] = {}
     if ended := judged_with(round_, of_periods):
         for rule, scope in of_periods:
-            for each in shapes.touches(rule, scope):
-                asked = queue.sum_(rule, each)
-                begins[asked] = min(since[rule, scope], begins.get(asked, since[rule, scope]))
-        changed = [one for one in ended if not _is_over(round_, one, begins[one])]
+            for touched_scope in shapes.touches(rule, scope):
+                sum_thing = queue.sum_(rule, touched_scope)
+                begins[sum_thing] = min(since[rule, scope], begins.get(sum_thing, since[rule, scope]))
+        changed = [thing for thing in ended if not _is_over(round_, thing, begins[thing])]
         if changed:
             round_.queue(changed, AGAIN, begins)
-    # What is used on a day finds sums through these rows, which others see only after this transaction.
-    entered = set() if round_.known.alone else {one[:2] for one in new if one[0] in shapes.daily}
+    # Uses of a day find sums through these rows, which others see only after this transaction.
+    entered = set() if round_.known.alone else {row[:2] for row in new if row[0] in shapes.daily}
     if entered:
         round_.queue(judged_with(round_, sorted(entered)), LIVE)
-    rest = [one for one in in_order if one[0] not in shapes.of_periods and one not in entered]
-    others = judged_with(round_, rest)
-    begins |= {queue.sum_(*one): since[one] for one in rest}
-    if len(others) <= round_.at_once_max:
-        # Their acts are in sight of this transaction. What another judge has waits, as nobody may wait for a lock
-        # twice: two of them might wait for each other.
-        at_once = {one: begins[one] for one in db.try_lock(others)}
+    rest = [key for key in in_order if key[0] not in shapes.of_periods and key not in entered]
+    remaining = judged_with(round_, rest)
+    begins |= {queue.sum_(*key): since[key] for key in rest}
+    if len(remaining) <= round_.at_once_max:
+        # Their acts are in sight of this transaction. A sum in another judge's hands waits, as nobody may wait for a
+        # lock twice: two of them might wait for each other.
+        at_once = {thing: begins[thing] for thing in db.try_lock(remaining)}
         round_.judge_at_once(at_once)
-        others = sorted({*others}.difference(at_once))
+        remaining = sorted({*remaining}.difference(at_once))
         if at_once:
             # Another judge may have had the lock, and have seen more than this one before it.
             round_.known.doubt()
-    if others:
-        round_.queue(others, LIVE, begins)
+    if remaining:
+        round_.queue(remaining, LIVE, begins)
 
 
 def _is_over(round_: Round, thing: str, instant: int) -> bool:
@@ -104,20 +104,20 @@ def _write(
     round_: Round, named: Named, before: Mapping[str, Mapping[Scope, tuple[int | None, int | None]]]
 ) -> list[tuple[str, str, str, int, int | None]]:
     """Write the rows that are other than before; answer with those that are new: (rule, scope, thing, time, since)."""
-    for thing, some in before.items():
-        for rule, scope in sorted(some.keys() - named.scopes[thing].keys()) if thing not in named.begun else ():
+    for thing, old_scopes in before.items():
+        for rule, scope in sorted(old_scopes.keys() - named.scopes[thing].keys()) if thing not in named.begun else ():
             round_.db.run("delete from scopes where rule = ? and scope = ? and thing = ?", rule, scope, thing)
             round_.known.left(rule, scope)
     new = []
     for thing, scopes in named.scopes.items():
-        for one in sorted(scopes):
-            first: int | None = scopes[one]
-            old = before[thing].get(one)
+        for key in sorted(scopes):
+            first: int | None = scopes[key]
+            old = before[thing].get(key)
             # Of what was before nothing else is known now.
             if old is not None and thing in named.begun and (old[1] is None or old[1] < named.begun[thing]):
                 first = old[1]
             if old != (named.lasts[thing], first):
-                new.append((*one, thing, named.lasts[thing], first))
+                new.append((*key, thing, named.lasts[thing], first))
     round_.db.many(schema.scopes, new, "upsert")
     for row in new:
         round_.known.entered(*row[:3], row[4])
@@ -126,8 +126,8 @@ def _write(
 
 def touched(round_: Round, rule: str, scope: str, instant: int) -> None:
     """Have the sums that look at this scope go back to before an instant when they are judged next."""
-    for one in round_.shapes.touches(rule, scope):
-        round_.known.sums.touched(rule, one, instant)
+    for touched_scope in round_.shapes.touches(rule, scope):
+        round_.known.sums.touched(rule, touched_scope, instant)
 
 
 def judged_with(round_: Round, touched: Sequence[Scope]) -> list[str]:
@@ -137,29 +137,29 @@ def judged_with(round_: Round, touched: Sequence[Scope]) -> list[str]:
     db, shapes = round_.db, round_.shapes
     # Nobody else writes here, so that deadlines that were written are there until they are over.
     periods = round_.known.periods if round_.known.alone else None
-    found: dict[Scope, None] = {}
-    asked: dict[Scope, None] = {}
+    judged: dict[Scope, None] = {}
+    candidates: dict[Scope, None] = {}
     ahead: dict[Scope, int] = {}
     for rule, scope in touched:
         period = shapes.period_of(rule)
         if period is None:
-            found[rule, scope] = None
+            judged[rule, scope] = None
             continue
         if periods is not None and periods.are_ahead(rule, scope, round_.horizon):
             continue
         touches = shapes.touches(rule, scope)
-        for one in touches:
+        for touched_scope in touches:
             # A scope that lost its last act is judged once more, so that its findings clear.
-            own = one == scope or not period.own_acts_only
-            (found if own else asked)[rule, one] = None
-        ahead[rule, scope] = min((shapes.ends(rule, one) for one in touches), default=NEVER)
-    if asked:
-        there = members.entered(db, asked)
-        found.update(dict.fromkeys(one for one in asked if one in there))
+            is_sure = touched_scope == scope or not period.own_acts_only
+            (judged if is_sure else candidates)[rule, touched_scope] = None
+        ahead[rule, scope] = min((shapes.ends(rule, touched_scope) for touched_scope in touches), default=NEVER)
+    if candidates:
+        entered = members.entered(db, candidates)
+        judged.update(dict.fromkeys(key for key in candidates if key in entered))
     # Of a period that has not ended nothing is judged, and only its deadline is written.
     coming: list[tuple[str, int]] = []
     ended: list[str] = []
-    for rule, scope in found:
+    for rule, scope in judged:
         thing, ends = queue.sum_(rule, scope), shapes.ends(rule, scope)
         if ends >= round_.horizon:
             coming.append((thing, ends))

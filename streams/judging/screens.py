@@ -16,17 +16,17 @@ def judge(round_: Round, things: Sequence[str]) -> None:
     shapes = round_.shapes
     by_asset = {rest_of(thing): thing for thing in things}
     circulations, acts, contracts = screening.circulations(round_.db, list(by_asset))
-    circulating = {asset: one for asset, one in circulations.items() if one.since is not None}
+    circulating = {asset: circulation for asset, circulation in circulations.items() if circulation.since is not None}
     needed = {need for _, shape in shapes.screens for need in shape.needs}
-    flat = [act for asset, some in acts.items() for act in acting(by_asset[asset], some)]
-    parties = {party for one in circulating.values() for party in one.parties()}
+    flat = [act for asset, events in acts.items() for act in acting(by_asset[asset], events)]
+    parties = {party for circulation in circulating.values() for party in circulation.parties()}
     facts = needs.load(round_, flat, needed, contracts=contracts, assets=circulating, parties=parties)
     bound = needs.Bound(facts, shapes.rules, "screen")
     entries: list[Entry] = []
     for asset, circulation in circulating.items():
         for rule, shape in shapes.screens:
-            said = round_.say(rule, None, shape.judge, circulation, round_.horizon, bound[rule.id])
-            entries += round_.entries(by_asset[asset], said)
+            statements = round_.say(rule, None, shape.judge, circulation, round_.horizon, bound[rule.id])
+            entries += round_.entries(by_asset[asset], statements)
     entries = sandboxes.mark(round_, entries, things, {})
     gone = set(things) - {by_asset[asset] for asset in circulating}
 

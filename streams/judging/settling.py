@@ -26,22 +26,22 @@ from streams.store.queue import AGAIN
 
 
 class Settling:
-    """What is settled of the days that a round asks for, by contract, as far as it has come."""
+    """The settled state of the days that a round asks for, by contract, as far as it has come."""
 
-    def __init__(self, round_: Round, asked: Iterable[tuple[str, str]]) -> None:
-        """`asked` are the (rule, scope) that are judged."""
+    def __init__(self, round_: Round, scopes: Iterable[tuple[str, str]]) -> None:
+        """`scopes` are the (rule, scope) that are judged."""
         self._round = round_
-        self._asked = {*asked}
+        self._scopes = {*scopes}
         days: dict[str, set[int]] = {}
         spans = []
-        for _, scope in self._asked:
+        for _, scope in self._scopes:
             first, last, contract = span_of(scope)
             if first == last:
                 days.setdefault(contract, set()).add(first)
             else:
                 spans.append((contract, first, last))
         self.settled, self._forgotten = settled_days.load(round_.db, days, spans)
-        # What is other than before, by contract and day; and the sums that are asked for by that.
+        # The days that changed, by contract and day; and the sums that they ask for.
         self._changed: dict[tuple[str, int], Settled] = {}
         self._handed_on: dict[tuple[str, int], str] = {}
         self._follow: set[tuple[str, str]] = set()
@@ -81,12 +81,12 @@ class Settling:
         """Note of each day that was judged whether its reporters agree; `differing` are the things of those that do
         not."""
         looked: dict[Day, Looked] = {}
-        for rule, scope in self._asked:
+        for rule, scope in self._scopes:
             day, last, contract = span_of(scope)
             if day != last:
                 continue
             of_day = [
-                act for one in members[rule, scope] for act in reports[one].reports if day_number(act.time) == day
+                act for thing in members[rule, scope] for act in reports[thing].reports if day_number(act.time) == day
             ]
             used_by = {reporter for used_on, reporter, _ in days.get(contract, ()) if used_on == day}
             looked[contract, day] = Looked(
@@ -119,7 +119,7 @@ class Settling:
         self._follow |= {
             (rules[contract], day_scope(day, contract)) for contract, day in settled_days.following(db, by_day)
         }
-        follow = sorted(self._follow - self._asked)
+        follow = sorted(self._follow - self._scopes)
         coming, ended = [], []
         for rule, scope in follow:
             if (ends := round_.shapes.ends(rule, scope)) >= round_.horizon:
@@ -131,17 +131,17 @@ class Settling:
 
 
 def used_on(db: Db, scopes: Iterable[str], known: Mapping[str, Sequence[UsedDay]]) -> dict[str, list[UsedDay]]:
-    """What was used on the days of these scopes, and on the next ones, at whose beginning something may have been used
-    that counts on them; with what is known of other days of the same contracts."""
-    asked: dict[str, set[int]] = {}
+    """The uses of the days of these scopes, and of the next ones, at whose beginning there may be uses that count on
+    them; with those known of other days of the same contracts."""
+    wanted: dict[str, set[int]] = {}
     for first, last, contract in map(span_of, scopes):
-        asked.setdefault(contract, set()).update((first, first + 1) if first == last else ())
+        wanted.setdefault(contract, set()).update((first, first + 1) if first == last else ())
     return {
-        contract: _together(known.get(contract, ()), used) for contract, used in summaries.used_on(db, asked).items()
+        contract: _together(known.get(contract, ()), used) for contract, used in summaries.used_on(db, wanted).items()
     }
 
 
 def _together(known: Iterable[UsedDay], read: Iterable[UsedDay]) -> list[UsedDay]:
-    """What was used on days that were read in two parts; of days that are in both what was read last."""
-    days = {(one.day, one.reporter): one for one in (*known, *read)}
+    """Join the uses of days that were read in two parts; a day that is in both is as it was read last."""
+    days = {(used_day.day, used_day.reporter): used_day for used_day in (*known, *read)}
     return [days[key] for key in sorted(days)]

@@ -44,12 +44,14 @@ class Shapes:
         self.having_deadlines = {
             id_ for id_, sum_ in self._sums.items() if sum_.due or sum_.period is not None or "days" in sum_.needs
         }
-        # Whose reports a check looks at that do not count as well.
-        every = [rule.check.acts for rule in rules.values() if rule.check is not None and rule.check.every_report]
-        self.types_of_every_report = frozenset[str]().union(*every)
+        # The types whose reports a check looks at though they do not count.
+        of_every_report = [
+            rule.check.acts for rule in rules.values() if rule.check is not None and rule.check.every_report
+        ]
+        self.types_of_every_report = frozenset[str]().union(*of_every_report)
         self.screens: list[tuple[Rule, Screen]] = [(rule, rule.screen) for rule in rules.values() if rule.screen]
         circulating = screening.CIRCULATING if self.screens else ()
-        # The types of acts that anything is judged by; whose rules look at controllers; at whole groups.
+        # The types of acts that anything is judged by; those whose rules look at controllers; at whole groups.
         self.types = sorted({*self.checks, *self.sums, *circulating})
         shapes: list[Check | Sum | None] = [shape for rule in rules.values() for shape in (rule.check, rule.sum)]
         of_groups = [shape.acts for shape in shapes if shape is not None and "controllers" in shape.needs]
@@ -58,14 +60,14 @@ class Shapes:
         self.types_of_groups = sorted(frozenset[str]().union(*of_groups))
         whole = [shape.acts for shape in shapes if shape is not None and "group" in shape.needs]
         self.types_of_whole_groups = sorted(frozenset[str]().union(*whole))
-        # Whose rules look at all that an asset was derived from; at what it was derived from in one step.
+        # Types whose rules look at all that an asset was derived from; at what it was derived from in one step.
         above = [shape.acts for shape in shapes if shape is not None and "ancestors" in shape.needs]
         self.types_of_ancestors = frozenset[str]().union(*above)
         one_step = [shape.acts for shape in shapes if shape is not None and "inputs" in shape.needs]
         if any("made" in shape.needs for shape in shapes if shape is not None):
             one_step.append(frozenset({ASSET_REGISTERED}))
         self.types_of_inputs = frozenset[str]().union(*one_step)
-        # Whose sums may look at any contract over the asset.
+        # Types whose sums may look at any contract over the asset.
         recalling = [rule.sum.recalling for rule in rules.values() if rule.sum is not None]
         self.types_recalling = frozenset[str]().union(*recalling)
         self.looks_at_payments = any("payments" in shape.needs for shape in shapes if shape is not None)
@@ -86,7 +88,7 @@ class Shapes:
                 self._needs.setdefault(type_, set()).update(() if shape is None else shape.needs)
 
     def needs_of(self, types: Iterable[str]) -> frozenset[Need]:
-        """What checks and sums need to know of acts of these types."""
+        """The needs of checks and sums over acts of these types."""
         return frozenset[Need]().union(*(self._needs.get(type_, ()) for type_ in types))
 
     def sum_of(self, rule: str) -> Sum | None:
@@ -143,7 +145,7 @@ class Shapes:
         return shape is not None and (shape.step is not None or shape.since_report) and shape.period is None
 
     def locks(self, things: Sequence[str]) -> list[str]:
-        """What is locked besides things: days of a contract go on from each other, so whoever judges any of them has
+        """The locks besides those of things: days of a contract go on from each other, so a judge of any of them has
         all of its days."""
-        sums = (sum_of(one) for one in things if kind_of(one) == Kind.SUM)
+        sums = (sum_of(thing) for thing in things if kind_of(thing) == Kind.SUM)
         return [queue.uses(span_of(scope)[2]) for rule, scope in sums if rule in self.each_day]

@@ -20,25 +20,25 @@ def state(round_: Round, things: Sequence[str]) -> None:
     parties = [queue.rest_of(thing) for thing in things]
     settings = packs.credit(now)
     states = credit_lines.refresh(db, parties, now, settings, round_.known.event)
-    for party, one in states.items():
-        # what this clears or raises brings an item of its own
-        round_.changes += round_.book.uphold(db, party, one.was_upheld, one.upheld, now)
+    for party, credit_state in states.items():
+        # a finding that this clears or raises brings an item of its own
+        round_.changes += round_.book.uphold(db, party, credit_state.was_upheld, credit_state.upheld, now)
     later = [span.start for span in packs.spans() if span.start is not None and span.start > now]
     deadlines = []
-    for party, one in states.items():
+    for party, credit_state in states.items():
         # deadlines are taken once the clock is past them
-        if (due := min([*later, one.until])) < NEVER:
+        if (due := min([*later, credit_state.until])) < NEVER:
             deadlines.append((queue.credit(party), due - 1))
-    changed = {party: one for party, one in states.items() if one.changed}
+    changed = {party: credit_state for party, credit_state in states.items() if credit_state.changed}
     old = dict(db.rows("select party, data from statements where party = any(?)", list(changed))) if changed else {}
     rows = []
     messages: list[Message] = []
     for party, lists in credit_lines.lists(db, changed, round_.known.stated).items():
         sums = states[party].sums
         members = header(party, now, sums, settings)
-        counts = {LISTS[kind]: one.lines for kind, one in sums.items()}
+        counts = {LISTS[kind]: sum_.lines for kind, sum_ in sums.items()}
         # Of who answers for thousands of findings this is a megabyte: it is written out as seldom as can be.
-        data = canonical(fitting(members, {LISTS[kind]: some for kind, some in lists.items()}, counts))
+        data = canonical(fitting(members, {LISTS[kind]: lines for kind, lines in lists.items()}, counts))
         if party in old and _but_for_as_of(bytes(old[party])) == _but_for_as_of(data):
             continue
         rows.append((party, now, members["score"], members["grade"], data))

@@ -23,22 +23,24 @@ def judge(round_: Round, things: Sequence[str]) -> None:
     6. Write how often sums were judged, their deadlines, and what days came to.
     7. Enter what was said.
     """
-    asked, coming, without_rule = _asked(round_, things)
-    going_on = go_on(round_, asked)
-    gathered = gather(round_, asked, going_on)
+    requests, coming, without_rule = _asked(round_, things)
+    going_on = go_on(round_, requests)
+    gathered = gather(round_, requests, going_on)
     answers = ask(round_, going_on, gathered)
-    judged = [*without_rule, *(one.thing for one in asked)]
+    judged = [*without_rule, *(request.thing for request in requests)]
     entries = sandboxes.mark(round_, answers.entries, judged, answers.causes)
-    sandboxes.judge_marked(round_, [one.scope for one in asked if one.rule == SANDBOX])
+    sandboxes.judge_marked(round_, [request.scope for request in requests if request.rule == SANDBOX])
     going_on.versions.write()
     have_deadlines = round_.shapes.having_deadlines
-    anew = [one.thing for one in asked if one.rule in have_deadlines and one.thing not in answers.since]
+    anew = [
+        request.thing for request in requests if request.rule in have_deadlines and request.thing not in answers.since
+    ]
     _write_deadlines(round_, [*without_rule, *anew], answers, coming, gathered.reported)
     if gathered.settling is not None:
         contracts = gathered.facts.contracts
         gathered.settling.note(gathered.members, gathered.reports, gathered.days, contracts, answers.differing)
         gathered.settling.write()
-    void = {one for reports in gathered.reports.values() for one in reports.void}
+    void = {cause for reports in gathered.reports.values() for cause in reports.void}
     cleared: list[tuple[str, str, str]] = []
 
     def reason(thing: str, data: Mapping[str, Any]) -> str:
@@ -49,7 +51,7 @@ def judge(round_: Round, things: Sequence[str]) -> None:
                 return "refuted" if gathered.counted.is_left(silent) or has_acts(round_, silent) else "retracted"
             return "retracted" if thing in answers.empty or thing in without_rule else "refuted"
         cleared.append((thing, cause["id"], cause["source"]))
-        # What was taken back may belong to no scope any more, so that it was not gathered.
+        # An event that was taken back may belong to no scope any more, so that it was not gathered.
         query = "select 1 from events where event = ? and source = ? and retracted is not null limit 1"
         taken_back = (cause["source"], cause["id"]) in void or round_.db.one(query, cause["id"], cause["source"])
         return "retracted" if taken_back else "refuted"
@@ -66,17 +68,17 @@ def _queue_others(round_: Round, cleared: Sequence[tuple[str, str, str]]) -> Non
         "select distinct s.scope from events e join scopes s on s.thing = e.thing"
         " where e.event = ? and e.source = ? and e.retracted is null and s.rule = ?"
     )
-    others = set()
+    siblings = set()
     for thing, event, source in cleared:
         rule, scope = sum_of(thing)
-        others |= {sum_(rule, row[0]) for row in round_.db.rows(query, event, source, rule) if row[0] != scope}
-    if others:
-        round_.queue(sorted(others), round_.priority)
+        siblings |= {sum_(rule, row[0]) for row in round_.db.rows(query, event, source, rule) if row[0] != scope}
+    if siblings:
+        round_.queue(sorted(siblings), round_.priority)
 
 
 def _asked(round_: Round, things: Iterable[str]) -> tuple[list[Asked], list[tuple[str, int]], list[str]]:
     """The sums that are judged; of the periods that have not ended (thing, end); and the things whose rule is gone."""
-    asked: list[Asked] = []
+    requests: list[Asked] = []
     coming: list[tuple[str, int]] = []
     without_rule: list[str] = []
     for thing in things:
@@ -85,14 +87,14 @@ def _asked(round_: Round, things: Iterable[str]) -> tuple[list[Asked], list[tupl
         if shape is None:
             without_rule.append(thing)
         elif shape.waits is not None and shape.waits(scope) == scope:
-            continue  # what others wait for is never judged
+            continue  # a scope that others wait for is never judged
         elif shape.period is None:
-            asked.append(Asked(thing, rule, scope, shape, (scope,)))
+            requests.append(Asked(thing, rule, scope, shape, (scope,)))
         elif (ends := round_.shapes.ends(rule, scope)) >= round_.horizon:
             coming.append((thing, ends))
         else:
-            asked.append(Asked(thing, rule, scope, shape, shape.period.members(scope)))
-    return asked, coming, without_rule
+            requests.append(Asked(thing, rule, scope, shape, shape.period.members(scope)))
+    return requests, coming, without_rule
 
 
 def _write_deadlines(

@@ -1,6 +1,6 @@
 """Sandboxes in the engine: which findings only watch, and which are to be judged again when a cap is passed.
 
-What a finding's mode rests on is written down with it: the sandbox, and the place at which its caps were passed. When a
+The ground of a finding's mode is written down with it: the sandbox, and the place at which its caps were passed. When a
 sandbox is judged, what was judged by another place is found by that, however both came about.
 """
 
@@ -32,38 +32,38 @@ def written(place: Place | None) -> str:
 
 def watched(db: Db, entries: Sequence[Entry], causes: Causes, passing: Passing) -> tuple[list[Entry], set[str]]:
     """The entries, marked where they are said within a sandbox, and the sandboxes that were looked at."""
-    found = list(entries)
-    whose = _whose(db, entries, causes)
-    parties = loading.parties(db, {one.holder for one in whose.values()})
+    marked = list(entries)
+    by_entry = _whose(db, entries, causes)
+    parties = loading.parties(db, {holding.holder for holding in by_entry.values()})
     scopes: dict[int, list[str]] = {}
-    for at, one in whose.items():
-        trials = covering(parties[one.holder], one, entries[at].said.occurred)
+    for at, holding in by_entry.items():
+        trials = covering(parties[holding.holder], holding, entries[at].statement.occurred)
         if trials:
-            scopes[at] = [scope_of(one.holder, trial.grant.grant) for trial in trials]
-    looked_at = {scope for some in scopes.values() for scope in some}
+            scopes[at] = [scope_of(holding.holder, trial.grant.grant) for trial in trials]
+    looked_at = {scope for scopes_of_entry in scopes.values() for scope in scopes_of_entry}
     if not looked_at:
-        return found, looked_at
+        return marked, looked_at
     places = passing(sorted(looked_at))
     rows: dict[tuple[str, str], str] = {}
-    for at, some in scopes.items():
-        place = _place(entries[at].said)
-        if any((until := places[scope]) is None or place < until for scope in some):
-            found[at] = entries[at]._replace(within=True)
-        rows |= {(entries[at].thing, scope): written(places[scope]) for scope in some}
-    db.many(schema.tried, [(*one, place) for one, place in sorted(rows.items())], "upsert")
-    return found, looked_at
+    for at, scopes_of_entry in scopes.items():
+        place = _place(entries[at].statement)
+        if any((until := places[scope]) is None or place < until for scope in scopes_of_entry):
+            marked[at] = entries[at]._replace(within=True)
+        rows |= {(entries[at].thing, scope): written(places[scope]) for scope in scopes_of_entry}
+    db.many(schema.tried, [(*key, place) for key, place in sorted(rows.items())], "upsert")
+    return marked, looked_at
 
 
 def stale(db: Db, places: Mapping[str, Place | None]) -> list[str]:
     """The things that were judged by other places than these; they are forgotten, for they are judged again."""
     rows = db.rows("select thing, scope, place from tried where scope = any(?) order by thing", list(places))
-    found = list(dict.fromkeys(thing for thing, scope, place in rows if place != written(places[scope])))
-    forget(db, found)
-    return found
+    things = list(dict.fromkeys(thing for thing, scope, place in rows if place != written(places[scope])))
+    forget(db, things)
+    return things
 
 
 def forget(db: Db, things: Sequence[str]) -> None:
-    """What is judged now rests on what is looked at now."""
+    """The findings judged now rest on what is looked at now."""
     if things:
         db.run("delete from tried where thing = any(?)", list(things))
 
@@ -73,29 +73,29 @@ def _whose(db: Db, entries: Sequence[Entry], causes: Causes) -> dict[int, Named]
     acts: dict[int, Act | None] = {}
     contracts: set[str] = set()
     for at, entry in enumerate(entries):
-        said = entry.said
+        rule_statement = entry.statement
         if not held_back(entry):
             continue
-        acts[at] = act = None if said.cause is None else causes.get((entry.thing, *said.cause))
-        if said.about.kind == "contract":
-            contracts.add(said.about.id)
+        acts[at] = act = None if rule_statement.cause is None else causes.get((entry.thing, *rule_statement.cause))
+        if rule_statement.about.kind == "contract":
+            contracts.add(rule_statement.about.id)
         if act is not None and TYPES[act.type][0] == CONTRACTS:
             contracts.add(act.subject)
     known = loading.contracts(db, contracts)
-    found: dict[int, Named] = {}
+    by_entry: dict[int, Named] = {}
     for at, act in acts.items():
-        said = entries[at].said
-        one = None if act is None else named(act, known.get(act.subject))
-        if one is None and said.about.kind == "contract":
-            statement = known[said.about.id].statement(said.occurred)
-            one = None if statement is None else of_contract(statement)
-        if one is None and said.about.kind == "asset" and said.party is not None:
-            one = Named(said.party, said.about.id)
-        if one is None and said.about.kind == "party":
-            one = Named(said.about.id, said.asset)
-        if one is not None:
-            found[at] = one
-    return found
+        rule_statement = entries[at].statement
+        holding = None if act is None else named(act, known.get(act.subject))
+        if holding is None and rule_statement.about.kind == "contract":
+            statement = known[rule_statement.about.id].statement(rule_statement.occurred)
+            holding = None if statement is None else of_contract(statement)
+        if holding is None and rule_statement.about.kind == "asset" and rule_statement.party is not None:
+            holding = Named(rule_statement.party, rule_statement.about.id)
+        if holding is None and rule_statement.about.kind == "party":
+            holding = Named(rule_statement.about.id, rule_statement.asset)
+        if holding is not None:
+            by_entry[at] = holding
+    return by_entry
 
 
 def held_back(entry: Entry) -> bool:
@@ -103,10 +103,10 @@ def held_back(entry: Entry) -> bool:
     pack, rule = entry.pack, entry.rule.id
     if rule not in pack.sandbox or entry.rule.never_tried or pack.setting(DETECTOR).mode == "off":
         return False
-    evidence = entry.said.evidence
+    evidence = entry.statement.evidence
     crossed = [evidence.get("entry"), *(evidence.get("entries") or ())] if rule == "negative-list" else []
-    return not any(one is not None and one.sticky for one in map(pack.entries.get, crossed))
+    return not any(pack_entry is not None and pack_entry.sticky for pack_entry in map(pack.entries.get, crossed))
 
 
-def _place(said: Said) -> Place:
-    return (said.occurred, *(said.cause or ("", "")))
+def _place(statement: Said) -> Place:
+    return (statement.occurred, *(statement.cause or ("", "")))

@@ -205,7 +205,7 @@ class Replay:
                 outcome = self._engine.take(pending, refused, wall, clock=self._clock)
                 self._settle_apart(outcome.clock, STATING)
             self._clock = outcome.clock
-            self.taken.update(outcome.taken)
+            self.taken.update(outcome.type_counts)
             self._counts[0] += outcome.duplicates
             self._counts[1] += len(outcome.rejections)
             for refusal in outcome.rejections:

@@ -31,8 +31,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from streams.store.db import Db
 
 Row = tuple[Any, ...]
-# Whether there is a row: `ANYTHING.where(…)`.
-ANYTHING: Final[Select[Any]] = select(literal_column("1"))
+# Whether there is a row: `ANY_ROW.where(…)`.
+ANY_ROW: Final[Select[Any]] = select(literal_column("1"))
 
 
 class _Postgres(PGCompiler):
@@ -102,8 +102,8 @@ class Question:
     def _in(self, postgres: bool) -> tuple[str, Sequence[str]]:
         compiled = self._compiled.get(postgres)
         if compiled is None:
-            made = self._statement.compile(dialect=_DIALECTS[postgres])  # type: ignore[attr-defined]
-            compiled = self._compiled[postgres] = (str(made), tuple(made.positiontup or ()))
+            compilation = self._statement.compile(dialect=_DIALECTS[postgres])  # type: ignore[attr-defined]
+            compiled = self._compiled[postgres] = (str(compilation), tuple(compilation.positiontup or ()))
         return compiled
 
     def _asked(self, db: Db, values: dict[str, Any]) -> tuple[Any, ...]:

@@ -37,7 +37,7 @@ def wall() -> int:
 
 # Where a statement asks for the members of a list, and where for one value.
 _LIST: Final = "= any(?)"
-_ONE: Final = "= ?"
+_SINGLE: Final = "= ?"
 _ANY_OF_JSON: Final = "in (select value from json_each(?))"
 _PLACES: Final = re.compile(r"= any\(\?\)|\?")
 
@@ -72,7 +72,7 @@ class _Statement:
         """
         text = self._parts[0]
         for at, part in enumerate(self._parts[1:]):
-            text += f"{_ONE if single >> at & 1 else _ANY_OF_JSON}{part}"
+            text += f"{_SINGLE if single >> at & 1 else _ANY_OF_JSON}{part}"
         self.texts[single] = text
         return text
 
@@ -116,33 +116,33 @@ class Db:
             if statement.places:
                 values = list(values)
                 for place in statement.places:
-                    one = values[place]
-                    values[place] = keys.keys(one) if isinstance(one, list) else keys.key(one)
-            return statement.text, [_array(one) if isinstance(one, list) else one for one in values]
+                    value = values[place]
+                    values[place] = keys.keys(value) if isinstance(value, list) else keys.key(value)
+            return statement.text, [_array(value) if isinstance(value, list) else value for value in values]
         if not statement.places:
             return statement.text, values
-        given = list(values)
+        arguments = list(values)
         single, bit = 0, 1
         for place in statement.places:
-            some = given[place]
-            if len(some) == 1:
-                given[place] = some[0]
+            members = arguments[place]
+            if len(members) == 1:
+                arguments[place] = members[0]
                 single |= bit
             else:
-                given[place] = orjson.dumps(some).decode()
+                arguments[place] = orjson.dumps(members).decode()
             bit += bit
-        return statement.texts.get(single) or statement.spelled(single), given
+        return statement.texts.get(single) or statement.spelled(single), arguments
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """All rows that a query answers with."""
-        text, given = self._asked(sql, values)
+        text, arguments = self._asked(sql, values)
         meter = self.meter
         if meter is None:
-            found: list[tuple[Any, ...]] = self._cursor.execute(text, given).fetchall()
-            return found
+            rows: list[tuple[Any, ...]] = self._cursor.execute(text, arguments).fetchall()
+            return rows
         if self.postgres:
             text = self._bounded(text, meter)
-        return self._metered(sql, self._cursor.execute(text, given), meter)
+        return self._metered(sql, self._cursor.execute(text, arguments), meter)
 
     def _bounded(self, sql: str, meter: Meter) -> str:
         """A query, as PostgreSQL has it, that answers with little more than the meter allows: the driver has all of an
@@ -156,21 +156,21 @@ class Db:
         return text
 
     def _metered(self, sql: str, cursor: Any, meter: Meter) -> list[tuple[Any, ...]]:
-        found: list[tuple[Any, ...]] = cursor.fetchmany(PAGE_ROWS)
-        if not found:
+        rows: list[tuple[Any, ...]] = cursor.fetchmany(PAGE_ROWS)
+        if not rows:
             if meter.late():
                 raise meter.hung()
-            return found
+            return rows
         blobs = self._blobs.get(sql)
         if blobs is None:
-            blobs = self._blobs[sql] = blobs_of(found[0])
-        meter.read(found, blobs)
-        more = found
+            blobs = self._blobs[sql] = blobs_of(rows[0])
+        meter.read(rows, blobs)
+        more = rows
         while len(more) == PAGE_ROWS:
             more = cursor.fetchmany(PAGE_ROWS)
             meter.read(more, blobs)
-            found += more
-        return found
+            rows += more
+        return rows
 
     def ask(self, sql: str, *values: Any) -> Callable[[], list[tuple[Any, ...]]]:
         """Asks now and answers, when it is called, with all rows as of now: several questions are waited for once."""
@@ -178,11 +178,11 @@ class Db:
             rows = self.rows(sql, *values)
             return lambda: rows
         cursor, meter = self._connection.cursor(), self.meter
-        text, given = self._asked(sql, values)
+        text, arguments = self._asked(sql, values)
         if meter is not None:
-            cursor.execute(self._bounded(text, meter), given)
+            cursor.execute(self._bounded(text, meter), arguments)
             return lambda: self._metered(sql, cursor, meter)
-        cursor.execute(text, given)
+        cursor.execute(text, arguments)
         return cursor.fetchall  # type: ignore[no-any-return]
 
     def one(self, sql: str, *values: Any) -> tuple[Any, ...] | None:
@@ -265,8 +265,8 @@ class Db:
     def numbers(self, count: int) -> list[int]:
         """Numbers for rows of `events`, rising, never given twice."""
         if self.postgres:
-            found = self.rows("select nextval('event_numbers') from generate_series(1, ?)", count)
-            return [row[0] for row in found]
+            rows = self.rows("select nextval('event_numbers') from generate_series(1, ?)", count)
+            return [row[0] for row in rows]
         top = self.one("select coalesce(max(id), 0) from events")
         first = (top[0] if top else 0) + 1
         return list(range(first, first + count))
@@ -359,16 +359,16 @@ def _bulk(table: "Table", how: How, *, postgres: bool) -> str:
         highest = "greatest" if postgres else "max"
         sums = (_added(table.name, c, highest) for c in columns if "add" in c.info)
         return f"{text} on conflict ({unique}) do update set {', '.join(sums)}"
-    others = ", ".join(f'"{c.name}" = excluded."{c.name}"' for c in columns if not c.primary_key)
-    if how == "ignore" or not others:
+    assignments = ", ".join(f'"{c.name}" = excluded."{c.name}"' for c in columns if not c.primary_key)
+    if how == "ignore" or not assignments:
         return f"{text} on conflict ({unique}) do nothing"
-    return f"{text} on conflict ({unique}) do update set {others}"
+    return f"{text} on conflict ({unique}) do update set {assignments}"
 
 
 def _added(table: str, column: "Column[Any]", highest: str) -> str:
-    name, there = f'"{column.name}"', f'"{table}"."{column.name}"'
-    both = f"{there} + excluded.{name}" if column.info["add"] == "sum" else f"{highest}({there}, excluded.{name})"
-    return f"{name} = {both}"
+    name, stored = f'"{column.name}"', f'"{table}"."{column.name}"'
+    combined = f"{stored} + excluded.{name}" if column.info["add"] == "sum" else f"{highest}({stored}, excluded.{name})"
+    return f"{name} = {combined}"
 
 
 def _unique(column: "Column[Any]", *, postgres: bool) -> str:

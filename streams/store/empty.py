@@ -15,26 +15,26 @@ def copy_into(store: sqlite3.Connection) -> None:
 
 
 def ddl() -> tuple[str, ...]:
-    """What makes the tables and views of a SQLite store."""
+    """The statements that make the tables and views of a SQLite store."""
     from sqlalchemy.dialects import sqlite
     from sqlalchemy.schema import CreateIndex, CreateTable
 
     from streams.store import schema
 
     dialect = sqlite.dialect()
-    made = []
+    statements = []
     for table in schema.metadata.sorted_tables:
-        made.append(str(CreateTable(table).compile(dialect=dialect)))
-        here = (index for index in table.indexes if index.info.get("only", dialect.name) == dialect.name)
-        made += [str(CreateIndex(index).compile(dialect=dialect)) for index in here]
-    return (*made, *schema.views(postgres=False))
+        statements.append(str(CreateTable(table).compile(dialect=dialect)))
+        indexes = (index for index in table.indexes if index.info.get("only", dialect.name) == dialect.name)
+        statements += [str(CreateIndex(index).compile(dialect=dialect)) for index in indexes]
+    return (*statements, *schema.views(postgres=False))
 
 
 @functools.cache
 def _empty() -> sqlite3.Connection:
     """An empty store in memory, to be copied, which takes a tenth of the time that its tables take to be made."""
-    made = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     for statement in ddl():
-        made.execute(statement)
-    made.execute("insert into horizon values (1, ?)", (-(2**62),))
-    return made
+        connection.execute(statement)
+    connection.execute("insert into horizon values (1, ?)", (-(2**62),))
+    return connection

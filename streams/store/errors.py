@@ -1,4 +1,4 @@
-"""What is wrong with a store, told by the errors of its drivers."""
+"""The troubles of a store, told by the errors of its drivers."""
 
 import sqlite3
 import sys
@@ -31,7 +31,7 @@ def away(error: BaseException | None) -> bool:
     """Whether the store did not answer, is locked, or gave up a transaction."""
     if isinstance(error, sqlite3.OperationalError):
         return True
-    # Whoever has an error of this driver has imported it.
+    # A caller with an error of this driver has imported it.
     if (psycopg := sys.modules.get("psycopg")) is None:
         return False
     # 54: a limit of the program that a statement or row breaks; it answers, and no retry mends that. No id is too long
@@ -46,8 +46,8 @@ FORBIDDEN = ("42501", "3F000")
 
 # Of PostgreSQL's classes and codes of errors, those that have nothing to do with what is written: the transaction or
 # the server only reads (25), we may not (42501), a table, column or function is not there (a migration under way, a
-# database restored in part), a plan that a migration made stale (0A), a broken index (XX). What a row breaks is of
-# others: its data (22), a constraint (23), a limit of the program (54).
+# database restored in part), a plan that a migration made stale (0A), a broken index (XX). Faults of a row are of other
+# classes: its data (22), a constraint (23), a limit of the program (54).
 _REFUSED = ("25", "42501", "42P01", "42703", "42883", "0A", "XX")
 
 

@@ -12,7 +12,7 @@ from streams.store.errors import StoreTaken
 
 log = logging.getLogger("circulation")
 
-# What belongs to a SQLite file, and is as confidential.
+# The files that belong to a SQLite file, and are as confidential.
 BESIDE = ("", "-wal", "-shm", ".lock")
 # Held by the one thread that makes a file.
 _MAKING = threading.Lock()

@@ -33,7 +33,7 @@ FUNCTIONS: Final = (
 
 
 def key(text: str) -> str:
-    """What PostgreSQL indexes of a text: as `circulation_key` does."""
+    """The key that PostgreSQL indexes of a text: as `circulation_key` makes it."""
     if len(text) <= KEY_BYTES_MAX // 4 or len(raw := text.encode()) <= KEY_BYTES_MAX:
         return text
     return f"{text[:CHARACTERS_KEPT]}{DIGESTED}{hashlib.sha256(raw).hexdigest()}"
@@ -43,7 +43,7 @@ def keys(texts: Sequence[str]) -> Sequence[str]:
     """The key of each; as they are where all are short, which they mostly are."""
     if not texts or max(map(len, texts)) <= KEY_BYTES_MAX // 4:
         return texts
-    return [key(one) for one in texts]
+    return [key(text) for text in texts]
 
 
 @functools.cache
@@ -64,14 +64,14 @@ def _compared() -> re.Pattern[str]:
 
 def keyed(sql: str) -> tuple[str, frozenset[int]]:
     """A query of PostgreSQL that compares keys where it compared long texts, and which of its parameters are to be
-    keys. What is written as `key(…)` is the key, as where rows are wanted in the order of an index.
+    keys. An expression `key(…)` is the key, as where rows are wanted in the order of an index.
     """
     places: set[int] = set()
     count = 0
 
-    def instead(found: re.Match[str]) -> str:
+    def instead(comparison: re.Match[str]) -> str:
         nonlocal count
-        left, right = found["left"], found["right"]
+        left, right = comparison["left"], comparison["right"]
         if left is None:
             count += 1
             return "?"
@@ -98,9 +98,12 @@ def indexes(table: "Table") -> list[tuple[str, list[str], set[str], bool]]:
     from streams.store.schema import LongText
 
     long = {c.name for c in table.columns if isinstance(c.type, LongText)}
-    found = [(f"{table.name}_pkey", [c.name for c in table.primary_key], True)]
-    found += [(str(one.name), [c.name for c in one.columns], bool(one.unique)) for one in table.indexes]
-    return [(name, columns, long & {*columns}, unique) for name, columns, unique in found]
+    entries = [(f"{table.name}_pkey", [c.name for c in table.primary_key], True)]
+    entries += [
+        (str(table_index.name), [c.name for c in table_index.columns], bool(table_index.unique))
+        for table_index in table.indexes
+    ]
+    return [(name, columns, long & {*columns}, unique) for name, columns, unique in entries]
 
 
 def index(connection: "Connection") -> None:
@@ -113,14 +116,14 @@ def index(connection: "Connection") -> None:
     for statement in FUNCTIONS:
         connection.exec_driver_sql(statement)
     for table in metadata.sorted_tables:
-        conditions = {str(one.name): _where(one) for one in table.indexes}
+        conditions = {str(table_index.name): _where(table_index) for table_index in table.indexes}
         for name, columns, long, unique in indexes(table):
             if not long or _is_keyed(connection, name):
                 continue
             if name == f"{table.name}_pkey":
                 connection.exec_driver_sql(f'alter table "{table.name}" drop constraint if exists "{name}"')
             connection.exec_driver_sql(f'drop index if exists "{name}"')
-            of = ", ".join(f'{FUNCTION}("{one}")' if one in long else f'"{one}"' for one in columns)
+            of = ", ".join(f'{FUNCTION}("{column}")' if column in long else f'"{column}"' for column in columns)
             connection.exec_driver_sql(
                 f'create {"unique " if unique else ""}index "{name}" on "{table.name}" ({of}){conditions.get(name, "")}'
             )

@@ -23,7 +23,7 @@ def canonical(value: Any) -> bytes:
 
 
 class Message(NamedTuple):
-    """What is to be sent: a Kafka record without its partition."""
+    """A record that is to be sent: a Kafka record without its partition."""
 
     topic: str
     key: bytes | None
@@ -34,7 +34,10 @@ class Message(NamedTuple):
 def post(db: Db, messages: Iterable[Message]) -> None:
     """Puts messages into the outbox, in their order."""
     since = db.clock()
-    rows = [(since, one.topic, _key(one.key), orjson.dumps(_headers(one.headers)), one.value) for one in messages]
+    rows = [
+        (since, message.topic, _key(message.key), orjson.dumps(_headers(message.headers)), message.value)
+        for message in messages
+    ]
     db.many(schema.outbox, rows)
 
 

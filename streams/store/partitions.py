@@ -1,7 +1,7 @@
 """The days of a table of PostgreSQL, each a partition: a day that is over and old enough is dropped, not deleted.
 
 To delete a day row by row leaves as many dead rows, and the same again in the table of long values, for a vacuum to go
-through. What comes on a day that has no partition (a clock that was wrong for a while, a store that was migrated in the
+through. A row of a day that has no partition (a clock that was wrong for a while, a store that was migrated in the
 middle of it) is in the default partition, and is pruned row by row.
 """
 
@@ -29,15 +29,15 @@ def rest(table: str) -> str:
 def pass_(store: Store, table: str, now: int, before: int) -> None:
     """Makes the partitions of this day and the next ones, and drops those that end before an instant (µs)."""
     with store.reading() as db:
-        there = dict(_days(db, table))
+        existing = dict(_days(db, table))
     today = now // DAY
     for day in range(today, today + 1 + DAYS_AHEAD):
-        if day not in there:
+        if day not in existing:
             name = f"{table}_d{day}"
-            made = f"create table {name} (like {table} including defaults)"
+            creation = f"create table {name} (like {table} including defaults)"
             bounds = f"for values from ({day * DAY}) to ({(day + 1) * DAY})"
-            _alone(store, table, made, f"alter table {table} attach partition {name} {bounds}")
-    for day, name in sorted(there.items()):
+            _alone(store, table, creation, f"alter table {table} attach partition {name} {bounds}")
+    for day, name in sorted(existing.items()):
         if (day + 1) * DAY <= before:
             _alone(store, table, f"drop table if exists {name}")
 

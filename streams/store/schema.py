@@ -29,7 +29,7 @@ metadata = MetaData()
 
 # All that one look asked for, as it is kept.
 LOOK_CHARACTERS_MAX = 32_768
-# Who is a member of this role of PostgreSQL may write down what it looked at.
+# A member of this role of PostgreSQL may write down what it looked at.
 ONLOOKER = "circulation_onlooker"
 
 
@@ -58,7 +58,7 @@ def _where(condition: str) -> dict[str, Any]:
 LEFT_OUT: dict[str, Any] = {"left_out": True}
 
 
-# What becomes of a column where rows are added to those that are there (`Db.many`): the sum of both, or the higher one.
+# How a column is merged where rows are added to those that are there (`Db.many`): the sum of both, or the higher one.
 ADDED: Final[dict[str, Any]] = {"add": "sum"}
 HIGHEST: Final[dict[str, Any]] = {"add": "highest"}
 
@@ -139,7 +139,7 @@ horizon = Table(
     "horizon", metadata, Column("id", Integer, primary_key=True), Column("instant", BigInteger, nullable=False)
 )
 
-# What a desk remembers of its key: sequences, memories of tallies, what was retracted.
+# The memory of a desk: sequences, memories of tallies, events that were retracted.
 desks = Table(
     "desks",
     metadata,
@@ -170,10 +170,10 @@ seen = Table(
     **KEY_ONLY,
 )
 
-# What is kept of an entity that its facts hang on; on PostgreSQL a query with these words finds what of it is new.
-_FOLDED: Final = (EVENT_RETRACTED, *(one for types in STATEMENTS.values() for one in types))
+# The events of an entity that its facts hang on; on PostgreSQL a query with these words finds those that are new.
+_FOLDED: Final = (EVENT_RETRACTED, *(type_ for types in STATEMENTS.values() for type_ in types))
 OF_FACTS: Final = f"type in ({', '.join(map(repr, _FOLDED))})"
-# What makes a party one of those of which there are records.
+# Types of events that make a party one of those of which there are records.
 OF_RECORDS: Final = f"type = '{CREDIT_DETERMINED}'"
 # An index that SQLite is without: there one process writes, and need not ask what is new.
 POSTGRESQL_ONLY: Final[dict[str, Any]] = {"info": {"only": "postgresql"}}
@@ -204,10 +204,10 @@ events = Table(
     Index("events_of_facts", "subject", "topic", "id", **_where(OF_FACTS), **POSTGRESQL_ONLY),
 )
 
-# What an event names besides its subject: (`asset` | `party` | `contract` | `controller` |
-# `product` | `payer` | `payee`, its id); of a derivation or a run also the assets that it reads (`input`), and that a
-# run writes (`output`); of a retraction what it takes back (`retracted`; topic, subject, type, source, id). `time` is
-# that of a settlement, of which those of one party within a span are asked for; of all else it is absent.
+# Names of an event besides its subject: (`asset` | `party` | `contract` | `controller` | `product` | `payer` | `payee`,
+# its id); of a derivation or a run also the assets that it reads (`input`), and that a run writes (`output`); of a
+# retraction what it takes back (`retracted`; topic, subject, type, source, id). `time` is that of a settlement, of
+# which those of one party within a span are asked for; of all else it is absent.
 refs = Table(
     "refs",
     metadata,
@@ -219,7 +219,8 @@ refs = Table(
     **KEY_ONLY,
 )
 
-# What OpenLineage runs without outputs read, for the runs above them: `run` is the id of such a run, `child` its node.
+# The inputs of OpenLineage runs without outputs, for the runs above them: `run` is the id of such a run, `child` its
+# node.
 given = Table(
     "given",
     metadata,
@@ -244,8 +245,8 @@ unfinished = Table(
     Column("job", Text, nullable=False),
 )
 
-# What the events of an OpenLineage run, job or dataset say together up to an instant, so that one more adds to it:
-# `state` is a `circulation.openlineage.folding.Folded`.
+# The fold of the events of an OpenLineage run, job or dataset up to an instant, so that one more adds to it: `state` is
+# a `circulation.openlineage.folding.Folded`.
 folded_runs = Table(
     "folded_runs",
     metadata,
@@ -310,10 +311,10 @@ served = Table(
     **KEY_ONLY,
 )
 
-# What each reporter says of the uses of each day of a contract, but for the newest days, which its desk remembers.
-# `taken` is when a row was written (wall clock), and absent where it is kept as long as the contract. `edges` is what
-# of it was said near the midnights of the day, where anything was, and when more than 0 was used, where that is not
-# from the `first` report to the `last`.
+# The uses of each day of a contract by reporter, but for the newest days, which its desk remembers. `taken` is when a
+# row was written (wall clock), and absent where it is kept as long as the contract. `edges` is what of it was said near
+# the midnights of the day, where anything was, and when more than 0 was used, where that is not from the `first` report
+# to the `last`.
 used_days = Table(
     "used_days",
     metadata,
@@ -329,9 +330,9 @@ used_days = Table(
     Column("edges", LargeBinary),
 )
 
-# What is settled of each day of a contract of which several reporters may say something: what the next one goes on
-# from, and months are added up of. `forgotten` tells that what was used on the day is there no longer: it stays as it
-# is.
+# The settled state of each day of a contract of which several reporters may say something: the next one goes on from
+# it, and months are added up of them. `forgotten` tells that what was used on the day is there no longer: it stays as
+# it is.
 settled_days = Table(
     "settled_days",
     metadata,
@@ -341,7 +342,7 @@ settled_days = Table(
     Column("forgotten", Boolean, nullable=False),
 )
 
-# What each reporter says of the uses of each day of a contract in each country that a pack calls abroad.
+# The uses of each day of a contract by reporter, in each country that a pack calls abroad.
 used_abroad = Table(
     "used_abroad",
     metadata,
@@ -381,7 +382,8 @@ remembered = Table(
     Index("remembered_by_taken", "taken"),
 )
 
-# What is to be judged, for the first time or again. Each request is a row of its own; it waits `since` (wall clock).
+# The things that are to be judged, for the first time or again. Each request is a row of its own; it waits `since`
+# (wall clock).
 queue = Table(
     "queue",
     metadata,
@@ -405,7 +407,7 @@ queue_begun = Table(
 )
 
 # Things that are set aside, or that are tried by themselves since a process died over them (`streams.judging.aside`).
-# What they are called by is a digest, as their text may be too long for an index. `since` is a wall clock.
+# They are called by a digest, as their text may be too long for an index. `since` is a wall clock.
 set_aside = Table(
     "set_aside",
     metadata,
@@ -419,8 +421,8 @@ set_aside = Table(
     Column("finding", Text),
 )
 
-# Which acts belong to a scope of a sum. `time` is that of the latest report of them, absent where no act tells of it;
-# no report before `since` belongs to the scope, as far as that is known.
+# The acts that belong to a scope of a sum. `time` is that of the latest report of them, absent where no act tells of
+# it; no report before `since` belongs to the scope, as far as that is known.
 scopes = Table(
     "scopes",
     metadata,
@@ -491,7 +493,7 @@ findings = Table(
     Index("findings_cleared", "occurred", "finding", **_where("not standing")),
 )
 
-# What was judged of acts that sandboxes cover: the thing, the sandbox, and where its caps were passed by then.
+# Judgements of acts that sandboxes cover: the thing, the sandbox, and where its caps were passed by then.
 tried = Table(
     "tried",
     metadata,
@@ -512,11 +514,11 @@ statements = Table(
     Column("data", LargeBinary, nullable=False),
 )
 
-# What statements are made of, so that one more of many thousands is one step (`streams.judging.credit_lines`). A line
-# is a record, a finding or a merit as a statement lists it (`data`, JSON, and its `bytes` with blanks) or does not;
-# `rank` is its place in the list, `named` the finding that a record takes the place of. A claim is an objection or a
-# repair: what it is `about`, how it stands, and the finding that does not stand since it is upheld (`upholds`). Both
-# hold from `since` to before `until`.
+# The parts of statements, so that one more of many thousands is one step (`streams.judging.credit_lines`). A line is a
+# record, a finding or a merit as a statement lists it (`data`, JSON, and its `bytes` with blanks) or does not; `rank`
+# is its place in the list, `named` the finding that a record takes the place of. A claim is an objection or a repair:
+# what it is `about`, how it stands, and the finding that does not stand since it is upheld (`upholds`). Both hold from
+# `since` to before `until`.
 credit_lines = Table(
     "credit_lines",
     metadata,
@@ -568,7 +570,7 @@ credit_sums = Table(
     Column("version", BigInteger, nullable=False),
 )
 
-# What of the credit of a party is to be folded again: its kind and its id. Each note is a row of its own, so that who
+# The parts of a party's credit that are to be folded again: kind and id. Each note is a row of its own, so that who
 # takes some away takes none that came meanwhile.
 credit_touched = Table(
     "credit_touched",
@@ -616,7 +618,7 @@ refused_numbers = Table(
 )
 
 # Of feeds that lack much the older gaps, which their desks do not remember: `begin` is the first number that the gap
-# had. What of it is still missing is in `gap`; what it said when it was revealed, in `gaps`.
+# had. The numbers of it that are still missing are in `gap`; its statement when it was revealed, in `gaps`.
 older_gaps = Table(
     "older_gaps",
     metadata,
@@ -629,7 +631,7 @@ older_gaps = Table(
 
 # How good what each source says of a month is (+08:00, as 202610), counted as it comes: `circulation.quality`. Without
 # a name are those for which there was no row any more (`streams.intake.quality`). `last` is the latest `time` of all
-# that was taken in. What comes is added to the row that is there.
+# that was taken in. New counts are added to the row that is there.
 quality = Table(
     "quality",
     metadata,
@@ -739,7 +741,7 @@ case_events = Table(
     Column("data", Text, nullable=False),
 )
 
-# What is still to be sent, and since when (wall clock).
+# Messages that are still to be sent, and since when (wall clock).
 outbox = Table(
     "outbox",
     metadata,
@@ -752,8 +754,8 @@ outbox = Table(
 )
 
 
-# What Kafka refused for good, as it lay in the outbox: `aside` is when it was set aside (wall clock), `reason` what
-# Kafka said. Its numbers are never given twice, for people name them.
+# Messages that Kafka refused for good, as they lay in the outbox: `aside` is when it was set aside (wall clock),
+# `reason` what Kafka said. Its numbers are never given twice, for people name them.
 unsent = Table(
     "unsent",
     metadata,
@@ -769,8 +771,8 @@ unsent = Table(
 )
 
 
-# What people looked at and no worker has sent to the journal yet. A row is written by the command that looked, maybe
-# under a role that may do nothing else: what it holds is bounded here, so that it can always be sent.
+# Lookups of people that no worker has sent to the journal yet. A row is written by the command that looked, maybe under
+# a role that may do nothing else: what it holds is bounded here, so that it can always be sent.
 looks = Table(
     "looks",
     metadata,
@@ -796,7 +798,7 @@ looks = Table(
 def allow_looks() -> str:
     """The statement that lets the members of `ONLOOKER` write down what they looked at, on PostgreSQL.
 
-    Whoever runs the database makes that role, or does not; a worker that does not own the tables leaves it to them.
+    The owner of the database makes that role, or does not; a worker that does not own the tables leaves it to them.
     """
     return (
         f"do $$ begin if exists (select from pg_roles where rolname = '{ONLOOKER}') then"
@@ -875,14 +877,14 @@ QUALITY_PARTS: Final[dict[Part, tuple[str, str]]] = {
     "on_time": ("on_time", "timed"),
     "admitted": ("admitted", "admitted + rejected"),
     "linked": ("linked", "linkable"),
-    # What was missing before it was counted, and has come, is more than none.
+    # A number that was missing before counting began, and has come, takes `missing` below 0.
     "complete": ("numbered", "numbered + case when missing > 0 then missing else 0 end"),
     "agreeing": ("agreed", "compared"),
 }
 
 
 def _quality_view() -> str:
-    parts = [f"{good} as {part}, {all_} as {part}_of" for part, (good, all_) in QUALITY_PARTS.items()]
+    parts = [f"{good} as {part}, {total} as {part}_of" for part, (good, total) in QUALITY_PARTS.items()]
     shares = [f"coalesce({part} * 100.0 / nullif({part}_of, 0), 0)" for part in QUALITY_PARTS]
     known = [f"case when {part}_of > 0 then 1 else 0 end" for part in QUALITY_PARTS]
     columns = [f"{part}, {part}_of" for part in QUALITY_PARTS]
@@ -897,7 +899,7 @@ def _quality_view() -> str:
 
 
 def _lineage_views(*, postgres: bool) -> list[str]:
-    """What the node-graph panel reads. The events are kept as JSON in bytes."""
+    """The views that the node-graph panel reads. The events are kept as JSON in bytes."""
     if postgres:
         text = "replace(convert_from({0}, 'UTF8'), '\\u0000', '\\ufffd')"
         member = "({0})::json ->> '{1}'"
@@ -919,8 +921,8 @@ def _lineage_views(*, postgres: bool) -> list[str]:
     def of(name: str) -> str:
         return member.format(data, name)
 
-    def same(one: str, other: str) -> str:
-        return f"{FUNCTION}({one}) = {FUNCTION}({other})" if postgres else f"{one} = {other}"
+    def same(left: str, right: str) -> str:
+        return f"{FUNCTION}({left}) = {FUNCTION}({right})" if postgres else f"{left} = {right}"
 
     nodes = (
         "create view lineage_nodes as select n.id as id,"  # noqa: S608

@@ -1,5 +1,5 @@
-"""Which schema a store has, and whether this program knows it: a store of a newer one is read and written by no other,
-and what is no store of ours is not touched.
+"""The schema of a store, and whether this program knows it: a store of a newer one is read and written by no other, and
+what is no store of ours is not touched.
 
 Alembic knows the same, and takes longer to import than most commands to answer.
 """
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _VERSIONS: Final = Path(__file__).parent / "migrations" / "versions"
 # PostgreSQL: there is no such table, or whoever asks may not read it.
 _NOT_SHOWN: Final = frozenset({"42P01", "42501"})
-# What every store has, whatever its schema, and whatever of it one may read.
-_OURS: Final = frozenset({"alembic_version", "horizon", "progress"})
+# The tables that every store has, whatever its schema, and whatever of it one may read.
+_OWN_TABLES: Final = frozenset({"alembic_version", "horizon", "progress"})
 _NAMES: Final = "select name from sqlite_master where type in ('table', 'view') and name not like 'sqlite%'"
 _WHAT_NOW: Final = "; it was left as it is (CIRCULATION_STORE names the store)"
 # Of the tables of another program so many are named.
@@ -27,11 +27,11 @@ _NAMED_MAX: Final = 3
 
 
 class Holds(enum.Enum):
-    """What there is where a store may be."""
+    """The contents of a place where a store may be."""
 
     STORE = "a store"
-    NOTHING = "nothing yet"
-    OTHERS = "what another program keeps there"
+    EMPTY = "nothing yet"
+    FOREIGN = "what another program keeps there"
 
 
 class StoreNewer(Exception):
@@ -39,7 +39,7 @@ class StoreNewer(Exception):
 
 
 class StoreForeign(Exception):
-    """What is there belongs to another program; one sentence says so. It was not touched."""
+    """The tables there belong to another program; one sentence says so. It was not touched."""
 
 
 class StoreForbidden(StoreForeign):
@@ -47,10 +47,10 @@ class StoreForbidden(StoreForeign):
 
 
 def _wanted() -> list[str]:
-    """What a store is about to have: somebody else's table or view of such a name would be taken for ours."""
+    """The names that a store is about to have: somebody else's table or view of such a name would be taken for ours."""
     from streams.store import schema
 
-    return sorted({*_OURS, *schema.metadata.tables, *schema.VIEWS})
+    return sorted({*_OWN_TABLES, *schema.metadata.tables, *schema.VIEWS})
 
 
 @functools.cache
@@ -81,30 +81,30 @@ def of(db: "Db") -> str | None:
 
 def check(db: "Db", place: str) -> None:
     """Raises `StoreNewer` where this program does not know the schema of the store."""
-    found = of(db)
-    if found is not None and found not in known():
+    version = of(db)
+    if version is not None and version not in known():
         raise StoreNewer(
-            f"the store {place} has the schema {found} of a newer version of this program, which knows it up to"
+            f"the store {place} has the schema {version} of a newer version of this program, which knows it up to"
             f" {newest()}: use that version, or restore a backup"
         )
 
 
 def behind(db: "Db", place: str) -> str | None:
-    """What to do where the schema of the store is an older one than this program's, in a sentence."""
-    found = of(db)
-    if found is None or found not in known() or found == newest():
+    """The advice where the schema of the store is an older one than this program's, in a sentence."""
+    version = of(db)
+    if version is None or version not in known() or version == newest():
         return None
     return (
-        f"the store {place} has the schema {found}, this version of the program needs {newest()}: a worker of this"
+        f"the store {place} has the schema {version}, this version of the program needs {newest()}: a worker of this"
         " version brings it up to date when it starts"
     )
 
 
 def holds(names: Set[str]) -> Holds:
-    """What a place holds, by the names of the tables and views there."""
-    if names >= _OURS:
+    """The contents of a place, by the names of the tables and views there."""
+    if names >= _OWN_TABLES:
         return Holds.STORE
-    return Holds.OTHERS if names else Holds.NOTHING
+    return Holds.FOREIGN if names else Holds.EMPTY
 
 
 def names(db: "Db") -> frozenset[str]:
@@ -120,8 +120,8 @@ def names(db: "Db") -> frozenset[str]:
 
 def recognise(db: "Db", place: str) -> None:
     """Raises `StoreForeign` where the tables that are there are another program's."""
-    if holds(found := names(db)) is Holds.OTHERS:
-        raise StoreForeign(_foreign(place, found))
+    if holds(tables := names(db)) is Holds.FOREIGN:
+        raise StoreForeign(_foreign(place, tables))
 
 
 def recognise_file(path: Path, place: str) -> None:
@@ -140,16 +140,16 @@ def recognise_file(path: Path, place: str) -> None:
     try:
         raw = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{'' if shared else '&immutable=1'}", uri=True)
         with contextlib.closing(raw):
-            found = frozenset(row[0] for row in raw.execute(_NAMES))
+            tables = frozenset(row[0] for row in raw.execute(_NAMES))
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
             raise StoreForeign(f"{place} is no store of circulation: it is no SQLite database{_WHAT_NOW}") from error
-        return  # who opens it says what is wrong
-    if holds(found) is Holds.OTHERS:
-        raise StoreForeign(_foreign(place, found))
+        return  # its opener says what is wrong
+    if holds(tables) is Holds.FOREIGN:
+        raise StoreForeign(_foreign(place, tables))
 
 
-def _foreign(place: str, found: Set[str]) -> str:
-    told = ", ".join(sorted(found)[:_NAMED_MAX])
-    more = f" and {len(found) - _NAMED_MAX} more" if len(found) > _NAMED_MAX else ""
-    return f"{place} is no store of circulation: another program has its tables there ({told}{more}){_WHAT_NOW}"
+def _foreign(place: str, tables: Set[str]) -> str:
+    listing = ", ".join(sorted(tables)[:_NAMED_MAX])
+    more = f" and {len(tables) - _NAMED_MAX} more" if len(tables) > _NAMED_MAX else ""
+    return f"{place} is no store of circulation: another program has its tables there ({listing}{more}){_WHAT_NOW}"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy import URL
 
 
-# What PostgreSQL may not choose for a query while there is another way.
+# Plans that PostgreSQL may not choose for a query while there is another way.
 PLANNED_OFF = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit")
 # Nor where it writes: an entry of an index whose row is gone is marked by the scan that comes upon it, and passed over
 # from then on, but not by one that makes a bitmap: each goes through all that is gone until a vacuum.
@@ -49,24 +49,24 @@ class _Turns:
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
-        self._taken = False
+        self._locked = False
         self._waiting: deque[threading.Lock] = deque()
 
     def __enter__(self) -> None:
         with self._mutex:
-            if not self._taken:
-                self._taken = True
+            if not self._locked:
+                self._locked = True
                 return
-            mine = threading.Lock()
-            mine.acquire()
-            self._waiting.append(mine)
+            turn = threading.Lock()
+            turn.acquire()
+            self._waiting.append(turn)
         try:
-            mine.acquire()
+            turn.acquire()
         except BaseException:
             with self._mutex:
-                had_its_turn = mine not in self._waiting
+                had_its_turn = turn not in self._waiting
                 if not had_its_turn:
-                    self._waiting.remove(mine)
+                    self._waiting.remove(turn)
             if had_its_turn:
                 self.__exit__()
             raise
@@ -76,7 +76,7 @@ class _Turns:
             if self._waiting:
                 self._waiting.popleft().release()
             else:
-                self._taken = False
+                self._locked = False
 
 
 class _Turn:
@@ -145,9 +145,9 @@ class Store:
     ) -> None:
         self._text = url
         self._address = address(url)
-        # What is stamped with the time is stamped by it: by a worker that knows that its own is wrong, by another.
+        # The clock that stamps rows: a worker that knows that its own is wrong has another one.
         self.clock: Callable[[], int] = wall
-        # Whose word counts in what it has: by the settings of who looks at it.
+        # The voices that count in what it has: by the settings of its reader.
         self.voices = EVERYBODY
         self._statement_seconds = statement_seconds
         self._hurried_seconds = hurried_seconds
@@ -161,7 +161,7 @@ class Store:
         self._lock_file: int | None = None
         # Whether it was seen that what is there is a store, or may become one.
         self._recognised = False
-        # Which file a SQLite store began with: its device and number there.
+        # The file that a SQLite store began with: its device and number there.
         self._file: tuple[int, int] | None = None
         self._closed = False
         if self.memory:
@@ -250,8 +250,8 @@ class Store:
             # the same few statements again and again; plans are kept from the second time on
             connection.prepare_threshold = 1
             # Every query that is asked often has an index that fits (`tests/plans.py`), but a planner that knows a
-            # table as it was when it was small goes through the whole of it. What goes through a table for a purpose
-            # still does, and nothing asks so much that it is worth being compiled.
+            # table as it was when it was small goes through the whole of it. Queries that go through a table for a
+            # purpose still do, and none asks so much that it is worth being compiled.
             for name in PLANNED_OFF if self._read_only else PLANNED_OFF_WRITING:
                 connection.execute(f"set {name} = off")
             if self._statement_seconds is not None:
@@ -298,10 +298,10 @@ class Store:
             now = Path(str(self._address.database)).stat()
         except FileNotFoundError:
             return self._file is not None
-        found = (now.st_dev, now.st_ino)
+        identity = (now.st_dev, now.st_ino)
         if self._file is None:
-            self._file = found
-        return found != self._file
+            self._file = identity
+        return identity != self._file
 
     def _recognise(self) -> None:
         """Looks at a SQLite file before anything is done to it, its rights included."""

@@ -137,7 +137,7 @@ class Notebook:
                     # Its sessions may be for reading unless they say otherwise.
                     db.run("set transaction read write")
                     db.rows("select set_config('statement_timeout', ?, true)", f"{PATIENCE_SECONDS * 1000:.0f}")
-                if schema_version.holds(schema_version.names(db)) is schema_version.Holds.NOTHING:
+                if schema_version.holds(schema_version.names(db)) is schema_version.Holds.EMPTY:
                     return "the store is empty: a worker makes its tables"
                 # As a command writes, which would wait for the import of the tables that `many` is of.
                 for row in rows:

@@ -87,5 +87,5 @@ class WorkersJudge:
 
     def _judged(self, judged: Judged, seconds: float) -> None:
         self._meter.judged(judged, seconds)
-        if judged.changes or judged.told:
+        if judged.changes or judged.case_events:
             self._sending.wake()

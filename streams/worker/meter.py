@@ -39,13 +39,13 @@ class Meter:
         metrics.fetch.observe(sum(len(part.records) for part in fetch.parts.values()))
         metrics.stage.labels("admit").observe(admit)
         metrics.stage.labels("take").observe(take)
-        metrics.took(fetch.topic, outcome.taken, outcome.duplicates)
+        metrics.took(fetch.topic, outcome.type_counts, outcome.duplicates)
         metrics.unknown(outcome.unknown)
         metrics.rejected(outcome.rejected)
         metrics.event_to_commit.observe(since)
         if outcome.changes:
             metrics.event_to_finding.observe(since)
-        looks = {id_: sum(outcome.taken.get(type_, 0) for type_ in types) for id_, types in self._tallies.items()}
+        looks = {id_: sum(outcome.type_counts.get(type_, 0) for type_ in types) for id_, types in self._tallies.items()}
         self.changed(outcome.changes, outcome.errors, looks)
 
     def judged(self, judged: Judged, seconds: float) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import BindParameter, bindparam, exists, insert, select, true, u
 
 from streams.budget import Budget, Meter, OverBudget
 from streams.store import schema
-from streams.store.ask import ANYTHING, Question, any_of, matches, names
+from streams.store.ask import ANY_ROW, Question, any_of, matches, names
 from streams.store.keys import KEY_BYTES_MAX
 from streams.store.store import Store
 
@@ -50,7 +50,7 @@ def test_what_is_true_is_said_so_in_either_store(postgres: bool) -> None:
 
 
 def test_rows_that_are_read_to_be_written_are_locked_where_there_are_several_writers() -> None:
-    question = Question(ANYTHING.where(*matches(schema.cases, "case_id")).with_for_update())
+    question = Question(ANY_ROW.where(*matches(schema.cases, "case_id")).with_for_update())
     assert asked(question, postgres=True).endswith(" FOR UPDATE")
     assert "FOR UPDATE" not in asked(question, postgres=False)
 

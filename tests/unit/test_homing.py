@@ -330,7 +330,7 @@ def test_a_run_of_openlineage_is_at_home_under_any_key(pair: MakePair) -> None:
     place_ = (ASSETS, ELSEWHERE, 0)
     worker.engine.intake.home = lambda topic, subject: HOME
     outcome = worker.engine.take([Arrival(1, NOW, admitted, b"", place_)], [], NOW)
-    assert ([], {"openlineage.run": 1}) == (outcome.away, outcome.taken)
+    assert ([], {"openlineage.run": 1}) == (outcome.away, outcome.type_counts)
 
 
 def test_a_cancellation_finds_its_use_where_its_contract_was_at_home_before(pair: MakePair) -> None:

@@ -13,9 +13,9 @@ from streams.store import keys, schema
 
 def config() -> Config:
     """Alembic's configuration, independent of the folder one stands in."""
-    made = Config()
-    made.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    return made
+    configuration = Config()
+    configuration.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    return configuration
 
 
 def upgrade(connection: Connection) -> None:
@@ -30,14 +30,14 @@ def upgrade(connection: Connection) -> None:
 
 
 def _upgrade(connection: Connection) -> None:
-    made = config()
-    newest = ScriptDirectory.from_config(made).get_heads()
+    configuration = config()
+    newest = ScriptDirectory.from_config(configuration).get_heads()
     if list(MigrationContext.configure(connection).get_current_heads()) == newest:
         return
     for view in schema.VIEWS:
         connection.exec_driver_sql(f"drop view if exists {view}")
-    made.attributes["connection"] = connection
-    command.upgrade(made, "head")
+    configuration.attributes["connection"] = connection
+    command.upgrade(configuration, "head")
     if connection.dialect.name == "postgresql":
         keys.index(connection)
     for statement in schema.views(postgres=connection.dialect.name == "postgresql"):

@@ -51,9 +51,9 @@ def _forgotten() -> Iterator[list[dict[str, Any]]]:
         " and d.subject = u.contract where u.contract > :after and not exists (select 1 from used_days y"
         " where y.contract = u.contract and y.day = (u.time + :offset) / :day) order by u.contract limit :most"
     )
-    given = {"topic": CONTRACTS, "offset": CHINA_OFFSET, "day": DAY, "most": ROWS}
+    values = {"topic": CONTRACTS, "offset": CHINA_OFFSET, "day": DAY, "most": ROWS}
     after = ""
-    while rows := op.get_bind().execute(query, given | {"after": after}).fetchall():
+    while rows := op.get_bind().execute(query, values | {"after": after}).fetchall():
         after = rows[-1][0]
         yield [
             {"contract": contract, "time": first}

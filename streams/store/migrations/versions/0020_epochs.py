@@ -68,10 +68,10 @@ def _fill_sequences(db: sa.Connection) -> None:
             kept = db.execute(newest, {"topic": topic, "subject": subject}).scalar()
             used = [day[4] for day in msgspec.msgpack.decode(days, strict=False).values() if len(day) > 4]
             latest = max([NEVER if kept is None else kept, *used])
-            told = {
+            dated = {
                 source: [*sequence, *[[], False][len(sequence) - 1 :], latest] for source, sequence in known.items()
             }
-            packed = msgspec.msgpack.encode([days, told, *rest])
+            packed = msgspec.msgpack.encode([days, dated, *rest])
             values = {"state": packed, "topic": topic, "subject": subject}
             db.execute(sa.text("update desks set state = :state where topic = :topic and subject = :subject"), values)
 

@@ -48,13 +48,13 @@ def upgrade() -> None:
 
 def _raised(bind: sa.Connection) -> dict[str, list[tuple[dict[str, Any], int]]]:
     """By contract what stands of its limits, with its band."""
-    found: dict[str, list[tuple[dict[str, Any], int]]] = {}
+    by_contract: dict[str, list[tuple[dict[str, Any], int]]] = {}
     query = "select data, severity from findings where detector = 'usage-limit' and standing order by occurred, finding"
     for raw, severity in bind.execute(sa.text(query)):
         data = json.loads(bytes(raw) if not isinstance(raw, str) else raw)
         if "cause" in data:
-            found.setdefault(data["about"]["id"], []).append((data, SEVERITIES.index(severity) + 1))
-    return found
+            by_contract.setdefault(data["about"]["id"], []).append((data, SEVERITIES.index(severity) + 1))
+    return by_contract
 
 
 def _desks(bind: sa.Connection) -> Iterator[tuple[str, list[Any]]]:
@@ -84,9 +84,9 @@ def _convert(bind: sa.Connection, contract: str, state: list[Any], raised: list[
             levels[key] = min(band, _band(used, int(maximum)))
             # Of a limit that came back to a number that it had, what was raised is the last one's.
             later = [
-                each
-                for each in new
-                if each.split(":")[::2] == [limit, maximum] and int(each.split(":")[1]) > int(origin)
+                candidate
+                for candidate in new
+                if candidate.split(":")[::2] == [limit, maximum] and int(candidate.split(":")[1]) > int(origin)
             ]
             if not later:
                 standing[key] = _standing(raised, limit=limit, maximum=int(maximum))
@@ -100,7 +100,7 @@ def _convert(bind: sa.Connection, contract: str, state: list[Any], raised: list[
             continue
         _, seconds, maximum, start = name.split("/", 1)[1].split(":")
         window = {"limit": "window", "maximum": int(maximum), "seconds": int(seconds)}
-        at = [one for one in raised if _micros(one[0]["evidence"].get("window")) == int(start)]
+        at = [finding for finding in raised if _micros(finding[0]["evidence"].get("window")) == int(start)]
         part = [uses, min(band, _band(max(uses.values(), default=0), int(maximum))), _standing(at, **window)]
         values = {"state": msgspec.msgpack.encode(part), "contract": contract, "name": name}
         bind.execute(sa.text("update parts set state = :state where contract = :contract and name = :name"), values)
@@ -119,8 +119,10 @@ def _terms(bind: sa.Connection, contract: str) -> list[Terms]:
 def _maximum(terms: list[Terms], limit: str, origin: str) -> int | None:
     if int(origin) >= len(terms):
         return None
-    one = terms[int(origin)]
-    maximum: int | None = None if limit == "uses" and one.quota_group else getattr(one, f"{limit}_max")
+    origin_terms = terms[int(origin)]
+    maximum: int | None = (
+        None if limit == "uses" and origin_terms.quota_group else getattr(origin_terms, f"{limit}_max")
+    )
     return maximum
 
 

@@ -79,7 +79,7 @@ def _keep_as_today() -> None:
         if len(rows) < _ROWS:
             break
         last = rows[-1][0]
-    _queue(f"run\x1f{one}" for one in runs)
+    _queue(f"run\x1f{run}" for run in runs)
 
 
 def _queue(things: Iterable[str]) -> None:
@@ -105,7 +105,7 @@ def _link_forms() -> None:
     subjects = sa.select(_EVENTS.c.subject).where(_EVENTS.c.type.like("circulation.%"), _EVENTS.c.topic == ASSETS)
     named = sa.select(_REFS.c.ref).where(_REFS.c.kind.in_(["asset", "input"]))
     assets = sorted({row[0] for row in connection.execute(subjects.union(named))})
-    forms = {one: canonical(one) for one in assets if canonical(one) != one}
+    forms = {asset: canonical(asset) for asset in assets if canonical(asset) != asset}
     rows = [
         {"output": output, "input": input_, "origin": "form", "time": 0, "stops": False, "share": None, "same": True}
         for pair in forms.items()
@@ -113,35 +113,35 @@ def _link_forms() -> None:
     ]
     if rows:
         connection.execute(_DERIVATIONS.insert(), rows)
-    _queue(f"fact\x1fasset\x1f{one}" for one in sorted({*forms, *forms.values()}))
+    _queue(f"fact\x1fasset\x1f{asset}" for asset in sorted({*forms, *forms.values()}))
 
 
 def _today(data: dict[str, Any]) -> dict[str, Any]:
     """What was kept of an event before, in the form of today."""
     namespace, _, name = data.pop("job", "").rpartition("/")
-    found = {"kind": "run", "job_namespace": namespace, "job_name": name}
+    converted = {"kind": "run", "job_namespace": namespace, "job_name": name}
     for member, value in data.items():
         if member in ("inputs", "outputs"):
-            found[member] = list(dict.fromkeys(map(canonical, value)))
+            converted[member] = list(dict.fromkeys(map(canonical, value)))
         elif member == "aliases":
-            found[member] = {canonical(one): list(map(canonical, names)) for one, names in value.items()}
+            converted[member] = {canonical(dataset): list(map(canonical, names)) for dataset, names in value.items()}
         elif member == "renamed":
-            found[member] = {canonical(one): [canonical(before)] for one, before in value.items()}
+            converted[member] = {canonical(dataset): [canonical(before)] for dataset, before in value.items()}
         elif member in ("owners", "fields"):
-            found[member] = {canonical(one): some for one, some in value.items()}
+            converted[member] = {canonical(dataset): members for dataset, members in value.items()}
         elif member == "columns":
-            found |= _columns(value)
+            converted |= _columns(value)
         else:
-            found[member] = value
-    return found
+            converted[member] = value
+    return converted
 
 
-def _columns(given: dict[str, Any]) -> dict[str, Any]:
+def _columns(by_dataset: dict[str, Any]) -> dict[str, Any]:
     """Column lineage as today: facets were kept as they came."""
-    said: facets.Said = {name: {} for name in facets.SAID}
-    for dataset, facet in given.items():
-        facets.of_dataset(canonical(dataset), {"columnLineage": facet}, said, written=True)
-    return {name: said[name] for name in ("columns", "whole") if said[name]}
+    stated: facets.Said = {name: {} for name in facets.SAID}
+    for dataset, facet in by_dataset.items():
+        facets.of_dataset(canonical(dataset), {"columnLineage": facet}, stated, written=True)
+    return {name: stated[name] for name in ("columns", "whole") if stated[name]}
 
 
 def downgrade() -> None:

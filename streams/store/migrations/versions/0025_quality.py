@@ -60,9 +60,9 @@ def upgrade() -> None:
     query = "select source, max(time) as newest from events group by source order by newest desc limit :most"
     rows = op.get_bind().execute(sa.text(query), {"most": SOURCES_MAX}).fetchall()
     if rows:
-        nothing = dict.fromkeys(COUNTED, 0)
+        zeros = dict.fromkeys(COUNTED, 0)
         op.bulk_insert(
-            quality, [{"reported_by": one, "month": month_of(last), "last": last} | nothing for one, last in rows]
+            quality, [{"reported_by": source, "month": month_of(last), "last": last} | zeros for source, last in rows]
         )
 
 
