@@ -65,12 +65,12 @@ def judge(round_: Round, things: Sequence[str]) -> None:
 def _whole_sums(round_: Round) -> list[str]:
     """The sums of this round that are gone over as a whole: of the others only what stands from an instant on is
     asked."""
-    found = []
+    whole = []
     for thing in round_.of(Kind.SUM):
         shape = round_.shapes.sum_of(queue.sum_of(thing)[0])
         if shape is not None and not shape.since_report and queue.sum_of(thing) not in round_.known.sums:
-            found.append(thing)
-    return found
+            whole.append(thing)
+    return whole
 
 
 def _since(round_: Round, things: Sequence[str]) -> dict[str, int]:
@@ -119,7 +119,7 @@ def _ask(
     reached: dict[Scope, int] = {}
     named_scopes: dict[str, dict[Scope, int]] = {thing: {} for thing in things}
     # Most rules say nothing of most acts, so that asking them is all that this may cost.
-    bound_shapes = {type_: shapes.asked(type_, facts) for type_ in {act.type for act in (*acts, *aside)}}
+    bound_shapes = {type_: shapes.bound(type_, facts) for type_ in {act.type for act in (*acts, *aside)}}
     for act in acts:
         checks, sums = bound_shapes[act.type]
         for rule, check, bound in checks:

@@ -152,7 +152,7 @@ class Round:
     def say(
         self, rule: Rule, act: Act | None, judge: Callable[..., Iterable[Said]], *args: Any
     ) -> list[tuple[Rule, Said]]:
-        """What a rule says, asked by `judge(*given)`; where it raises, that is said, and the other rules go on."""
+        """What a rule says, asked by `judge(*args)`; where it raises, that is said, and the other rules go on."""
         self.looks[rule.id] += 1
         try:
             return [(rule, statement) for statement in judge(*args)]

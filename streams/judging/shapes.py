@@ -14,7 +14,7 @@ from streams.store import queue
 from streams.store.queue import Kind, kind_of, sum_of
 
 # Checks and sums with the class of the facts that their rules may ask for; and with these facts.
-Asked = tuple[list[tuple[Rule, Check, type[Facts]]], list[tuple[Rule, Sum, type[Facts]]]]
+FactsOfRules = tuple[list[tuple[Rule, Check, type[Facts]]], list[tuple[Rule, Sum, type[Facts]]]]
 Bound = tuple[list[tuple[Rule, Check, Facts]], list[tuple[Rule, Sum, Facts]]]
 # Periods of which is remembered when they end, and which they touch.
 PERIODS_KEPT_MAX: Final = 4_096
@@ -79,7 +79,7 @@ class Shapes:
         self.of_heard = [rule.id for rule in rules.values() if rule.sum is not None and "heard" in rule.sum.needs]
         self.touched_by_pack = anew.Anew(rules, self.types)
         # What acts of a type are asked of, by the needs that are absent; and what was made of periods.
-        self._asked: dict[tuple[str, frozenset[Need]], Asked] = {}
+        self._bindings: dict[tuple[str, frozenset[Need]], FactsOfRules] = {}
         self._touches: dict[tuple[str, str], Sequence[str]] = {}
         self._ends: dict[tuple[str, str], int] = {}
         self._needs: dict[str, set[Need]] = {}
@@ -124,12 +124,12 @@ class Shapes:
             known = self._ends[rule, scope] = period.ends(scope)
         return known
 
-    def asked(self, type_: str, loaded: Loaded) -> Bound:
+    def bound(self, type_: str, loaded: Loaded) -> Bound:
         """The checks and the sums that are asked of acts of a type, each with the facts that its rule may ask for."""
         absent = loaded.absent
-        known = self._asked.get((type_, absent))
+        known = self._bindings.get((type_, absent))
         if known is None:
-            known = self._asked[type_, absent] = (
+            known = self._bindings[type_, absent] = (
                 [(rule, check, _class(rule, check, absent)) for rule, check in self.checks.get(type_, ())],
                 [(rule, sum_, _class(rule, sum_, absent)) for rule, sum_ in self.sums.get(type_, ())],
             )

@@ -105,7 +105,7 @@ def _handed_on(stated: Stated) -> list[object]:
 
 def _pairs() -> Iterable[tuple[int, int, int]]:
     reporters = range(REPORTERS)
-    return [(one, other, at) for one in reporters for other in reporters if one != other for at in range(3)]
+    return [(first, second, at) for first in reporters for second in reporters if first != second for at in range(3)]
 
 
 def _first(instant: int) -> int:
