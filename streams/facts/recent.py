@@ -71,6 +71,8 @@ def find(
     """The acts that changes touch. A change that is `screened` since an instant is looked for among all acts."""
     reach = Found({}, [])
     recent: list[Change] = []
+    changes = list(changes)
+    _read(db, known, changes)
     for change in changes:
         since = _since(db, known, change)
         if since > EARLIEST and not screened(since):
@@ -125,6 +127,19 @@ def find(
                 if change.subject == input_:
                     reach.acts[thing] = min(change.since, reach.acts.get(thing, change.since))
     return reach
+
+
+def _read(db: Db, known: Known, changes: Iterable[Change]) -> None:
+    """Read the facts that `_since` asks for one by one, all at once."""
+    subjects: dict[str, set[str]] = {}
+    for change in changes:
+        if change.since != EARLIEST:
+            subjects.setdefault(change.kind, set()).add(change.subject)
+    assets = set().union(*(subjects.get(kind, ()) for kind in _OF_ASSETS))
+    parties = set().union(*(subjects.get(kind, ()) for kind in _OF_PARTIES))
+    for kept, ids in ((known.assets, assets), (known.contracts, subjects.get(_CONTRACT, ())), (known.parties, parties)):
+        if ids:
+            kept(db, sorted(ids))
 
 
 def _since(db: Db, known: Known, change: Change) -> int:
