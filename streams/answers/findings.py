@@ -141,7 +141,7 @@ def _document(row: tuple[Any, ...], *, stated: bool) -> Json:
 
 def explain(db: Db, findings: Sequence[Json]) -> list[Json]:
     """For each finding what a person asks of it, by name of the question: texts, and lists of texts."""
-    from streams.facts.known import with_controllers
+    from streams.facts.groups import with_controllers
 
     ids = {finding["party"] for finding in findings if finding.get("party")}
     ids |= {finding["about"]["id"] for finding in findings if finding["about"]["kind"] == "party"}

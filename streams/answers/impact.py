@@ -23,7 +23,7 @@ from streams.answers.kept import EVENTS, kept
 from streams.answers.seen import concerned, contracts_over, valid
 from streams.facts import circulations as screening
 from streams.facts import loading
-from streams.facts.known import with_controllers
+from streams.facts.groups import with_controllers
 from streams.store import schema
 from streams.store.ask import Question, any_of, names
 from streams.store.db import Db

@@ -22,7 +22,7 @@ from streams.answers.kept import EVENTS, kept
 from streams.answers.seen import contracts_over, valid
 from streams.facts import circulations as screening
 from streams.facts import loading
-from streams.facts.known import with_groups
+from streams.facts.groups import with_groups
 from streams.facts.reports import counting, thing_of
 from streams.store.ask import ANY_ROW, Question, any_of
 from streams.store.db import Db

@@ -23,7 +23,7 @@ from streams.answers.lineages import AsKnown, Lineage, Reached, Stored, Way
 from streams.answers.seen import Seen, concerned, contracts_over
 from streams.answers.trace_document import Asset, Cut, CutOff, Derivation, End, Limits, Trace, schema
 from streams.facts import loading
-from streams.facts.known import with_controllers
+from streams.facts.groups import with_controllers
 from streams.store.ask import ANY_ROW, Question, any_of
 from streams.store.db import Db
 from streams.store.schema import derivations, refs

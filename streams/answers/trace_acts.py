@@ -17,7 +17,7 @@ from circulation.onward import Sold, Start
 from streams.answers.kept import EVENTS, kept, stood
 from streams.answers.seen import Seen
 from streams.answers.trace_document import Country, Delivery, Sighting, Watermark
-from streams.facts.known import with_controllers
+from streams.facts.groups import with_controllers
 from streams.store import schema
 from streams.store.ask import Question, any_of
 from streams.store.kept_events import event_of

@@ -28,7 +28,7 @@ from circulation.packs.in_force import Screens
 from circulation.packs.matching import CompiledList
 from circulation.texts import fold_anew, fold_id, has_hexadecimal
 from streams.facts import loading
-from streams.facts.known import controlled
+from streams.facts.groups import controlled
 from streams.store.db import Db
 from streams.store.kept_events import COLUMNS, event_of
 

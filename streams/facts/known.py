@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from circulation.events.event import Event
 from circulation.events.names import (
@@ -21,6 +21,7 @@ from circulation.facts.parties import CONTROLLERS_MAX, PartyFacts
 from circulation.facts.statements import STATEMENTS
 from circulation.lineage import Edge
 from circulation.voices import Home
+from streams.facts.kept import EVENTS_KEPT_MAX, FACTS_KEPT_MAX, KeptMembers, Periods, bound, count_kept
 from streams.facts.lasting import Folded, Lasting, Read
 from streams.facts.loading import (
     asset_statements,
@@ -30,101 +31,16 @@ from streams.facts.loading import (
     statements,
     undone,
 )
-from streams.facts.members import members
 from streams.facts.payments import Kept
-from streams.facts.recorded import RECORDED_MAX, RECORDED_MAX_OF_ROUND, Recorded
+from streams.facts.recorded import RECORDED_MAX, RECORDED_MAX_OF_ROUND, Recorded, parties_with_records
 from streams.facts.running_sums import Sums
 from streams.facts.stated import Stated
 from streams.store import queue
 from streams.store.db import Db
 from streams.store.kept_events import COLUMNS, event_of
-from streams.store.schema import OF_RECORDS
 
-
-def controlled(db: Db, ids: Collection[str]) -> list[str]:
-    """The parties and all that were ever stated to be controlled by them, as far as a chain is looked at."""
-    return Known().controlled(db, ids)
-
-
-def with_controllers(db: Db, ids: Collection[str], known_at: int | None = None) -> dict[str, PartyFacts]:
-    """Facts of parties and of all that ever controlled them, as far as a chain is looked at."""
-    return Known(known_at=known_at).with_controllers(db, ids)
-
-
-def with_groups(db: Db, ids: Collection[str]) -> dict[str, PartyFacts]:
-    """Facts of parties and of all that ever had a controller in common with them, with all their controllers."""
-    return Known().with_groups(db, ids)
-
-
-def recorded(db: Db, parties_max: int) -> list[str]:
-    """The parties of which there are records; so many of them, where there are more.
-
-    A round on PostgreSQL asks for one after the other, so that a party with ten thousand records is one step; on SQLite
-    they are read once.
-    """
-    if not db.postgres:
-        query = f"select distinct subject from events where {OF_RECORDS} limit ?"  # noqa: S608
-        return [row[0] for row in db.rows(query, parties_max)]
-    least = f"select min(key(subject)) from events where {OF_RECORDS}"  # noqa: S608
-    query = (
-        f"with recursive named(place) as ({least} union all"  # noqa: S608
-        f" select ({least} and key(subject) > place) from named where place is not null)"
-        f" select (select subject from events where {OF_RECORDS} and key(subject) = place limit 1)"
-        " from named where place is not null limit ?"
-    )
-    return [row[0] for row in db.rows(query, parties_max)]
-
-
-# Of each kind of what is kept, so many at most.
-FACTS_KEPT_MAX: Final = 30_000
-EVENTS_KEPT_MAX: Final = 50_000
-MEMBERS_KEPT_MAX: Final = 200_000
-
-# The things that belong to a scope, each since when; None where that is not known.
-Members = dict[str, int | None]
-
-_K = TypeVar("_K")
 _V = TypeVar("_V")
 _F = TypeVar("_F", bound=Folded)
-
-
-def _count(db: Db, count: int) -> None:
-    """Counts what was kept as what is read: what an item costs does not depend on what was judged before it."""
-    if db.meter is not None:
-        db.meter.known(count)
-
-
-def _bounded(kept: dict[_K, _V], most: int) -> None:
-    """Forgets the older half of what is too much."""
-    if len(kept) > most:
-        for key in list(kept)[: most // 2]:
-            kept.pop(key, None)
-
-
-class Periods:
-    """Scopes of periods to come, all of which have their deadlines: the next act of one has none to write.
-
-    A deadline of a period goes when the horizon has passed it, and not before. In a store that others write a judge may
-    hold an older horizon than the one that took the deadline, so there nothing is noted.
-    """
-
-    def __init__(self) -> None:
-        # By (rule, scope) the end of the first of the periods that an act of it touches.
-        self._ends: dict[tuple[str, str], int] = {}
-
-    def are_ahead(self, rule: str, scope: str, horizon: int) -> bool:
-        """Whether all periods that an act of a scope touches are to come, and have their deadlines."""
-        ends = self._ends.get((rule, scope))
-        return ends is not None and ends >= horizon
-
-    def note(self, ends: Mapping[tuple[str, str], int], horizon: int) -> None:
-        """Deadlines were written of all periods to come that these touch, by (rule, scope) the first of their ends."""
-        _bounded(self._ends, FACTS_KEPT_MAX)
-        self._ends.update((scope, first) for scope, first in ends.items() if first >= horizon)
-
-    def clear(self) -> None:
-        """Forgets all of it."""
-        self._ends.clear()
 
 
 class Known:
@@ -153,8 +69,7 @@ class Known:
         self._edges: dict[str, list[Edge]] = {}
         self._controlled: dict[str, set[str]] = {}
         self._reported: dict[str, Any] = {}
-        self._members: dict[tuple[str, str], Members] = {}
-        self._members_count = 0
+        self.members = KeptMembers(alone=alone)
         self.sums = Sums()
         self.recorded = Recorded()
         self.stated = Stated()
@@ -190,7 +105,7 @@ class Known:
 
     def came(self, number: int, event: Event, thing: str, *, void: bool = False) -> None:
         """An event is kept under this number, and is a report of this thing; of one that is `void` nothing is known."""
-        _bounded(self._events, EVENTS_KEPT_MAX)
+        bound(self._events, EVENTS_KEPT_MAX)
         self._events[number] = event
         self._reported.pop(thing, None)
         self._note_payment(event, thing)
@@ -237,16 +152,6 @@ class Known:
                 below_.add(subject)
             self.recorded.changed(event)
 
-    def entered(self, rule: str, scope: str, thing: str, since: int | None = None) -> None:
-        """A thing belongs to a scope now, since an instant, where one is known."""
-        if (kept := self._members.get((rule, scope))) is not None:
-            self._members_count += thing not in kept
-            kept[thing] = since
-
-    def left(self, rule: str, scope: str) -> None:
-        """A thing does not belong to a scope any longer."""
-        self._members_count -= len(self._members.pop((rule, scope), ()))
-
     def _forget(self, event: Event) -> None:
         subject = event.subject
         if event.topic == CONTRACTS:
@@ -264,8 +169,9 @@ class Known:
 
     def clear(self) -> None:
         """All of it: what was read may have been undone."""
-        for cache in (*self._facts(), self._events, self._members):
+        for cache in (*self._facts(), self._events):
             cache.clear()
+        self.members.clear()
         self.sums.clear()
         self.recorded.clear()
         self.stated.clear()
@@ -273,7 +179,6 @@ class Known:
         self.payments.clear()
         self.periods.clear()
         self._keeps = self.alone
-        self._members_count = 0
         self.horizon = self.number = None
         self._counted = self._unfinished = None
         self.packs_changed = True
@@ -310,7 +215,7 @@ class Known:
         """As `event_of`."""
         event = self._events.get(row[0])
         if event is None:
-            _bounded(self._events, EVENTS_KEPT_MAX)
+            bound(self._events, EVENTS_KEPT_MAX)
             event = self._events[row[0]] = event_of(row)
         return event
 
@@ -320,7 +225,7 @@ class Known:
         """All reports of each thing as `make` makes them up; it gets them in order: (event, whether it counts)."""
         kept: dict[str, _V] = self._reported
         by_thing = {thing: cached for thing in things if (cached := kept.get(thing)) is not None}
-        _count(db, len(by_thing))
+        count_kept(db, len(by_thing))
         if missing := [thing for thing in things if thing not in by_thing]:
             rows: dict[str, list[tuple[Event, bool]]] = {thing: [] for thing in missing}
             query = f"select {COLUMNS} from events where thing = any(?)"  # noqa: S608
@@ -329,31 +234,13 @@ class Known:
             new = {thing: make(thing, reports) for thing, reports in rows.items()}
             by_thing |= new
             if self._keeps:
-                _bounded(kept, EVENTS_KEPT_MAX)
+                bound(kept, EVENTS_KEPT_MAX)
                 kept |= new
         return by_thing
 
     def cached_reports(self, thing: str) -> Any | None:
         """The reports of a thing as `reported` made them up, if they are kept."""
         return self._reported.get(thing)
-
-    def members(self, db: Db, scopes: Collection[tuple[str, str]]) -> dict[tuple[str, str], Members]:
-        """The things that belong to each scope (rule, scope)."""
-        kept = self._members
-        by_scope = {key: cached for key in scopes if (cached := kept.get(key)) is not None}
-        _count(db, sum(map(len, by_scope.values())))
-        if missing := [key for key in scopes if key not in by_scope]:
-            new: dict[tuple[str, str], Members] = {key: {} for key in missing}
-            for rule, scope, thing, since in members(db, missing):
-                new[rule, scope][thing] = since
-            by_scope |= new
-            if self.alone:
-                if self._members_count > MEMBERS_KEPT_MAX:
-                    kept.clear()
-                    self._members_count = 0
-                kept |= new
-                self._members_count += sum(map(len, new.values()))
-        return by_scope
 
     def _of(
         self, db: Db, ids: Collection[str], kept: dict[str, _V], read: Callable[[list[str]], dict[str, _V]]
@@ -365,7 +252,7 @@ class Known:
             new = read([id_ for id_ in ids if id_ not in by_id])
             by_id |= new
             if self._keeps:
-                _bounded(kept, FACTS_KEPT_MAX)
+                bound(kept, FACTS_KEPT_MAX)
                 kept |= new
         return by_id
 
@@ -436,7 +323,7 @@ class Known:
             layer = sorted(set[str]().union(*subsidiaries) - group)
             group.update(layer)
             if self._keeps:
-                _bounded(kept, FACTS_KEPT_MAX)
+                bound(kept, FACTS_KEPT_MAX)
                 kept |= below_
         return sorted(group)
 
@@ -466,7 +353,7 @@ class Known:
         most = RECORDED_MAX if self.alone else RECORDED_MAX_OF_ROUND if self._keeps else 0
 
         def load() -> list[str]:
-            recorded_parties = recorded(db, most + 1)
+            recorded_parties = parties_with_records(db, most + 1)
             if len(recorded_parties) <= most:
                 self.with_controllers(db, recorded_parties)  # in few queries, where they are asked for one by one below
             return recorded_parties
@@ -488,8 +375,8 @@ class Known:
             read = sum(map(len, new.values()))
             kept |= {node: new.get(node, []) for node in nodes_above(missing, new)}
         by_output = _reached(ids, kept)
-        _count(db, max(0, sum(map(len, by_output.values())) - read))
-        _bounded(kept, FACTS_KEPT_MAX)
+        count_kept(db, max(0, sum(map(len, by_output.values())) - read))
+        bound(kept, FACTS_KEPT_MAX)
         return by_output
 
 

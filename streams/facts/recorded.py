@@ -9,6 +9,8 @@ from typing import Final
 
 from circulation.events.event import Event
 from circulation.events.names import CREDIT_DETERMINED
+from streams.store.db import Db
+from streams.store.schema import OF_RECORDS
 
 # Where more parties have records than this, groups are gone through instead: who may keep what was found, and who
 # finds it anew for each round.
@@ -16,6 +18,25 @@ RECORDED_MAX: Final = 20_000
 RECORDED_MAX_OF_ROUND: Final = 100
 
 Above = Callable[[str], Collection[str]]
+
+
+def parties_with_records(db: Db, parties_max: int) -> list[str]:
+    """The parties of which there are records; so many of them, where there are more.
+
+    A round on PostgreSQL asks for one after the other, so that a party with ten thousand records is one step; on SQLite
+    they are read once.
+    """
+    if not db.postgres:
+        query = f"select distinct subject from events where {OF_RECORDS} limit ?"  # noqa: S608
+        return [row[0] for row in db.rows(query, parties_max)]
+    least = f"select min(key(subject)) from events where {OF_RECORDS}"  # noqa: S608
+    query = (
+        f"with recursive named(place) as ({least} union all"  # noqa: S608
+        f" select ({least} and key(subject) > place) from named where place is not null)"
+        f" select (select subject from events where {OF_RECORDS} and key(subject) = place limit 1)"
+        " from named where place is not null limit ?"
+    )
+    return [row[0] for row in db.rows(query, parties_max)]
 
 
 class Recorded:

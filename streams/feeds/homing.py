@@ -29,7 +29,7 @@ from circulation.calendar import MINUTE
 from circulation.words import many
 from detectors import misplaced_key
 from streams.engine import Engine
-from streams.findings.book import Change, Entry
+from streams.findings.entry import Change, Entry
 from streams.health.readiness import READ_FIRST
 from streams.intake import Arrival, Outcome, Refused, rejected
 from streams.store import queue, schema

@@ -16,7 +16,7 @@ from circulation.findings import finding_id
 from detectors import feed_lost
 from streams.engine import Engine
 from streams.feeds.feeds import STOPPED, Feed, State
-from streams.findings.book import Change, Entry
+from streams.findings.entry import Change, Entry
 from streams.store import queue
 from streams.store.db import Db
 from streams.store.outbox import cloudevent, post

@@ -1,21 +1,19 @@
 """The book of findings: raises, revises and clears them, and posts what goes out, in the caller's transaction."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 import orjson
 
-from circulation.bounds import LEFT_OUT, bounded, shortened
+from circulation.bounds import LEFT_OUT, bounded
 from circulation.calendar import format_instant
 from circulation.credit.statement import FINDING
 from circulation.docket import Cleared, Raised, Step, docket_id, step_of
 from circulation.events.names import DELIVERY_COMPLETED, FINDING_CLEARED, FINDING_RAISED, FINDINGS, JOURNAL
 from circulation.exports import UNDECLARED
 from circulation.facts.facts import Loaded
-from circulation.findings import Said, finding_id
-from circulation.packs.pack import Pack
-from circulation.rules import Rule
+from streams.findings.entry import Change, Entry, data_of, raised_by
 from streams.store import queue, schema
 from streams.store.db import Db
 from streams.store.outbox import Message, canonical, cloudevent, post
@@ -32,44 +30,9 @@ UPHOLDING = "upholding"
 RAISED_BY, CLEARED_BY = "/circulation/findings/raised", "/circulation/findings/cleared"
 
 
-class Entry(NamedTuple):
-    """One statement of a rule, the pack that was in force, the thing that was judged, and the clock when it was said.
-
-    `within` tells that it was said of what is tried in a sandbox, where the rule only watches.
-    """
-
-    thing: str
-    rule: Rule
-    pack: Pack
-    statement: Said
-    now: int
-    within: bool = False
-
-    @property
-    def finding(self) -> str:
-        """The finding's id."""
-        return finding_id(self.rule.id, self.statement.about, self.statement.cause, self.statement.apart)
-
-    @property
-    def mode(self) -> str:
-        """The mode of the finding."""
-        return "shadow" if self.within else self.pack.setting(self.rule.id).mode
-
-
 def whose_credit(data: Mapping[str, Any]) -> str | None:
     """The party whose statement of credit a finding bears on."""
     return data.get("party") if data["mode"] == "enforce" else None
-
-
-class Change(NamedTuple):
-    """The change of a finding: for the metrics."""
-
-    detector: str
-    severity: str
-    mode: str
-    raised: bool
-    first: bool
-    occurred: int
 
 
 def note(db: Db, steps: Sequence[tuple[str, Step]]) -> None:
@@ -185,7 +148,7 @@ class Book:
             gone = self._left(db, gone)
         new: list[tuple[str, Entry, int, dict[str, Any]]] = []
         for finding, entry in by_finding.items():
-            data = _data(finding, entry)
+            data = data_of(finding, entry)
             old = known.get(finding)
             if old is not None and old[2] and _same(orjson.loads(old[4]), data):
                 continue
@@ -205,7 +168,7 @@ class Book:
                 # The key stays: what is said of one finding leaves in order, also when another party answers for it.
                 key = objector(data) if old is None else old[9]
                 raised.append(self._raise(finding, entry, revision, data, receivers, key, page.messages))
-                page.changes.append(_change(entry, first=revision == 1))
+                page.changes.append(raised_by(entry, first=revision == 1))
                 before = None if old is None else orjson.loads(old[4])
                 page.changed(before, data, entry.now, stood=old is not None and bool(old[2]))
             db.many(schema.findings, raised, "upsert")
@@ -373,35 +336,6 @@ def objector(data: Mapping[str, Any]) -> str:
 def _raised(finding: str, revision: int, data: Mapping[str, Any], key: str, now: int) -> list[Message]:
     event = {"type_": FINDING_RAISED, "source": RAISED_BY, "id_": f"{finding}.{revision}", "time": now}
     return [cloudevent(topic, key, **event, data=data) for topic in (FINDINGS, JOURNAL)]  # type: ignore[arg-type]
-
-
-def _change(entry: Entry, *, first: bool) -> Change:
-    return Change(
-        entry.rule.id, entry.statement.severity, entry.mode, raised=True, first=first, occurred=entry.statement.occurred
-    )
-
-
-def _data(finding: str, entry: Entry) -> dict[str, Any]:
-    statement, rule, pack = entry.statement, entry.rule, entry.pack
-    data: dict[str, Any] = {
-        "finding": finding,
-        "detector": rule.id,
-        "detector_version": rule.version,
-        "rulepack": {"pack": pack.pack, "version": pack.version, "digest": pack.digest},
-        "mode": entry.mode,
-        "severity": statement.severity,
-        "about": {"kind": statement.about.kind, "id": statement.about.id},
-        "occurred": format_instant(statement.occurred),
-        "summary": shortened(statement.summary),
-        "summary_zh": shortened(statement.summary_zh),
-        "evidence": bounded(statement.evidence),
-        "legal_basis": list(rule.articles),
-    }
-    if statement.party is not None:
-        data["party"] = statement.party
-    if statement.cause is not None:
-        data["cause"] = {"source": statement.cause.source, "id": statement.cause.id}
-    return data
 
 
 def _same(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

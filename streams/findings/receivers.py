@@ -7,7 +7,7 @@ from circulation.facts.facts import Loaded
 from circulation.facts.parties import PartyFacts
 from circulation.packs.in_force import Packs
 from streams.facts.known import Known
-from streams.findings.book import Entry
+from streams.findings.entry import Entry
 from streams.store.db import Db
 
 

@@ -17,7 +17,7 @@ from circulation.identifiers import check_source
 from circulation.packs.in_force import Packs
 from circulation.voices import Voices
 from streams.facts.known import Known
-from streams.findings.book import Change, Entry
+from streams.findings.entry import Change, Entry
 from streams.intake.cancellable import Cancellable
 from streams.intake.desk import Desk
 from streams.intake.shapes import Plan, Shapes

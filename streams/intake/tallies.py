@@ -8,8 +8,9 @@ from circulation.events.event import Event
 from circulation.findings import About, Cause, finding_id
 from circulation.licences import Licence
 from circulation.rules import Counted, Uses
-from streams.findings.book import RETRACTED, Entry
+from streams.findings.book import RETRACTED
 from streams.findings.engine_findings import error_said
+from streams.findings.entry import Entry
 from streams.intake import days, parts
 from streams.intake.batch import Arrival, Batch
 from streams.intake.desk import Desk

@@ -5,7 +5,8 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from streams.findings.book import Book, Entry, note
+from streams.findings.book import Book, note
+from streams.findings.entry import Entry
 from streams.intake import abroad, days, quality, sequences, waiting
 from streams.intake.batch import Batch, rejected
 from streams.store import schema

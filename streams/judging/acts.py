@@ -10,7 +10,7 @@ from circulation.rules import Sum
 from streams.facts import circulations as screening
 from streams.facts.reports import Reported, each_counts
 from streams.facts.running_sums import EARLIEST
-from streams.findings.book import Entry
+from streams.findings.entry import Entry
 from streams.judging import needs, sandboxes, scopes
 from streams.judging.round import ActsFacts, Round
 from streams.judging.scopes import Named, Scope

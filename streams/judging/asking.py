@@ -11,7 +11,7 @@ from circulation.findings import Said
 from circulation.sandbox import DETECTOR as SANDBOX
 from streams.facts.reports import is_repeated
 from streams.facts.running_sums import EARLIEST, Running
-from streams.findings.book import Entry
+from streams.findings.entry import Entry
 from streams.judging import needs
 from streams.judging.gathering import Asked, Gathered, GoingOn
 from streams.judging.round import Round

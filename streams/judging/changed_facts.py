@@ -8,7 +8,7 @@ from circulation.daily import day_scope, end_of
 from circulation.events.names import ASSET_REGISTERED, ASSETS, CONTRACTS, PARTIES
 from circulation.licences import TERMS_TYPES
 from streams.facts import loading, recent
-from streams.facts.known import with_groups
+from streams.facts.groups import with_groups
 from streams.facts.running_sums import EARLIEST
 from streams.judging import scopes
 from streams.judging.round import Round
@@ -246,7 +246,7 @@ def _judge_days(round_: Round, used: Sequence[tuple[str, int]], reported: Sequen
     ]
     db.many(schema.scopes, rows, "ignore")
     for row in rows:
-        round_.known.entered(*row[:3])
+        round_.known.members.entered(*row[:3])
     round_.queue(scopes.judged_with(round_, [row[:2] for row in rows]), AGAIN)
 
 

@@ -10,7 +10,7 @@ from circulation.rules import Sum
 from circulation.sandbox import DETECTOR as SANDBOX
 from streams.facts import feeds, loading
 from streams.facts import used_days as summaries
-from streams.facts.known import Members
+from streams.facts.kept import Members
 from streams.facts.members import members_since
 from streams.facts.reports import Reported, each_counts, is_repeated
 from streams.facts.running_sums import ACTS_MIN, EARLIEST, Running, Versions
@@ -278,9 +278,9 @@ def _members(
             whole.update((rule, member) for member in looks_at)
         else:
             waiting[rule, scope] = (rule, shape.waits(scope))
-    members = round_.known.members(round_.db, whole.union(waiting.values()))
+    members = round_.known.members.of(round_.db, whole.union(waiting.values()))
     if ready := {scope for scope, awaited in waiting.items() if members[awaited]}:
-        members |= round_.known.members(round_.db, ready)
+        members |= round_.known.members.of(round_.db, ready)
     begun: dict[Scope, int] = {}
     for thing, rule, _, _, looks_at in requests if since else ():
         if thing in since:

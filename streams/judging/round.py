@@ -18,8 +18,9 @@ from streams.facts import loading
 from streams.facts.circulations import CIRCULATING
 from streams.facts.known import Known
 from streams.facts.reports import Reported, acting, reported
-from streams.findings.book import Book, Change, Entry
+from streams.findings.book import Book
 from streams.findings.engine_findings import about_of, error_said
+from streams.findings.entry import Change, Entry
 from streams.judging.agreements import Agreements
 from streams.judging.shapes import Shapes
 from streams.store import queue

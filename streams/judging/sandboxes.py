@@ -14,7 +14,7 @@ from circulation.sandbox import scopes as scopes_of
 from streams.facts import loading
 from streams.facts import used_days as summaries
 from streams.facts.known import Known
-from streams.findings.book import Entry
+from streams.findings.entry import Entry
 from streams.judging import needs
 from streams.judging import tried as trials
 from streams.judging.changed_facts import naming

@@ -107,7 +107,7 @@ def _write(
     for thing, old_scopes in before.items():
         for rule, scope in sorted(old_scopes.keys() - named.scopes[thing].keys()) if thing not in named.begun else ():
             round_.db.run("delete from scopes where rule = ? and scope = ? and thing = ?", rule, scope, thing)
-            round_.known.left(rule, scope)
+            round_.known.members.left(rule, scope)
     new = []
     for thing, scopes in named.scopes.items():
         for key in sorted(scopes):
@@ -120,7 +120,7 @@ def _write(
                 new.append((*key, thing, named.lasts[thing], first))
     round_.db.many(schema.scopes, new, "upsert")
     for row in new:
-        round_.known.entered(*row[:3], row[4])
+        round_.known.members.entered(*row[:3], row[4])
     return new
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from streams.facts import circulations as screening
 from streams.facts.reports import acting
-from streams.findings.book import Entry
+from streams.findings.entry import Entry
 from streams.judging import needs, sandboxes
 from streams.judging.round import Round
 from streams.store.queue import rest_of

@@ -115,7 +115,7 @@ class Settling:
         ]
         db.many(schema.scopes, rows, "ignore")
         for row in rows:
-            round_.known.entered(*row[:3])
+            round_.known.members.entered(*row[:3])
         self._follow |= {
             (rules[contract], day_scope(day, contract)) for contract, day in settled_days.following(db, by_day)
         }

@@ -13,7 +13,7 @@ from circulation.findings import Said
 from circulation.keys import join_key
 from circulation.sandbox import DETECTOR, Named, Place, covering, named, of_contract, scope_of
 from streams.facts import loading
-from streams.findings.book import Entry
+from streams.findings.entry import Entry
 from streams.store import schema
 from streams.store.db import Db
 

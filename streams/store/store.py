@@ -12,7 +12,6 @@ import functools
 import os
 import sqlite3
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +23,7 @@ from streams.store import empty, files, schema_version
 from streams.store.db import Db, wall
 from streams.store.errors import BROKEN_OFF, FORBIDDEN, StoreAway, StoreRefuses, away, refused
 from streams.store.files import take
+from streams.store.turns import Turns
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -38,45 +38,6 @@ PLANNED_OFF_WRITING = (*PLANNED_OFF, "enable_bitmapscan")
 ANALYZE_ROWS_MIN = 500
 # How long a SQLite file that another process writes is waited for.
 PATIENCE_SECONDS = 10.0
-
-
-class _Turns:
-    """A lock that goes to who has waited longest.
-
-    A plain one goes to who asks first after it was let go, which is mostly the thread that just had it: one that
-    judges round after round would keep another from taking in anything.
-    """
-
-    def __init__(self) -> None:
-        self._mutex = threading.Lock()
-        self._locked = False
-        self._waiting: deque[threading.Lock] = deque()
-
-    def __enter__(self) -> None:
-        with self._mutex:
-            if not self._locked:
-                self._locked = True
-                return
-            turn = threading.Lock()
-            turn.acquire()
-            self._waiting.append(turn)
-        try:
-            turn.acquire()
-        except BaseException:
-            with self._mutex:
-                had_its_turn = turn not in self._waiting
-                if not had_its_turn:
-                    self._waiting.remove(turn)
-            if had_its_turn:
-                self.__exit__()
-            raise
-
-    def __exit__(self, *_: object) -> None:
-        with self._mutex:
-            if self._waiting:
-                self._waiting.popleft().release()
-            else:
-                self._locked = False
 
 
 class _Turn:
@@ -157,7 +118,7 @@ class Store:
         self.memory = not self.postgres and self._address.database in (None, "", ":memory:")
         self._local = threading.local()
         # SQLite has one writer: threads that wait in turn here need not poll its lock.
-        self._writer = _Turns()
+        self._writer = Turns()
         self._lock_file: int | None = None
         # Whether it was seen that what is there is a store, or may become one.
         self._recognised = False

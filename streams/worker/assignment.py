@@ -12,7 +12,7 @@ from circulation.events.names import CONTRACTS, RULES
 from streams.engine import Engine
 from streams.feeds import feeds, resuming
 from streams.feeds.homing import Homing
-from streams.findings.book import Change
+from streams.findings.entry import Change
 from streams.health.clock import Clock
 from streams.health.readiness import MADE_ANEW, NOT_THERE, PUT_BACK
 from streams.store import schema

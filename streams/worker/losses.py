@@ -9,7 +9,7 @@ from sqlalchemy import select
 from detectors import feed_lost
 from streams.engine import Engine
 from streams.feeds import feeds
-from streams.findings.book import Change, Entry
+from streams.findings.entry import Change, Entry
 from streams.health.clock import Clock
 from streams.store import queue, schema
 from streams.store.ask import Question, any_of

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from circulation.rules import Rule
 from streams.breaker import ACTED_UPON, Breaker
-from streams.findings.book import Change
+from streams.findings.entry import Change
 from streams.health.clock import Clock
 from streams.intake import Outcome
 from streams.judging import Judged

@@ -244,7 +244,7 @@ class Days:
                 _FORGET_SETTLED.run(db, contract=contract, day=day)
                 _DROP_SETTLED.run(db, contract=contract, until=day - SETTLED_DAYS)
                 for rule in self._rules:
-                    self._known.left(rule, scope)
+                    self._known.members.left(rule, scope)
                 _DROP_REPORTED.run(db, contract=contract, day=day)
                 # Of a day with deliveries it stays what was counted: they are kept, and may be judged again.
                 _DROP_COMPARED.run(db, contract=contract, day=day, rules=self._rules, scope=scope)

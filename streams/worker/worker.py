@@ -23,7 +23,7 @@ from streams.engine import Engine
 from streams.facts.rulebook import start
 from streams.feeds.homing import Homing
 from streams.feeds.retention import Retention
-from streams.findings.book import Change
+from streams.findings.entry import Change
 from streams.health import store_clock
 from streams.health.clock import BROKER, DATABASE, Asking, Clock
 from streams.health.workers import Differs, Heart, Replaced

@@ -38,7 +38,8 @@ from circulation.findings import About, Cause, Said
 from circulation.packs.reading import parse_pack
 from detectors import RULES
 from streams.engine import Engine
-from streams.findings.book import Book, Entry
+from streams.findings.book import Book
+from streams.findings.entry import Entry
 from streams.intake import Arrival, Refused, write
 from streams.intake.batch import Batch
 from streams.judging import judge, scopes

@@ -21,7 +21,8 @@ from circulation.packs.members import TEXT_CHARS_MAX
 from detectors import RULES
 from streams import limits
 from streams.facts.rulebook import shipped
-from streams.findings.book import Book, Entry
+from streams.findings.book import Book
+from streams.findings.entry import Entry
 from streams.store.outbox import Message, canonical, post
 from streams.store.store import Store
 

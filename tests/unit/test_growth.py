@@ -47,7 +47,8 @@ from circulation.rules import Rule, Step, over
 from streams import engine as engine_module
 from streams.budget import Meter
 from streams.engine import Engine
-from streams.facts import known, lasting, loading
+from streams.facts import kept, known, lasting, loading
+from streams.facts import recorded as records_found
 from streams.facts import running_sums as running
 from streams.facts.rulebook import shipped
 from streams.intake.retractions import EVENT_OF_ID
@@ -108,7 +109,7 @@ class Reading(Counted):
     def __init__(self, patch: pytest.MonkeyPatch, store: Store | None = None) -> None:
         super().__init__(store)
         self.read = 0
-        rows, count = Db.rows, known._count
+        rows, count = Db.rows, kept.count_kept
 
         def counting(db: Db, sql: str, *values: Any) -> list[tuple[Any, ...]]:
             found = rows(db, sql, *values)
@@ -117,12 +118,13 @@ class Reading(Counted):
                 self.read += len(found)
             return found
 
-        def counting_kept(db: Db, kept: int) -> None:
-            self.read += kept
-            count(db, kept)
+        def counting_kept(db: Db, rows_kept: int) -> None:
+            self.read += rows_kept
+            count(db, rows_kept)
 
         patch.setattr(Db, "rows", counting)
-        patch.setattr(known, "_count", counting_kept)
+        for module in (kept, known):
+            patch.setattr(module, "count_kept", counting_kept)
 
     def reads(self, *events: Json) -> int:
         """Takes events in by the desks that it has, and answers with how much was read for them."""
@@ -938,9 +940,9 @@ def test_a_party_with_many_records_is_one_step_to_who_looks_for_those_with_any(p
         db.run("analyze events")
         db.run("set plan_cache_mode = force_generic_plan")
         before = looked_at(db)
-        assert {SELLER, BUYER} == {*known.recorded(db, 100)}
+        assert {SELLER, BUYER} == {*records_found.parties_with_records(db, 100)}
         assert looked_at(db) - before <= 20
-        assert 1 == len(known.recorded(db, 1))
+        assert 1 == len(records_found.parties_with_records(db, 1))
 
 
 def by_turns(events: Sequence[Json], url: str) -> dict[str, Any]:

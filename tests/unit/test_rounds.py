@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from streams.findings.book import Change
+from streams.findings.entry import Change
 from streams.health.clock import Clock
 from streams.judging import Judged
 from streams.settings import Settings

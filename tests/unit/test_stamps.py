@@ -10,7 +10,8 @@ from circulation.findings import About, Said
 from detectors import RULES
 from streams.budget import ERROR
 from streams.facts.rulebook import shipped
-from streams.findings.book import Book, Entry
+from streams.findings.book import Book
+from streams.findings.entry import Entry
 from streams.health.clock import BROKER
 from streams.judging import aside
 from streams.settings import Settings

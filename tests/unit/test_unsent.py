@@ -12,7 +12,8 @@ from circulation.findings import About, Said
 from detectors import RULES
 from streams.cli.main import cli
 from streams.facts.rulebook import Rulebook, shipped
-from streams.findings.book import Book, Entry
+from streams.findings.book import Book
+from streams.findings.entry import Entry
 from streams.health.readiness import DELAY_SECONDS_MAX
 from streams.health.workers import Heart
 from streams.settings import Settings
