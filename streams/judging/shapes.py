@@ -18,6 +18,8 @@ FactsOfRules = tuple[list[tuple[Rule, Check, type[Facts]]], list[tuple[Rule, Sum
 Bound = tuple[list[tuple[Rule, Check, Facts]], list[tuple[Rule, Sum, Facts]]]
 # Periods of which is remembered when they end, and which they touch.
 PERIODS_KEPT_MAX: Final = 4_096
+# When a scope ends that is no period: before any horizon, also that of a store whose clock has not begun.
+NO_PERIOD: Final = -NEVER - 1
 
 
 def _class(rule: Rule, shape: Check | Sum, absent: frozenset[Need]) -> type[Facts]:
@@ -113,10 +115,10 @@ class Shapes:
         return known
 
     def ends(self, rule: str, scope: str) -> int:
-        """The instant (µs) at which a scope ends that is a period; before all others of one that is none."""
+        """The instant (µs) at which a scope ends that is a period; `NO_PERIOD` of one that is none."""
         period = self._periods.get(rule)
         if period is None:
-            return -NEVER
+            return NO_PERIOD
         known = self._ends.get((rule, scope))
         if known is None:
             if len(self._ends) >= PERIODS_KEPT_MAX:
