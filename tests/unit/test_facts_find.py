@@ -173,9 +173,20 @@ class Watched:
             with self.engine.store.writing(self.engine.known.clear) as db:
                 queue.put(db, [item], queue.LIVE, 0)
             self._settle()
-            if left := mine - self.asked:
+            if left := {one for one in mine - self.asked if not self._came_after(*one, *queue.parts_of(item)[1:])}:
                 missed[item] = left
         return missed
+
+    def _came_after(self, rule: str, thing: str, kind: str, id_: str) -> bool:
+        """Whether a sum of a period that only looks before its end reads a contract for nothing: all that was done under
+        it was done later."""
+        shape = detectors.RULES[rule].sum
+        if kind != "contract" or shape is None or shape.period is None or not shape.period.before_end:
+            return False
+        query = "select min(s.time) from scopes s join events e on e.thing = s.thing where s.rule = ? and e.subject = ?"
+        with self.engine.store.reading() as db:
+            first = db.rows(query, rule, id_)[0][0]
+        return first is not None and first >= shape.period.ends(queue.sum_of(thing)[1])
 
 
 def _about(rule: Rule, act: Any, ask: Any) -> Asked:
