@@ -8,7 +8,7 @@ from circulation.examples import SELLER, Json
 
 SECOND: Final = 1_000_000
 _BEGIN: Final = parse_instant("2025-03-01T00:00:00+08:00")
-_RECORD = {"act": "forged", "document_date": "2025-02-01", "decided_by": "an office"}
+_RECORD: Final = {"act": "forged", "document_date": "2025-02-01", "decided_by": "an office"}
 ASSET: Final = examples.asset("asset", "2025-01-02")
 TOP: Final = examples.party("scheme:top", "2025-01-01")
 
@@ -19,7 +19,7 @@ def at(i: float, step: float = 60.0) -> str:
 
 
 def party_id(i: int) -> str:
-    """The id of a party that no other act has."""
+    """The id of the i-th party."""
     return f"scheme:party-{i}"
 
 
