@@ -178,8 +178,7 @@ class Watched:
         return missed
 
     def _came_after(self, rule: str, thing: str, kind: str, id_: str) -> bool:
-        """Whether a sum of a period that only looks before its end reads a contract for nothing: all that was done under
-        it was done later."""
+        """Whether all that was done under a contract was done after the period of a sum, which looks at nothing later."""
         shape = detectors.RULES[rule].sum
         if kind != "contract" or shape is None or shape.period is None or not shape.period.before_end:
             return False
