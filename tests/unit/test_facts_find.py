@@ -178,7 +178,7 @@ class Watched:
         return missed
 
     def _came_after(self, rule: str, thing: str, kind: str, id_: str) -> bool:
-        """Whether all that was done under a contract was done after the period of a sum, which looks at nothing later."""
+        """Whether all that was done under a contract came after the period of a sum, which looks no further."""
         shape = detectors.RULES[rule].sum
         if kind != "contract" or shape is None or shape.period is None or not shape.period.before_end:
             return False
