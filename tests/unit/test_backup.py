@@ -344,6 +344,7 @@ for last in range(1000):
 """
 
 
+@pytest.mark.slow
 def test_a_restore_into_sqlite_that_is_killed_at_any_step_leaves_no_store_that_has_the_id_of_the_other(
     kept: Path, tmp_path: Path
 ) -> None:
