@@ -90,7 +90,7 @@ def without_a_plant(detector: str) -> str:
     """The sentence about a detector that has no plant in the market."""
     return (
         f"{detector} has no plant: in the file of streams/simulate/ that it is nearest to (licences, deadlines, feeds,"
-        " provenance, persons, exports, self_dealing, competition, conduct) write"
+        " provenance, negative_list, persons, exports, self_dealing, competition, conduct, rights) write"
         f" `def {detector.replace('-', '_')}(on: Ground)`, which yields what happens and `on.must(...)`, and name it"
         " in the PLANTS of that file"
     )

@@ -34,7 +34,7 @@ def sentences_zh(evidence: Evidence) -> list[str]:
 
 def _path(evidence: Evidence) -> list[Both] | None:
     path = " → ".join(map(_text, evidence["path"]))
-    return [(f"The path leads {path}.", f"路径：{path}。")] if path else None
+    return [(f"Path: {path}.", f"路径：{path}。")] if path else None
 
 
 def _missing(evidence: Evidence) -> list[Both] | None:
@@ -103,17 +103,15 @@ _OWN: Final[Mapping[str, Callable[[Evidence], list[Both] | None]]] = {
 
 def _sentence(member: str, value: Any) -> str:
     name = member.replace("_", " ")
+    title = name[:1].upper() + name[1:]
     if member.endswith(LEFT_OUT):
         way = "; circulation trace shows all of it" if member == f"path{LEFT_OUT}" else ""
         return f"Of the {member.removesuffix(LEFT_OUT).replace('_', ' ')}, {_text(value)} more are left out{way}."
     if value is None:
-        return f"The {name} was not given."
+        return f"{title}: not given."
     if isinstance(value, list):
-        if not value:
-            return f"The {name}: none."
-        verb = "is" if len(value) == 1 else "are"
-        return f"The {name} {verb} {', '.join(map(_text, value))}."
-    return f"The {name} is {value if member in PLAIN else _text(value)}."
+        return f"{title}: {', '.join(map(_text, value)) or 'none'}."
+    return f"{title}: {value if member in PLAIN else _text(value)}."
 
 
 def _text(value: Any) -> str:

@@ -127,7 +127,9 @@ def _one(store: Store, case: str) -> dict[str, Any]:
     with store.reading() as db:
         row = _ONE.one(db, case_id=case)
         if row is None:
-            raise click.ClickException(f"there is no case {case!r}")
+            raise click.ClickException(
+                f"there is no case {case!r}: `circulation cases` shows their ids, to be given whole"
+            )
         life = [
             {"what": kind, "time": format_instant(at), **_more(orjson.loads(data))}
             for kind, at, data in _LIFE.rows(db, case_id=case)

@@ -26,12 +26,13 @@ False positives: TODO what looks the same and is allowed, and how that is put ri
 What to do: TODO what an official does first, and what settles it.
 """
 
-from circulation.events.names import CONTRACT_SIGNED
 from circulation.examples import SELLER, Case, Json, asset, pack, signed
 from circulation.facts.acts import Act
 from circulation.facts.facts import Facts
 from circulation.findings import About, Said
+from circulation.licences import TERMS_TYPES
 from circulation.rules import Check, Rule
+from circulation.sales import sells
 
 
 def check(act: Act, facts: Facts) -> list[Said]:
@@ -40,6 +41,9 @@ def check(act: Act, facts: Facts) -> list[Said]:
     # asked for must be named in `needs`.
     registered = facts.asset(act.data.asset).registration(act.time)
     if registered is None or not registered.public:
+        return []
+    # An amendment that changes what is sold, by or to whom, is a sale; `sells` takes further members to look at.
+    if not sells(act, facts):
         return []
     return [
         Said(
@@ -63,7 +67,7 @@ RULE = Rule(
     about="contract",
     severity="yellow",  # TODO: blue, yellow, orange or red
     articles=("contract only",),  # TODO: the articles, written as in packs/law.yaml; so where no law asks for it
-    check=Check(acts=frozenset({CONTRACT_SIGNED}), check=check, needs=frozenset({"asset"})),
+    check=Check(acts=frozenset(TERMS_TYPES), check=check, needs=frozenset({"asset", "contract"})),
 )
 
 _FOUND: Json = {
@@ -79,6 +83,17 @@ _SOLD = signed("c", _DAY, asset="a")
 CASES = (
     Case(name="public data", rules=_RULES, events=[asset("a", public=True), _SOLD], fires=[_FOUND]),
     Case(name="data that is not public", rules=_RULES, events=[asset("a"), _SOLD]),
+    Case(
+        name="an amendment to public data",
+        rules=_RULES,
+        events=[
+            asset("a", public=True),
+            asset("b"),
+            signed("c", "2025-01-20", asset="b"),
+            signed("c", _DAY, asset="a", amended=True),
+        ],
+        fires=[_FOUND],
+    ),
 )
 '''
 

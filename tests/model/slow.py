@@ -102,8 +102,8 @@ def missing(detector: str) -> str:
     return (
         f"tests/model/slow.py: MEMBERS has no {detector}: name there what of its evidence is compared (`_of(...)`), and"
         " write what must be found, from the law and not from the rule, in the file of tests/model/ that it is nearest"
-        " to (lists, sources, licences, rights, exports, clocks, days, conduct): a function of the world that calls"
-        " `world.say` and stands in the RULES of that file"
+        " to (lists, sources, licences, rights, exports, clocks, days, conduct, money, credit): a function of the world"
+        " that calls `world.say` and stands in the RULES of that file"
     )
 
 

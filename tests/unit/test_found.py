@@ -90,8 +90,8 @@ def test_a_finding_is_explained_by_the_beginning_of_its_id(url: str) -> None:
             "负面清单内容在流通。",
             "It stands, in revision 1.",
             "Example Insurance Co. (91110102MA0DEM044R)",
-            "The entry is NL-27.",
-            "The path leads genome-archive → lab/variant-table → lab/risk-features → insurance-risk-scores.",
+            "Entry: NL-27.",
+            "Path: genome-archive → lab/variant-table → lab/risk-features → insurance-risk-scores.",
             "circulation.product.listed on insurance-risk-scores",
             "数据安全法 21",
             "beijing, version",
@@ -204,19 +204,19 @@ def test_a_tree_ends_in_a_cycle_and_at_its_limit() -> None:
 
 
 def test_a_year_is_a_name_and_no_amount() -> None:
-    assert ["The year is 2025.", "The sum is 2,025."] == evidence.sentences({"year": 2025, "sum": 2025})
+    assert ["Year: 2025.", "Sum: 2,025."] == evidence.sentences({"year": 2025, "sum": 2025})
 
 
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
-        (1234567, "The value is 1,234,567."),
-        (True, "The value is yes."),
-        (None, "The value was not given."),
-        ([], "The value: none."),
-        (["a"], "The value is a."),
-        ([[2, 4], [7, 7]], "The value are 2–4, 7–7."),
-        ({"uses_max": 3, "seconds": None}, "The value is uses max 3; seconds not given."),
+        (1234567, "Value: 1,234,567."),
+        (True, "Value: yes."),
+        (None, "Value: not given."),
+        ([], "Value: none."),
+        (["a"], "Value: a."),
+        ([[2, 4], [7, 7]], "Value: 2–4, 7–7."),
+        ({"uses_max": 3, "seconds": None}, "Value: uses max 3; seconds not given."),
     ],
 )
 def test_evidence_is_told_in_sentences(value: object, sentence: str) -> None:
@@ -229,7 +229,7 @@ RUN = {"job": "etl/nightly", "since": "2025-01-02T09:00:00+08:00"}
 @pytest.mark.parametrize(
     ("given", "english", "chinese"),
     [
-        ({"path": ["a", "b"]}, ["The path leads a → b."], ["路径：a → b。"]),
+        ({"path": ["a", "b"]}, ["Path: a → b."], ["路径：a → b。"]),
         (
             {"unfinished": [RUN | {"state": "failed"}, RUN | {"state": "silent"}], "unfinished_count": 2},
             [
@@ -271,7 +271,7 @@ RUN = {"job": "etl/nightly", "since": "2025-01-02T09:00:00+08:00"}
             ["Its level is general, and that of its input b is core."],
             ["其级别为一般，而来源 b 为核心。"],
         ),
-        ({"missing": ["level"], "more": 3}, ["The missing is level.", "The more is 3."], []),
+        ({"missing": ["level"], "more": 3}, ["Missing: level.", "More: 3."], []),
     ],
 )
 def test_evidence_of_lineage_is_told_in_words_of_its_own(given: Json, english: list[str], chinese: list[str]) -> None:
