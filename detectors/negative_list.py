@@ -1069,6 +1069,18 @@ CASES = (
         rules=pack(entry("timed", valid_from="2025-03-01")),
     ),
     Case(
+        name="one id on two contracts of one instant over what circulates when an entry takes effect",
+        events=[
+            _OWNER,
+            asset("asset", tags=["timed"]),
+            signed("c1", "2025-02-15", id="1"),
+            signed("c2", "2025-02-15", id="1"),
+        ],
+        until="2025-03-02",
+        fires=[_found("timed", action="trade") | _TAKES_EFFECT],
+        rules=pack(entry("timed", valid_from="2025-03-01")),
+    ),
+    Case(
         name="what was delisted and what has ended when an entry takes effect",
         events=[
             _OWNER,

@@ -49,6 +49,8 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
     parties, else of the same two ultimate controllers."""
     seller, buyer = act.data.seller, act.data.buyer
     heads = facts.topmost(seller, act.time), facts.topmost(buyer, act.time)
+    # A source may use one id on two contracts, of one instant too: then they go by their subjects.
+    place = (*order(act), act.subject)
     # Sales of other controllers are here for what the same parties sell later.
     if join_key(*sorted(heads), act.data.currency) == scope:
         back = _answered(ledger, (_PARTIES, buyer, seller), act, facts)
@@ -58,8 +60,8 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
             back = _answered(ledger, (_GROUPS, heads[1], heads[0]), act, facts)
             if back is not None:
                 yield _said(act, back, "yellow", heads, facts)
-        ledger.add((_GROUPS, *heads), (order(act), act))
-    ledger.add((_PARTIES, seller, buyer), (order(act), act))
+        ledger.add((_GROUPS, *heads), (place, act))
+    ledger.add((_PARTIES, seller, buyer), (place, act))
 
 
 def _answered(ledger: Ledger, sold: tuple[str, str, str], act: Act, facts: Facts) -> Act | None:
@@ -181,6 +183,12 @@ CASES = (
             ("exactly", "2025-03-03", [_FINDING]),
             ("more than", "2025-03-03T00:00:00.000001", []),
         )
+    ),
+    Case(
+        name="one id on two contracts of one instant",
+        rules=_RULES,
+        events=[_there(id="1"), signed("there too", "2025-02-01", amount="5000", id="1"), _back()],
+        fires=[_FINDING],
     ),
     Case(name="the same way twice", rules=_RULES, events=[_there(), _back(seller=SELLER, buyer=BUYER)]),
     Case(name="back to another one", rules=_RULES, events=[_there(), _back(buyer=THIRD)]),

@@ -27,10 +27,9 @@ class Circulation:
         self._listed = of_types(counting, PRODUCT_LISTED)
         self._delisted = of_types(counting, PRODUCT_DELISTED)
         self._withdrawn = of_types(counting, ASSET_WITHDRAWN)
-        signed = [(contract.signed, contract) for contract in contracts]
-        self._contracts = [
-            contract for _, contract in sorted((order(by), contract) for by, contract in signed if by is not None)
-        ]
+        # A source may use one id on two contracts, of one instant too: then they go by their own ids.
+        signed = {contract.id: (order(by), contract) for contract in contracts if (by := contract.signed) is not None}
+        self._contracts = [signed[id_][1] for id_ in sorted(signed, key=lambda id_: (signed[id_][0], id_))]
 
     @property
     def since(self) -> int | None:
