@@ -14,7 +14,7 @@ The class is that of the asset's `category`, however it is spelled. Proceeds are
 of nobody knows how many, in the currency of the limit: other currencies are never added. No member of an event says how
 data was obtained, so one of the asset's tags does (`in_service_tags`); each sale counts as a part of its own limit,
 half or whole, and parts of items add up, and parts of proceeds. An amendment adds what it makes of the contract beyond
-what it sold before: items of another asset or to another buyer, or more of them, and a higher amount. Said once a
+what it sold before: another asset or another buyer, or more items or a higher amount of the same. Said once a
 party, at the sale that first reaches either.
 """
 
@@ -39,7 +39,7 @@ PERSONAL = ("personal", "sensitive", "minor")
 GRAVE = 10
 
 _ITEMS, _TOTAL, _PROCEEDS, _PROCEEDS_TOTAL, _SAID = "items", "total", "proceeds", "proceeds-total", "said"
-# What each contract sold so far: items of an asset to a buyer, and for how much (millionths).
+# The most that each contract sold so far of an asset to a buyer: items, and for how much (millionths).
 _OF_CONTRACT = "of-contract"
 
 
@@ -68,7 +68,7 @@ def step(ledger: Ledger, scope: str, act: Act, facts: Facts) -> Iterable[Said]:
     total = ledger[_TOTAL] = ledger.get(_TOTAL, Fraction(0)) + part
     proceeds, of_limit = ledger.get(_PROCEEDS, 0), ledger.get(_PROCEEDS_TOTAL, Fraction(0))
     if data.currency == parameters["currency"] and (persons_sold or subject.persons is None):
-        amount = _beyond(ledger, act, millionths(data.amount))
+        amount = _beyond(ledger, act, millionths(data.amount), data.asset, data.buyer, _PROCEEDS)
         proceeds = ledger[_PROCEEDS] = proceeds + amount
         limit = max(1, int(parameters["proceeds"] * 10**PLACES))
         of_limit = ledger[_PROCEEDS_TOTAL] = of_limit + Fraction(amount * share, limit)
@@ -387,6 +387,12 @@ CASES = (
             ("of the same", {"terms": terms(persons_max=9)}, {}, []),
             ("to more of it", {"terms": terms(persons_max=9)}, {"terms": terms(persons_max=40)}, []),
             ("to a higher amount", {}, {"amount": "4999.999999"}, []),
+            (
+                "to another buyer for as much",
+                {"amount": "2500", "terms": terms(persons_max=1)},
+                {"amount": "2500", "terms": terms(persons_max=1), "buyer": THIRD},
+                [_gained("5000", "1/1")],
+            ),
             ("to an amount that is enough", {}, {"amount": "5000"}, [_gained("5000", "1/1")]),
             ("off the exchange", {"channel": "filed"}, {"amount": "5000"}, [_gained("5000", "1/1")]),
             ("to another seller", {}, {"seller": THIRD, "amount": "5000"}, [_gained("5000", "1/1", party=THIRD)]),

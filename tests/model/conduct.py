@@ -285,9 +285,9 @@ def crimes(world: World) -> None:
             if one.type == "contract.signed" or not of_contract:
                 more_items, more_money = items, amount
             else:
-                alike = [n for each, n, _ in of_contract if sold_to(each) == sold_to(one)]
-                more_items = max(0, items - max(alike, default=0))
-                more_money = max(Fraction(0), amount - max(money for _, _, money in of_contract))
+                alike = [(n, money) for each, n, money in of_contract if sold_to(each) == sold_to(one)]
+                more_items = max(0, items - max((n for n, _ in alike), default=0))
+                more_money = max(Fraction(0), amount - max((money for _, money in alike), default=Fraction(0)))
             earlier.append((one, items, amount))
             whole += more_items / (number * half)
             gained += more_money / (setting["proceeds"] * half)
