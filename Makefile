@@ -88,7 +88,7 @@ route: $(STAMP) ## List the functions that one use and one delivery enter, and c
 	@$(BIN)/python -m benchmarks.route
 
 # `make bench growth`: the words behind it are parts of it, and no targets of their own.
-BENCHMARKS := replay usage acts latency memory start screening lineage growth rings
+BENCHMARKS := replay usage acts latency memory start screening lineage growth rings peers
 bench: tools $(STAMP) ## Measure speed and delay on this machine (minutes); `make bench growth` for a part
 	@$(BIN)/python -m benchmarks $(filter $(BENCHMARKS),$(MAKECMDGOALS))
 

@@ -6,6 +6,7 @@ import platform
 import sys
 
 from benchmarks import acts, growth, latency, lineage, memory, replay, retention, rings, screening, start, usage
+from benchmarks.peers import peers
 from benchmarks.report import Report
 
 BENCHMARKS = {
@@ -20,6 +21,7 @@ BENCHMARKS = {
     "retention": retention.run,
     "growth": growth.run,
     "rings": rings.run,
+    "peers": peers.run,
 }
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -71,11 +72,21 @@ class Stores:
         """The address of a fresh store of this kind."""
         if kind == SQLITE:
             return f"sqlite:///{self.folder}/store.db"
-        postgres = Postgres(self.folder / "postgres", tell=_quietly)
+        postgres = self._postgres = Postgres(self.folder / "postgres", tell=_quietly)
         self._stack.callback(postgres.stop)
         postgres.start()
         postgres.drop_database("bench")
         return postgres.create_database("bench")
+
+    def copy(self, kind: str, name: str) -> str:
+        """The address of a copy of the store of this kind, which nobody has open; a copy of this name before is gone."""
+        if kind == SQLITE:
+            for left in self.folder.glob(f"{name}.db*"):
+                left.unlink()
+            shutil.copyfile(self.folder / "store.db", self.folder / f"{name}.db")
+            return f"sqlite:///{self.folder}/{name}.db"
+        self._postgres.drop_database(name)
+        return self._postgres.create_database(name, template="bench")
 
 
 def server_seconds(folder: Path) -> float:

@@ -1,0 +1,1 @@
+"""The engines that a user would take instead, on the same topic in the same run."""
