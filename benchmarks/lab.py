@@ -79,7 +79,7 @@ class Stores:
         return postgres.create_database("bench")
 
     def copy(self, kind: str, name: str) -> str:
-        """The address of a copy of the store of this kind, which nobody has open; a copy of this name before is gone."""
+        """The address of a copy of the store of this kind, which nobody has open; one of this name before is gone."""
         if kind == SQLITE:
             for left in self.folder.glob(f"{name}.db*"):
                 left.unlink()
