@@ -417,4 +417,5 @@ def test_the_command_shows_cases_and_the_life_of_one(tmp_path: Path, monkeypatch
     assert ["opened", "escalated", "escalated", "acknowledged"] == [one["what"] for one in whole["events"]]
     assert ["yellow", "orange", "red"] == [one["severity"] for one in whole["members"]]
     missing = CliRunner().invoke(cli, ["cases", "none"], prog_name="circulation")
-    assert (1, "Error: there is no case 'none'\n") == (missing.exit_code, missing.stderr)
+    assert 1 == missing.exit_code
+    assert "Error: there is no case 'none': `circulation cases` shows their ids, to be given whole\n" == missing.stderr
