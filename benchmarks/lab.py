@@ -104,6 +104,24 @@ def server_seconds(folder: Path) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def cpu_seconds(pids: Iterable[int]) -> float | None:
+    """CPU time so far of these processes, of all their threads; None where there is no /proc."""
+    try:
+        stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids]
+    except OSError:
+        return None
+    return sum(int(fields[11]) + int(fields[12]) for fields in stats) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_peak_bytes(pids: Iterable[int]) -> int | None:
+    """The most memory that these processes ever had, each by itself; None where there is no /proc."""
+    try:
+        statuses = [Path(f"/proc/{pid}/status").read_text() for pid in pids]
+    except OSError:
+        return None
+    return sum(int(match[1]) * 1024 for status in statuses if (match := re.search(r"VmHWM:\s+(\d+) kB", status)))
+
+
 class Lab(Stores):
     """Stores, and a broker with topics that are empty."""
 
@@ -259,11 +277,7 @@ class Worker:
 
     def cpu_seconds(self) -> float | None:
         """CPU time so far, of all threads and of the process that judges; None where there is no /proc."""
-        try:
-            stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in self._pids()]
-        except OSError:
-            return None
-        return sum(int(fields[11]) + int(fields[12]) for fields in stats) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self._pids())
 
     def memory_bytes(self) -> int:
         """The memory that it and the process that judges have now; 0 where there is no /proc."""
@@ -275,18 +289,16 @@ class Worker:
 
     def memory_peak_bytes(self) -> int | None:
         """The most memory that it and the process that judges ever had; None where there is no /proc."""
-        try:
-            statuses = [Path(f"/proc/{pid}/status").read_text() for pid in self._pids()]
-        except OSError:
-            return None
-        return sum(int(match[1]) * 1024 for status in statuses if (match := re.search(r"VmHWM:\s+(\d+) kB", status)))
+        return memory_peak_bytes(self._pids())
 
     def _pids(self) -> list[int]:
         """The process, and those that it started."""
         pid = self._process.pid
-        started = Path(f"/proc/{pid}/task/{pid}/children")
-        threads = started.parent.parent.glob("*/children")
-        return [pid, *(int(child) for thread in threads for child in thread.read_text().split())]
+        pids = [pid]
+        for children in Path(f"/proc/{pid}/task").glob("*/children"):
+            with contextlib.suppress(OSError):  # a thread that has ended meanwhile
+                pids += map(int, children.read_text().split())
+        return pids
 
     def alive(self) -> bool:
         """Whether the process is still there."""

@@ -13,7 +13,18 @@ from typing import Final
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from benchmarks.lab import PARTITIONS, POLL_SECONDS, POSTGRESQL, SQLITE, Lab, Stuck, kinds, server_seconds
+from benchmarks.lab import (
+    PARTITIONS,
+    POLL_SECONDS,
+    POSTGRESQL,
+    SQLITE,
+    Lab,
+    Stuck,
+    cpu_seconds,
+    kinds,
+    memory_peak_bytes,
+    server_seconds,
+)
 from benchmarks.load import Uses, limits
 from benchmarks.report import Report, median
 from benchmarks.usage import CONTRACT_COUNT, EVENTS, EVENTS_QUICK, RUN_SECONDS_MAX, Prepared, Taken, ceiling, measure
@@ -25,7 +36,7 @@ PROJECT: Final = Path(__file__).resolve().parent
 ROUNDS, ROUNDS_QUICK = 5, 2
 THREADS: Final = 2
 COMMIT_MILLISECONDS: Final = 1_000
-# Of Kafka Streams' rate: the marks of docs/speed.md.
+# Shares of Kafka Streams' rate that a worker should reach.
 TARGETS: Final = {SQLITE: 1.5, POSTGRESQL: 1.5}
 READ_SECONDS_MAX: Final = 120.0
 STREAMS: Final = "Kafka Streams"
@@ -86,19 +97,11 @@ class Peer:
 
     def cpu_seconds(self) -> float:
         """Processor time of all its threads so far; 0 where there is no /proc."""
-        try:
-            fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            return 0.0
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds([self._process.pid]) or 0.0
 
     def memory_peak_bytes(self) -> int | None:
         """The most memory that it ever had; None where there is no /proc."""
-        try:
-            lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
-        except OSError:
-            return None
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+        return memory_peak_bytes([self._process.pid])
 
 
 def run(report: Report, *, quick: bool) -> None:
@@ -169,7 +172,7 @@ def _sums(events: int) -> int:
 def _streams(lab: Lab, name: str, prepared: Prepared, expected: int, report: Report) -> Taken:
     """Lets Kafka Streams take in all uses; its sums by contract have to be those of the events."""
     begin, end = sum(prepared.begin.values()), sum(prepared.end.values())
-    started = first = 0.0
+    first = 0.0
     at_first = 0
     cpu = 0.0
     with Peer(lab, name, prepared.begin) as peer:
@@ -180,10 +183,10 @@ def _streams(lab: Lab, name: str, prepared: Prepared, expected: int, report: Rep
             if time.monotonic() > until:
                 raise Stuck(f"after {RUN_SECONDS_MAX:.0f} s Kafka Streams is at {position - begin} of {end - begin}")
             time.sleep(POLL_SECONDS)
-        started, after, peak = time.perf_counter(), peer.cpu_seconds(), peer.memory_peak_bytes()
+        last, after, peak = time.perf_counter(), peer.cpu_seconds(), peer.memory_peak_bytes()
         report.same("sum of uses by Kafka Streams", expected, sum(_last_sums(lab, peer.sums).values()))
     counted = end - at_first
-    return Taken(counted / (started - first), (after - cpu) / counted * 1e6, peak)
+    return Taken(counted / (last - first), (after - cpu) / counted * 1e6, peak)
 
 
 def _last_sums(lab: Lab, topic: str) -> dict[bytes, int]:
